@@ -1,0 +1,1 @@
+"""Differentiable dynamics of classical spins in metals."""

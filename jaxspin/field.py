@@ -1,0 +1,128 @@
+"""The interface where electrons, networks, classical terms and dynamics meet.
+
+A field maps spins `(*cells, sublattices, 3)` to B of the same shape, in units of the hopping; a potential is a field
+that comes from an energy, B_i = -dE/dS_i. Fields add up with `+`.
+"""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxspin.lattice import Lattice
+
+Time = float | Float[Array, ""]
+Spins = Float[Array, "*cells sublattices 3"]
+
+
+class AbstractField(eqx.Module):
+    """Anything that pushes spins. Subclass it for a push without an energy, `AbstractPotential` for one with."""
+
+    @property
+    def lattice(self) -> Lattice | None:
+        """The lattice the field lives on, or None for one that fits any."""
+        return None
+
+    @abc.abstractmethod
+    def field(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
+        """B_i in energy units, at time `t` (hbar/t), shape of `spins`. `key` feeds stochastic fields."""
+
+    def __add__(self, other: "AbstractField") -> "AbstractField":
+        if not isinstance(other, AbstractField):
+            return NotImplemented
+        terms = (*_terms(self), *_terms(other))
+        if all(isinstance(term, AbstractPotential) for term in terms):
+            return SumPotential(terms)
+        return SumField(terms)
+
+    def __radd__(self, other: Any) -> "AbstractField":
+        return self if other == 0 else NotImplemented  # so that sum([...]) works
+
+
+class AbstractPotential(AbstractField):
+    """A field with an energy. A new term needs `energy` alone; the field follows by automatic differentiation."""
+
+    @abc.abstractmethod
+    def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
+        """The energy E(S), a scalar in units of the hopping."""
+
+    def field(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
+        """B_i = -dE/dS_i."""
+        return self.energy_and_field(spins, t, key=key)[1]
+
+    def energy_and_field(
+        self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None
+    ) -> tuple[Float[Array, ""], Spins]:
+        """Both, for the price of the field."""
+        energy, slope = jax.value_and_grad(lambda s: self.energy(s, t, key=key))(spins)
+        return energy, -slope
+
+
+class SumField(AbstractField):
+    """B = sum of the terms' fields; made by `a + b`."""
+
+    terms: tuple[AbstractField, ...]
+
+    @property
+    def lattice(self) -> Lattice | None:
+        return _common_lattice(self.terms)
+
+    def __check_init__(self):
+        _common_lattice(self.terms)
+
+    def field(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
+        keys = _split(key, len(self.terms))
+        return sum_of(term.field(spins, t, key=k) for term, k in zip(self.terms, keys, strict=True))
+
+
+class SumPotential(AbstractPotential):
+    """E = sum of the terms' energies; made by `a + b`. Each term keeps its own fast field."""
+
+    terms: tuple[AbstractPotential, ...]
+
+    @property
+    def lattice(self) -> Lattice | None:
+        return _common_lattice(self.terms)
+
+    def __check_init__(self):
+        _common_lattice(self.terms)
+
+    def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
+        keys = _split(key, len(self.terms))
+        return sum_of(term.energy(spins, t, key=k) for term, k in zip(self.terms, keys, strict=True))
+
+    def energy_and_field(
+        self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None
+    ) -> tuple[Float[Array, ""], Spins]:
+        keys = _split(key, len(self.terms))
+        both = [term.energy_and_field(spins, t, key=k) for term, k in zip(self.terms, keys, strict=True)]
+        return sum_of(e for e, _ in both), sum_of(b for _, b in both)
+
+
+def sum_of(arrays):
+    """The sum without the leading integer zero of `sum`, which strict dtype promotion would see."""
+    first, *rest = arrays
+    for array in rest:
+        first = first + array
+    return first
+
+
+def _terms(field: AbstractField) -> tuple[AbstractField, ...]:
+    return tuple(field.terms) if isinstance(field, SumField | SumPotential) else (field,)
+
+
+def _split(key: PRNGKeyArray | None, number: int):
+    return (None,) * number if key is None else tuple(jax.random.split(key, number))
+
+
+def _common_lattice(terms: tuple[AbstractField, ...]) -> Lattice | None:
+    found = {term.lattice for term in terms} - {None}
+    if len(found) > 1:
+        raise ValueError(
+            "fields on different lattices cannot be added: "
+            + " and ".join(f"{x.name} {x.cells}, periodic {x.periodic}" for x in found if x is not None)
+            + "; build every term on the same lattice."
+        )
+    return next(iter(found), None)

@@ -1,0 +1,90 @@
+"""The sphere of unit spins: arrays `(..., 3)`, usually `(*cells, sublattices, 3)`.
+
+A vacancy is a spin of length zero: every function here leaves it at zero, and so do the dynamics.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from jaxspin.lattice import Lattice
+
+
+def normalize(spins: Float[Array, "*n 3"]) -> Float[Array, "*n 3"]:
+    """S / |S|, and zero where S is zero; its derivative at zero is zero."""
+    square = jnp.sum(spins * spins, axis=-1, keepdims=True)
+    empty = square == 0
+    return jnp.where(empty, 0, spins * jax.lax.rsqrt(jnp.where(empty, 1, square)))
+
+
+def random_spins(lattice: Lattice, *, key: PRNGKeyArray, dtype=None) -> Float[Array, "..."]:
+    """Independent spins, uniform on the sphere, of shape `(*cells, sublattices, 3)`."""
+    return normalize(jax.random.normal(key, (*lattice.shape, 3), dtype or jnp.result_type(float)))
+
+
+def tangent(spins: Float[Array, "*n 3"], vectors: Float[Array, "*n 3"]) -> Float[Array, "*n 3"]:
+    """The part of `vectors` perpendicular to the spins, v - S (S . v): the only part of a field that acts."""
+    return vectors - spins * jnp.sum(spins * vectors, axis=-1, keepdims=True)
+
+
+def torque(spins: Float[Array, "*n 3"], field: Float[Array, "*n 3"]) -> Float[Array, "*n 3"]:
+    """S x B, which is dS/dt without damping."""
+    return jnp.cross(spins, field)
+
+
+def rotation_matrix(axis: Float[Array, "3"], angle: Float[Array, ""] | float) -> Float[Array, "3 3"]:
+    """The right-handed rotation by `angle` (radians) about `axis` (any length but zero): exp(angle [axis]x)."""
+    x, y, z = axis / jnp.linalg.norm(axis)
+    zero = jnp.zeros_like(x)
+    cross = jnp.stack([jnp.stack([zero, -z, y]), jnp.stack([z, zero, -x]), jnp.stack([-y, x, zero])])
+    return jnp.eye(3, dtype=cross.dtype) + jnp.sin(angle) * cross + (1 - jnp.cos(angle)) * (cross @ cross)
+
+
+def random_rotation(*, key: PRNGKeyArray, dtype=None) -> Float[Array, "3 3"]:
+    """A proper rotation, uniform (Haar) on SO(3), from a random unit quaternion."""
+    q = jax.random.normal(key, (4,), dtype or jnp.result_type(float))
+    w, x, y, z = q / jnp.linalg.norm(q)
+    return jnp.stack(
+        [
+            jnp.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)]),
+            jnp.stack([2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)]),
+            jnp.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)]),
+        ]
+    )
+
+
+def rotate(spins: Float[Array, "*n 3"], rotation: Float[Array, "3 3"]) -> Float[Array, "*n 3"]:
+    """The same rotation `(3, 3)` applied to every spin."""
+    return jnp.einsum("ab,...b->...a", rotation, spins)
+
+
+def retract(spins: Float[Array, "*n 3"], vectors: Float[Array, "*n 3"]) -> Float[Array, "*n 3"]:
+    """Rotate every spin by the small rotation vector w: S -> exp([w]x) S, exact and norm-preserving.
+
+    `vectors` are rotation vectors (radians), not tangent displacements; for a displacement v in the tangent
+    plane use w = S x v.
+    """
+    square = jnp.sum(vectors * vectors, axis=-1, keepdims=True)
+    small = square < 1e-6
+    safe = jnp.sqrt(jnp.where(small, 1, square))
+    # series below 1e-3 rad: the next terms are under 1e-15
+    sinc = jnp.where(small, 1 - square / 6 + square**2 / 120, jnp.sin(safe) / safe)
+    versine = jnp.where(small, 0.5 - square / 24 + square**2 / 720, (1 - jnp.cos(safe)) / safe**2)
+    turn = jnp.cross(vectors, spins)
+    return spins + sinc * turn + versine * jnp.cross(vectors, turn)
+
+
+def dilute(spins: Float[Array, "*n 3"], occupied: Bool[Array, "*n"]) -> Float[Array, "*n 3"]:
+    """Spins with vacancies: zero where the mask `occupied` (shape of the lattice) is False."""
+    return jnp.where(occupied[..., None], spins, 0)
+
+
+def check_spins(lattice: Lattice, spins: Array) -> None:
+    """Refuse an array that is not spins on `lattice`: raises `ValueError` on shape or dtype."""
+    if spins.shape != (*lattice.shape, 3):
+        raise ValueError(
+            f"spins of shape {spins.shape} do not fit the {lattice.name} lattice, which needs "
+            f"{(*lattice.shape, 3)}; reshape them, or use lattice.resize(...)."
+        )
+    if not jnp.issubdtype(spins.dtype, jnp.floating):
+        raise ValueError(f"spins have dtype {spins.dtype}; convert them with spins.astype(float).")
