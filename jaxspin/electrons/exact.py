@@ -1,0 +1,273 @@
+"""Exact diagonalization: the reference for every other solver. Cubic in the number of sites."""
+
+import functools
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Complex, Float, PRNGKeyArray
+
+from jaxspin.electrons import fermi
+from jaxspin.electrons.model import PAULI, SDModel
+from jaxspin.field import AbstractPotential, Spins, Time
+from jaxspin.lattice import Lattice
+from jaxspin.spins import check_spins
+
+
+class ExactDiagonalization(AbstractPotential):
+    """The electrons of `model` in thermal equilibrium, from all eigenvalues and eigenvectors.
+
+    Give one of `filling` n = N_e/(number of spin-orbitals), then the energy is the free energy F = Omega + mu N_e, or
+    `chemical_potential`, then it is the grand potential Omega = -T sum_k ln(1 + exp(-(e_k - mu)/T)). `temperature` is
+    that of the electrons, in units of the hopping; 0 gives the ground state, a level at the Fermi energy shared
+    equally among degenerate states. The field is B_i = J <sigma_i>.
+
+    First and second derivatives are right at degeneracies too (divided differences of the Fermi function, Daleckii and
+    Krein, AMS Transl. 47, 1 (1965)); third derivatives are not. Time grows as (2N)^3 and memory as (2N)^2; use
+    `KernelPolynomial` beyond about a thousand sites.
+
+    Raises `ValueError` if both or neither of filling and chemical potential are given, or one is out of range.
+    """
+
+    model: SDModel
+    filling: Float[Array, ""] | None
+    chemical_potential: Float[Array, ""] | None
+    temperature: Float[Array, ""]
+    ground_state: bool = eqx.field(static=True)
+
+    def __init__(
+        self,
+        model: SDModel,
+        *,
+        filling: ArrayLike | None = None,
+        chemical_potential: ArrayLike | None = None,
+        temperature: ArrayLike = 0.0,
+    ):
+        check_ensemble(filling, chemical_potential, temperature)
+        self.model = model
+        self.filling = as_scalar(filling)
+        self.chemical_potential = as_scalar(chemical_potential)
+        self.temperature = jnp.asarray(temperature, jnp.result_type(float))
+        self.ground_state = isinstance(temperature, int | float) and temperature == 0
+
+    @property
+    def lattice(self) -> Lattice:
+        return self.model.lattice
+
+    def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
+        """F at fixed filling, Omega at fixed chemical potential."""
+        return self._solve(spins)[0]
+
+    def energy_and_field(
+        self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None
+    ) -> tuple[Float[Array, ""], Spins]:
+        energy, _, _, density = self._solve(spins)
+        return energy, _spin_density(self.model, density, spins)
+
+    def density_matrix(self, spins: Spins) -> Complex[Array, "n n"]:
+        """rho = f(H), rho_ij = <c+_j c_i>, orbitals in the C order of `(*cells, sublattices, 2)`."""
+        return self._solve(spins)[3]
+
+    def fermi_level(self, spins: Spins) -> Float[Array, ""]:
+        """The chemical potential; at T = 0 and fixed filling the middle between highest occupied and lowest empty level."""
+        return self._solve(spins)[1]
+
+    def levels(self, spins: Spins) -> Float[Array, " n"]:
+        """All one-electron energies, ascending (those of vacancies last, above the spectrum)."""
+        return jnp.linalg.eigvalsh(self.model.dense(spins))
+
+    def electrons(self, spins: Spins) -> Float[Array, ""]:
+        """N_e."""
+        return self._solve(spins)[2]
+
+    def on(self, lattice: Lattice) -> "ExactDiagonalization":
+        """The same solver on another size of the lattice."""
+        return eqx.tree_at(lambda s: s.model, self, self.model.on(lattice))
+
+    def _solve(self, spins: Spins):
+        check_spins(self.lattice, spins)
+        h = self.model.dense(spins)
+        dtype = spins.dtype
+        orbitals = jnp.asarray(self.model.orbitals(), dtype)
+        if self.filling is not None:
+            constraint = self.filling.astype(dtype) * orbitals
+        else:
+            assert self.chemical_potential is not None
+            constraint = self.chemical_potential.astype(dtype)
+        weights = (jnp.arange(h.shape[0]) < orbitals.astype(int)).astype(dtype)
+        kind = (self.filling is not None, self.ground_state)
+        return _equilibrium(kind, h, weights, constraint, self.temperature.astype(dtype))
+
+
+def bloch_energy(
+    solver: ExactDiagonalization, spins: Spins, points: int | tuple[int, ...]
+) -> Float[Array, ""]:
+    """Energy per site of the texture whose magnetic cell is `spins`, repeated `points` times along each axis.
+
+    The model's lattice is the magnetic cell; one small `eigh` per wavevector instead of one large. Equals
+    `ExactDiagonalization` on the repeated lattice.
+    """
+    model, dtype = solver.model, spins.dtype
+    along = (points,) * model.lattice.dimension if isinstance(points, int) else points
+    grid = jnp.stack(jnp.meshgrid(*(jnp.arange(n) / n for n in along), indexing="ij"), -1)
+    k = grid.reshape(-1, model.lattice.dimension).astype(dtype)
+    levels = jnp.linalg.eigvalsh(model.bloch(spins, k)).reshape(-1)
+    copies = k.shape[0]
+    inside = jnp.arange(levels.shape[0]) < jnp.asarray(model.orbitals() * copies)
+    levels = jnp.sort(levels)
+    weights = inside.astype(dtype)
+    t = solver.temperature.astype(dtype)
+    if solver.filling is not None:
+        number = solver.filling.astype(dtype) * jnp.sum(weights)
+        if solver.ground_state:
+            energy = jnp.sum(_ground_filling(levels, weights, number) * levels)
+        else:
+            energy = fermi.free_energy(levels, weights, number, t)
+    else:
+        assert solver.chemical_potential is not None
+        mu = solver.chemical_potential.astype(dtype)
+        if solver.ground_state:
+            energy = jnp.sum(_ground_occupation(levels, mu) * weights * (levels - mu))
+        else:
+            energy = fermi.grand_potential(levels, weights, mu, t)
+    return energy / (copies * model.lattice.sites)
+
+
+# --- equilibrium of a matrix, with its derivatives ------------------------------------------------------------------
+
+
+def _degenerate(levels):
+    # levels closer than this are one level: rounding of eigh is a few eps times the norm
+    return 1e3 * jnp.finfo(levels.dtype).eps * (1 + jnp.max(jnp.abs(levels)))
+
+
+def _ground_filling(levels, weights, number):
+    """Occupations of the lowest levels, a partly filled degenerate shell filled evenly."""
+    delta = _degenerate(levels)
+    below = jnp.searchsorted(levels, levels - delta, side="left").astype(levels.dtype)
+    upto = jnp.searchsorted(levels, levels + delta, side="right").astype(levels.dtype)
+    return weights * jnp.clip((number - below) / (upto - below), 0, 1)
+
+
+def _ground_occupation(levels, mu):
+    delta = _degenerate(levels)
+    return jnp.where(levels < mu - delta, 1.0, jnp.where(levels > mu + delta, 0.0, 0.5)).astype(levels.dtype)
+
+
+def _statistics(kind, levels, weights, constraint, temperature):
+    """(energy, mu, N_e, occupations) of given levels."""
+    fixed_filling, ground_state = kind
+    if ground_state:
+        if fixed_filling:
+            f = _ground_filling(levels, weights, constraint)
+            last = jnp.sum(weights).astype(int) - 1
+            homo = jnp.clip(jnp.ceil(constraint - 1e-6).astype(int) - 1, 0, last)
+            lumo = jnp.clip(jnp.floor(constraint + 1e-6).astype(int), 0, last)
+            return jnp.sum(f * levels), (levels[homo] + levels[lumo]) / 2, constraint, f
+        f = weights * _ground_occupation(levels, constraint)
+        return jnp.sum(f * (levels - constraint)), constraint, jnp.sum(f), f
+    mu = fermi.chemical_potential(levels, weights, constraint, temperature) if fixed_filling else constraint
+    f = weights * fermi.occupation(levels, mu, temperature)
+    omega = fermi.grand_potential(levels, weights, mu, temperature)
+    if fixed_filling:
+        return omega + mu * constraint, mu, constraint, f
+    return omega, mu, jnp.sum(f), f
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _equilibrium(kind, h, weights, constraint, temperature):
+    """(energy, mu, N_e, rho) of the matrix `h`; `constraint` is N_e or mu as `kind` says."""
+    levels, states = jnp.linalg.eigh(h)
+    energy, mu, number, f = _statistics(kind, levels, weights, constraint, temperature)
+    return energy, mu, number, (states * f[None].astype(states.dtype)) @ jnp.conj(states.T)
+
+
+@_equilibrium.defjvp
+def _equilibrium_jvp(kind, primals, tangents):
+    fixed_filling, ground_state = kind
+    h, weights, constraint, temperature = primals
+    dh, _, d_constraint, d_temperature = tangents
+    out = _equilibrium(kind, *primals)
+    _, mu, number, density = out
+    dh = (dh + jnp.conj(dh.T)) / 2
+
+    levels, states = jnp.linalg.eigh(h)
+    in_states = jnp.conj(states.T) @ dh @ states
+    d_levels = jnp.real(jnp.diagonal(in_states))
+    if ground_state:
+        f = _statistics(kind, levels, weights, constraint, temperature)[3]
+        by_level = by_mu = by_temperature = jnp.zeros_like(levels)
+        entropy = jnp.zeros_like(mu)
+    else:
+        f = weights * fermi.occupation(levels, mu, temperature)
+        by_mu = f * (1 - f) / temperature
+        by_level = -by_mu
+        by_temperature = by_mu * (levels - mu) / temperature
+        entropy = fermi.entropy(levels, weights, mu, temperature)
+
+    if fixed_filling:
+        d_number = d_constraint
+        if ground_state:
+            d_mu = jnp.zeros_like(mu)  # flat between levels; the density does not depend on it
+        else:
+            compressibility = jnp.maximum(jnp.sum(by_mu), jnp.finfo(levels.dtype).tiny)
+            fixed = jnp.sum(by_level * d_levels) + jnp.sum(by_temperature) * d_temperature
+            d_mu = (d_constraint - fixed) / compressibility
+        d_energy = mu * d_number
+    else:
+        d_mu = d_constraint
+        d_number = (
+            jnp.sum(by_level * d_levels) + jnp.sum(by_mu) * d_mu + jnp.sum(by_temperature) * d_temperature
+        )
+        d_energy = -number * d_mu
+    d_energy = d_energy - entropy * d_temperature + jnp.real(jnp.sum(jnp.conj(density) * dh))
+
+    # Daleckii-Krein; the midpoint derivative where the difference would cancel
+    gap = levels[:, None] - levels[None, :]
+    if ground_state:
+        close = jnp.abs(gap) < _degenerate(levels)
+        middle = jnp.zeros_like(gap)
+    else:
+        close = jnp.abs(gap) < temperature * jnp.finfo(levels.dtype).eps ** (1 / 3)
+        middle = (by_level[:, None] + by_level[None, :]) / 2
+    ratio = jnp.where(close, middle, (f[:, None] - f[None, :]) / jnp.where(close, 1, gap))
+    in_states = in_states * ratio.astype(states.dtype)
+    direct = (by_mu * d_mu + by_temperature * d_temperature).astype(states.dtype)
+    in_states = in_states + jnp.diag(direct)
+    d_density = states @ in_states @ jnp.conj(states.T)
+    return out, (d_energy, d_mu, d_number, d_density)
+
+
+def _spin_density(model: SDModel, density, spins):
+    """B_i = J sum_ab sigma_ab <c+_ia c_ib> from rho_(ib)(ia) = <c+_ia c_ib>."""
+    n = model.lattice.sites
+    site = jnp.arange(n)
+    blocks = density.reshape(n, 2, n, 2)[site, :, site, :]
+    sigma = jnp.real(jnp.einsum("cab,nba->nc", jnp.asarray(PAULI, density.dtype), blocks))
+    return model.coupled_spins(jnp.ones_like(spins)) * sigma.reshape(spins.shape).astype(spins.dtype)
+
+
+# --- shared with the kernel-polynomial solver -----------------------------------------------------------------------
+
+
+def as_scalar(value: ArrayLike | None) -> Array | None:
+    return None if value is None else jnp.asarray(value, jnp.result_type(float))
+
+
+def check_ensemble(filling, chemical_potential, temperature) -> None:
+    """Refuse a missing, doubled or impossible choice of filling, chemical potential and temperature."""
+    if (filling is None) == (chemical_potential is None):
+        raise ValueError(
+            "give exactly one of filling=... (fixed number of electrons) and chemical_potential=..."
+        )
+    if _is_number(filling, lambda n: not 0 <= n <= 1):
+        raise ValueError(
+            f"filling is N_e/(2N), between 0 and 1 (half filling is 0.5), got {filling}; rescale it."
+        )
+    if _is_number(temperature, lambda t: not t >= 0):
+        raise ValueError(f"temperature must not be negative, got {temperature}; use 0 for the ground state.")
+
+
+def _is_number(value, test: Callable[[float], bool]) -> bool:
+    return isinstance(value, int | float) and test(float(value))

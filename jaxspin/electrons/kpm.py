@@ -1,0 +1,165 @@
+"""The kernel-polynomial solver: energy and field linear in the number of sites."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
+
+from jaxspin.electrons import chebyshev, fermi
+from jaxspin.electrons.exact import as_scalar, check_ensemble
+from jaxspin.electrons.model import SDModel, Spinor
+from jaxspin.electrons.probes import AbstractProbes, Coloring
+from jaxspin.field import AbstractPotential, Spins, Time
+from jaxspin.lattice import Lattice
+from jaxspin.spins import check_spins
+
+
+class KernelPolynomial(AbstractPotential):
+    """The electrons of `model` in thermal equilibrium, from Chebyshev moments of H.
+
+    The grand potential Omega = sum_m c_m Tr T_m((H - c)/a), or the free energy at fixed filling, with traces over
+    probing vectors; the field is the exact gradient of that estimate, by the recursion run backwards. Time and memory
+    are linear in the sites and memory does not depend on the order. No damping kernel: at T > 0 the series converges
+    exponentially, as exp(-m pi T/a).
+
+    **Arguments**
+
+    - `filling` n in (0, 1), or `chemical_potential`: exactly one.
+    - `temperature` of the electrons, above zero; for T = 0 use `ExactDiagonalization`.
+    - `probes`: `Coloring(number)`, or `ExactTrace()` for no sampling error.
+    - `order`: the number of moments; None chooses it from temperature, window and `tolerance`, the size of the last
+      terms of the series.
+    - `window`: (lowest, highest) energy that must hold the spectrum of every configuration; None takes
+      `model.spectral_bounds()`.
+
+    Energies in units of the hopping. Pass `key` to `energy` and `field` for new random phases in every call; without it
+    they are always the same, and energy and field conserve each other. First and second derivatives (reverse mode)
+    with respect to spins and every array of the model.
+
+    Raises `ValueError` for T <= 0, a doubled or missing ensemble, or an order that would be absurd.
+    Sources: Weisse, Wellein, Alvermann and Fehske, Rev. Mod. Phys. 78, 275 (2006), 10.1103/RevModPhys.78.275; Barros and
+    Kato, Phys. Rev. B 88, 235101 (2013), 10.1103/PhysRevB.88.235101.
+    """
+
+    model: SDModel
+    filling: Float[Array, ""] | None
+    chemical_potential: Float[Array, ""] | None
+    temperature: Float[Array, ""]
+    window: tuple[Float[Array, ""], Float[Array, ""]]
+    probes: AbstractProbes
+    order: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        model: SDModel,
+        *,
+        filling: ArrayLike | None = None,
+        chemical_potential: ArrayLike | None = None,
+        temperature: ArrayLike,
+        probes: AbstractProbes | None = None,
+        order: int | None = None,
+        window: tuple[ArrayLike, ArrayLike] | None = None,
+        tolerance: float = 1e-4,
+    ):
+        check_ensemble(filling, chemical_potential, temperature)
+        self.model = model
+        self.filling = as_scalar(filling)
+        self.chemical_potential = as_scalar(chemical_potential)
+        self.temperature = jnp.asarray(temperature, jnp.result_type(float))
+        self.probes = Coloring() if probes is None else probes
+        low, high = model.spectral_bounds() if window is None else window
+        # the window only scales the recursion: the result does not depend on it, nor should a derivative
+        low, high = (jax.lax.stop_gradient(jnp.asarray(x, jnp.result_type(float))) for x in (low, high))
+        self.window = (low, high)
+        self.order = _order(self.temperature, (high - low) / 2, tolerance) if order is None else order
+
+    @property
+    def lattice(self) -> Lattice:
+        return self.model.lattice
+
+    def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
+        """The estimate of F at fixed filling, of Omega at fixed chemical potential."""
+        levels, weights = self.spectrum(spins, key=key)
+        temperature = self.temperature.astype(spins.dtype)
+        if self.filling is not None:
+            number = self.filling.astype(spins.dtype) * jnp.asarray(self.model.orbitals(), spins.dtype)
+            return fermi.free_energy(levels, weights, number, temperature)
+        assert self.chemical_potential is not None
+        return fermi.grand_potential(
+            levels, weights, self.chemical_potential.astype(spins.dtype), temperature
+        )
+
+    def moments(self, spins: Spins, *, key: PRNGKeyArray | None = None) -> Float[Array, " order"]:
+        """mu_m = Tr T_m((H - c)/a) over the probing vectors."""
+        check_spins(self.lattice, spins)
+        low, high = (x.astype(spins.dtype) for x in self.window)
+        # a rounding margin, so that the recursion stays inside [-1, 1]
+        operator = _Rescaled(self.model, spins, (low + high) / 2, 1.01 * (high - low) / 2)
+        start = self.probes.vectors(self.lattice, key=key, dtype=spins.dtype)
+        if self.model.occupied is not None:
+            full = self.model.occupied
+            start = tuple(
+                tuple(jnp.where(full[..., a, None], part, 0) for part in pair) for a, pair in enumerate(start)
+            )
+        return chebyshev.moments(operator, start, self.order)
+
+    def spectrum(self, spins: Spins, *, key: PRNGKeyArray | None = None) -> tuple[Array, Array]:
+        """Energies and weights with Tr g(H) = sum_k w_k g(e_k) for every smooth g: use it for many (mu, T) at once."""
+        low, high = (x.astype(spins.dtype) for x in self.window)
+        return chebyshev.quadrature(self.moments(spins, key=key), (low + high) / 2, 1.01 * (high - low) / 2)
+
+    def fermi_level(self, spins: Spins, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
+        """The chemical potential."""
+        if self.chemical_potential is not None:
+            return self.chemical_potential.astype(spins.dtype)
+        assert self.filling is not None
+        levels, weights = self.spectrum(spins, key=key)
+        number = self.filling.astype(spins.dtype) * jnp.asarray(self.model.orbitals(), spins.dtype)
+        return fermi.chemical_potential(levels, weights, number, self.temperature.astype(spins.dtype))
+
+    def on(self, lattice: Lattice) -> "KernelPolynomial":
+        """The same solver on another size of the lattice."""
+        return eqx.tree_at(lambda s: s.model, self, self.model.on(lattice))
+
+
+class _Rescaled(eqx.Module):
+    """(H - center)/halfwidth as an operator on spinors."""
+
+    model: SDModel
+    spins: Array
+    center: Array
+    halfwidth: Array
+
+    def __call__(self, spinor: Spinor) -> Any:
+        product = self.model.apply(self.spins, spinor)
+        ctype = spinor[0][0].dtype
+        center, scale = self.center.astype(ctype), (1 / self.halfwidth).astype(ctype)
+        return jax.tree.map(lambda p, x: (p - center * x) * scale, product, spinor)
+
+
+# Above this the series costs more than exact diagonalization of any lattice that fits into memory.
+_LARGEST_ORDER = 20_000
+
+
+def _order(temperature, halfwidth, tolerance: float) -> int:
+    try:
+        t, a = float(temperature), float(halfwidth)
+    except jax.errors.ConcretizationTypeError:
+        raise ValueError(
+            "the number of moments cannot be chosen from traced values; build the solver outside jit, "
+            "or pass order=... (about 10 (half-width of the spectrum)/(pi temperature))."
+        ) from None
+    if t <= 0:
+        raise ValueError(
+            "the kernel-polynomial method needs temperature > 0; use ExactDiagonalization for T = 0."
+        )
+    order = chebyshev.order_for(t, a, tolerance)
+    if order > _LARGEST_ORDER:
+        lowest = t * order / _LARGEST_ORDER
+        raise ValueError(
+            f"temperature {t:g} would need {order} moments; use a temperature above {lowest:.2g}, "
+            "pass order=... to accept the truncation, or use ExactDiagonalization."
+        )
+    return order

@@ -1,0 +1,148 @@
+"""The learnt potential: E(S) = sum_i epsilon(descriptor_i), one network for all sites."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxspin.descriptors import Bispectrum
+from jaxspin.field import AbstractPotential, Spins, Time
+from jaxspin.forcefield.networks import MultilayerPerceptron
+from jaxspin.lattice import Lattice
+from jaxspin.spins import check_spins
+
+
+class BehlerParrinello(AbstractPotential):
+    """E = sum_i [shift + scale epsilon((G_i - mean)/deviation)] with the invariants G_i of `descriptor`.
+
+    The field B_i = -dE/dS_i comes by automatic differentiation, so it is conservative, and it has every symmetry the
+    descriptor has: global spin rotations, time reversal, the lattice's point group. Energies in units of the hopping.
+    Sites with a vacancy have no energy. Time and memory are linear in the sites; `on(lattice)` moves the potential to
+    any size of its lattice.
+
+    `descriptor` defaults to `Bispectrum(lattice)`, `hidden` are the widths of the network's layers; train it with
+    `jaxspin.training.train`, store it with `jaxspin.forcefield.save`. Until trained its energy is zero.
+    Sources: J. Behler and M. Parrinello, Phys. Rev. Lett. 98, 146401 (2007), 10.1103/PhysRevLett.98.146401; P. Zhang and
+    G.-W. Chern, Phys. Rev. Lett. 127, 146401 (2021), 10.1103/PhysRevLett.127.146401.
+    """
+
+    descriptor: Bispectrum
+    network: nnx.Module
+    mean: Float[Array, " features"]
+    deviation: Float[Array, " features"]
+    shift: Float[Array, ""]
+    scale: Float[Array, ""]
+    hidden: tuple[int, ...] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        lattice: Lattice | None = None,
+        *,
+        descriptor: Bispectrum | None = None,
+        hidden: Sequence[int] = (64, 64),
+        key: PRNGKeyArray | None = None,
+        dtype=None,
+    ):
+        if descriptor is None:
+            if lattice is None:
+                raise ValueError("a force field needs a lattice=... or a descriptor=...; give one of them.")
+            descriptor = Bispectrum(lattice)
+        elif lattice is not None:
+            descriptor = descriptor.on(lattice)
+        dtype = jnp.result_type(float) if dtype is None else dtype
+        self.descriptor = descriptor
+        self.hidden = tuple(int(n) for n in hidden)
+        key = jax.random.key(0) if key is None else key
+        self.network = MultilayerPerceptron(descriptor.n_features, self.hidden, key=key, dtype=dtype)
+        self.mean = jnp.zeros(descriptor.n_features, dtype)
+        self.deviation = jnp.ones(descriptor.n_features, dtype)
+        self.shift = jnp.zeros((), dtype)
+        self.scale = jnp.ones((), dtype)
+
+    @property
+    def lattice(self) -> Lattice:
+        return self.descriptor.lattice
+
+    def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
+        """E(S) in units of the hopping."""
+        return jnp.sum(self.site_energies(spins))
+
+    def site_energies(self, spins: Spins) -> Float[Array, "*cells sublattices"]:
+        """epsilon_i of every site: only their sum has a meaning."""
+        check_spins(self.lattice, spins)
+        local = {name: jax.lax.stop_gradient(getattr(self, name)).astype(spins.dtype) for name in _CONSTANTS}
+        features = self.descriptor(spins)
+        rank = (1,) * (features.ndim - 1)
+        mean, deviation = (local[name].reshape(*rank, -1) for name in ("mean", "deviation"))
+        network = cast(self.network, spins.dtype)
+        energies = local["shift"] + local["scale"] * network((features - mean) / deviation)
+        occupied = jnp.sum(spins * spins, axis=-1) > 0
+        return jnp.where(occupied, energies, 0)
+
+    def on(self, lattice: Lattice) -> "BehlerParrinello":
+        """The same potential on another size of the lattice; raises `ValueError` if it is smaller than the neighbourhood."""
+        return eqx.tree_at(lambda model: model.descriptor, self, self.descriptor.on(lattice))
+
+    def standardized(
+        self, spins: Float[Array, "n *cells sublattices 3"], *, shift: float = 0.0, scale: float = 1.0
+    ) -> "BehlerParrinello":
+        """With feature mean and deviation taken from configurations, and the energy's units set.
+
+        `shift` is the mean energy per site, `scale` the size of what the network is to describe.
+        """
+        features = jax.lax.map(self.descriptor, spins.astype(self.mean.dtype))
+        features = features.reshape(-1, features.shape[-1])
+        mean = jnp.mean(features, axis=0)
+        deviation = jnp.std(features, axis=0)
+        # a feature that never changes must not be blown up by the division
+        floor = 1e-3 * jnp.max(deviation)
+        return eqx.tree_at(
+            lambda m: (m.mean, m.deviation, m.shift, m.scale),
+            self,
+            (
+                mean,
+                jnp.maximum(deviation, jnp.where(floor > 0, floor, 1)),
+                jnp.asarray(shift, self.shift.dtype),
+                jnp.asarray(scale, self.scale.dtype),
+            ),
+        )
+
+    # --- what a checkpoint needs to rebuild the model ----------------------------------------------------------
+
+    def settings(self) -> dict[str, Any]:
+        """Everything but the weights, as plain data."""
+        return {
+            "lattice": dataclasses.asdict(self.lattice),
+            "descriptor": self.descriptor.settings(),
+            "hidden": list(self.hidden),
+            "dtype": str(self.mean.dtype),
+        }
+
+    @staticmethod
+    def from_settings(settings: dict[str, Any]) -> "BehlerParrinello":
+        """The untrained model described by `settings()`."""
+        lattice = Lattice(
+            **{k: _tuples(v) if isinstance(v, list | tuple) else v for k, v in settings["lattice"].items()}
+        )
+        descriptor = Bispectrum(lattice, **settings["descriptor"])
+        dtype = jnp.dtype(settings["dtype"])
+        if dtype == jnp.float64 and not jax.config.read("jax_enable_x64"):
+            dtype = jnp.dtype(jnp.float32)  # weights of a double-precision run, used in single
+        return BehlerParrinello(descriptor=descriptor, hidden=settings["hidden"], dtype=dtype)
+
+
+_CONSTANTS = ("mean", "deviation", "shift", "scale")
+
+
+def cast(module: nnx.Module, dtype) -> Any:
+    """The module with its floating-point arrays in `dtype`, so that single-precision spins stay single."""
+    return jax.tree.map(lambda x: x.astype(dtype) if eqx.is_inexact_array(x) else x, module)
+
+
+def _tuples(value):
+    return tuple(_tuples(v) for v in value) if isinstance(value, list | tuple) else value

@@ -1,0 +1,75 @@
+"""Trained force fields on disk: an Orbax checkpoint that needs no settings to be read back."""
+
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import orbax.checkpoint as ocp
+
+from jaxspin.forcefield.behler_parrinello import BehlerParrinello
+
+_FORMAT = 1
+
+
+def save(
+    path: str | Path, model: BehlerParrinello, *, metadata: dict[str, Any] | None = None, overwrite: bool = False
+) -> Path:
+    """Write weights, descriptor settings and `metadata` (plain data: config, errors, provenance) to the folder `path`.
+
+    Raises `FileExistsError` if the folder exists, unless `overwrite`.
+    """
+    path = Path(path).absolute()
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; choose another path, or pass overwrite=True to replace it.")
+    arrays = _arrays(model)
+    settings = {"format": _FORMAT, "model": model.settings(), "metadata": metadata or {}}
+    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+        checkpointer.save(
+            path,
+            args=ocp.args.Composite(weights=ocp.args.StandardSave(arrays), settings=ocp.args.JsonSave(settings)),
+            force=overwrite,
+        )
+    return path
+
+
+def load(path: str | Path) -> BehlerParrinello:
+    """The force field stored at `path`, on the lattice it was trained on; `.on(lattice)` moves it.
+
+    Raises `FileNotFoundError` if there is none, `ValueError` if it is not a force field of this version.
+    """
+    settings = _settings(path)
+    model = BehlerParrinello.from_settings(settings["model"])
+    arrays = _arrays(model)
+    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+        restored = checkpointer.restore(
+            Path(path).absolute(), args=ocp.args.Composite(weights=ocp.args.StandardRestore(arrays))
+        )["weights"]
+    leaves, structure = jax.tree.flatten(model)
+    stored = iter(restored[k] for k in sorted(restored))
+    return jax.tree.unflatten(structure, [next(stored) if eqx.is_inexact_array(x) else x for x in leaves])
+
+
+def load_metadata(path: str | Path) -> dict[str, Any]:
+    """What was stored beside the weights: config, errors, provenance."""
+    return _settings(path)["metadata"]
+
+
+def _arrays(model: BehlerParrinello) -> dict[str, Any]:
+    leaves = [x for x in jax.tree.leaves(model) if eqx.is_inexact_array(x)]
+    return {f"{number:04d}": leaf for number, leaf in enumerate(leaves)}
+
+
+def _settings(path: str | Path) -> dict[str, Any]:
+    path = Path(path).absolute()
+    if not path.exists():
+        raise FileNotFoundError(f"there is no force field at {path}; give the folder that forcefield.save wrote.")
+    try:
+        with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+            settings = checkpointer.restore(path, args=ocp.args.Composite(settings=ocp.args.JsonRestore()))["settings"]
+        known = settings["format"]
+    except (KeyError, TypeError, ValueError, FileNotFoundError) as error:
+        raise ValueError(f"{path} is not a force field of jaxspin; give the folder that forcefield.save wrote.") from error
+    if known != _FORMAT:
+        raise ValueError(f"{path} has format {known}, this version reads {_FORMAT}; use the jaxspin that wrote it.")
+    return settings
