@@ -9,6 +9,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin.lattice import Lattice
@@ -41,6 +42,12 @@ class AbstractField(eqx.Module):
         return self if other == 0 else NotImplemented  # so that sum([...]) works
 
 
+@eqx.filter_jit  # so that a call outside jit compiles once and not operation by operation
+def _energy_and_field(potential: "AbstractPotential", spins, t, key):
+    energy, slope = jax.value_and_grad(lambda s: potential.energy(s, t, key=key))(spins)
+    return energy, -slope
+
+
 class AbstractPotential(AbstractField):
     """A field with an energy. A new term needs `energy` alone; the field follows by automatic differentiation."""
 
@@ -56,8 +63,7 @@ class AbstractPotential(AbstractField):
         self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None
     ) -> tuple[Float[Array, ""], Spins]:
         """Both, for the price of the field."""
-        energy, slope = jax.value_and_grad(lambda s: self.energy(s, t, key=key))(spins)
-        return energy, -slope
+        return _energy_and_field(self, spins, jnp.asarray(t, spins.dtype), key)
 
 
 class SumField(AbstractField):

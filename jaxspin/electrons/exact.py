@@ -85,6 +85,7 @@ class ExactDiagonalization(AbstractPotential):
         """The same solver on another size of the lattice."""
         return eqx.tree_at(lambda s: s.model, self, self.model.on(lattice))
 
+    @eqx.filter_jit
     def _solve(self, spins: Spins):
         check_spins(self.lattice, spins)
         h = self.model.dense(spins)
@@ -100,6 +101,7 @@ class ExactDiagonalization(AbstractPotential):
         return _equilibrium(kind, h, weights, constraint, self.temperature.astype(dtype))
 
 
+@eqx.filter_jit
 def bloch_energy(
     solver: ExactDiagonalization, spins: Spins, points: int | tuple[int, ...]
 ) -> Float[Array, ""]:

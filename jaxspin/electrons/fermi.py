@@ -49,14 +49,14 @@ def chemical_potential(levels: Levels, weights: Levels, number: Scalar, temperat
     shift = temperature * jnp.log(filling / (1 - filling))
     margin = 1e-3 * (jnp.max(levels) - jnp.min(levels)) + temperature
     lower, upper = jnp.min(levels) + shift - margin, jnp.max(levels) + shift + margin
-    eps = float(jnp.finfo(levels.dtype).eps)
-    solver = optx.Bisection(rtol=4 * eps, atol=4 * eps)
+    # flip is given since its detection would put a host callback into the program; the number of electrons grows with
+    # mu, and halvings down to the last bit of mu are the end whatever the tolerance
     root = optx.root_find(
         lambda mu, _: electrons(levels, weights, mu, temperature) - target,
-        solver,
+        optx.Bisection(rtol=0.0, atol=0.0, flip=False),
         (lower + upper) / 2,
         options={"lower": lower, "upper": upper},
-        max_steps=128,
+        max_steps=jnp.finfo(levels.dtype).nmant + 8,
         throw=False,
     )
     return root.value

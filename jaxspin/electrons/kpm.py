@@ -91,6 +91,7 @@ class KernelPolynomial(AbstractPotential):
             levels, weights, self.chemical_potential.astype(spins.dtype), temperature
         )
 
+    @eqx.filter_jit
     def moments(self, spins: Spins, *, key: PRNGKeyArray | None = None) -> Float[Array, " order"]:
         """mu_m = Tr T_m((H - c)/a) over the probing vectors."""
         check_spins(self.lattice, spins)

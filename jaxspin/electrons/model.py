@@ -13,7 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Num
+from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Int, Num
 
 from jaxspin.lattice import Bond, Lattice
 from jaxspin.spins import check_spins
@@ -112,7 +112,7 @@ class SDModel(eqx.Module):
             )
         return SDModel(lattice, self.hoppings, self.coupling, potential=self.potential)
 
-    def orbitals(self) -> Float[Array, ""] | int:
+    def orbitals(self) -> Int[Array, ""] | int:
         """The number of spin-orbitals, 2N less two for each vacancy."""
         return 2 * (self.lattice.sites if self.occupied is None else jnp.sum(self.occupied))
 
@@ -154,6 +154,7 @@ class SDModel(eqx.Module):
             out = [[jnp.where(self.occupied[..., a, None], p, 0) for p in pair] for a, pair in enumerate(out)]
         return tuple((up, down) for up, down in out)
 
+    @eqx.filter_jit
     def matvec(
         self, spins: Spins, vectors: Complex[Array, "*cells sublattices 2 columns"]
     ) -> Complex[Array, "*cells sublattices 2 columns"]:
@@ -165,6 +166,7 @@ class SDModel(eqx.Module):
 
     # --- matrices ---------------------------------------------------------------------------------------------
 
+    @eqx.filter_jit
     def dense(self, spins: Spins, wavevector: Float[Array, " d"] | None = None) -> Complex[Array, "n n"]:
         """H as a matrix `(2N, 2N)`. Orbitals of vacancies are decoupled and moved above the spectrum.
 
@@ -290,7 +292,8 @@ def magnetic_flux(lattice: Lattice, quanta: int, *amplitudes: ArrayLike) -> tupl
                 np.floor_divide(target, lattice.cells[0]) if lattice.periodic[0] else np.zeros_like(target)
             )
             angle = angle - phi * wraps * lattice.cells[0] * (u2 + d[1])
-            terms.append(Hopping(bond, jnp.asarray(amplitude) * jnp.exp(1j * jnp.asarray(angle))))
+            phase = jnp.asarray(np.exp(1j * angle))
+            terms.append(Hopping(bond, jnp.asarray(amplitude).astype(phase.dtype) * phase))
     return tuple(terms)
 
 

@@ -1,0 +1,21 @@
+"""Data sets, labels and training of force fields."""
+
+from jaxspin.training.dataset import ShardWriter, SpinData
+from jaxspin.training.losses import Errors, LossScales, evaluate, loss
+from jaxspin.training.sampling import perturbed_configurations, random_configurations, sample
+from jaxspin.training.trainer import Learnt, TrainConfig, train
+
+__all__ = [
+    "Errors",
+    "Learnt",
+    "LossScales",
+    "ShardWriter",
+    "SpinData",
+    "TrainConfig",
+    "evaluate",
+    "loss",
+    "perturbed_configurations",
+    "random_configurations",
+    "sample",
+    "train",
+]

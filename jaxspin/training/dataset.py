@@ -1,0 +1,285 @@
+"""Spin configurations with their exact fields and energies: what a force field is trained on and judged by.
+
+Shapes, n configurations: spins and field `(n, *cells, sublattices, 3)`, energy and every label `(n,)`.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from jaxspin.io.records import to_json
+from jaxspin.io.store import (
+    Numbers,
+    lattice_of,
+    open_store,
+    site_coordinates,
+    site_dimensions,
+    store_attributes,
+    write_store,
+)
+from jaxspin.lattice import Lattice
+from jaxspin.spins import tangent
+
+# Integrators in single precision keep |S| = 1 to 1e-6; a spin further off than this was never normalized.
+_LENGTH_TOLERANCE = 1e-4
+_SHARDS = "shard_*.zarr"
+
+
+class SpinData(eqx.Module):
+    """Configurations with labels; a pytree, so that it can be handed to jitted functions.
+
+    `field` is the full B, as the solver gave it: compare its tangent part only. `energy` is the total energy
+    in units of the hopping, NaN where `has_energy` is False. `source` says how a configuration arose
+    ("random", "hot", "quench", "ordered", ..) by its index in `source_names`; configurations of one
+    simulation share the number `run`.
+
+    Args: `energy` `(n,)` or None; `has_energy` `(n,)` where only some are known; `source` one name, or n
+    names; `run` n integers (default: all different); `attributes` anything worth keeping, such as the config.
+
+    Raises `ValueError`, naming the configuration, for wrong shapes, spins that are neither unit vectors nor
+    zero (vacancies), and fields or energies that are not finite.
+    """
+
+    spins: Float[Array, "n *cells sublattices 3"]
+    field: Float[Array, "n *cells sublattices 3"]
+    energy: Float[Array, " n"]
+    has_energy: Bool[Array, " n"]
+    source: Int[Array, " n"]
+    run: Int[Array, " n"]
+    lattice: Lattice
+    source_names: tuple[str, ...] = eqx.field(static=True)
+    attributes_json: str = eqx.field(static=True)
+
+    def __init__(
+        self,
+        lattice: Lattice,
+        spins: Numbers,
+        field: Numbers,
+        energy: Numbers | None = None,
+        *,
+        has_energy: Numbers | None = None,
+        source: str | Sequence[str] = "unknown",
+        run: Numbers | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ):
+        self.lattice = lattice
+        self.spins, self.field = jnp.asarray(spins), jnp.asarray(field)
+        if self.spins.shape[1:] != (*lattice.shape, 3) or len(self.spins) == 0:
+            raise ValueError(
+                f"spins of shape {self.spins.shape} are no configurations on the {lattice.name} lattice; "
+                f"give (n, {', '.join(map(str, lattice.shape))}, 3) with n at least 1."
+            )
+        n = len(self.spins)
+        known = np.full(n, energy is not None) if has_energy is None else np.asarray(has_energy, bool)
+        energies = np.full(n, np.nan, self.spins.dtype) if energy is None else np.asarray(energy)
+        names = (source,) * n if isinstance(source, str) else tuple(source)
+        runs = np.arange(n) if run is None else np.asarray(run)
+        if self.field.shape != self.spins.shape:
+            raise ValueError(
+                f"field {self.field.shape} and spins {self.spins.shape} differ; give one B per spin."
+            )
+        for name, value in (("energy", energies), ("has_energy", known), ("source", names), ("run", runs)):
+            if np.shape(value) != (n,):
+                raise ValueError(
+                    f"{name} has shape {np.shape(value)}; give {n} values, one per configuration."
+                )
+        self.energy, self.has_energy = jnp.asarray(np.where(known, energies, np.nan)), jnp.asarray(known)
+        self.source_names = tuple(sorted(set(names)))
+        self.source = jnp.asarray([self.source_names.index(name) for name in names], jnp.int32)
+        self.run = jnp.asarray(runs, jnp.int32)
+        self.attributes_json = to_json(attributes or {})
+        self._refuse_bad_labels()
+
+    def _refuse_bad_labels(self) -> None:
+        length = np.linalg.norm(np.asarray(self.spins), axis=-1)
+        bad = ~((np.abs(length - 1) <= _LENGTH_TOLERANCE) | (length == 0))
+        if bad.any():
+            which = tuple(map(int, np.argwhere(bad)[0]))
+            raise ValueError(
+                f"configuration {which[0]} has a spin of length {length[which]:.6g} at site {which[1:]}; "
+                "spins are unit vectors, or zero at vacancies: pass jaxspin.spins.normalize(spins)."
+            )
+        for name, finite in (
+            ("field", np.isfinite(np.asarray(self.field)).reshape(len(self), -1).all(axis=1)),
+            ("energy", np.isfinite(np.asarray(self.energy)) | ~np.asarray(self.has_energy)),
+        ):
+            if not finite.all():
+                raise ValueError(
+                    f"the {name} of configuration {int(np.argmin(finite))} is not finite; leave it out, or "
+                    "compute it again with other solver settings (spectral bounds, temperature)."
+                )
+
+    def __len__(self) -> int:
+        return self.spins.shape[0]
+
+    def __getitem__(self, index) -> "SpinData":
+        """The configurations at a slice, a list of indices, a mask `(n,)`, or one index: data again."""
+        rows = np.atleast_1d(
+            np.arange(len(self))[np.asarray(index) if not isinstance(index, slice) else index]
+        )
+        if len(rows) == 0:
+            raise ValueError(f"no configuration of {len(self)} is selected; choose at least one.")
+        return jax.tree.map(lambda leaf: leaf[rows], self)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The name of the source of each configuration, n of them."""
+        return tuple(self.source_names[code] for code in np.asarray(self.source))
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What was kept beside the data (as JSON keeps it: tuples are lists)."""
+        return json.loads(self.attributes_json)
+
+    @property
+    def torque_scale(self) -> Float[Array, ""]:
+        """The rms torque sqrt(<|B - S (S . B)|^2>), vacancies left out: the unit of a relative error."""
+        square = jnp.sum(tangent(self.spins, self.field) ** 2, axis=-1)
+        occupied = jnp.any(self.spins != 0, axis=-1)
+        number = jnp.sum(occupied).astype(square.dtype)
+        return jnp.sqrt(jnp.sum(jnp.where(occupied, square, 0)) / number)
+
+    def split(
+        self,
+        parts: Sequence[int] | Sequence[float],
+        *,
+        key: PRNGKeyArray,
+        by: str = "configuration",
+    ) -> tuple["SpinData", ...]:
+        """Disjoint random parts, by counts (integers) or fractions (up to 1 together), in random order.
+
+        Neighbouring frames of a simulation are alike, and an error held out among them flatters: `by="run"`
+        keeps each run in one part, which then has about the size asked for. Raises `ValueError` where a part
+        is empty.
+        """
+        if by not in ("configuration", "run"):
+            raise ValueError(f"cannot split by {by!r}; choose by='configuration' or by='run'.")
+        counts = all(isinstance(part, int | np.integer) for part in parts)
+        if any(part <= 0 for part in parts) or sum(parts) > (len(self) if counts else 1 + 1e-9):
+            raise ValueError(
+                f"parts {tuple(parts)} do not fit {len(self)} configurations; "
+                "give positive counts up to that in all, or fractions up to 1 in all."
+            )
+        ends = np.cumsum(parts) if counts else np.rint(np.cumsum(parts) * len(self)).astype(int)
+        labels = np.asarray(self.run) if by == "run" else np.arange(len(self))
+        _, code, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+        order = np.asarray(jax.random.permutation(key, len(sizes)))
+        # a group belongs to the part that its middle falls into
+        middle = np.empty(len(sizes))
+        middle[order] = np.cumsum(sizes[order]) - sizes[order] / 2
+        place = middle[code]
+        belongs = np.searchsorted(ends, place)
+        rows = [np.flatnonzero(belongs == part) for part in range(len(ends))]
+        if any(len(row) == 0 for row in rows):
+            raise ValueError(
+                f"parts {tuple(parts)} of {len(sizes)} {by}s leave one empty; make it larger, or sample more."
+            )
+        return tuple(self[row[np.argsort(place[row], kind="stable")]] for row in rows)
+
+    @staticmethod
+    def concatenate(parts: Sequence["SpinData"]) -> "SpinData":
+        """One set of all parts, in order; runs of different parts stay different, attributes are the first's.
+
+        Raises `ValueError` for parts on different lattices or in different precision.
+        """
+        if len({part.lattice for part in parts}) != 1 or len({part.spins.dtype for part in parts}) != 1:
+            raise ValueError(
+                "the parts need one lattice and one precision; give at least one part, all alike."
+            )
+        offsets = np.cumsum([0, *(int(part.run.max()) + 1 for part in parts)])
+        return SpinData(
+            parts[0].lattice,
+            jnp.concatenate([part.spins for part in parts]),
+            jnp.concatenate([part.field for part in parts]),
+            jnp.concatenate([part.energy for part in parts]),
+            has_energy=jnp.concatenate([part.has_energy for part in parts]),
+            source=[name for part in parts for name in part.sources],
+            run=np.concatenate([np.asarray(p.run) + o for p, o in zip(parts, offsets, strict=False)]),
+            attributes=parts[0].attributes,
+        )
+
+    def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
+        """Write a Zarr store that plain xarray reads, dimensions (configuration, cell_1, .., component).
+
+        Raises `FileExistsError` where something is in the way and `overwrite` is not given.
+        """
+        vector = ("configuration", *site_dimensions(self.lattice), "component")
+        about_source = {
+            "long_name": "how the configuration arose",
+            "flag_values": list(range(len(self.source_names))),
+            "flag_meanings": " ".join(name.replace(" ", "_") for name in self.source_names),
+            "names": to_json(self.source_names),
+        }
+        about = {
+            "spins": (vector, {"units": "1", "long_name": "unit spin", "components": "x y z"}),
+            "field": (vector, {"units": "t", "long_name": "field B = -dE/dS", "components": "x y z"}),
+            "energy": ("configuration", {"units": "t", "long_name": "total energy, NaN where not computed"}),
+            "has_energy": ("configuration", {"long_name": "whether the energy was computed"}),
+            "source": ("configuration", about_source),
+            "run": ("configuration", {"long_name": "number of the simulation it comes from"}),
+        }
+        dataset = xr.Dataset(
+            {name: (axes, np.asarray(getattr(self, name)), notes) for name, (axes, notes) in about.items()},
+            coords=site_coordinates(self.lattice),
+        )
+        attributes = self.attributes
+        dataset.attrs.update(store_attributes(self.lattice, attributes.pop("config", None), attributes))
+        dataset.attrs["attributes"] = self.attributes_json
+        return write_store(dataset, path, overwrite=overwrite)
+
+    @staticmethod
+    def load(path: str | os.PathLike) -> "SpinData":
+        """Read what `save` wrote, or every whole shard in a folder that `ShardWriter` filled."""
+        shards = sorted(Path(path).glob(_SHARDS))
+        if shards:
+            return SpinData.concatenate([SpinData.load(shard) for shard in shards])
+        with open_store(path) as stored:
+            if "field" not in stored:
+                raise ValueError(
+                    f"{path} holds no fields to learn from; a trajectory is read with load_trajectory."
+                )
+            names = json.loads(stored.source.attrs["names"])
+            return SpinData(
+                lattice_of(stored),
+                stored.spins.values,
+                stored.field.values,
+                stored.energy.values,
+                has_energy=stored.has_energy.values,
+                source=[names[code] for code in stored.source.values],
+                run=stored.run.values,
+                attributes=json.loads(stored.attrs["attributes"]),
+            )
+
+
+class ShardWriter:
+    """Writes a data set piece by piece into a folder; a kill loses the piece being written and no other.
+
+    Each `write` is one whole Zarr store, `shard_00000.zarr` and so on; `SpinData.load(folder)` reads them
+    all. Give each simulation to one call, since runs of different shards count as different. A folder with
+    shards in it is refused unless `append`, which goes on after the last.
+    """
+
+    def __init__(self, folder: str | os.PathLike, *, append: bool = False):
+        self.folder = Path(folder)
+        present = sorted(self.folder.glob(_SHARDS))
+        if present and not append:
+            raise FileExistsError(
+                f"{folder} holds {len(present)} shards; choose another folder or pass append=True."
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.shards = int(present[-1].stem.removeprefix("shard_")) + 1 if present else 0
+
+    def write(self, data: SpinData) -> Path:
+        """Store `data` as the next shard and return its path."""
+        path = data.save(self.folder / f"shard_{self.shards:05d}.zarr")
+        self.shards += 1
+        return path

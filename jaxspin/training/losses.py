@@ -1,0 +1,78 @@
+"""How far a model is from its labels: what is trained on, and what is reported."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxspin.field import AbstractPotential
+from jaxspin.spins import tangent
+from jaxspin.training.dataset import SpinData
+
+
+class LossScales(eqx.Module):
+    """The units of the two terms: rms torque and spread of the energy per site of the training set."""
+
+    torque: Float[Array, ""]
+    energy: Float[Array, ""]
+
+    @staticmethod
+    def of(data: SpinData) -> "LossScales":
+        """Taken from the data; 1 where the data cannot tell (no torque at all, one energy or none)."""
+        per_site = jnp.where(data.has_energy, data.energy, jnp.nan) / data.lattice.sites
+        spread = jnp.nanstd(per_site)
+        torque = data.torque_scale
+        return LossScales(
+            jnp.where(torque > 0, torque, 1), jnp.where(jnp.isfinite(spread) & (spread > 0), spread, 1)
+        )
+
+
+def loss(
+    model: AbstractPotential, data: SpinData, scales: LossScales, energy_weight: float
+) -> Float[Array, ""]:
+    """<|tangential field error|^2>/torque^2 + weight <(error of the energy per site)^2>/spread^2.
+
+    The parallel part of a field does nothing and is left out. Configurations without energy count in the first term only.
+    """
+    energy, field = jax.vmap(model.energy_and_field)(data.spins)
+    error = tangent(data.spins, field - data.field)
+    torque_term = jnp.mean(jnp.sum(error**2, axis=-1)) / scales.torque**2
+    per_site = jnp.where(data.has_energy, energy - jnp.where(data.has_energy, data.energy, 0), 0) / data.lattice.sites
+    known = jnp.maximum(jnp.sum(data.has_energy.astype(energy.dtype)), 1)
+    return torque_term + energy_weight * jnp.sum(per_site**2) / known / scales.energy**2
+
+
+class Errors(eqx.Module):
+    """Errors of a model on a data set.
+
+    `torque`: rms error of the tangential field over its rms, the figure to quote. `field`: the same for the full field,
+    whose parallel part flatters. `torque_rms`: rms tangential field error in units of the hopping. `energy`: rms error
+    of the energy per site, `energy_centered`: the same without the mean offset, in units of the hopping.
+    """
+
+    torque: float
+    field: float
+    torque_rms: float
+    energy: float
+    energy_centered: float
+
+
+def evaluate(model: AbstractPotential, data: SpinData) -> Errors:
+    """The errors of `model` on `data`, one configuration at a time."""
+    energy, field = _predict(model, data.spins)
+    error = field - data.field
+    in_plane = tangent(data.spins, error)
+    per_site = (energy - data.energy)[data.has_energy] / data.lattice.sites
+    rms = lambda x: float(jnp.sqrt(jnp.mean(jnp.sum(x**2, axis=-1))))
+    return Errors(
+        torque=rms(in_plane) / rms(tangent(data.spins, data.field)),
+        field=rms(error) / rms(data.field),
+        torque_rms=rms(in_plane),
+        energy=float(jnp.sqrt(jnp.mean(per_site**2))) if per_site.size else float("nan"),
+        energy_centered=float(jnp.std(per_site)) if per_site.size else float("nan"),
+    )
+
+
+@eqx.filter_jit
+def _predict(model, spins):
+    return jax.lax.map(model.energy_and_field, spins)

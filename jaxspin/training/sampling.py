@@ -1,0 +1,77 @@
+"""Configurations and their labels: what a force field learns from."""
+
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+from tqdm.auto import tqdm
+
+from jaxspin.dynamics import Trajectory
+from jaxspin.field import AbstractPotential
+from jaxspin.lattice import Lattice
+from jaxspin.spins import normalize, random_spins
+from jaxspin.training.dataset import SpinData
+
+
+def sample(
+    potential: AbstractPotential,
+    spins: Trajectory | Float[Array, "n *cells sublattices 3"],
+    *,
+    source: str = "unknown",
+    run: int | None = None,
+    batch: int = 8,
+    progress: bool = False,
+) -> SpinData:
+    """Label every frame of a trajectory, or every configuration of an array, with the energy and field of `potential`.
+
+    Frames of a trajectory belong to one `run` (0 unless given), so that a split by runs keeps them together.
+    `batch` configurations are labelled at once. Raises `ValueError` if the potential has no lattice or a label is not
+    finite.
+    """
+    if potential.lattice is None:
+        raise ValueError("the potential has no lattice; label with a sum that contains the electrons or an exchange.")
+    if isinstance(spins, Trajectory):
+        if spins.spins is None:
+            raise ValueError("the trajectory kept no spins; simulate without save=..., or pass the spins.")
+        frames, run = spins.spins, 0 if run is None else run
+    else:
+        frames = spins
+    label = eqx.filter_jit(lambda p, s: jax.lax.map(p.energy_and_field, s))
+    energies, fields = [], []
+    starts = range(0, len(frames), batch)
+    for first in tqdm(starts, desc=f"labels ({source})", disable=not progress, leave=False):
+        # a last batch filled up to full size spares a compilation
+        rows = np.minimum(np.arange(first, first + batch), len(frames) - 1)
+        energy, field = label(potential, frames[rows])
+        number = min(batch, len(frames) - first)
+        energies.append(np.asarray(energy)[:number])
+        fields.append(np.asarray(field)[:number])
+    return SpinData(
+        potential.lattice,
+        frames,
+        np.concatenate(fields),
+        np.concatenate(energies),
+        source=source,
+        run=None if run is None else np.full(len(frames), run),
+    )
+
+
+def random_configurations(
+    lattice: Lattice, number: int, *, key: PRNGKeyArray, dtype=None
+) -> Float[Array, "n *cells sublattices 3"]:
+    """Independent random configurations, uniform on the sphere at every site."""
+    return jax.vmap(lambda k: random_spins(lattice, key=k, dtype=dtype))(jax.random.split(key, number))
+
+
+def perturbed_configurations(
+    texture: Float[Array, "*cells sublattices 3"], amplitudes: Sequence[float] | Array, *, key: PRNGKeyArray
+) -> Float[Array, "n *cells sublattices 3"]:
+    """The texture with independent Gaussian displacements of each of the `amplitudes`, normalized again."""
+    amplitudes = jnp.asarray(amplitudes, texture.dtype)
+    shape = (len(amplitudes), *texture.shape)
+    noise = jax.random.normal(key, shape, texture.dtype)
+    scale = amplitudes.reshape(-1, *(1,) * texture.ndim)
+    return normalize(texture[None] + scale * noise)

@@ -1,0 +1,221 @@
+"""Training of a force field on fields and energies."""
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import orbax.checkpoint as ocp
+from jaxtyping import Array, PRNGKeyArray
+from tqdm.auto import tqdm
+
+from jaxspin.forcefield import BehlerParrinello
+from jaxspin.lattice import Lattice
+from jaxspin.training.dataset import SpinData
+from jaxspin.training.losses import Errors, LossScales, evaluate, loss
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """How to train; the same config, data and key give the same weights."""
+
+    steps: int = 3000
+    """Optimizer steps."""
+    batch: int = 8
+    """Configurations per step."""
+    learning_rate: float = 3e-3
+    """Peak of the schedule: linear warm-up over 3 % of the steps, then a cosine to zero."""
+    energy_weight: float = 0.1
+    """Weight of the squared energy error, both errors in units of their spread in the training set."""
+    clip: float = 1.0
+    """Gradients of larger global norm are scaled down to it."""
+    average: float = 0.99
+    """Decay per step of the exponential average of the weights, which is what training returns."""
+    validation: float = 0.1
+    """Fraction of the configurations held back to choose the best step."""
+    split: str = "configuration"
+    """What stays together in the validation split: "configuration", or "run" for whole simulations."""
+    evaluate_every: int = 250
+    """Steps between evaluations on the validation set, and between checkpoints."""
+
+    def __post_init__(self):
+        for name in ("steps", "batch", "evaluate_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}; see TrainConfig.")
+        if not 0 < self.validation < 1:
+            raise ValueError(f"validation must be a fraction between 0 and 1, got {self.validation}; 0.1 is usual.")
+        if not 0 <= self.average < 1:
+            raise ValueError(f"average must be in [0, 1), got {self.average}; 0 switches averaging off.")
+
+
+class Learnt(eqx.Module):
+    """A trained model with the story of its training.
+
+    `history` holds, per evaluation, the columns "step", "loss" (mean training loss since the last evaluation),
+    "torque" and "energy" (validation errors, see `Errors`), "seconds".
+    """
+
+    model: BehlerParrinello
+    history: dict[str, np.ndarray] = eqx.field(static=True)
+    best_step: int = eqx.field(static=True)
+
+    def on(self, lattice: Lattice) -> BehlerParrinello:
+        """The trained potential on another size of the lattice."""
+        return self.model.on(lattice)
+
+
+def train(
+    model: BehlerParrinello,
+    data: SpinData,
+    config: TrainConfig | None = None,
+    *,
+    key: PRNGKeyArray | None = None,
+    checkpoint: str | Path | None = None,
+    progress: bool = False,
+) -> Learnt:
+    """Fit the weights of `model` to the fields and energies of `data`.
+
+    Features are standardized on the training part, the loss is `losses.loss`, the optimizer Adam with a warm-up-cosine
+    schedule, and the averaged weights with the least validation torque error are returned. With `checkpoint` (a folder)
+    the state is written at every evaluation and a run that was killed goes on from there, with the result of an
+    unbroken one. Raises `ValueError` if the data live on another lattice than the model, or the checkpoint belongs to
+    another config.
+    """
+    config = TrainConfig() if config is None else config
+    if data.lattice != model.lattice:
+        raise ValueError(
+            f"the data live on the {data.lattice.name} lattice {data.lattice.cells}, the model on the "
+            f"{model.lattice.name} lattice {model.lattice.cells}; train model.on(data.lattice)."
+        )
+    key = jax.random.key(0) if key is None else key
+    split_key, batch_key = jax.random.split(key)
+    held, fitted = data.split(
+        (config.validation, 1 - config.validation),
+        key=split_key,
+        by="run" if config.split == "run" else "configuration",
+    )
+    scales = LossScales.of(fitted)
+    per_site = np.asarray(fitted.energy)[np.asarray(fitted.has_energy)] / data.lattice.sites
+    shift = float(per_site.mean()) if per_site.size else 0.0
+    model = model.standardized(fitted.spins, shift=shift, scale=float(scales.torque))
+
+    optimizer = optax.chain(optax.clip_by_global_norm(config.clip), optax.adam(_schedule(config)))
+    weights, frozen = eqx.partition(model.network, eqx.is_inexact_array)
+    state = _State(weights, weights, weights, optimizer.init(weights), jnp.asarray(jnp.inf), 0, 0)
+    history: dict[str, list] = {name: [] for name in ("step", "loss", "torque", "energy", "seconds")}
+
+    def with_weights(w):
+        return eqx.tree_at(lambda m: m.network, model, eqx.combine(w, frozen))
+
+    @eqx.filter_jit
+    def advance(state, data, first, count):
+        def step(number, carry):
+            weights, average, opt_state, total = carry
+            # the batch is a function of the step alone, so that a resumed run sees the same ones
+            rows = jax.random.choice(jax.random.fold_in(batch_key, number), len(data), (batch,), replace=False)
+            value, slope = jax.value_and_grad(
+                lambda w: loss(with_weights(w), jax.tree.map(lambda x: x[rows], data), scales, config.energy_weight)
+            )(weights)
+            updates, opt_state = optimizer.update(slope, opt_state, weights)
+            weights = optax.apply_updates(weights, updates)
+            average = optax.incremental_update(weights, average, 1 - config.average)
+            return weights, average, opt_state, total + value
+
+        start = (state.weights, state.average, state.optimizer, jnp.zeros((), scales.torque.dtype))
+        weights, average, opt_state, total = jax.lax.fori_loop(first, first + count, step, start)
+        return weights, average, opt_state, total / count
+
+    batch = min(config.batch, len(fitted))
+    manager = _manager(checkpoint)
+    began = time.perf_counter()
+    if manager is not None and manager.latest_step() is not None:
+        state, history, earlier = _restore(manager, state, config)
+        began -= earlier
+    bar = tqdm(total=config.steps, initial=state.step, desc="training", disable=not progress, unit="step")
+    while state.step < config.steps:
+        count = min(config.evaluate_every, config.steps - state.step)
+        weights, average, opt_state, value = advance(state, fitted, jnp.asarray(state.step), jnp.asarray(count))
+        step = state.step + count
+        # early on the average still remembers the start
+        average = weights if step < 3 / (1 - config.average) else average
+        errors = evaluate(with_weights(average), held)
+        better = errors.torque < float(state.best_error)
+        state = _State(
+            weights,
+            average,
+            average if better else state.best,
+            opt_state,
+            jnp.asarray(errors.torque if better else state.best_error),
+            step if better else state.best_step,
+            step,
+        )
+        _record(history, step, float(value), errors, time.perf_counter() - began)
+        bar.update(count)
+        bar.set_postfix(loss=f"{float(value):.3g}", torque=f"{100 * errors.torque:.1f} %")
+        if manager is not None:
+            _store(manager, state, history, config)
+        if not np.isfinite(float(value)):
+            bar.close()
+            raise FloatingPointError(f"the loss is not finite at step {step}; lower learning_rate or clip.")
+    bar.close()
+    if manager is not None:
+        manager.close()
+    columns = {name: np.asarray(column) for name, column in history.items()}
+    return Learnt(with_weights(state.best), columns, state.best_step)
+
+
+class _State(eqx.Module):
+    weights: Any
+    average: Any
+    best: Any
+    optimizer: Any
+    best_error: Array
+    best_step: int
+    step: int
+
+
+def _schedule(config: TrainConfig) -> optax.Schedule:
+    warmup = max(1, config.steps * 3 // 100)
+    return optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, warmup, max(config.steps, warmup + 1))
+
+
+def _record(history: dict[str, list], step: int, value: float, errors: Errors, seconds: float) -> None:
+    row = (step, value, errors.torque, errors.energy, seconds)
+    for column, entry in zip(history.values(), row, strict=True):
+        column.append(entry)
+
+
+def _manager(folder: str | Path | None) -> ocp.CheckpointManager | None:
+    if folder is None:
+        return None
+    options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
+    return ocp.CheckpointManager(Path(folder).absolute(), options=options, item_names=("state", "story"))
+
+
+def _leaves(state: _State) -> dict[str, Any]:
+    return {f"{n:04d}": jnp.asarray(x) for n, x in enumerate(jax.tree.leaves(state))}
+
+
+def _store(manager, state: _State, history, config: TrainConfig) -> None:
+    story = {"history": history, "config": dataclasses.asdict(config)}
+    items = ocp.args.Composite(state=ocp.args.StandardSave(_leaves(state)), story=ocp.args.JsonSave(story))
+    manager.save(state.step, args=items)
+
+
+def _restore(manager, state: _State, config: TrainConfig):
+    items = ocp.args.Composite(state=ocp.args.StandardRestore(_leaves(state)), story=ocp.args.JsonRestore())
+    stored = manager.restore(manager.latest_step(), args=items)
+    if stored["story"]["config"] != json.loads(json.dumps(dataclasses.asdict(config))):
+        raise ValueError(
+            "the checkpoint belongs to a run with another config; choose another checkpoint folder, or the same config."
+        )
+    leaves = [stored["state"][name] for name in sorted(stored["state"])]
+    leaves = [type(old)(new) if isinstance(old, int) else new for old, new in zip(jax.tree.leaves(state), leaves, strict=True)]
+    history = stored["story"]["history"]
+    return jax.tree.unflatten(jax.tree.structure(state), leaves), history, (history["seconds"] or [0.0])[-1]

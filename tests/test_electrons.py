@@ -1,0 +1,364 @@
+"""The Hamiltonian in its three forms, and exact diagonalization with its derivatives."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxspin.lattice as lattices
+from jaxspin.electrons import ExactDiagonalization, SDModel, bloch_energy, kinetic, magnetic_flux, rashba
+from jaxspin.spins import normalize, random_rotation, random_spins, rotate, tangent
+from jaxspin.textures import double_q, ferromagnet, one_hundred_twenty, stripe, tetrahedral
+
+ROUNDING = 1e-12  # double precision, matrices of norm about 10
+DIFFERENCE = 2e-7  # central differences with step 1e-4, functions of order 10
+
+LATTICES = [
+    lattices.chain(6),
+    lattices.square(4, 3, periodic=(True, False)),
+    lattices.triangular(3, 4),
+    lattices.honeycomb(3, 3),
+    lattices.kagome(2, 3),
+    lattices.cubic(3, 2, 2),
+]
+
+
+def rich_model(lattice, key, vacancies=True):
+    """Every kind of term at once."""
+    keys = jax.random.split(key, 4)
+    hoppings = kinetic(lattice, 1.0, 0.3 + 0.2j)
+    if lattice.dimension == 2:
+        hoppings = hoppings + rashba(lattice, 0.4)
+    return SDModel(
+        lattice,
+        hoppings,
+        1 + jax.random.uniform(keys[0], lattice.shape),
+        potential=jax.random.normal(keys[1], lattice.shape),
+        occupied=jax.random.uniform(keys[2], lattice.shape) > 0.15 if vacancies else None,
+    )
+
+
+@pytest.mark.parametrize("lattice", LATTICES, ids=lambda x: x.name)
+def test_matvec_equals_dense_and_is_hermitian(lattice, key):
+    model = rich_model(lattice, key)
+    spins = random_spins(lattice, key=key)
+    h = model.dense(spins)
+    np.testing.assert_allclose(h, h.conj().T, atol=ROUNDING)
+    vectors = jax.random.normal(key, (*lattice.shape, 2, 3), jnp.complex128)
+    vectors = jnp.where(model.occupied[..., None, None], vectors, 0)
+    expected = (h @ vectors.reshape(-1, 3)).reshape(vectors.shape)
+    np.testing.assert_allclose(model.matvec(spins, vectors), expected, atol=ROUNDING)
+
+
+@pytest.mark.parametrize("lattice", LATTICES, ids=lambda x: x.name)
+def test_spectrum_is_inside_its_bounds(lattice, key):
+    for model in (rich_model(lattice, key), SDModel(lattice, (1.0, -0.4), 2.0)):
+        levels = jnp.linalg.eigvalsh(model.dense(random_spins(lattice, key=key)))
+        number = int(model.orbitals())
+        low, high = model.spectral_bounds()
+        assert low <= levels[0]
+        assert levels[number - 1] <= high
+        assert jnp.max(jnp.abs(levels[:number])) <= model.bound()
+
+
+def test_bands_of_free_electrons():
+    """-2t(cos kx + cos ky) on the square lattice, band minimum -4t."""
+    lattice = lattices.square(6, 4)
+    k1, k2 = np.meshgrid(2 * np.pi * np.arange(6) / 6, 2 * np.pi * np.arange(4) / 4, indexing="ij")
+    bands = np.sort(np.repeat(-2 * (np.cos(k1) + np.cos(k2)).ravel(), 2))
+    levels = jnp.linalg.eigvalsh(SDModel(lattice, 1.0, 0.0).dense(ferromagnet(lattice)))
+    np.testing.assert_allclose(levels, bands, atol=ROUNDING)
+
+
+def test_local_levels_are_plus_minus_the_coupling(key):
+    lattice = lattices.square(3)
+    model = SDModel(lattice, 0.0, 1.7)
+    levels = jnp.linalg.eigvalsh(model.dense(random_spins(lattice, key=key)))
+    np.testing.assert_allclose(levels, np.repeat([-1.7, 1.7], 9), atol=ROUNDING)
+
+
+@pytest.mark.parametrize("lattice", [lattices.triangular(2, 3), lattices.kagome(1, 2)], ids=lambda x: x.name)
+def test_bloch_equals_the_repeated_lattice(lattice, key):
+    """H(k) of a magnetic cell on a 3 x 2 grid has the levels of the 3 x 2 times larger lattice."""
+    hoppings = (1.0, 0.3)
+    spins = random_spins(lattice, key=key)
+    k = jnp.asarray([[a / 3, b / 2] for a in range(3) for b in range(2)])
+    bloch = jnp.linalg.eigvalsh(SDModel(lattice, hoppings, 1.5).bloch(spins, k)).reshape(-1)
+    large = lattice.resize(3 * lattice.cells[0], 2 * lattice.cells[1])
+    tiled = jnp.tile(spins, (3, 2, 1, 1))
+    direct = jnp.linalg.eigvalsh(SDModel(large, hoppings, 1.5).dense(tiled))
+    np.testing.assert_allclose(jnp.sort(bloch), direct, atol=ROUNDING)
+    for ensemble in (dict(filling=0.3), dict(chemical_potential=-0.7)):
+        for temperature in (0.0, 0.1):
+            small = ExactDiagonalization(SDModel(lattice, hoppings, 1.5), **ensemble, temperature=temperature)
+            whole = ExactDiagonalization(SDModel(large, hoppings, 1.5), **ensemble, temperature=temperature)
+            expected = whole.energy(tiled) / large.sites
+            assert bloch_energy(small, spins, (3, 2)) == pytest.approx(float(expected), abs=1e-11)
+
+
+def test_rashba_bands(key):
+    """H(k) = -2t sum cos k + 2 strength (sin kx sigma_y - sin ky sigma_x) up to sign: the splitting is even in k."""
+    lattice = lattices.square(5)
+    model = SDModel(lattice, (*kinetic(lattice, 1.0), *rashba(lattice, 0.3)), 0.0)
+    k = 2 * np.pi * np.arange(5) / 5
+    k1, k2 = np.meshgrid(k, k, indexing="ij")
+    split = 0.6 * np.sqrt(np.sin(k1) ** 2 + np.sin(k2) ** 2)
+    bands = np.stack([-2 * np.cos(k1) - 2 * np.cos(k2) + s * split for s in (1, -1)])
+    levels = jnp.linalg.eigvalsh(model.dense(random_spins(lattice, key=key)))
+    np.testing.assert_allclose(levels, np.sort(bands.ravel()), atol=ROUNDING)
+
+
+@pytest.mark.parametrize("lattice", [lattices.square(6, 4), lattices.triangular(4, 5)], ids=lambda x: x.name)
+def test_flux_is_uniform(lattice):
+    """The phase around every elementary triangle of the unit cell is pi flux per cell, wherever the cell."""
+    quanta = 3
+    model = SDModel(lattice, magnetic_flux(lattice, quanta, 1.0, 1.0), 0.0)
+    h = np.asarray(model.dense(ferromagnet(lattice)))[::2, ::2]
+    cells = np.array(lattice.cells)
+    number = lambda r: np.ravel_multi_index(tuple(np.array(r) % cells), lattice.cells)
+    loops = []
+    for r in np.ndindex(*lattice.cells):
+        a, b, c = number(r), number(np.add(r, (1, 0))), number(np.add(r, (0, 1)))
+        d = number(np.add(r, (1, 1)))
+        loops += [h[a, b] * h[b, c] * h[c, a], h[b, d] * h[d, c] * h[c, b]]
+    angles = np.angle(np.array(loops) / -1)
+    expected = np.pi * quanta / np.prod(cells)
+    np.testing.assert_allclose(np.abs(angles), expected, atol=1e-10)
+    assert len(np.unique(np.sign(angles))) == 1
+
+
+def test_one_spin_has_two_levels():
+    """A single site: Omega = -T ln[(1 + e^((mu + J)/T))(1 + e^((mu - J)/T))], B = J (f(-J) - f(J)) S."""
+    lattice = lattices.chain(1, periodic=False)
+    j, mu, t = 1.3, 0.4, 0.2
+    solver = ExactDiagonalization(SDModel(lattice, 1.0, j), chemical_potential=mu, temperature=t)
+    spins = ferromagnet(lattice)
+    energy, field = solver.energy_and_field(spins)
+    f = lambda e: 1 / (np.exp((e - mu) / t) + 1)
+    assert energy == pytest.approx(-t * (np.log1p(np.exp((mu + j) / t)) + np.log1p(np.exp((mu - j) / t))))
+    np.testing.assert_allclose(field[0, 0], [0, 0, j * (f(-j) - f(j))], atol=ROUNDING)
+
+
+def test_half_filled_square_band():
+    """J = 0, n = 1/2, T = 0: -16/pi^2 t per site in the infinite lattice (both spins), from a dense k grid."""
+    cell = lattices.square(1)
+    solver = ExactDiagonalization(SDModel(cell, 1.0, 0.0), filling=0.5)
+    energy = bloch_energy(solver, ferromagnet(cell), 401)
+    assert energy == pytest.approx(-16 / np.pi**2, abs=2e-5)  # the grid's own error is of order 1/401^2
+
+
+# Exact diagonalization by an independent program, T = 0.02, triangular 24 x 24.
+FREE_ENERGIES = {
+    (0.25, 3.0): (-2.5005, -2.5353, -2.5941, -2.6238, -2.6144),
+    (0.5, 4.0): (-4.0190, -4.4913, -4.4465, -4.4563, -4.4542),
+}
+
+
+@pytest.mark.parametrize(("filling", "coupling"), FREE_ENERGIES)
+def test_free_energies_of_the_triangular_lattice(filling, coupling):
+    found = []
+    for texture, size in (
+        (ferromagnet, 1),
+        (one_hundred_twenty, 3),
+        (stripe, 2),
+        (tetrahedral, 2),
+        (double_q, 2),
+    ):
+        cell = lattices.triangular(size)
+        solver = ExactDiagonalization(SDModel(cell, 1.0, coupling), filling=filling, temperature=0.02)
+        found.append(float(bloch_energy(solver, texture(cell), 24 // size)))
+    np.testing.assert_allclose(found, FREE_ENERGIES[filling, coupling], atol=6e-5)  # published to four digits
+
+
+def test_grand_potential_of_another_code():
+    """Tetrahedral order, 12 x 12, J = 3, mu = -3.3, T = 0.05, by the C++ program FastKPM with exact trace."""
+    lattice = lattices.triangular(12)
+    solver = ExactDiagonalization(SDModel(lattice, 1.0, 3.0), chemical_potential=-3.3, temperature=0.05)
+    energy, field = solver.energy_and_field(tetrahedral(lattice))
+    assert energy / lattice.sites == pytest.approx(REFERENCE_POTENTIAL, abs=1e-10)
+    # by symmetry the field is along the spins
+    assert jnp.max(jnp.abs(tangent(tetrahedral(lattice), field))) < 1e-10
+
+
+REFERENCE_POTENTIAL = -0.973891342071
+
+
+ENSEMBLES = [
+    dict(filling=0.25, temperature=0.1),
+    dict(chemical_potential=-3.2, temperature=0.1),
+    dict(filling=0.25, temperature=0.0),
+]
+
+
+@pytest.mark.parametrize("ensemble", ENSEMBLES, ids=str)
+@pytest.mark.parametrize("texture", ["tetrahedral", "ferromagnet", "random"])
+def test_first_and_second_derivatives(ensemble, texture, key):
+    """Energy and field against central differences, at degenerate ordered states too."""
+    lattice = lattices.triangular(4)
+    solver = ExactDiagonalization(SDModel(lattice, 1.0, 3.0), **ensemble)
+    spins = {
+        "tetrahedral": tetrahedral(lattice),
+        "ferromagnet": ferromagnet(lattice),
+        "random": random_spins(lattice, key=key),
+    }[texture]
+    v, w = jax.random.normal(key, (2, *spins.shape))
+    step = 1e-5
+    slope = (solver.energy(spins + step * v) - solver.energy(spins - step * v)) / (2 * step)
+    field = solver.field(spins)
+    assert -jnp.sum(field * v) == pytest.approx(float(slope), abs=1e-6)
+    np.testing.assert_allclose(-jax.grad(solver.energy)(spins), field, atol=1e-11)
+    change = (solver.field(spins + step * v) - solver.field(spins - step * v)) / (2 * step)
+    expected = float(jnp.sum(w * change))
+    forward = jnp.sum(w * jax.jvp(solver.field, (spins,), (v,))[1])
+    reverse = jnp.sum(v * jax.grad(lambda s: jnp.sum(w * solver.field(s)))(spins))
+    assert forward == pytest.approx(expected, abs=3e-6)
+    assert reverse == pytest.approx(float(forward), abs=1e-10)
+
+
+@pytest.mark.parametrize("what", ["coupling", "hopping", "temperature", "filling", "chemical_potential"])
+def test_derivatives_with_respect_to_parameters(what, key):
+    lattice = lattices.triangular(4)
+    spins = tetrahedral(lattice)
+    spins = normalize(spins + 0.3 * jax.random.normal(key, spins.shape))
+    w = jax.random.normal(key, spins.shape)
+
+    def solve(x):
+        values = {"coupling": 3.0, "hopping": 1.0, "temperature": 0.1, "filling": 0.3} | {what: x}
+        model = SDModel(lattice, values["hopping"], values["coupling"])
+        if what == "chemical_potential":
+            return ExactDiagonalization(model, chemical_potential=x, temperature=0.1)
+        return ExactDiagonalization(model, filling=values["filling"], temperature=values["temperature"])
+
+    at = {"coupling": 3.0, "hopping": 1.0, "temperature": 0.1, "filling": 0.3, "chemical_potential": -3.0}[what]
+    for function in (lambda x: solve(x).energy(spins), lambda x: jnp.sum(w * solve(x).field(spins))):
+        step = 1e-5
+        expected = (function(at + step) - function(at - step)) / (2 * step)
+        assert jax.grad(function)(at) == pytest.approx(float(expected), abs=1e-6, rel=1e-6)
+
+
+def test_fixed_filling_and_fixed_chemical_potential_agree(key):
+    """F = Omega + mu N_e, and the same field."""
+    lattice = lattices.square(4)
+    model, spins = SDModel(lattice, 1.0, 1.0), random_spins(lattice, key=key)
+    canonical = ExactDiagonalization(model, filling=0.3, temperature=0.1)
+    mu = float(canonical.fermi_level(spins))
+    grand = ExactDiagonalization(model, chemical_potential=mu, temperature=0.1)
+    number = 0.3 * 2 * lattice.sites
+    assert grand.electrons(spins) == pytest.approx(number, abs=1e-9)
+    assert canonical.energy(spins) == pytest.approx(float(grand.energy(spins) + mu * number), abs=1e-9)
+    np.testing.assert_allclose(canonical.field(spins), grand.field(spins), atol=1e-9)
+
+
+def test_density_matrix_is_a_projector_at_zero_temperature(key):
+    lattice = lattices.square(3)
+    solver = ExactDiagonalization(SDModel(lattice, 1.0, 1.0), filling=6 / 18)
+    density = solver.density_matrix(random_spins(lattice, key=key))
+    np.testing.assert_allclose(density @ density, density, atol=ROUNDING)
+    assert jnp.real(jnp.trace(density)) == pytest.approx(6)
+
+
+def test_partly_filled_shell_keeps_its_symmetry():
+    """T = 0 with electrons left over for a degenerate shell: every site still gets the same field."""
+    lattice = lattices.square(4)
+    solver = ExactDiagonalization(SDModel(lattice, 1.0, 0.5), filling=0.2)
+    field = solver.field(ferromagnet(lattice))
+    np.testing.assert_allclose(field, jnp.broadcast_to(field[:1, :1], field.shape), atol=1e-10)
+
+
+@pytest.mark.parametrize("filling", [0.0, 1.0])
+def test_empty_and_full_bands(filling, key):
+    lattice = lattices.square(3)
+    spins = random_spins(lattice, key=key)
+    for temperature in (0.0, 0.05):
+        solver = ExactDiagonalization(SDModel(lattice, 1.0, 1.0), filling=filling, temperature=temperature)
+        energy, field = solver.energy_and_field(spins)
+        assert energy == pytest.approx(0, abs=1e-8)  # the trace of H vanishes
+        np.testing.assert_allclose(field, 0, atol=1e-8)
+
+
+def test_zero_coupling_has_no_field(key):
+    lattice = lattices.triangular(3)
+    solver = ExactDiagonalization(SDModel(lattice, 1.0, 0.0), filling=0.3, temperature=0.05)
+    np.testing.assert_allclose(solver.field(random_spins(lattice, key=key)), 0, atol=ROUNDING)
+
+
+def test_vacancies_are_absent_sites(key):
+    """A chain cut by a vacancy has the energy of the two open pieces."""
+    lattice = lattices.chain(7, periodic=False)
+    occupied = np.ones((7, 1), bool)
+    occupied[3] = False
+    spins = random_spins(lattice, key=key)
+    ensemble = dict(chemical_potential=0.2, temperature=0.1)
+    whole = ExactDiagonalization(SDModel(lattice, 1.0, 1.5, occupied=occupied), **ensemble)
+    piece = ExactDiagonalization(SDModel(lattices.chain(3, periodic=False), 1.0, 1.5), **ensemble)
+    energy, field = whole.energy_and_field(spins)
+    left, right = piece.energy_and_field(spins[:3]), piece.energy_and_field(spins[4:])
+    assert energy == pytest.approx(float(left[0] + right[0]), abs=1e-11)
+    np.testing.assert_allclose(field[:3], left[1], atol=1e-11)
+    np.testing.assert_allclose(field[3], 0)
+    np.testing.assert_allclose(field[4:], right[1], atol=1e-11)
+
+
+def test_energy_does_not_see_global_rotations(key):
+    lattice = lattices.kagome(2)
+    solver = ExactDiagonalization(SDModel(lattice, 1.0, 2.0), filling=0.4, temperature=0.1)
+    spins, rotation = random_spins(lattice, key=key), random_rotation(key=key)
+    energy, field = solver.energy_and_field(spins)
+    turned, turned_field = solver.energy_and_field(rotate(spins, rotation))
+    assert turned == pytest.approx(float(energy), abs=1e-11)
+    np.testing.assert_allclose(turned_field, rotate(field, rotation), atol=1e-11)
+
+
+def test_double_exchange_limit():
+    """J -> infinity: two sites at angle theta have the level -J - t cos(theta/2)."""
+    lattice, j = lattices.chain(2, periodic=False), 1e5
+    for theta in (0.0, 0.7, 2.0):
+        spins = jnp.asarray([[[0.0, 0.0, 1.0]], [[np.sin(theta), 0.0, np.cos(theta)]]])
+        lowest = jnp.linalg.eigvalsh(SDModel(lattice, 1.0, j).dense(spins))[0]
+        assert lowest + j == pytest.approx(-np.cos(theta / 2), abs=2e-5)
+
+
+def test_single_precision_stays_single(key):
+    lattice = lattices.square(4)
+    spins = random_spins(lattice, key=key, dtype=jnp.float32)
+    solver = ExactDiagonalization(SDModel(lattice, 1.0, 1.0), filling=0.3, temperature=0.1)
+    energy, field = solver.energy_and_field(spins)
+    assert energy.dtype == field.dtype == jnp.float32
+    np.testing.assert_allclose(field, solver.field(spins.astype(jnp.float64)), atol=2e-5)
+
+
+def test_batches(key):
+    lattice = lattices.square(3)
+    solver = ExactDiagonalization(SDModel(lattice, 1.0, 1.0), filling=0.3, temperature=0.1)
+    spins = jnp.stack([random_spins(lattice, key=k) for k in jax.random.split(key, 3)])
+    together = jax.vmap(solver.field)(spins)
+    np.testing.assert_allclose(together, jnp.stack([solver.field(s) for s in spins]), atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda m: ExactDiagonalization(m, temperature=0.1), "exactly one of filling"),
+        (lambda m: ExactDiagonalization(m, filling=0.2, chemical_potential=0.0), "exactly one of filling"),
+        (lambda m: ExactDiagonalization(m, filling=1.2), "half filling is 0.5"),
+        (lambda m: ExactDiagonalization(m, filling=0.2, temperature=-1.0), "use 0 for the ground state"),
+        (lambda m: SDModel(m.lattice, 1.0, np.ones((2, 2))), "one value a site"),
+        (lambda m: SDModel(m.lattice, kinetic(m.lattice, np.ones(3))), "give a number or an array of shape"),
+        (lambda m: SDModel(m.lattice, kinetic(lattices.chain(3), 1.0)), "use lattice.neighbors"),
+        (lambda m: magnetic_flux(lattices.chain(4), 1, 1.0), "two-dimensional"),
+        (lambda m: SDModel(m.lattice, 1.0, np.ones(m.lattice.shape)).on(lattices.square(6)), "build a new SDModel"),
+        (lambda m: m.dense(jnp.zeros((3, 3, 3))), "lattice.resize"),
+        (lambda m: SDModel(lattices.square(3, periodic=False)).bloch(jnp.zeros((3, 3, 1, 3)), jnp.zeros((1, 2))), "periodic=True"),
+    ],
+)
+def test_refusals_say_what_to_do(make, text):
+    with pytest.raises(ValueError, match=text):
+        make(SDModel(lattices.square(4), 1.0, 1.0))
+
+
+@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
+def test_lowers_everywhere(platform, key):
+    lattice = lattices.triangular(4)
+    solver = ExactDiagonalization(SDModel(lattice, 1.0, 3.0), filling=0.25, temperature=0.1)
+    spins = random_spins(lattice, key=key, dtype=jnp.float32)
+    jax.export.export(jax.jit(lambda s: solver.energy_and_field(s)), platforms=[platform])(spins)
