@@ -1,0 +1,48 @@
+"""What is measured on spins: order, correlations, topology, domains."""
+
+from jaxspin.observables.domains import decay_length, domain_labels, domain_length, domain_sizes
+from jaxspin.observables.magnetization import (
+    magnetization,
+    nearest_neighbor_correlations,
+    sublattice_magnetization,
+)
+from jaxspin.observables.structure_factor import (
+    correlation_function,
+    correlation_length,
+    displacements,
+    high_symmetry_points,
+    structure_factor,
+    structure_factor_at,
+    wavevectors,
+)
+from jaxspin.observables.topology import (
+    charge_density,
+    elementary_triangles,
+    scalar_chirality,
+    texture_center,
+    topological_charge,
+    triangulation,
+)
+
+__all__ = [
+    "charge_density",
+    "correlation_function",
+    "correlation_length",
+    "decay_length",
+    "displacements",
+    "domain_labels",
+    "domain_length",
+    "domain_sizes",
+    "elementary_triangles",
+    "high_symmetry_points",
+    "magnetization",
+    "nearest_neighbor_correlations",
+    "scalar_chirality",
+    "structure_factor",
+    "structure_factor_at",
+    "sublattice_magnetization",
+    "texture_center",
+    "topological_charge",
+    "triangulation",
+    "wavevectors",
+]

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from jaxspin.dynamics import Trajectory
 from jaxspin.field import AbstractPotential

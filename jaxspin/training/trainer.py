@@ -13,7 +13,7 @@ import numpy as np
 import optax
 import orbax.checkpoint as ocp
 from jaxtyping import Array, PRNGKeyArray
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from jaxspin.forcefield import BehlerParrinello
 from jaxspin.lattice import Lattice

@@ -1,0 +1,233 @@
+"""Energies of classical spins `(*cells, sublattices, 3)`: exchange, Dzyaloshinskii-Moriya, anisotropy, field.
+
+Every term writes its energy and derives B = -dE/dS. Couplings are array leaves, so they can be
+differentiated, batched and trained; they act in the dtype of the spins. Sums run over each bond once, bonds
+beyond an open edge are absent, and vacancies (spins of length zero) contribute nothing.
+"""
+
+from collections.abc import Callable, Sequence
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
+
+from jaxspin.field import AbstractPotential, Spins, Time, sum_of
+from jaxspin.lattice import Bond, Lattice
+from jaxspin.spins import normalize
+
+# What a coupling may be given as: a number, an array, or numbers in brackets.
+Numbers = ArrayLike | Sequence[float | int] | Sequence[Sequence[float | int]]
+
+
+def _floating(x: Numbers) -> Array:
+    array = jnp.asarray(x)
+    # astype where the dtype stays makes a Python number's weak type strong, which saves recompilation
+    return array.astype(array.dtype if jnp.issubdtype(array.dtype, jnp.floating) else jnp.result_type(float))
+
+
+def bond_ends(
+    lattice: Lattice, spins: Spins, bond: Bond
+) -> tuple[Float[Array, "*cells 3"], Float[Array, "*cells 3"]]:
+    """(S_i, S_j) at the two ends of `bond` in every cell, S_j zero beyond an open edge."""
+    return spins[..., bond.start, :], lattice.translate(spins[..., bond.end, :], bond.offset)
+
+
+class Exchange(AbstractPotential):
+    """Heisenberg exchange, E = - sum_shells sum_<ij> J_ij S_i . S_j; J > 0 is ferromagnetic.
+
+    `couplings` is J of the nearest neighbours, or a tuple with one entry for each shell, nearest first. An
+    entry is one number or an array `(*cells, bonds)` with a value for each bond of `lattice.shell(number)`.
+    Raises `ValueError` for other shapes.
+    """
+
+    couplings: tuple[Float[Array, "..."], ...]
+    _lattice: Lattice
+
+    def __init__(self, lattice: Lattice, couplings: Numbers | tuple[Numbers, ...]):
+        shells = couplings if isinstance(couplings, tuple) else (couplings,)
+        self.couplings = tuple(_bond_array(lattice, number, j) for number, j in enumerate(shells, 1))
+        self._lattice = lattice
+
+    @property
+    def lattice(self) -> Lattice:
+        return self._lattice
+
+    def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
+        def shell(number, coupling):
+            ends = [bond_ends(self._lattice, spins, bond) for bond in self._lattice.shell(number)]
+            products = jnp.stack([jnp.sum(a * b, axis=-1) for a, b in ends], axis=-1)
+            return -jnp.sum(coupling.astype(spins.dtype) * products)
+
+        return sum_of(shell(number, coupling) for number, coupling in enumerate(self.couplings, 1))
+
+
+class DzyaloshinskiiMoriya(AbstractPotential):
+    """Antisymmetric exchange, E = - sum_<ij> D_ij . (S_i x S_j) with D_ij = `strength` d_ij, D_ji = -D_ij.
+
+    `direction` names d_ij, r_ij being the unit vector from i to j:
+    "interfacial": d_ij = z x r_ij (broken mirror z; Neel skyrmions, helicity pi for D > 0 and a core down);
+    "bulk": d_ij = r_ij (no inversion; helices that turn right-handed about their wavevector for D > 0);
+    or an array `(bonds, 3)` for the bonds of `lattice.shell(shell)`. `strength` is one number or an array
+    `(*cells, bonds)`. Raises `ValueError` for other names or shapes.
+    """
+
+    strength: Float[Array, "..."]
+    directions: Float[Array, "bonds 3"]
+    shell: int = eqx.field(static=True)
+    _lattice: Lattice
+
+    def __init__(
+        self,
+        lattice: Lattice,
+        strength: Numbers,
+        direction: str | Numbers = "interfacial",
+        *,
+        shell: int = 1,
+    ):
+        bonds = lattice.shell(shell)
+        along = np.array([np.pad(b.vector, (0, 3 - lattice.dimension)) / b.length for b in bonds])
+        named = {"interfacial": np.cross([0.0, 0.0, 1.0], along), "bulk": along}
+        if isinstance(direction, str) and direction not in named:
+            raise ValueError(f"direction {direction!r} is unknown; use 'interfacial', 'bulk' or an array.")
+        self.directions = _floating(named[direction] if isinstance(direction, str) else direction)
+        if self.directions.shape != along.shape:
+            raise ValueError(
+                f"directions of shape {self.directions.shape} do not fit shell {shell} of the {lattice.name} "
+                f"lattice; give one vector a bond, {along.shape}, in the order of lattice.shell({shell})."
+            )
+        self.strength = _bond_array(lattice, shell, strength)
+        self.shell = shell
+        self._lattice = lattice
+
+    @property
+    def lattice(self) -> Lattice:
+        return self._lattice
+
+    def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
+        ends = [bond_ends(self._lattice, spins, bond) for bond in self._lattice.shell(self.shell)]
+        crosses = jnp.stack([jnp.cross(a, b) for a, b in ends], axis=-2)
+        components = jnp.einsum("bx,...bx->...b", self.directions.astype(spins.dtype), crosses)
+        return -jnp.sum(self.strength.astype(spins.dtype) * components)
+
+
+class Anisotropy(AbstractPotential):
+    """Single-ion anisotropy, E = - sum_i K_i (S_i . n_i)^2: easy axis for K > 0, easy plane for K < 0.
+
+    `strength` K is one number or `(*cells, sublattices)`; `axis` n is `(3,)` or `(*cells, sublattices, 3)`,
+    of any length but zero. Raises `ValueError` when used on spins of another shape.
+    """
+
+    strength: Float[Array, "..."]
+    axis: Float[Array, "*n 3"]
+
+    def __init__(self, strength: Numbers, axis: Numbers = (0.0, 0.0, 1.0)):
+        self.strength = _floating(strength)
+        self.axis = _vector(axis, "axis")
+
+    def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
+        _check_sites(self.strength, spins.shape[:-1], "strength")
+        projection = jnp.sum(_spread(normalize(self.axis), spins, "axis") * spins, axis=-1)
+        return -jnp.sum(self.strength.astype(spins.dtype) * projection**2)
+
+
+class Zeeman(AbstractPotential):
+    """A constant applied field, E = - sum_i h_i . S_i for spins of unit moment, so B_i = h_i.
+
+    `applied` h is `(3,)` or `(*cells, sublattices, 3)`, in units of the hopping. Raises `ValueError` when
+    used on spins of another shape. For a field in time use `ZeemanPulse`.
+    """
+
+    applied: Float[Array, "*n 3"]
+
+    def __init__(self, applied: Numbers):
+        self.applied = _vector(applied, "applied")
+
+    def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
+        return -jnp.sum(_spread(self.applied, spins, "applied") * spins)
+
+
+class ZeemanPulse(AbstractPotential):
+    """An applied field in time, E(t) = - profile(t) sum_i h_i . S_i, with h as in `Zeeman`.
+
+    `profile` maps the time (hbar/t) to a number: `GaussianPulse`, `Sinusoid`, `Ramp`, or any callable that is
+    a pytree (an `eqx.Module`, `jax.tree_util.Partial`).
+    """
+
+    applied: Float[Array, "*n 3"]
+    profile: Callable[[Time], Float[Array, ""]]
+
+    def __init__(self, applied: Numbers, profile: Callable[[Time], Float[Array, ""]]):
+        self.applied = _vector(applied, "applied")
+        self.profile = profile
+
+    def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
+        strength = jnp.asarray(self.profile(t)).astype(spins.dtype)
+        return -strength * jnp.sum(_spread(self.applied, spins, "applied") * spins)
+
+
+class GaussianPulse(eqx.Module):
+    """exp(-(t - center)^2/(2 width^2)) cos(frequency (t - center) + phase); no oscillation by default."""
+
+    center: Float[Array, ""] = eqx.field(converter=_floating)
+    width: Float[Array, ""] = eqx.field(converter=_floating)
+    frequency: Float[Array, ""] = eqx.field(converter=_floating, default=0.0)
+    phase: Float[Array, ""] = eqx.field(converter=_floating, default=0.0)
+
+    def __call__(self, t: Time) -> Float[Array, ""]:
+        delay = jnp.asarray(t, self.center.dtype) - self.center
+        return jnp.exp(-0.5 * (delay / self.width) ** 2) * jnp.cos(self.frequency * delay + self.phase)
+
+
+class Sinusoid(eqx.Module):
+    """cos(frequency t + phase), `frequency` in radians a unit of time; phase -pi/2 makes a sine."""
+
+    frequency: Float[Array, ""] = eqx.field(converter=_floating)
+    phase: Float[Array, ""] = eqx.field(converter=_floating, default=0.0)
+
+    def __call__(self, t: Time) -> Float[Array, ""]:
+        return jnp.cos(self.frequency * jnp.asarray(t, self.frequency.dtype) + self.phase)
+
+
+class Ramp(eqx.Module):
+    """0 before `start`, 1 after `stop`, a straight line between."""
+
+    start: Float[Array, ""] = eqx.field(converter=_floating)
+    stop: Float[Array, ""] = eqx.field(converter=_floating)
+
+    def __call__(self, t: Time) -> Float[Array, ""]:
+        elapsed = jnp.asarray(t, self.start.dtype) - self.start
+        return jnp.clip(elapsed / (self.stop - self.start), 0, 1)
+
+
+def _vector(x: Numbers, name: str) -> Array:
+    array = _floating(x)
+    if array.ndim == 0 or array.shape[-1] != 3:
+        raise ValueError(f"{name} of shape {array.shape} has no three components; give (3,) or (..., 3).")
+    return array
+
+
+def _bond_array(lattice: Lattice, number: int, values: Numbers) -> Array:
+    array, shape = _floating(values), (*lattice.cells, len(lattice.shell(number)))
+    if array.shape not in ((), shape):
+        raise ValueError(
+            f"couplings of shape {array.shape} do not fit shell {number} of the {lattice.name} lattice; "
+            f"give one number, or {shape} for a value on each bond of lattice.shell({number})."
+        )
+    return array
+
+
+def _check_sites(values: Array, shape: tuple[int, ...], name: str) -> None:
+    if values.shape not in ((), shape):
+        raise ValueError(
+            f"{name} of shape {values.shape} does not fit the sites {shape}; give one number, or {shape}."
+        )
+
+
+def _spread(vectors: Array, spins: Array, name: str) -> Array:
+    if vectors.shape not in ((3,), spins.shape):
+        raise ValueError(
+            f"{name} of shape {vectors.shape} does not fit spins of shape {spins.shape}; "
+            f"give (3,) or {spins.shape}."
+        )
+    return jnp.broadcast_to(vectors.astype(spins.dtype), spins.shape)

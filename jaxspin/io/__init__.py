@@ -1,0 +1,24 @@
+"""Files: trajectories in Zarr, snapshots in OVF and VTK, run folders, and what a run says about itself.
+
+Spins are `(*cells, sublattices, 3)`, a trajectory `(frames, *cells, sublattices, 3)`; nothing here overwrites
+or appends unless asked.
+"""
+
+from jaxspin.io.ovf import load_ovf, save_ovf
+from jaxspin.io.records import new_folder, provenance, to_json
+from jaxspin.io.store import lattice_of
+from jaxspin.io.trajectory import TrajectoryWriter, load_trajectory, save_trajectory
+from jaxspin.io.vtk import save_vtk
+
+__all__ = [
+    "TrajectoryWriter",
+    "lattice_of",
+    "load_ovf",
+    "load_trajectory",
+    "new_folder",
+    "provenance",
+    "save_ovf",
+    "save_trajectory",
+    "save_vtk",
+    "to_json",
+]

@@ -1,0 +1,238 @@
+"""Snapshots in the OVF 2.0 format that OOMMF, mumax3 and Spirit read; spins `(*cells, sublattices, 3)`.
+
+Sites are written sublattice first, then along the first lattice vector: the order the format asks for.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from jaxspin.io.records import refuse_existing, to_json
+from jaxspin.io.store import Numbers, lattice_from_json
+from jaxspin.lattice import Lattice
+
+# The format puts a known number before binary data, so that a reader can check the byte order.
+_BINARY = {"binary 4": (np.dtype("<f4"), 1234567.0), "binary 8": (np.dtype("<f8"), 123456789012345.0)}
+# Digits after which a decimal gives the same binary number back.
+_DIGITS = {4: 9, 8: 17}
+# A point of a file is a site when it lies this close to it, in units of the lattice vectors.
+_MATCH = 1e-3
+_MARK = "jaxspin lattice "
+
+
+def save_ovf(
+    path: str | os.PathLike,
+    spins: Numbers,
+    lattice: Lattice,
+    *,
+    representation: str = "binary 8",
+    positions: bool = True,
+    title: str = "spins",
+    overwrite: bool = False,
+) -> Path:
+    """Write one configuration, spins `(*cells, sublattices, 3)`, positions in lattice constants.
+
+    A lattice with one site per cell and vectors along x, y, z is a rectangular mesh, any other an irregular
+    one (points with their positions). "text" and "binary 8" give back the same numbers, "binary 4" rounds to
+    single precision. Spirit reads no irregular meshes: with `positions=False` every lattice is written as
+    rectangular nodes, sublattices first, in Spirit's own order of sites. The lattice travels in a description
+    line. Format: OOMMF User's Guide 2.1a0 (2023), section 19.3. Raises `ValueError` on the shape,
+    `FileExistsError` where the file exists.
+    """
+    path, spins = Path(path), np.asarray(spins)
+    if spins.shape != (*lattice.shape, 3):
+        raise ValueError(
+            f"spins of shape {spins.shape} do not fit; give {(*lattice.shape, 3)}, one configuration."
+        )
+    if representation not in ("text", *_BINARY):
+        raise ValueError(
+            f"unknown representation {representation!r}; choose 'text', 'binary 4' or 'binary 8'."
+        )
+    refuse_existing(path, overwrite)
+    table, points = in_file_order(spins, lattice), in_file_order(in_space(lattice), lattice)
+    rectangular = _is_rectangular(lattice) or not positions
+    if not rectangular:
+        table = np.concatenate([points.astype(table.dtype), table], axis=1)
+    header = [
+        "OOMMF OVF 2.0",
+        "Segment count: 1",
+        "Begin: Segment",
+        "Begin: Header",
+        f"Title: {title}",
+        f"Desc: {_MARK}{to_json(lattice)}",
+        "meshunit: a",
+        "valuedim: 3",
+        "valuelabels: spin_x spin_y spin_z",
+        "valueunits: 1 1 1",
+        *_mesh(lattice, points, rectangular),
+        "End: Header",
+        f"Begin: Data {representation.capitalize()}",
+    ]
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("wb") as file:
+        file.write("".join(f"# {line}\n" for line in header).encode())
+        if representation == "text":
+            np.savetxt(file, table, fmt=f"%.{_DIGITS[table.dtype.itemsize]}g")
+        else:
+            dtype, control = _BINARY[representation]
+            file.write(np.array(control, dtype).tobytes() + table.astype(dtype).tobytes() + b"\n")
+        file.write(f"# End: Data {representation.capitalize()}\n# End: Segment\n".encode())
+    partial.replace(path)
+    return path
+
+
+def load_ovf(path: str | os.PathLike, lattice: Lattice | None = None) -> tuple[np.ndarray, Lattice]:
+    """Read the first segment of an OVF 2.0 file: `(spins, lattice)`, the vectors as they are stored.
+
+    Files written here know their lattice. A rectangular mesh of another program becomes an open lattice with
+    its first step as the lattice constant; for an irregular mesh give the `lattice`, whose sites the points
+    are matched to. "binary 4" comes back as float32, the rest as float64. Raises `ValueError` for what is not
+    such a file.
+    """
+    content = Path(path).read_bytes()
+    if not content.startswith(b"# OOMMF OVF 2.0"):
+        raise ValueError(f"{path} is not an OVF 2.0 file; convert older ones with OOMMF's avf2ovf -format.")
+    header, start, representation = _header(content)
+    if header.get("valuedim") != "3":
+        raise ValueError(
+            f"{path} holds vectors of {header.get('valuedim')} components; give a file with valuedim: 3."
+        )
+    rectangular = header["meshtype"].lower() == "rectangular"
+    nodes = tuple(int(header[f"{axis}nodes"]) for axis in "xyz") if rectangular else ()
+    rows, columns = (int(np.prod(nodes)), 3) if rectangular else (int(header["pointcount"]), 6)
+    table = _table(content[start:], representation, rows * columns).reshape(rows, columns)
+    if lattice is None:
+        lattice = _lattice(header, nodes, path)
+    if rows != lattice.sites:
+        raise ValueError(
+            f"{path} holds {rows} spins, the lattice {lattice.sites}; use lattice.resize(...) to fit."
+        )
+    if rectangular:
+        shape = (*reversed(lattice.cells), lattice.sublattices, 3)
+        axes = (*reversed(range(lattice.dimension)), lattice.dimension, lattice.dimension + 1)
+        return table.reshape(shape).transpose(axes), lattice
+    return _matched(table[:, :3], table[:, 3:], lattice, path), lattice
+
+
+def in_space(lattice: Lattice) -> np.ndarray:
+    """Site positions with three components, `(*cells, sublattices, 3)`: the missing ones are zero."""
+    positions = lattice.positions()
+    return np.pad(positions, [(0, 0)] * (positions.ndim - 1) + [(0, 3 - lattice.dimension)])
+
+
+def in_file_order(vectors: np.ndarray, lattice: Lattice) -> np.ndarray:
+    """`(*cells, sublattices, 3)` as rows `(sites, 3)`: sublattices fastest, then the first lattice vector."""
+    d = lattice.dimension
+    return vectors.transpose(*reversed(range(d)), d, d + 1).reshape(-1, 3)
+
+
+def _is_rectangular(lattice: Lattice) -> bool:
+    vectors = np.array(lattice.vectors)
+    aligned = np.all(vectors == np.diag(np.abs(np.diag(vectors))))
+    return lattice.sublattices == 1 and bool(aligned)
+
+
+def _mesh(lattice: Lattice, points: np.ndarray, rectangular: bool) -> list[str]:
+    nodes, step = np.ones(3, int), np.ones(3)
+    nodes[: lattice.dimension] = lattice.cells
+    nodes[0] *= lattice.sublattices
+    if _is_rectangular(lattice):
+        step[: lattice.dimension] = np.diag(np.array(lattice.vectors))
+    elif rectangular:
+        points = np.array([[0, 0, 0], nodes - 1])
+    margin = step / 2 if rectangular else np.zeros(3)
+    low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
+    lines = [
+        f"{axis}{end}: {bound[i]!r}"
+        for end, bound in (("min", low.tolist()), ("max", high.tolist()))
+        for i, axis in enumerate("xyz")
+    ]
+    if not rectangular:
+        return [*lines, "meshtype: irregular", f"pointcount: {lattice.sites}"]
+    lines.append("meshtype: rectangular")
+    for i, axis in enumerate("xyz"):
+        lines += [
+            f"{axis}base: {float(points[0, i])!r}",
+            f"{axis}nodes: {nodes[i]}",
+            f"{axis}stepsize: {float(step[i])!r}",
+        ]
+    return lines
+
+
+def _header(content: bytes) -> tuple[dict[str, str], int, str]:
+    """The keywords in lower case, where the data start, and how they are represented."""
+    found, start = {}, 0
+    while start < len(content):
+        stop = content.find(b"\n", start)
+        stop = len(content) if stop < 0 else stop
+        line = content[start:stop].decode(errors="replace").lstrip("#").split("##")[0].strip()
+        start = stop + 1
+        name, _, value = line.partition(":")
+        name, value = "".join(name.lower().split()), value.strip()
+        if name == "begin" and value.lower().startswith("data"):
+            return found, start, value.lower().removeprefix("data").strip()
+        if name == "desc" and value.startswith(_MARK):
+            found["lattice"] = value.removeprefix(_MARK)
+        else:
+            found[name] = value
+    raise ValueError("the file ends before its data; write it again.")
+
+
+def _table(data: bytes, representation: str, count: int) -> np.ndarray:
+    if representation == "text":
+        lines = data[: data.lower().find(b"# end")].decode().splitlines()
+        values = np.array(" ".join(line.split("#")[0] for line in lines).split(), np.float64)
+    elif representation in _BINARY:
+        dtype, control = _BINARY[representation]
+        if len(data) < dtype.itemsize or np.frombuffer(data, dtype, 1)[0] != control:
+            raise ValueError(
+                "the control number before the data is wrong; transfer the file again, in binary mode."
+            )
+        available = min(count, len(data) // dtype.itemsize - 1)
+        values = np.frombuffer(data, dtype, available, dtype.itemsize).astype(dtype.newbyteorder("="))
+    else:
+        raise ValueError(
+            f"data in representation {representation!r}; write them as text, binary 4 or binary 8."
+        )
+    if len(values) != count:
+        raise ValueError(
+            f"the file holds {len(values)} numbers where its header says {count}; write it again."
+        )
+    return values
+
+
+def _lattice(header: dict[str, str], nodes: tuple[int, ...], path: str | os.PathLike) -> Lattice:
+    if "lattice" in header:
+        return lattice_from_json(header["lattice"])
+    if not nodes:
+        raise ValueError(f"{path} is an irregular mesh without a lattice; pass load_ovf(path, lattice).")
+    step = np.array([float(header.get(f"{axis}stepsize", 1)) for axis in "xyz"])
+    dimension = 3 if nodes[2] > 1 else 2 if nodes[1] > 1 else 1
+    vectors = np.diag(step[:dimension] / step[0])
+    name = (
+        ("chain", "square", "cubic")[dimension - 1]
+        if np.allclose(vectors, np.eye(dimension))
+        else "rectangular"
+    )
+    return Lattice(
+        name,
+        tuple(map(tuple, vectors.tolist())),
+        ((0.0,) * dimension,),
+        nodes[:dimension],
+        (False,) * dimension,
+    )
+
+
+def _matched(points: np.ndarray, values: np.ndarray, lattice: Lattice, path: str | os.PathLike) -> np.ndarray:
+    spins = np.full((*lattice.shape, 3), np.nan, values.dtype)
+    inverse = np.linalg.inv(np.array(lattice.vectors))
+    for sublattice, origin in enumerate(lattice.basis):
+        place = (points[:, : lattice.dimension] - np.array(origin)) @ inverse
+        cell = np.rint(place).astype(int)
+        inside = np.all((cell >= 0) & (cell < np.array(lattice.cells)), axis=1)
+        here = inside & np.all(np.abs(place - cell) < _MATCH, axis=1)
+        spins[(*cell[here].T, sublattice)] = values[here]
+    if np.isnan(spins).any():
+        raise ValueError(f"the points of {path} are not the sites of the lattice; pass the one they lie on.")
+    return spins

@@ -1,0 +1,128 @@
+"""Zarr stores that plain xarray reads, with the lattice on board.
+
+A scalar on the sites has the dimensions (cell_1, .., sublattice), a vector also `component` (x, y, z). Site
+positions are the coordinates x, y, z; the lattice itself is JSON in the attribute `lattice`.
+"""
+
+import contextlib
+import json
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+from jaxtyping import ArrayLike
+
+from jaxspin.io.records import refuse_existing, remove, to_json
+from jaxspin.lattice import Lattice
+
+# What is converted to NumPy on its way to a file: arrays of NumPy or JAX, numbers, nested lists.
+Numbers = ArrayLike | Sequence
+
+
+def site_dimensions(lattice: Lattice) -> tuple[str, ...]:
+    """("cell_1", .., "sublattice"), the names of the axes of a scalar on the sites."""
+    return (*(f"cell_{axis + 1}" for axis in range(lattice.dimension)), "sublattice")
+
+
+def site_coordinates(lattice: Lattice) -> dict[str, tuple]:
+    """The positions x, y, z as coordinates on the sites, in lattice constants."""
+    positions = lattice.positions()
+    return {
+        name: (
+            site_dimensions(lattice),
+            positions[..., axis],
+            {"units": "a", "long_name": f"site position {name}"},
+        )
+        for axis, name in enumerate("xyz"[: lattice.dimension])
+    }
+
+
+def store_attributes(lattice: Lattice, config: Any, attributes: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Lattice and config as JSON text, beside the user's own: text and numbers as such, the rest as JSON."""
+    own = {
+        name: value if isinstance(value, str | int | float) else to_json(value)
+        for name, value in (attributes or {}).items()
+    }
+    return {**own, "lattice": to_json(lattice), "config": to_json(config)}
+
+
+def lattice_of(dataset: xr.Dataset) -> Lattice:
+    """The lattice a trajectory or data set was stored with; `ValueError` where the attribute is missing."""
+    if "lattice" not in dataset.attrs:
+        raise ValueError(
+            "the data set has no attribute 'lattice'; open one written by save_trajectory or SpinData."
+        )
+    return lattice_from_json(dataset.attrs["lattice"])
+
+
+def lattice_from_json(text: str) -> Lattice:
+    """The inverse of `to_json(lattice)`."""
+    stored = json.loads(text)
+    return Lattice(
+        name=stored["name"],
+        vectors=tuple(map(tuple, stored["vectors"])),
+        basis=tuple(map(tuple, stored["basis"])),
+        cells=tuple(stored["cells"]),
+        periodic=tuple(stored["periodic"]),
+    )
+
+
+def write_store(
+    dataset: xr.Dataset, path: str | os.PathLike, *, overwrite: bool = False, encoding: Mapping | None = None
+) -> Path:
+    """Write a Zarr v3 store under another name, then rename it, so that `path` is never half a store.
+
+    An existing store is replaced, after the new one is complete, only with `overwrite`; anything else at
+    `path` never.
+    """
+    path = Path(path)
+    refuse_existing(path, overwrite)
+    if path.exists() and not (path / "zarr.json").is_file():
+        raise FileExistsError(f"{path} is not a Zarr store and will not be replaced; choose another path.")
+    partial = path.with_name(f".{path.name}.partial")
+    if partial.exists():
+        remove(partial)
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    with _without_consolidation_warning():
+        dataset.to_zarr(partial, mode="w-", zarr_format=3, consolidated=True, encoding=encoding)
+    if path.exists():
+        remove(path)
+    partial.rename(path)
+    return path
+
+
+def append_to_store(path: Path, start: int, variables: Mapping[str, np.ndarray]) -> None:
+    """Set the arrays from `start` on along their first axis. A reader sees all of it or nothing of it.
+
+    xarray reads the shapes from the consolidated metadata: one file, replaced atomically once the data are
+    written. (xarray's own append rewrites that file before the data, so a kill in between would lose the
+    store.)
+    """
+    for name, values in variables.items():
+        array = zarr.open_array(path / name, mode="r+")
+        array.resize((start + len(values), *array.shape[1:]))
+        array[start:] = values
+    with _without_consolidation_warning():
+        zarr.consolidate_metadata(path)
+
+
+def open_store(path: str | os.PathLike) -> xr.Dataset:
+    """Open a store, its arrays read as they are used; `FileNotFoundError` where there is none."""
+    path = Path(path)
+    if not (path / "zarr.json").is_file():
+        raise FileNotFoundError(f"no Zarr store at {path}; give the folder that holds its zarr.json.")
+    return xr.open_zarr(path, chunks=None)
+
+
+@contextlib.contextmanager
+def _without_consolidation_warning():
+    # Consolidated metadata are the commit record of an append; zarr warns that readers other than it may
+    # ignore them.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Consolidated metadata")
+        yield

@@ -1,0 +1,58 @@
+"""Snapshots for ParaView and VisIt; spins `(*cells, sublattices, 3)` at their real positions."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from jaxspin.io.ovf import in_file_order, in_space
+from jaxspin.io.records import refuse_existing
+from jaxspin.io.store import Numbers
+from jaxspin.lattice import Lattice
+
+
+def save_vtk(
+    path: str | os.PathLike,
+    spins: Numbers,
+    lattice: Lattice,
+    *,
+    title: str = "spins",
+    overwrite: bool = False,
+) -> Path:
+    """Write one configuration as a legacy VTK file (binary, version 3.0) with the point vectors `spin`.
+
+    One site per cell gives a structured grid, so that surfaces can be coloured and contours drawn; several
+    give a point cloud with the point scalar `sublattice`. ParaView reads files numbered `spins_0001.vtk` as a
+    film. Raises `ValueError` on the shape or a name that does not end in .vtk, `FileExistsError` where the
+    file exists.
+    """
+    path, spins = Path(path), np.asarray(spins)
+    if path.suffix != ".vtk":
+        raise ValueError(f"{path.name} would not be recognized by ParaView; end the name in .vtk.")
+    if spins.shape != (*lattice.shape, 3):
+        raise ValueError(
+            f"spins of shape {spins.shape} do not fit; give {(*lattice.shape, 3)}, one configuration."
+        )
+    refuse_existing(path, overwrite)
+    parts = [f"# vtk DataFile Version 3.0\n{title[:250]}\nBINARY\n"]
+    points, values = in_file_order(in_space(lattice), lattice), in_file_order(spins, lattice)
+    sites = lattice.sites
+    if lattice.sublattices == 1:
+        nodes = " ".join(map(str, (*lattice.cells, 1, 1)[:3]))
+        parts += [f"DATASET STRUCTURED_GRID\nDIMENSIONS {nodes}\n"]
+    else:
+        parts += ["DATASET POLYDATA\n"]
+    parts += [f"POINTS {sites} double\n", points.astype(">f8")]
+    if lattice.sublattices > 1:
+        vertices = np.stack([np.ones(sites), np.arange(sites)], axis=1)
+        parts += [f"VERTICES {sites} {2 * sites}\n", vertices.astype(">i4")]
+    parts += [f"POINT_DATA {sites}\n"]
+    if lattice.sublattices > 1:
+        labels = np.tile(np.arange(lattice.sublattices), sites // lattice.sublattices)
+        parts += ["SCALARS sublattice int 1\nLOOKUP_TABLE default\n", labels.astype(">i4")]
+    precision = "float" if values.dtype == np.float32 else "double"
+    parts += [f"VECTORS spin {precision}\n", values.astype(">f4" if precision == "float" else ">f8")]
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(b"".join(p.encode() if isinstance(p, str) else p.tobytes() + b"\n" for p in parts))
+    partial.replace(path)
+    return path

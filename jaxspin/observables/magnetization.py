@@ -1,0 +1,49 @@
+"""Order parameters of spins `(*cells, sublattices, 3)`: uniform, by magnetic sublattice, and on bonds."""
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxspin.classical import bond_ends
+from jaxspin.lattice import Lattice
+from jaxspin.spins import check_spins
+
+
+def magnetization(spins: Float[Array, "*n 3"]) -> Float[Array, " 3"]:
+    """m = sum_i S_i / (number of occupied sites): the mean spin, zero if every site is vacant."""
+    return _mean_spin(spins, tuple(range(spins.ndim - 1)))
+
+
+def sublattice_magnetization(
+    lattice: Lattice, spins: Float[Array, "*cells sublattices 3"], cell: Sequence[int]
+) -> Float[Array, "*cell sublattices 3"]:
+    """The mean spin on each site of a magnetic cell of `cell` = (c_1, ...) unit cells.
+
+    Entry (n, b) averages the occupied sites of sublattice b in the cells congruent to n modulo `cell`; its
+    length is 1 in perfect order. Raises `ValueError` unless `cell` divides `lattice.cells`.
+    """
+    check_spins(lattice, spins)
+    if len(cell) != lattice.dimension or any(
+        c < 1 or n % c for n, c in zip(lattice.cells, cell, strict=False)
+    ):
+        raise ValueError(
+            f"a magnetic cell {tuple(cell)} does not tile the cells {lattice.cells}; use divisors of them."
+        )
+    split = [k for n, c in zip(lattice.cells, cell, strict=True) for k in (n // c, c)]
+    blocks = spins.reshape(*split, lattice.sublattices, 3)
+    return _mean_spin(blocks, tuple(range(0, 2 * lattice.dimension, 2)))
+
+
+def nearest_neighbor_correlations(
+    lattice: Lattice, spins: Float[Array, "*cells sublattices 3"], shell: int = 1
+) -> Float[Array, "*cells bonds"]:
+    """S_i . S_j on every bond of `lattice.shell(shell)`, nearest by default; 0 beyond an open edge."""
+    check_spins(lattice, spins)
+    ends = [bond_ends(lattice, spins, bond) for bond in lattice.shell(shell)]
+    return jnp.stack([jnp.sum(a * b, axis=-1) for a, b in ends], axis=-1)
+
+
+def _mean_spin(spins: Array, axes: tuple[int, ...]) -> Array:
+    occupied = jnp.any(spins != 0, axis=-1, keepdims=True).astype(spins.dtype)
+    return jnp.sum(spins, axes) / jnp.maximum(jnp.sum(occupied, axes), 1)

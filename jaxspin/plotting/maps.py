@@ -1,0 +1,208 @@
+"""Pictures of spins `(*cells, sublattices, 3)`, of scalars `(*cells, k)`, and of S(q) `(*cells,)`."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+
+from jaxspin.io.store import Numbers
+from jaxspin.lattice import Lattice
+from jaxspin.plotting.geometry import (
+    brillouin_zone,
+    drawn_box,
+    flatten,
+    nearest,
+    pixels,
+    value_centers,
+    zone_points,
+)
+from jaxspin.plotting.style import axes_or_new, figure_of, styled
+
+_DIVERGING = (
+    "RdBu",
+    "coolwarm",
+    "bwr",
+    "seismic",
+    "PuOr",
+    "PiYG",
+    "BrBG",
+    "PRGn",
+    "berlin",
+    "managua",
+    "vanimo",
+)
+# White letters with a dark rim are read on any colour.
+_LETTERS = {"color": "w", "path_effects": [withStroke(linewidth=1.8, foreground="0.15")]}
+_WIDTH = 3.6
+_POINTS_PER_INCH = 72
+
+
+@styled
+def plot_spins(
+    lattice: Lattice, spins: Numbers, *, layer: int = 0, title: str = "", ax: Axes | None = None
+) -> Figure:
+    """Spins as arrows along (S_x, S_y), coloured by S_z; a dot marks each site, vacancies stay blank.
+
+    `layer` chooses the plane of a three-dimensional lattice. Readable up to about 40 cells a side; of more,
+    plot a component with `plot_map`. Raises `ValueError` on the shape.
+    """
+    values = np.asarray(spins)
+    if values.shape != (*lattice.shape, 3):
+        raise ValueError(
+            f"spins of shape {values.shape} do not fit; give {(*lattice.shape, 3)}, one configuration."
+        )
+    flat, values = flatten(lattice, values, layer)
+    points, values = flat.positions().reshape(-1, 2), values.reshape(-1, 3)
+    low, high = points.min(axis=0) - 0.8, points.max(axis=0) + 0.8
+    width, height = high - low
+    ax = axes_or_new(ax, _WIDTH + 0.9, max(1.1, _WIDTH * height / width + 0.5))
+    here = np.any(values != 0, axis=-1)
+    (x, y), (u, v, w) = points[here].T, values[here].T
+    colours = {"cmap": "coolwarm", "clim": (-1, 1)}
+    dot = (0.2 * _WIDTH * _POINTS_PER_INCH / max(width, height)) ** 2
+    ax.scatter(x, y, s=dot, c=w, linewidths=0, **colours)
+    arrows = ax.quiver(
+        *(x, y, u, v, w),
+        pivot="mid",
+        angles="xy",
+        units="xy",
+        scale_units="xy",
+        scale=1.15,
+        width=0.08,
+        headwidth=4,
+        headlength=4,
+        headaxislength=3.6,
+        edgecolor="0.2",
+        linewidth=0.2,
+        **colours,
+    )
+    _in_plane(ax, flat, title)
+    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    ax.figure.colorbar(arrows, ax=ax, label="$S_z$", shrink=0.8, ticks=[-1, 0, 1])
+    return figure_of(ax)
+
+
+@styled
+def plot_map(
+    lattice: Lattice,
+    values: Numbers,
+    label: str = "",
+    *,
+    cmap: str = "RdBu_r",
+    limits: tuple[float | int, float | int] | None = None,
+    layer: int = 0,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Figure:
+    """A scalar in the true geometry: every point has the colour of the nearest site, triangle or cell.
+
+    `values` is `(*cells, sublattices)` on sites, `(*cells, triangles)` as `scalar_chirality` gives it, or
+    `(*cells,)` on cells. A lattice periodic along its first vector is drawn as a rectangle: what sticks out
+    on one side of the parallelogram is put back on the other. `limits` default to the range of the values,
+    symmetric about zero for a diverging `cmap`. Raises `ValueError` on the shape.
+    """
+    given = np.asarray(values)
+    array = given[..., None] if given.shape == lattice.cells else given
+    if array.shape[:-1] != lattice.cells:
+        raise ValueError(
+            f"values of shape {given.shape} do not fit; give {lattice.shape} on sites, {lattice.cells} on "
+            "cells, or what scalar_chirality returns."
+        )
+    flat, array = flatten(lattice, array, layer)
+    box, folded = drawn_box(flat)
+    x, y = pixels(box)
+    found = nearest(np.array(flat.vectors), value_centers(flat, array.shape[-1]), x, y)
+    along = [found.first, found.second]
+    for axis, wraps in enumerate((folded, folded and flat.periodic[1])):
+        along[axis] = np.mod(along[axis], flat.cells[axis]) if wraps else along[axis]
+    inside = np.all([(n >= 0) & (n < cells) for n, cells in zip(along, flat.cells, strict=True)], axis=0)
+    first, second = (np.where(inside, n, 0) for n in along)
+    image = np.where(inside, array[first, second, found.kind], np.nan)
+    if limits is None:
+        low, high = float(np.nanmin(array)), float(np.nanmax(array))
+        bound = max(abs(low), abs(high))
+        limits = (-bound, bound) if cmap.removesuffix("_r") in _DIVERGING else (low, high)
+    ax = axes_or_new(ax, _WIDTH + 0.9, max(1.1, _WIDTH * (box[3] - box[2]) / (box[1] - box[0]) + 0.4))
+    shown = ax.imshow(image, cmap=cmap, clim=limits, extent=box, origin="lower", interpolation="nearest")
+    _in_plane(ax, flat, title)
+    ax.figure.colorbar(shown, ax=ax, label=label, shrink=0.85)
+    return figure_of(ax)
+
+
+@styled
+def plot_structure_factor(
+    lattice: Lattice,
+    factor: Numbers,
+    *,
+    decades: float | int = 4,
+    layer: int = 0,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Figure:
+    """S(q), logarithmic, in and around the first Brillouin zone, its outline and named points marked.
+
+    `factor` is S(q) `(*cells,)` as `structure_factor` gives it, which repeats from zone to zone when a cell
+    has one site; with more sites it does not: give the spins `(*cells, sublattices, 3)` instead. A chain
+    gives a curve, three dimensions the plane of the `layer`-th q_3. `decades` below the highest peak are
+    resolved. Raises `ValueError` on the shape.
+    """
+    array = np.asarray(factor, np.float64)
+    are_spins = array.shape == (*lattice.shape, 3)
+    if not are_spins and (array.shape != lattice.cells or lattice.sublattices > 1):
+        raise ValueError(
+            f"a factor of shape {array.shape} does not fit; give S(q) {lattice.cells} for one site a cell, "
+            f"or the spins {(*lattice.shape, 3)}."
+        )
+    if are_spins:
+        waves = np.fft.fftn(array, axes=tuple(range(lattice.dimension)))
+    else:
+        waves = np.sqrt(np.maximum(array, 0) * lattice.sites)[..., None, None]
+    grid = lattice.reciprocal() / np.array(lattice.cells)[:, None]
+
+    def at(*n: np.ndarray) -> np.ndarray:
+        """S at q = sum_k n_k b_k / L_k, in whichever zone."""
+        q = np.stack(n, axis=-1) @ grid
+        phases = np.exp(-1j * q @ np.array(lattice.basis).T)
+        wave = waves[tuple(np.mod(m, cells) for m, cells in zip(n, lattice.cells, strict=True))]
+        return np.sum(np.abs(np.sum(wave * phases[..., None], axis=-2)) ** 2, axis=-1) / lattice.sites
+
+    if lattice.dimension == 1:
+        n = np.arange(-lattice.cells[0], lattice.cells[0] + 1)
+        curve = at(n)
+        floor = 10.0**-decades * (curve.max() or 1.0)
+        ax = axes_or_new(ax, 4.0, 2.8)
+        ax.semilogy(n * grid[0, 0] / np.pi, np.maximum(curve, floor), "o-", ms=3)
+        ax.set(xlabel=r"$q$  ($\pi/a$)", ylabel="$S(q)$", title=title)
+        return figure_of(ax)
+    corners = brillouin_zone(lattice.reciprocal()[:2, :2])
+    reach = 1.3 * np.abs(corners).max(axis=0)
+    box = (-reach[0], reach[0], -reach[1], reach[1])
+    found = nearest(grid[:2, :2], np.zeros((1, 2)), *pixels(box))
+    image = at(found.first, found.second, *(np.full_like(found.kind, layer),) * (lattice.dimension - 2))
+    top = float(image.max()) or 1.0
+    floor = top * 10.0**-decades
+    ax = axes_or_new(ax, _WIDTH + 0.9, _WIDTH * reach[1] / reach[0] + 0.4)
+    shown = ax.imshow(
+        np.maximum(image, floor),
+        cmap="magma",
+        norm=LogNorm(floor, top),
+        extent=box,
+        origin="lower",
+        interpolation="nearest",
+    )
+    ax.plot(*np.vstack([corners, corners[:1]]).T, color="w", lw=0.9, ls="--")
+    for name, points in zone_points(corners).items() if layer == 0 else ():
+        ax.plot(*points.T, ls="", marker="o", mfc="none", mec="w", ms=8, mew=0.8)
+        ax.annotate(name, points[0], xytext=(6, 5), textcoords="offset points", **_LETTERS)
+    ax.set(xlabel="$q_x$  ($1/a$)", ylabel="$q_y$  ($1/a$)", title=title, aspect="equal")
+    ax.figure.colorbar(shown, ax=ax, label=r"$S(\mathbf{q})$", shrink=0.85)
+    return figure_of(ax)
+
+
+def _in_plane(ax: Axes, flat: Lattice, title: str) -> None:
+    ax.set(aspect="equal", xlabel="$x$  ($a$)", ylabel="$y$  ($a$)", title=title)
+    for side in ax.spines.values():
+        side.set_visible(False)
+    if flat.cells[1] == 1:
+        ax.set(yticks=[], ylabel="")

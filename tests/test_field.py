@@ -1,0 +1,108 @@
+"""Sums of fields: linear, flat, potential where every term is, and on one lattice only."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jaxtyping import Array
+
+from jaxspin.classical import Exchange, Zeeman
+from jaxspin.field import AbstractField, AbstractPotential, SumField, SumPotential
+from jaxspin.lattice import square
+from jaxspin.spins import random_spins
+
+ROUNDING = 1e-13
+
+
+class Quartic(AbstractPotential):
+    strength: Array
+
+    def energy(self, spins, t=0.0, *, key=None):
+        return self.strength * jnp.sum(spins[..., 2] ** 4)
+
+
+class Swirl(AbstractField):
+    """A push without an energy."""
+
+    def field(self, spins, t=0.0, *, key=None):
+        return jnp.cross(spins, jnp.broadcast_to(jnp.array([0.0, 0.0, 1.0]), spins.shape))
+
+
+class Noise(AbstractField):
+    def field(self, spins, t=0.0, *, key=None):
+        return jax.random.normal(key, spins.shape)
+
+
+@pytest.fixture
+def spins(key):
+    return random_spins(square(3, 4), key=key)
+
+
+def test_field_is_minus_the_gradient(spins):
+    term = Quartic(jnp.array(0.7))
+    expected = jnp.zeros_like(spins).at[..., 2].set(-4 * 0.7 * spins[..., 2] ** 3)
+    assert np.allclose(term.field(spins), expected, atol=ROUNDING)
+    energy, field = term.energy_and_field(spins)
+    assert np.isclose(energy, term.energy(spins), atol=ROUNDING)
+    assert np.allclose(field, expected, atol=ROUNDING)
+
+
+def test_potentials_add_to_a_potential(spins):
+    terms = (Quartic(jnp.array(0.7)), Zeeman((0.0, 0.0, 1.0)), Exchange(square(3, 4), 1.0))
+    total = terms[0] + terms[1] + terms[2]
+    assert isinstance(total, SumPotential)
+    assert len(total.terms) == 3  # flat, not nested
+    assert total.lattice == square(3, 4)
+    assert np.isclose(total.energy(spins), sum(float(x.energy(spins)) for x in terms), atol=10 * ROUNDING)
+    parts = terms[0].field(spins) + terms[1].field(spins) + terms[2].field(spins)
+    assert np.allclose(total.field(spins), parts, atol=ROUNDING)
+    assert np.allclose(total.field(spins), -jax.grad(total.energy)(spins), atol=10 * ROUNDING)
+    assert isinstance((terms[0] + terms[1]) + (terms[2] + terms[0]), SumPotential)
+
+
+def test_builtin_sum_works(spins):
+    term = Quartic(jnp.array(0.5))
+    assert np.allclose(sum([term, term]).field(spins), 2 * term.field(spins), atol=ROUNDING)
+    assert sum([term]) is term
+    with pytest.raises(TypeError):
+        1 + term
+    with pytest.raises(TypeError):
+        term + 1
+
+
+def test_a_field_without_energy_makes_a_sum_without_energy(spins):
+    mixed = Quartic(jnp.array(0.7)) + Swirl()
+    assert isinstance(mixed, SumField)
+    assert not isinstance(mixed, AbstractPotential)
+    expected = Quartic(jnp.array(0.7)).field(spins) + Swirl().field(spins)
+    assert np.allclose(mixed.field(spins), expected, atol=ROUNDING)
+    assert len((mixed + mixed).terms) == 4
+
+
+def test_different_lattices_are_refused():
+    with pytest.raises(
+        ValueError, match=r"different lattices cannot be added.*build every term on the same lattice"
+    ):
+        Exchange(square(3, 4), 1.0) + Exchange(square(4, 4), 1.0)
+    with pytest.raises(ValueError, match="periodic"):
+        Exchange(square(3, 4), 1.0) + Exchange(square(3, 4, periodic=False), 1.0) + Swirl()
+    assert (Swirl() + Zeeman((0.0, 0.0, 1.0))).lattice is None
+
+
+def test_each_term_gets_its_own_key(spins, key):
+    both = Noise() + Noise()
+    assert np.array_equal(both.field(spins, key=key), both.field(spins, key=key))
+    assert not np.allclose(both.field(spins, key=key), 2 * Noise().field(spins, key=key))
+
+
+def test_sums_pass_through_jit_and_grad(spins):
+    def energy(strength):
+        return (Quartic(strength) + Zeeman((0.0, 1.0, 0.0))).energy(spins)
+
+    assert np.isclose(jax.grad(energy)(jnp.array(0.3)), jnp.sum(spins[..., 2] ** 4), atol=ROUNDING)
+    total = Quartic(jnp.array(0.7)) + Exchange(square(3, 4), 1.0)
+    assert np.allclose(eqx.filter_jit(total.field)(spins), total.field(spins), atol=ROUNDING)
+    assert np.allclose(jax.jit(lambda f, s: f.field(s))(total, spins), total.field(spins), atol=ROUNDING)
+    batch = jnp.stack([spins, -spins])
+    assert np.allclose(jax.vmap(total.field)(batch)[1], total.field(-spins), atol=ROUNDING)

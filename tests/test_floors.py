@@ -1,0 +1,124 @@
+"""A module may import from its own floor or those below, and no module imports itself in a circle."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import jaxspin
+
+ROOT = Path(jaxspin.__file__).parent
+
+FLOORS = {
+    "lattice": 1,
+    "spins": 1,
+    "textures": 1,
+    "symmetry": 1,
+    "field": 2,
+    "classical": 3,
+    "electrons": 3,
+    "descriptors": 3,
+    "forcefield": 4,
+    "dynamics": 4,
+    "observables": 4,
+    "training": 5,
+    "scale": 5,
+    "io": 5,
+    "plotting": 6,
+    "problems": 6,
+    "testing": 6,
+    "jaxspin": 7,
+}
+
+
+def module_name(path: Path, root: Path) -> str:
+    parts = (root.name, *path.relative_to(root).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(name: str, is_package: bool, source: str, known: set[str]) -> set[str]:
+    """The modules of the package that `source` imports anywhere, a submodule rather than its package."""
+    package = name.split(".")[0]
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = name.split(".") if is_package else name.split(".")[:-1]
+            parent = base[: len(base) - node.level + 1] if node.level else []
+            start = ".".join([*parent, *([node.module] if node.module else [])])
+            for alias in node.names:
+                whole = f"{start}.{alias.name}"
+                found.add(whole if whole in known else start)
+    return {m for m in found if m == package or m.startswith(package + ".")}
+
+
+def floor(name: str) -> int:
+    parts = name.split(".")
+    room = parts[1] if len(parts) > 1 else parts[0]
+    if room not in FLOORS:
+        raise LookupError(
+            f"{name} stands on no floor; add {room!r} to the table FLOORS in tests/test_floors.py."
+        )
+    return FLOORS[room]
+
+
+def broken_rules(graph: dict[str, set[str]]) -> list[str]:
+    return [
+        f"{name} (floor {floor(name)}) imports {other} (floor {floor(other)})"
+        for name, others in graph.items()
+        for other in others
+        if floor(other) > floor(name)
+    ]
+
+
+def cycle(graph: dict[str, set[str]]) -> list[str]:
+    """The modules left when those that import none of the others are taken away again and again."""
+    left = {name: others - {name} for name, others in graph.items()}
+    while free := {name for name, others in left.items() if not others & left.keys()}:
+        left = {name: others for name, others in left.items() if name not in free}
+    return sorted(left)
+
+
+def package_graph() -> dict[str, set[str]]:
+    files = {module_name(path, ROOT): path for path in ROOT.rglob("*.py")}
+    return {
+        name: imports(name, path.name == "__init__.py", path.read_text(), set(files)) - {name}
+        for name, path in files.items()
+    }
+
+
+def test_every_module_has_a_floor():
+    for name in package_graph():
+        floor(name)
+
+
+def test_imports_go_down():
+    assert broken_rules(package_graph()) == []
+
+
+def test_no_import_cycle():
+    assert cycle(package_graph()) == []
+
+
+def test_the_rule_sees_what_it_should():
+    known = {"jaxspin", "jaxspin.lattice", "jaxspin.dynamics", "jaxspin.dynamics.llg", "jaxspin.training"}
+    assert imports("jaxspin.lattice", False, "import numpy\nfrom jaxspin.dynamics import llg", known) == {
+        "jaxspin.dynamics.llg"
+    }
+    assert imports(
+        "jaxspin.dynamics.llg", False, "from . import solvers\nfrom ..lattice import x", known
+    ) == {
+        "jaxspin.dynamics",
+        "jaxspin.lattice",
+    }
+    assert imports("jaxspin.dynamics", True, "def f():\n    from .llg import LLG", known) == {
+        "jaxspin.dynamics.llg"
+    }
+    assert broken_rules({"jaxspin.lattice": {"jaxspin.field"}}) == [
+        "jaxspin.lattice (floor 1) imports jaxspin.field (floor 2)"
+    ]
+    assert broken_rules({"jaxspin.dynamics.llg": {"jaxspin.observables", "jaxspin.lattice"}}) == []
+    assert cycle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": set()}) == ["a", "b", "c"]
+    with pytest.raises(LookupError, match=r"attic stands on no floor; add 'attic' to the table"):
+        floor("jaxspin.attic")
