@@ -1,1 +1,91 @@
-"""Differentiable dynamics of classical spins in metals."""
+"""Differentiable dynamics of classical spins in metals.
+
+Write down a model, get exact forces, learn them, run the learnt field on a lattice a thousand times larger, and ask for
+the gradient of what came out. Importing changes no global flag.
+"""
+
+from importlib.metadata import version
+
+from jaxspin.classical import Anisotropy, DzyaloshinskiiMoriya, Exchange, Zeeman
+from jaxspin.descriptors import Bispectrum
+from jaxspin.dynamics import Trajectory, relax, simulate, suggest_timestep
+from jaxspin.electrons import (
+    Coloring,
+    ExactDiagonalization,
+    ExactTrace,
+    Hopping,
+    KernelPolynomial,
+    SDModel,
+    bloch_energy,
+)
+from jaxspin.field import AbstractField, AbstractPotential
+from jaxspin.forcefield import BehlerParrinello
+from jaxspin.forcefield import load as load_forcefield
+from jaxspin.forcefield import save as save_forcefield
+from jaxspin.lattice import Lattice, chain, cubic, honeycomb, kagome, square, triangular
+from jaxspin.plotting import plot
+from jaxspin.spins import normalize, random_spins, rotate, tangent
+from jaxspin.textures import (
+    domain_wall,
+    double_q,
+    ferromagnet,
+    neel,
+    one_hundred_twenty,
+    skyrmion,
+    spiral,
+    stripe,
+    tetrahedral,
+)
+from jaxspin.training import Learnt, SpinData, TrainConfig, sample, train
+
+__version__ = version("jaxspin")
+
+__all__ = [
+    "AbstractField",
+    "AbstractPotential",
+    "Anisotropy",
+    "BehlerParrinello",
+    "Bispectrum",
+    "Coloring",
+    "DzyaloshinskiiMoriya",
+    "ExactDiagonalization",
+    "ExactTrace",
+    "Exchange",
+    "Hopping",
+    "KernelPolynomial",
+    "Lattice",
+    "Learnt",
+    "SDModel",
+    "SpinData",
+    "TrainConfig",
+    "Trajectory",
+    "Zeeman",
+    "bloch_energy",
+    "chain",
+    "cubic",
+    "domain_wall",
+    "double_q",
+    "ferromagnet",
+    "honeycomb",
+    "kagome",
+    "load_forcefield",
+    "neel",
+    "normalize",
+    "one_hundred_twenty",
+    "plot",
+    "random_spins",
+    "relax",
+    "rotate",
+    "sample",
+    "save_forcefield",
+    "simulate",
+    "skyrmion",
+    "spiral",
+    "square",
+    "stripe",
+    "suggest_timestep",
+    "tangent",
+    "tetrahedral",
+    "train",
+    "triangular",
+]

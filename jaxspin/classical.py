@@ -26,9 +26,7 @@ def _floating(x: Numbers) -> Array:
     return array.astype(array.dtype if jnp.issubdtype(array.dtype, jnp.floating) else jnp.result_type(float))
 
 
-def bond_ends(
-    lattice: Lattice, spins: Spins, bond: Bond
-) -> tuple[Float[Array, "*cells 3"], Float[Array, "*cells 3"]]:
+def bond_ends(lattice: Lattice, spins: Spins, bond: Bond) -> tuple[Float[Array, "*cells 3"], Float[Array, "*cells 3"]]:
     """(S_i, S_j) at the two ends of `bond` in every cell, S_j zero beyond an open edge."""
     return spins[..., bond.start, :], lattice.translate(spins[..., bond.end, :], bond.offset)
 
@@ -219,15 +217,12 @@ def _bond_array(lattice: Lattice, number: int, values: Numbers) -> Array:
 
 def _check_sites(values: Array, shape: tuple[int, ...], name: str) -> None:
     if values.shape not in ((), shape):
-        raise ValueError(
-            f"{name} of shape {values.shape} does not fit the sites {shape}; give one number, or {shape}."
-        )
+        raise ValueError(f"{name} of shape {values.shape} does not fit the sites {shape}; give one number, or {shape}.")
 
 
 def _spread(vectors: Array, spins: Array, name: str) -> Array:
     if vectors.shape not in ((3,), spins.shape):
         raise ValueError(
-            f"{name} of shape {vectors.shape} does not fit spins of shape {spins.shape}; "
-            f"give (3,) or {spins.shape}."
+            f"{name} of shape {vectors.shape} does not fit spins of shape {spins.shape}; give (3,) or {spins.shape}."
         )
     return jnp.broadcast_to(vectors.astype(spins.dtype), spins.shape)

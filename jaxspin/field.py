@@ -34,9 +34,8 @@ class AbstractField(eqx.Module):
         if not isinstance(other, AbstractField):
             return NotImplemented
         terms = (*_terms(self), *_terms(other))
-        if all(isinstance(term, AbstractPotential) for term in terms):
-            return SumPotential(terms)
-        return SumField(terms)
+        potentials = tuple(term for term in terms if isinstance(term, AbstractPotential))
+        return SumPotential(potentials) if len(potentials) == len(terms) else SumField(terms)
 
     def __radd__(self, other: Any) -> "AbstractField":
         return self if other == 0 else NotImplemented  # so that sum([...]) works

@@ -61,9 +61,7 @@ def stripe(
     (0, pi) and (pi, pi). Raises `ValueError` for an odd number of cells along a periodic axis of `along`.
     """
     if not along or any(not 0 <= k < lattice.dimension for k in along):
-        raise ValueError(
-            f"along={tuple(along)} must name lattice axes; use some of 0 to {lattice.dimension - 1}."
-        )
+        raise ValueError(f"along={tuple(along)} must name lattice axes; use some of 0 to {lattice.dimension - 1}.")
     steps = tuple(int(k in along) for k in range(lattice.dimension))
     signs = _signs(lattice, steps, (0,) * lattice.sublattices, "stripe order")
     return _finish(signs[..., None] * _unit(direction), dtype)
@@ -129,9 +127,7 @@ def one_hundred_twenty(
     return _finish(u * np.cos(angle) + v * np.sin(angle), dtype)
 
 
-def tetrahedral(
-    lattice: Lattice, *, chirality: int = 1, dtype: DTypeLike | None = None
-) -> Float[Array, "..."]:
+def tetrahedral(lattice: Lattice, *, chirality: int = 1, dtype: DTypeLike | None = None) -> Float[Array, "..."]:
     """The triple-Q all-out order S = -+(cos Q1.r, cos Q2.r, cos Q3.r)/sqrt3, Q = b_1/2, b_2/2, (b_1 + b_2)/2.
 
     Four sublattices along the corners of a tetrahedron. On the triangular lattice every counter-clockwise
@@ -184,9 +180,7 @@ def skyrmion(
     Source of the profile: Romming et al., PRL 114, 177203 (2015), doi:10.1103/PhysRevLett.114.177203.
     """
     if lattice.dimension != 2:
-        raise ValueError(
-            f"a skyrmion needs a two-dimensional lattice, got {lattice.name}; use square or such."
-        )
+        raise ValueError(f"a skyrmion needs a two-dimensional lattice, got {lattice.name}; use square or such.")
     if polarity not in (1, -1):
         raise ValueError(f"polarity is the S_z of the core; use +1 or -1, got {polarity}.")
     if winding == 0:
@@ -299,9 +293,7 @@ def _coloring(lattice: Lattice, colors: int) -> tuple[tuple[int, ...], tuple[int
     return None
 
 
-def _colors(
-    lattice: Lattice, steps: Sequence[int], start: Sequence[int], number: int, order: str
-) -> np.ndarray:
+def _colors(lattice: Lattice, steps: Sequence[int], start: Sequence[int], number: int, order: str) -> np.ndarray:
     fits = [
         -(-cells // number) * number if wraps and step % number else cells
         for cells, wraps, step in zip(lattice.cells, lattice.periodic, steps, strict=True)
@@ -320,9 +312,7 @@ def _signs(lattice: Lattice, steps: Sequence[int], start: Sequence[int], order: 
 
 def _check_plane(lattice: Lattice, order: str) -> None:
     if lattice.dimension != 2 or lattice.sublattices != 1:
-        raise ValueError(
-            f"{order} needs the square or triangular lattice, got {lattice.name}; use one of them."
-        )
+        raise ValueError(f"{order} needs the square or triangular lattice, got {lattice.name}; use one of them.")
 
 
 def _images(lattice: Lattice) -> np.ndarray:

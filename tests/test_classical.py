@@ -81,9 +81,7 @@ def test_euler_sum_rule(name, key):
 @pytest.mark.parametrize("name", TERMS)
 def test_vacancies_give_finite_fields(name, key):
     lattice, term = TERMS[name]
-    holes = dilute(
-        random_spins(lattice, key=key), jax.random.bernoulli(jax.random.key(1), 0.6, lattice.shape)
-    )
+    holes = dilute(random_spins(lattice, key=key), jax.random.bernoulli(jax.random.key(1), 0.6, lattice.shape))
     assert np.all(np.isfinite(both_of(term, holes, 0.4)[1]))
     energy, field = both_of(term, jnp.zeros_like(holes), 0.4)
     assert energy == 0
@@ -169,12 +167,8 @@ def test_ferromagnet_energy(lattice, neighbors):
 def test_energies_of_frustrated_orders():
     lattice = triangular(6, 6)
     antiferromagnet = Exchange(lattice, -1.0)
-    assert np.isclose(
-        energy_of(antiferromagnet, textures.one_hundred_twenty(lattice)), -1.5 * 36, atol=ROUNDING
-    )
-    both = Exchange(
-        lattice, (-1.0, -0.2)
-    )  # tetrahedral and stripe: S.S = -1/3 in both shells, mean of 3 bonds
+    assert np.isclose(energy_of(antiferromagnet, textures.one_hundred_twenty(lattice)), -1.5 * 36, atol=ROUNDING)
+    both = Exchange(lattice, (-1.0, -0.2))  # tetrahedral and stripe: S.S = -1/3 in both shells, mean of 3 bonds
     for spins in (textures.tetrahedral(lattice), textures.stripe(lattice)):
         assert np.isclose(energy_of(both, spins), -(1.0 + 0.2) * 36, atol=ROUNDING)
 
@@ -219,9 +213,7 @@ def test_exchange_is_isotropic_and_conserves_spin(key):
     spins, term = random_spins(lattice, key=key), Exchange(lattice, (1.0, normal(1, 3, 4, 6)))
     rotation = random_rotation(key=key)
     assert np.isclose(energy_of(term, rotate(spins, rotation)), energy_of(term, spins), atol=ROUNDING)
-    assert np.allclose(
-        field_of(term, rotate(spins, rotation)), rotate(field_of(term, spins), rotation), atol=ROUNDING
-    )
+    assert np.allclose(field_of(term, rotate(spins, rotation)), rotate(field_of(term, spins), rotation), atol=ROUNDING)
     torques = jnp.cross(spins, field_of(term, spins))
     assert np.allclose(jnp.sum(torques, axis=(0, 1, 2)), 0, atol=ROUNDING)
 
@@ -232,22 +224,16 @@ def test_vacancies_contribute_nothing(key):
     occupied = jax.random.bernoulli(jax.random.key(2), 0.6, lattice.shape)
     bonds = lattice.shell(1)
     mask = occupied.astype(float)
-    alive = jnp.stack(
-        [mask[..., b.start] * lattice.translate(mask[..., b.end], b.offset) for b in bonds], axis=-1
-    )
+    alive = jnp.stack([mask[..., b.start] * lattice.translate(mask[..., b.end], b.offset) for b in bonds], axis=-1)
     holes = dilute(spins, occupied)
     assert np.isclose(
         energy_of(Exchange(lattice, 0.9), holes),
         energy_of(Exchange(lattice, 0.9 * alive), spins),
         atol=ROUNDING,
     )
-    assert np.isclose(
-        energy_of(Anisotropy(0.4), holes), energy_of(Anisotropy(0.4 * mask), spins), atol=ROUNDING
-    )
+    assert np.isclose(energy_of(Anisotropy(0.4), holes), energy_of(Anisotropy(0.4 * mask), spins), atol=ROUNDING)
     applied = jnp.where(occupied[..., None], jnp.array([0.1, 0.2, 0.3]).reshape(1, 1, 1, 3), 0)
-    assert np.isclose(
-        energy_of(Zeeman((0.1, 0.2, 0.3)), holes), energy_of(Zeeman(applied), spins), atol=ROUNDING
-    )
+    assert np.isclose(energy_of(Zeeman((0.1, 0.2, 0.3)), holes), energy_of(Zeeman(applied), spins), atol=ROUNDING)
 
 
 def test_couplings_are_differentiable(key):
@@ -258,9 +244,7 @@ def test_couplings_are_differentiable(key):
     assert np.allclose(slope, -nearest_neighbor_correlations(lattice, spins), atol=ROUNDING)
     leaf = eqx.filter_grad(lambda term: energy_of(term, spins))(Exchange(lattice, couplings))
     assert np.allclose(leaf.couplings[0], slope, atol=ROUNDING)
-    strength = eqx.filter_grad(lambda term: energy_of(term, spins))(
-        DzyaloshinskiiMoriya(lattice, 2.0)
-    ).strength
+    strength = eqx.filter_grad(lambda term: energy_of(term, spins))(DzyaloshinskiiMoriya(lattice, 2.0)).strength
     assert np.isclose(strength, energy_of(DzyaloshinskiiMoriya(lattice, 1.0), spins), atol=ROUNDING)
     many = jax.vmap(lambda j: energy_of(Exchange(lattice, j), spins))(jnp.array([1.0, -2.0]))
     assert np.allclose(many, energy_of(Exchange(lattice, 1.0), spins) * np.array([1.0, -2.0]), atol=ROUNDING)
@@ -271,12 +255,8 @@ def test_couplings_are_differentiable(key):
 def test_anisotropy_and_zeeman_of_one_direction(key):
     lattice = square(3, 3)
     spins = random_spins(lattice, key=key)
-    assert np.isclose(
-        energy_of(Anisotropy(0.5, (0, 0, 3)), spins), -0.5 * jnp.sum(spins[..., 2] ** 2), atol=ROUNDING
-    )
-    assert np.allclose(
-        field_of(Zeeman((1, 0, -2)), spins), np.broadcast_to([1.0, 0, -2], spins.shape), atol=ROUNDING
-    )
+    assert np.isclose(energy_of(Anisotropy(0.5, (0, 0, 3)), spins), -0.5 * jnp.sum(spins[..., 2] ** 2), atol=ROUNDING)
+    assert np.allclose(field_of(Zeeman((1, 0, -2)), spins), np.broadcast_to([1.0, 0, -2], spins.shape), atol=ROUNDING)
 
 
 PROFILES = {

@@ -126,9 +126,7 @@ def test_a_split_by_run_never_cuts_a_run(key):
 
 def test_an_impossible_split_is_refused(key):
     data = make(6, run=[0, 0, 0, 0, 0, 0])
-    with pytest.raises(
-        ValueError, match="give positive counts up to that in all, or fractions up to 1 in all"
-    ):
+    with pytest.raises(ValueError, match="give positive counts up to that in all, or fractions up to 1 in all"):
         data.split((5, 2), key=key)
     with pytest.raises(ValueError, match="fractions up to 1 in all"):
         data.split((0.8, 0.3), key=key)
@@ -173,9 +171,7 @@ def test_bad_data_are_refused_with_the_configuration_and_the_remedy():
     assert len(SpinData(LATTICE, holes, field)) == 4
     bad = field.copy()
     bad[3, 0, 0, 0, 1] = np.inf
-    with pytest.raises(
-        ValueError, match="field of configuration 3 is not finite; leave it out, or compute it again"
-    ):
+    with pytest.raises(ValueError, match="field of configuration 3 is not finite; leave it out, or compute it again"):
         SpinData(LATTICE, spins, bad)
     with pytest.raises(ValueError, match="energy of configuration 1 is not finite; leave it out"):
         SpinData(LATTICE, spins, field, [0.0, np.nan, 0.0, 0.0])
@@ -185,9 +181,7 @@ def test_bad_data_are_refused_with_the_configuration_and_the_remedy():
     with pytest.raises(ValueError, match="differ; give one B per spin"):
         SpinData(LATTICE, spins, field[:2])
     for name in ("energy", "run", "source", "has_energy"):
-        with pytest.raises(
-            ValueError, match=rf"{name} has shape \(3,\); give 4 values, one per configuration"
-        ):
+        with pytest.raises(ValueError, match=rf"{name} has shape \(3,\); give 4 values, one per configuration"):
             make(4, **{name: ["a"] * 3 if name == "source" else [1, 0, 1]})
 
 
@@ -202,9 +196,7 @@ def test_shards_load_as_one_and_a_kill_loses_only_the_last(tmp_path):
     half.mkdir()
     (half / "zarr.json").write_text("{")
     same(SpinData.load(tmp_path / "shards"), SpinData.concatenate(parts))
-    with pytest.raises(
-        FileExistsError, match=r"holds 2 shards; choose another folder or pass append=True\.$"
-    ):
+    with pytest.raises(FileExistsError, match=r"holds 2 shards; choose another folder or pass append=True\.$"):
         ShardWriter(tmp_path / "shards")
     again = ShardWriter(tmp_path / "shards", append=True)
     assert again.write(make(1)).name == "shard_00002.zarr"

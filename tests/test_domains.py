@@ -36,9 +36,7 @@ def test_domain_length_of_known_patterns():
     assert domain_length(lattice, jnp.ones((12, 24))) == np.inf
     assert np.isclose(domain_length(lattice, jnp.stack([5 * stripes, stripes], -1)), 6, atol=ROUNDING)
     opened = dataclasses.replace(lattice, periodic=(False, False))
-    assert np.isclose(
-        domain_length(opened, checkerboard(lattice, 6, 24)), 2 * 11, atol=ROUNDING
-    )  # 1 change in 11
+    assert np.isclose(domain_length(opened, checkerboard(lattice, 6, 24)), 2 * 11, atol=ROUNDING)  # 1 change in 11
 
 
 def test_domain_lengths_grow_with_the_correlations(key):
@@ -63,9 +61,7 @@ def test_decay_length_of_known_patterns():
     field = jax.random.normal(jax.random.key(0), (12,))
     h = 1e-6
     direction = jax.random.normal(jax.random.key(1), (12,))
-    slope = (decay_length(lattice, field + h * direction) - decay_length(lattice, field - h * direction)) / (
-        2 * h
-    )
+    slope = (decay_length(lattice, field + h * direction) - decay_length(lattice, field - h * direction)) / (2 * h)
     assert np.isclose(jax.grad(lambda v: decay_length(lattice, v))(field) @ direction, slope, atol=1e-7)
 
 
@@ -81,10 +77,7 @@ def flood(lattice, signs):
             labels[here] = number
             for step in steps:
                 there = tuple(np.add(here, step).tolist())
-                if all(
-                    0 <= t < n or wraps
-                    for t, n, wraps in zip(there, lattice.cells, lattice.periodic, strict=True)
-                ):
+                if all(0 <= t < n or wraps for t, n, wraps in zip(there, lattice.cells, lattice.periodic, strict=True)):
                     there = tuple(t % n for t, n in zip(there, lattice.cells, strict=True))
                     if labels[there] == 0 and signs[there] == signs[here]:
                         stack.append(there)
@@ -95,9 +88,7 @@ def flood(lattice, signs):
     "lattice", [triangular(9, 8), square(8, 9, periodic=(True, False)), kagome(6, 6, periodic=False)]
 )
 def test_domains_equal_a_flood_fill(lattice, key):
-    values = jax.random.choice(
-        key, jnp.array([-1.0, 0.0, 1.0]), lattice.cells, p=jnp.array([0.45, 0.1, 0.45])
-    )
+    values = jax.random.choice(key, jnp.array([-1.0, 0.0, 1.0]), lattice.cells, p=jnp.array([0.45, 0.1, 0.45]))
     expected = flood(lattice, np.asarray(values))
     assert np.array_equal(domain_labels(lattice, values), expected)
     sizes = np.asarray(domain_sizes(lattice, values))

@@ -88,7 +88,7 @@ def test_bloch_equals_the_repeated_lattice(lattice, key):
     tiled = jnp.tile(spins, (3, 2, 1, 1))
     direct = jnp.linalg.eigvalsh(SDModel(large, hoppings, 1.5).dense(tiled))
     np.testing.assert_allclose(jnp.sort(bloch), direct, atol=ROUNDING)
-    for ensemble in (dict(filling=0.3), dict(chemical_potential=-0.7)):
+    for ensemble in ({"filling": 0.3}, {"chemical_potential": -0.7}):
         for temperature in (0.0, 0.1):
             small = ExactDiagonalization(SDModel(lattice, hoppings, 1.5), **ensemble, temperature=temperature)
             whole = ExactDiagonalization(SDModel(large, hoppings, 1.5), **ensemble, temperature=temperature)
@@ -115,7 +115,10 @@ def test_flux_is_uniform(lattice):
     model = SDModel(lattice, magnetic_flux(lattice, quanta, 1.0, 1.0), 0.0)
     h = np.asarray(model.dense(ferromagnet(lattice)))[::2, ::2]
     cells = np.array(lattice.cells)
-    number = lambda r: np.ravel_multi_index(tuple(np.array(r) % cells), lattice.cells)
+
+    def number(r):
+        return np.ravel_multi_index(tuple(np.array(r) % cells), lattice.cells)
+
     loops = []
     for r in np.ndindex(*lattice.cells):
         a, b, c = number(r), number(np.add(r, (1, 0))), number(np.add(r, (0, 1)))
@@ -134,7 +137,10 @@ def test_one_spin_has_two_levels():
     solver = ExactDiagonalization(SDModel(lattice, 1.0, j), chemical_potential=mu, temperature=t)
     spins = ferromagnet(lattice)
     energy, field = solver.energy_and_field(spins)
-    f = lambda e: 1 / (np.exp((e - mu) / t) + 1)
+
+    def f(e):
+        return 1 / (np.exp((e - mu) / t) + 1)
+
     assert energy == pytest.approx(-t * (np.log1p(np.exp((mu + j) / t)) + np.log1p(np.exp((mu - j) / t))))
     np.testing.assert_allclose(field[0, 0], [0, 0, j * (f(-j) - f(j))], atol=ROUNDING)
 
@@ -184,9 +190,9 @@ REFERENCE_POTENTIAL = -0.973891342071
 
 
 ENSEMBLES = [
-    dict(filling=0.25, temperature=0.1),
-    dict(chemical_potential=-3.2, temperature=0.1),
-    dict(filling=0.25, temperature=0.0),
+    {"filling": 0.25, "temperature": 0.1},
+    {"chemical_potential": -3.2, "temperature": 0.1},
+    {"filling": 0.25, "temperature": 0.0},
 ]
 
 
@@ -288,7 +294,7 @@ def test_vacancies_are_absent_sites(key):
     occupied = np.ones((7, 1), bool)
     occupied[3] = False
     spins = random_spins(lattice, key=key)
-    ensemble = dict(chemical_potential=0.2, temperature=0.1)
+    ensemble = {"chemical_potential": 0.2, "temperature": 0.1}
     whole = ExactDiagonalization(SDModel(lattice, 1.0, 1.5, occupied=occupied), **ensemble)
     piece = ExactDiagonalization(SDModel(lattices.chain(3, periodic=False), 1.0, 1.5), **ensemble)
     energy, field = whole.energy_and_field(spins)
@@ -348,7 +354,10 @@ def test_batches(key):
         (lambda m: magnetic_flux(lattices.chain(4), 1, 1.0), "two-dimensional"),
         (lambda m: SDModel(m.lattice, 1.0, np.ones(m.lattice.shape)).on(lattices.square(6)), "build a new SDModel"),
         (lambda m: m.dense(jnp.zeros((3, 3, 3))), "lattice.resize"),
-        (lambda m: SDModel(lattices.square(3, periodic=False)).bloch(jnp.zeros((3, 3, 1, 3)), jnp.zeros((1, 2))), "periodic=True"),
+        (
+            lambda m: SDModel(lattices.square(3, periodic=False)).bloch(jnp.zeros((3, 3, 1, 3)), jnp.zeros((1, 2))),
+            "periodic=True",
+        ),
     ],
 )
 def test_refusals_say_what_to_do(make, text):

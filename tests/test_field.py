@@ -81,9 +81,7 @@ def test_a_field_without_energy_makes_a_sum_without_energy(spins):
 
 
 def test_different_lattices_are_refused():
-    with pytest.raises(
-        ValueError, match=r"different lattices cannot be added.*build every term on the same lattice"
-    ):
+    with pytest.raises(ValueError, match=r"different lattices cannot be added.*build every term on the same lattice"):
         Exchange(square(3, 4), 1.0) + Exchange(square(4, 4), 1.0)
     with pytest.raises(ValueError, match="periodic"):
         Exchange(square(3, 4), 1.0) + Exchange(square(3, 4, periodic=False), 1.0) + Swirl()

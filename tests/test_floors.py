@@ -57,9 +57,7 @@ def floor(name: str) -> int:
     parts = name.split(".")
     room = parts[1] if len(parts) > 1 else parts[0]
     if room not in FLOORS:
-        raise LookupError(
-            f"{name} stands on no floor; add {room!r} to the table FLOORS in tests/test_floors.py."
-        )
+        raise LookupError(f"{name} stands on no floor; add {room!r} to the table FLOORS in tests/test_floors.py.")
     return FLOORS[room]
 
 
@@ -106,15 +104,11 @@ def test_the_rule_sees_what_it_should():
     assert imports("jaxspin.lattice", False, "import numpy\nfrom jaxspin.dynamics import llg", known) == {
         "jaxspin.dynamics.llg"
     }
-    assert imports(
-        "jaxspin.dynamics.llg", False, "from . import solvers\nfrom ..lattice import x", known
-    ) == {
+    assert imports("jaxspin.dynamics.llg", False, "from . import solvers\nfrom ..lattice import x", known) == {
         "jaxspin.dynamics",
         "jaxspin.lattice",
     }
-    assert imports("jaxspin.dynamics", True, "def f():\n    from .llg import LLG", known) == {
-        "jaxspin.dynamics.llg"
-    }
+    assert imports("jaxspin.dynamics", True, "def f():\n    from .llg import LLG", known) == {"jaxspin.dynamics.llg"}
     assert broken_rules({"jaxspin.lattice": {"jaxspin.field"}}) == [
         "jaxspin.lattice (floor 1) imports jaxspin.field (floor 2)"
     ]

@@ -76,9 +76,7 @@ def test_a_folder_with_something_in_it_is_refused_unless_told(tmp_path):
     (tmp_path / "a" / "beside").write_text("stays")
     (tmp_path / "target").write_text("stays")
     (folder / "link").symlink_to(tmp_path / "target")
-    with pytest.raises(
-        FileExistsError, match=r"choose another folder or pass --overwrite \(overwrite=True\)\.$"
-    ):
+    with pytest.raises(FileExistsError, match=r"choose another folder or pass --overwrite \(overwrite=True\)\.$"):
         new_folder(folder)
     assert (folder / "old").exists()
     new_folder(folder, overwrite=True)
@@ -185,9 +183,7 @@ def test_a_trajectory_is_not_replaced_or_continued_unless_asked(tmp_path):
     with pytest.raises(ValueError, match="on another lattice; choose another path"):
         TrajectoryWriter(path, square(2, periodic=False), append=True)
     writer = TrajectoryWriter(path, lattice, append=True)
-    with pytest.raises(
-        ValueError, match=r"does not come after the last stored one, 1\.0; continue the run from there"
-    ):
+    with pytest.raises(ValueError, match=r"does not come after the last stored one, 1\.0; continue the run from there"):
         writer.append(1.0, spins[0])
     with pytest.raises(ValueError, match=r"the frames are float32; convert them"):
         writer.append(2.0, spins[0].astype(np.float32))
@@ -263,9 +259,7 @@ def test_ovf_header_and_order_are_those_of_the_format(tmp_path):
     table = np.array([line.split() for line in lines if not line.startswith("#")], float)
     np.testing.assert_array_equal(table[:, :2], [[0, 0], [1, 0], [2, 0], [0, 1], [1, 1], [2, 1]])
     for representation, control in (("binary 4", "38b49649"), ("binary 8", "40de77832112dc42")):
-        raw = save_ovf(
-            tmp_path / "s.ovf", spins, lattice, representation=representation, overwrite=True
-        ).read_bytes()
+        raw = save_ovf(tmp_path / "s.ovf", spins, lattice, representation=representation, overwrite=True).read_bytes()
         data = raw.split(f"# Begin: Data {representation.capitalize()}\n".encode())[1]
         assert data[: len(control) // 2].hex() == control
 

@@ -80,13 +80,8 @@ def test_shells_hold_each_bond_once(name):
             (b.start, b.end, b.offset) for b in (x.reversed() for x in bonds)
         }
         directed = [b for s in range(lattice.sublattices) for b in lattice.neighbors(bonds[0].length, s)]
-        assert both == {
-            (b.start, b.end, b.offset) for b in directed if abs(b.length - bonds[0].length) < 1e-6
-        }
-        assert (
-            len({b.length for b in bonds} - {bonds[0].length}) == 0
-            or np.ptp([b.length for b in bonds]) < 1e-9
-        )
+        assert both == {(b.start, b.end, b.offset) for b in directed if abs(b.length - bonds[0].length) < 1e-6}
+        assert len({b.length for b in bonds} - {bonds[0].length}) == 0 or np.ptp([b.length for b in bonds]) < 1e-9
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -218,9 +213,7 @@ def test_errors_end_with_the_remedy():
     lattice = square(4, 4)
     with pytest.raises(ValueError, match=r"offset \(1,\) needs 2 entries, one per lattice vector"):
         lattice.translate(jnp.ones((4, 4)), (1,))
-    with pytest.raises(
-        ValueError, match=r"does not begin with the lattice's cells \(4, 4\).*lattice\.resize"
-    ):
+    with pytest.raises(ValueError, match=r"does not begin with the lattice's cells \(4, 4\).*lattice\.resize"):
         lattice.translate(jnp.ones((4, 5)), (1, 0))
     with pytest.raises(ValueError, match="shells are counted from 1"):
         lattice.shell(0)

@@ -54,13 +54,9 @@ def test_sublattice_magnetization_sees_the_magnetic_cell(key):
     spins = textures.tetrahedral(lattice)
     order = sublattice_magnetization(lattice, spins, (2, 2))
     assert np.allclose(order, spins[:2, :2], atol=ROUNDING)
-    assert np.allclose(
-        sublattice_magnetization(lattice, spins, (1, 1))[0, 0, 0], magnetization(spins), atol=ROUNDING
-    )
+    assert np.allclose(sublattice_magnetization(lattice, spins, (1, 1))[0, 0, 0], magnetization(spins), atol=ROUNDING)
     occupied = jax.random.bernoulli(key, 0.7, lattice.shape)
-    assert np.allclose(
-        sublattice_magnetization(lattice, dilute(spins, occupied), (2, 2)), order, atol=ROUNDING
-    )
+    assert np.allclose(sublattice_magnetization(lattice, dilute(spins, occupied), (2, 2)), order, atol=ROUNDING)
     neel = sublattice_magnetization(honeycomb(2, 3), textures.neel(honeycomb(2, 3)), (1, 1))
     assert np.allclose(neel[0, 0, :, 2], [1, -1], atol=ROUNDING)
 
@@ -107,9 +103,7 @@ def test_high_symmetry_points_of_the_hexagonal_zone():
 # Real-space correlations
 
 
-@pytest.mark.parametrize(
-    "lattice", [triangular(4, 5), kagome(3, 2, periodic=(True, False)), chain(5, periodic=False)]
-)
+@pytest.mark.parametrize("lattice", [triangular(4, 5), kagome(3, 2, periodic=(True, False)), chain(5, periodic=False)])
 def test_correlation_function_is_the_mean_over_pairs(lattice, key):
     spins = dilute(random_spins(lattice, key=key), jax.random.bernoulli(key, 0.7, lattice.shape))
     found = np.asarray(correlation_function(lattice, spins))
@@ -124,9 +118,7 @@ def test_correlation_function_is_the_mean_over_pairs(lattice, key):
     assert np.isclose(found[(0,) * lattice.dimension], 1, atol=ROUNDING)
     assert displacements(lattice).shape == (*found.shape, lattice.dimension)
     steps = displacements(lattice) @ np.linalg.inv(np.array(lattice.vectors))
-    assert np.allclose(
-        np.mod(np.round(steps), found.shape), np.moveaxis(np.indices(found.shape), 0, -1), atol=ROUNDING
-    )
+    assert np.allclose(np.mod(np.round(steps), found.shape), np.moveaxis(np.indices(found.shape), 0, -1), atol=ROUNDING)
     assert np.all(np.abs(steps) <= np.array(found.shape) / 2 + ROUNDING)
     assert np.all(np.array(found.shape) == np.where(lattice.periodic, cells, 2 * cells))
 
@@ -170,9 +162,7 @@ def test_correlation_length_averages_snapshots(key):
 # Topology
 
 
-@pytest.mark.parametrize(
-    ("name", "number"), [("square", 4), ("triangular", 2), ("honeycomb", 4), ("kagome", 2)]
-)
+@pytest.mark.parametrize(("name", "number"), [("square", 4), ("triangular", 2), ("honeycomb", 4), ("kagome", 2)])
 def test_elementary_triangles_are_counterclockwise_and_equal(name, number):
     lattice = PLANE[name](3, 3)
     triangles = elementary_triangles(lattice)
@@ -204,9 +194,7 @@ def test_triangulation_tiles_the_plane_once(name):
 
 
 def test_triangulation_of_a_user_lattice():
-    oblique = Lattice(
-        "oblique", ((1.0, 0.0), (0.3, 0.9)), ((0.0, 0.0), (0.4, 0.2), (0.7, 0.6)), (5, 4), (True, True)
-    )
+    oblique = Lattice("oblique", ((1.0, 0.0), (0.3, 0.9)), ((0.0, 0.0), (0.4, 0.2), (0.7, 0.6)), (5, 4), (True, True))
     assert sum(area(oblique, t) for t in triangulation(oblique)) == pytest.approx(0.9)
     charge = topological_charge(oblique, random_spins(oblique, key=jax.random.key(3)))
     assert np.isclose(charge, np.round(charge), atol=ROUNDING)
@@ -235,9 +223,7 @@ def test_solid_angles_equal_the_spherical_excess(key):
             u, v = np.cross(x, y), np.cross(x, z)
             excess += np.arccos(u @ v / np.linalg.norm(u) / np.linalg.norm(v))
         expected = np.sign(a @ np.cross(b, c)) * excess
-        assert np.isclose(
-            4 * np.pi * topological_charge(lattice, spins), expected, atol=1e-6
-        )  # arccos near 1
+        assert np.isclose(4 * np.pi * topological_charge(lattice, spins), expected, atol=1e-6)  # arccos near 1
 
 
 @pytest.mark.parametrize("name", PLANE)
@@ -291,9 +277,7 @@ def test_texture_center_follows_a_skyrmion():
         density = jnp.abs(charge_density(lattice, spins))
         found = texture_center(lattice, density)
         assert np.allclose(found, np.add(center, -0.5), atol=0.05)  # a cell's triangles lie beyond its corner
-    assert np.allclose(
-        jax.grad(lambda w: texture_center(lattice, w)[1])(jnp.ones((16, 16))).sum(), 0, atol=ROUNDING
-    )
+    assert np.allclose(jax.grad(lambda w: texture_center(lattice, w)[1])(jnp.ones((16, 16))).sum(), 0, atol=ROUNDING)
 
 
 # What does not fit

@@ -96,9 +96,7 @@ def test_the_structure_factor_is_that_of_direct_sums_in_every_zone(lattice):
     figure = plot_structure_factor(lattice, spins, decades=12)
     grid = lattice.reciprocal() / np.array(lattice.cells)[:, None]
     box = np.array(figure.axes[0].images[0].get_extent())[1::2]
-    drawn = [
-        q for q in np.array(list(np.ndindex(13, 13))) @ grid - 6 * grid.sum(axis=0) if np.all(np.abs(q) < box)
-    ]
+    drawn = [q for q in np.array(list(np.ndindex(13, 13))) @ grid - 6 * grid.sum(axis=0) if np.all(np.abs(q) < box)]
     beyond = [q for q in drawn if np.linalg.norm(q) > np.linalg.norm(lattice.reciprocal()[0]) * 0.6]
     assert beyond
     expected = observables.structure_factor_at(lattice, spins, jnp.asarray(drawn))
@@ -118,9 +116,7 @@ def test_the_peaks_of_the_tetrahedral_state_are_at_the_named_points_m():
         assert pixel(figure, 0.999 * point) == pytest.approx(lattice.sites / 3)
 
 
-@pytest.mark.parametrize(
-    ("lattice", "corners"), [(square(2), 4), (triangular(2), 6)], ids=["square", "triangular"]
-)
+@pytest.mark.parametrize(("lattice", "corners"), [(square(2), 4), (triangular(2), 6)], ids=["square", "triangular"])
 def test_the_brillouin_zone_has_the_area_of_a_reciprocal_cell(lattice, corners):
     zone = brillouin_zone(lattice.reciprocal())
     following = np.roll(zone, -1, axis=0)
@@ -176,9 +172,7 @@ def test_parity_states_the_rms_error(number):
 
 
 def test_curves_have_their_data_and_units():
-    figure = plot_time_series(
-        [0.0, 1.0, 2.0], {"exact": [1.0, 2.0, 3.0], "learnt": [1.0, 2.0, 4.0]}, "energy"
-    )
+    figure = plot_time_series([0.0, 1.0, 2.0], {"exact": [1.0, 2.0, 3.0], "learnt": [1.0, 2.0, 4.0]}, "energy")
     np.testing.assert_array_equal(figure.axes[0].lines[1].get_ydata(), [1, 2, 4])
     assert r"\hbar/t" in figure.axes[0].get_xlabel()
     history = {"step": [1, 2, 3], "loss": [1.0, np.nan, 0.1], "seconds": [0.1, 0.2, 0.3]}
@@ -189,9 +183,7 @@ def test_curves_have_their_data_and_units():
 def test_plot_chooses_by_the_kind_of_result(tmp_path):
     lattice = triangular(4)
     spins = spins_on(lattice, 3)
-    data = SpinData(
-        lattice, spins, jax.random.normal(jax.random.key(0), spins.shape), source=["hot", "hot", "cold"]
-    )
+    data = SpinData(lattice, spins, jax.random.normal(jax.random.key(0), spins.shape), source=["hot", "hot", "cold"])
     assert [text.get_text() for text in plot(data).axes[0].get_legend().get_texts()] == ["cold", "hot"]
     for place in (lattice, chain(4)):
         path = save_trajectory(tmp_path / f"{place.name}.zarr", np.arange(3.0), spins_on(place, 3), place)
@@ -232,17 +224,13 @@ def test_a_saved_figure_carries_its_metadata(tmp_path):
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(
-        ValueError, match=r"give \(3, 3, 1\) on sites, \(3, 3\) on cells, or what scalar_chirality"
-    ):
+    with pytest.raises(ValueError, match=r"give \(3, 3, 1\) on sites, \(3, 3\) on cells, or what scalar_chirality"):
         plot_map(square(3), np.zeros((2, 2)))
     with pytest.raises(ValueError, match=r"plot one of them at a time, values\[\.\.\., k\]"):
         plot_map(triangular(3), np.zeros((3, 3, 5)))
     with pytest.raises(ValueError, match=r"give \(3, 3, 1, 3\), one configuration"):
         plot_spins(square(3), np.zeros((2, 2, 1, 3)))
-    with pytest.raises(
-        ValueError, match=r"give S\(q\) \(3, 3\) for one site a cell, or the spins \(3, 3, 3, 3\)"
-    ):
+    with pytest.raises(ValueError, match=r"give S\(q\) \(3, 3\) for one site a cell, or the spins \(3, 3, 3, 3\)"):
         plot_structure_factor(kagome(3), np.ones((3, 3)))
     with pytest.raises(ValueError, match="differ; give two arrays of one shape"):
         plot_parity(np.zeros(3), np.zeros(4))

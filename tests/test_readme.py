@@ -38,9 +38,7 @@ def python_blocks(text: str) -> list[Block]:
             for change in changes.split("; "):
                 old, new = change.split(" -> ")
                 if old not in code:
-                    raise ValueError(
-                        f"README.md has no {old!r} in the block after its smoke comment; correct it."
-                    )
+                    raise ValueError(f"README.md has no {old!r} in the block after its smoke comment; correct it.")
                 code = code.replace(old, new)
         found.append(Block(text.count("\n", 0, match.start("code")) + 1, code))
     return found

@@ -27,9 +27,7 @@ def peaks(lattice, spins):
     """The grid points that hold the structure factor: {rounded Cartesian q: weight/N}."""
     factor = np.asarray(structure_factor(lattice, spins)) / lattice.sites
     return {
-        tuple(np.round(q, 6)): w
-        for q, w in zip(_flat(wavevectors(lattice)), factor.ravel(), strict=True)
-        if w > 1e-9
+        tuple(np.round(q, 6)): w for q, w in zip(_flat(wavevectors(lattice)), factor.ravel(), strict=True) if w > 1e-9
     }
 
 
@@ -127,9 +125,7 @@ def test_one_hundred_twenty_on_kagome_is_q_zero():
     assert np.allclose(nearest_neighbor_correlations(lattice, spins), -0.5, atol=ROUNDING)
     assert np.allclose(jnp.sum(spins, axis=-2), 0, atol=ROUNDING)
     for (a, _), (b, _), _ in elementary_triangles(lattice):
-        assert np.allclose(
-            jnp.cross(spins[..., a, :], spins[..., b, :])[..., 2], np.sqrt(3) / 2, atol=ROUNDING
-        )
+        assert np.allclose(jnp.cross(spins[..., a, :], spins[..., b, :])[..., 2], np.sqrt(3) / 2, atol=ROUNDING)
 
 
 @pytest.mark.parametrize("chirality", [1, -1])
@@ -154,11 +150,7 @@ def test_tetrahedral_on_the_square_lattice_has_one_chirality():
 def test_double_q_is_coplanar_with_right_angles(lattice):
     spins = textures.double_q(lattice)
     found = peaks(lattice, spins)
-    assert (
-        sorted(found) == points(lattice, "M", "M'")
-        if lattice.name == "triangular"
-        else points(lattice, "X", "Y")
-    )
+    assert sorted(found) == points(lattice, "M", "M'") if lattice.name == "triangular" else points(lattice, "X", "Y")
     assert np.allclose(list(found.values()), 0.5, atol=ROUNDING)
     assert np.allclose(scalar_chirality(lattice, spins), 0, atol=ROUNDING)
     four = np.unique(np.round(spins.reshape(-1, 3), 6), axis=0)
@@ -319,7 +311,5 @@ def _lattice_sum(lattice, q):
     """|sum over cells exp(iq.R)|^2 / cells^2 from the geometric series of every axis."""
     angle = np.asarray(q) @ np.array(lattice.vectors).T
     n = np.array(lattice.cells)
-    terms = np.abs(
-        np.stack([np.exp(1j * np.outer(angle[:, k], np.arange(n[k]))).sum(1) for k in range(2)], 1)
-    )
+    terms = np.abs(np.stack([np.exp(1j * np.outer(angle[:, k], np.arange(n[k]))).sum(1) for k in range(2)], 1))
     return np.prod(terms / n, axis=1) ** 2

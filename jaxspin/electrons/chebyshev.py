@@ -22,9 +22,7 @@ def moments(operator, start: PyTree[Array], order: int) -> Float[Array, " order"
     reverse pass: Barros and Kato, Phys. Rev. B 88, 235101 (2013), section III.
     """
     if order < 2 or order % 2:
-        raise ValueError(
-            f"order must be an even number of moments, at least 2, got {order}; use {order + 1}."
-        )
+        raise ValueError(f"order must be an even number of moments, at least 2, got {order}; use {order + 1}.")
     return _moments(operator, start, order)
 
 
@@ -54,7 +52,6 @@ def _moments_fwd(perturbed, operator, start, order):
 
 @_moments.def_bwd
 def _moments_bwd(last, cotangent, perturbed, operator, start, order):
-    half = order // 2
     even, odd = cotangent[0::2], cotangent[1::2]
     # derivative of the sum with respect to |a_m|^2 and to <a_m+1|a_m>
     even = (2 * even).at[0].set(even[0] - jnp.sum(even[1:]))
@@ -66,7 +63,7 @@ def _moments_bwd(last, cotangent, perturbed, operator, start, order):
         _, back = jax.vjp(lambda w: eqx.combine(w, rest)(vectors), wanted)
         return back(jax.tree.map(lambda x: jnp.conj(weight * x), adjoint))[0]
 
-    a_last, a_end = last  # a_(K-1), a_K with K = half
+    a_last, a_end = last  # a_(K-1), a_K with K = order/2
     adjoint_end = _scale(odd[-1], a_last)
     zero = jax.tree.map(jnp.zeros_like, a_end)
     slope = jax.tree.map(jnp.zeros_like, wanted)
@@ -88,9 +85,7 @@ def _moments_bwd(last, cotangent, perturbed, operator, start, order):
     return jax.tree.map(jnp.add, slope, pull(1.0, adjoint_one, a_zero))
 
 
-def quadrature(
-    mu: Float[Array, " order"], center, halfwidth
-) -> tuple[Float[Array, " nodes"], Float[Array, " nodes"]]:
+def quadrature(mu: Float[Array, " order"], center, halfwidth) -> tuple[Float[Array, " nodes"], Float[Array, " nodes"]]:
     """Levels and weights with sum_k w_k g(e_k) = sum_m c_m mu_m, c_m the Chebyshev coefficients of any function g.
 
     e_k = center + halfwidth cos(theta_k), theta_k = pi (k + 1/2)/K, w_k = (mu_0 + 2 sum_m mu_m cos(m theta_k))/K with
@@ -101,9 +96,7 @@ def quadrature(
     levels = center + halfwidth * jnp.asarray(np.cos(theta), mu.dtype)
     padded = jnp.concatenate([mu, jnp.zeros_like(mu)])
     # sum_m 2 mu_m cos(m theta_k) by a complex FFT of twice the length
-    shift = jnp.asarray(
-        np.exp(1j * np.pi * np.arange(nodes) / (2 * nodes)), np.result_type(mu.dtype, np.complex64)
-    )
+    shift = jnp.asarray(np.exp(1j * np.pi * np.arange(nodes) / (2 * nodes)), np.result_type(mu.dtype, np.complex64))
     long = jnp.concatenate([padded.astype(shift.dtype) * shift, jnp.zeros(nodes, shift.dtype)])
     cosines = jnp.real(jnp.fft.ifft(long))[:nodes] * (2 * nodes)
     return levels, (2 * cosines - mu[0]) / nodes

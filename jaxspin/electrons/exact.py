@@ -70,7 +70,7 @@ class ExactDiagonalization(AbstractPotential):
         return self._solve(spins)[3]
 
     def fermi_level(self, spins: Spins) -> Float[Array, ""]:
-        """The chemical potential; at T = 0 and fixed filling the middle between highest occupied and lowest empty level."""
+        """The chemical potential; at T = 0 and fixed filling midway between highest occupied and lowest empty level."""
         return self._solve(spins)[1]
 
     def levels(self, spins: Spins) -> Float[Array, " n"]:
@@ -102,9 +102,7 @@ class ExactDiagonalization(AbstractPotential):
 
 
 @eqx.filter_jit
-def bloch_energy(
-    solver: ExactDiagonalization, spins: Spins, points: int | tuple[int, ...]
-) -> Float[Array, ""]:
+def bloch_energy(solver: ExactDiagonalization, spins: Spins, points: int | tuple[int, ...]) -> Float[Array, ""]:
     """Energy per site of the texture whose magnetic cell is `spins`, repeated `points` times along each axis.
 
     The model's lattice is the magnetic cell; one small `eigh` per wavevector instead of one large. Equals
@@ -219,9 +217,7 @@ def _equilibrium_jvp(kind, primals, tangents):
         d_energy = mu * d_number
     else:
         d_mu = d_constraint
-        d_number = (
-            jnp.sum(by_level * d_levels) + jnp.sum(by_mu) * d_mu + jnp.sum(by_temperature) * d_temperature
-        )
+        d_number = jnp.sum(by_level * d_levels) + jnp.sum(by_mu) * d_mu + jnp.sum(by_temperature) * d_temperature
         d_energy = -number * d_mu
     d_energy = d_energy - entropy * d_temperature + jnp.real(jnp.sum(jnp.conj(density) * dh))
 
@@ -260,13 +256,9 @@ def as_scalar(value: ArrayLike | None) -> Array | None:
 def check_ensemble(filling, chemical_potential, temperature) -> None:
     """Refuse a missing, doubled or impossible choice of filling, chemical potential and temperature."""
     if (filling is None) == (chemical_potential is None):
-        raise ValueError(
-            "give exactly one of filling=... (fixed number of electrons) and chemical_potential=..."
-        )
+        raise ValueError("give exactly one of filling=... (fixed number of electrons) and chemical_potential=...")
     if _is_number(filling, lambda n: not 0 <= n <= 1):
-        raise ValueError(
-            f"filling is N_e/(2N), between 0 and 1 (half filling is 0.5), got {filling}; rescale it."
-        )
+        raise ValueError(f"filling is N_e/(2N), between 0 and 1 (half filling is 0.5), got {filling}; rescale it.")
     if _is_number(temperature, lambda t: not t >= 0):
         raise ValueError(f"temperature must not be negative, got {temperature}; use 0 for the ground state.")
 

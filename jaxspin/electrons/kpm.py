@@ -39,8 +39,8 @@ class KernelPolynomial(AbstractPotential):
     with respect to spins and every array of the model.
 
     Raises `ValueError` for T <= 0, a doubled or missing ensemble, or an order that would be absurd.
-    Sources: Weisse, Wellein, Alvermann and Fehske, Rev. Mod. Phys. 78, 275 (2006), 10.1103/RevModPhys.78.275; Barros and
-    Kato, Phys. Rev. B 88, 235101 (2013), 10.1103/PhysRevB.88.235101.
+    Sources: Weisse, Wellein, Alvermann and Fehske, Rev. Mod. Phys. 78, 275 (2006), 10.1103/RevModPhys.78.275;
+    Barros and Kato, Phys. Rev. B 88, 235101 (2013), 10.1103/PhysRevB.88.235101.
     """
 
     model: SDModel
@@ -87,9 +87,7 @@ class KernelPolynomial(AbstractPotential):
             number = self.filling.astype(spins.dtype) * jnp.asarray(self.model.orbitals(), spins.dtype)
             return fermi.free_energy(levels, weights, number, temperature)
         assert self.chemical_potential is not None
-        return fermi.grand_potential(
-            levels, weights, self.chemical_potential.astype(spins.dtype), temperature
-        )
+        return fermi.grand_potential(levels, weights, self.chemical_potential.astype(spins.dtype), temperature)
 
     @eqx.filter_jit
     def moments(self, spins: Spins, *, key: PRNGKeyArray | None = None) -> Float[Array, " order"]:
@@ -153,9 +151,7 @@ def _order(temperature, halfwidth, tolerance: float) -> int:
             "or pass order=... (about 10 (half-width of the spectrum)/(pi temperature))."
         ) from None
     if t <= 0:
-        raise ValueError(
-            "the kernel-polynomial method needs temperature > 0; use ExactDiagonalization for T = 0."
-        )
+        raise ValueError("the kernel-polynomial method needs temperature > 0; use ExactDiagonalization for T = 0.")
     order = chebyshev.order_for(t, a, tolerance)
     if order > _LARGEST_ORDER:
         lowest = t * order / _LARGEST_ORDER

@@ -89,12 +89,8 @@ class SDModel(eqx.Module):
                     f"a hopping amplitude of shape {h.amplitude.shape} does not fit; "
                     f"give a number or an array of shape {self.lattice.cells}."
                 )
-            if len(h.bond.offset) != self.lattice.dimension or max(h.bond.start, h.bond.end) >= len(
-                self.lattice.basis
-            ):
-                raise ValueError(
-                    f"{h.bond} is not a bond of the {self.lattice.name} lattice; use lattice.neighbors."
-                )
+            if len(h.bond.offset) != self.lattice.dimension or max(h.bond.start, h.bond.end) >= len(self.lattice.basis):
+                raise ValueError(f"{h.bond} is not a bond of the {self.lattice.name} lattice; use lattice.neighbors.")
         for name in ("coupling", "potential", "occupied"):
             value = getattr(self, name)
             if value is not None and value.shape not in ((), self.lattice.shape):
@@ -104,12 +100,10 @@ class SDModel(eqx.Module):
                 )
 
     def on(self, lattice: Lattice) -> "SDModel":
-        """The same uniform model on another size of the lattice; raises `ValueError` if anything varies from site to site."""
+        """The same model on another size of the lattice; `ValueError` if anything varies from site to site."""
         arrays = [h.amplitude for h in self.hoppings] + [self.coupling, self.potential, self.occupied]
         if lattice.name != self.lattice.name or any(x is not None and x.shape != () for x in arrays):
-            raise ValueError(
-                "only a uniform model moves to another size of its lattice; build a new SDModel there."
-            )
+            raise ValueError("only a uniform model moves to another size of its lattice; build a new SDModel there.")
         return SDModel(lattice, self.hoppings, self.coupling, potential=self.potential)
 
     def orbitals(self) -> Int[Array, ""] | int:
@@ -125,7 +119,7 @@ class SDModel(eqx.Module):
     # --- products with H --------------------------------------------------------------------------------------
 
     def apply(self, spins: Spins, spinor: Spinor) -> Spinor:
-        """H psi in the solvers' layout; 2 (number of bonds) + 4 streamed products a site. `spinor` is zero at vacancies."""
+        """H psi in the solvers' layout. `spinor` must be zero at vacancies."""
         lattice, ctype = self.lattice, spinor[0][0].dtype
         coupled = self.coupled_spins(spins)[..., None, :]
         out = []
@@ -144,9 +138,7 @@ class SDModel(eqx.Module):
             back = tuple(-n for n in offset)
             matrix = None if h.spin is None else h.spin.astype(ctype)
             there = _mix(matrix, [lattice.translate(p, offset) for p in spinor[end]])
-            here = _mix(
-                None if matrix is None else jnp.conj(matrix.T), [jnp.conj(t) * p for p in spinor[start]]
-            )
+            here = _mix(None if matrix is None else jnp.conj(matrix.T), [jnp.conj(t) * p for p in spinor[start]])
             for s in range(2):
                 out[start][s] = out[start][s] - t * there[s]
                 out[end][s] = out[end][s] - lattice.translate(here[s], back)
@@ -180,9 +172,7 @@ class SDModel(eqx.Module):
             i, j, wraps, inside = _bond_index(self.lattice, hop.bond)
             value = jnp.broadcast_to(hop.amplitude.astype(ctype), self.lattice.cells).reshape(-1)[inside]
             if wavevector is not None:
-                phase = jnp.sum(
-                    jnp.asarray(wraps, spins.dtype) * wavevector.astype(spins.dtype)[None], axis=1
-                )
+                phase = jnp.sum(jnp.asarray(wraps, spins.dtype) * wavevector.astype(spins.dtype)[None], axis=1)
                 value = value * jnp.exp(2j * np.pi * phase.astype(ctype))
             spin = jnp.eye(2, dtype=ctype) if hop.spin is None else hop.spin.astype(ctype)
             block = -value[:, None, None] * spin[None]
@@ -198,9 +188,7 @@ class SDModel(eqx.Module):
         if self.occupied is not None:
             full = self.occupied.reshape(n)
             h = jnp.where(full[:, None, None, None] & full[None, None, :, None], h, 0)
-            above = jnp.where(
-                full, 0, 2 * jax.lax.stop_gradient(self.bound().astype(spins.dtype)) + 1
-            ).astype(ctype)
+            above = jnp.where(full, 0, 2 * jax.lax.stop_gradient(self.bound().astype(spins.dtype)) + 1).astype(ctype)
             h = h.at[site, :, site, :].add(above[:, None, None] * jnp.eye(2, dtype=ctype)[None])
         return h.reshape(2 * n, 2 * n)
 
@@ -210,9 +198,7 @@ class SDModel(eqx.Module):
         With k = (m_1/n_1, m_2/n_2) it has the spectrum of the n_1 x n_2 times larger lattice.
         """
         if not all(self.lattice.periodic):
-            raise ValueError(
-                "Bloch waves need a periodic lattice; build it with periodic=True, or use dense(spins)."
-            )
+            raise ValueError("Bloch waves need a periodic lattice; build it with periodic=True, or use dense(spins).")
         return jax.vmap(lambda k: self.dense(spins, k))(wavevectors)
 
     # --- bounds -----------------------------------------------------------------------------------------------
@@ -272,9 +258,7 @@ def magnetic_flux(lattice: Lattice, quanta: int, *amplitudes: ArrayLike) -> tupl
     that wrap around the first axis, so that every plaquette holds the same flux `quanta`/(number of cells).
     """
     if lattice.dimension != 2:
-        raise ValueError(
-            f"a flux needs a two-dimensional lattice, not {lattice.name}; use kinetic(...) there."
-        )
+        raise ValueError(f"a flux needs a two-dimensional lattice, not {lattice.name}; use kinetic(...) there.")
     if int(quanta) != quanta:
         raise ValueError(f"a periodic lattice holds a whole number of flux quanta, got {quanta}; round it.")
     phi = 2 * np.pi * quanta / (lattice.cells[0] * lattice.cells[1])
@@ -288,9 +272,7 @@ def magnetic_flux(lattice: Lattice, quanta: int, *amplitudes: ArrayLike) -> tupl
             u1, u2 = n1 + b[0], n2 + b[1]
             angle = phi * (u1 + d[0] / 2) * d[1]
             target = n1 + bond.offset[0]
-            wraps = (
-                np.floor_divide(target, lattice.cells[0]) if lattice.periodic[0] else np.zeros_like(target)
-            )
+            wraps = target // lattice.cells[0] if lattice.periodic[0] else np.zeros_like(target)
             angle = angle - phi * wraps * lattice.cells[0] * (u2 + d[1])
             phase = jnp.asarray(np.exp(1j * angle))
             terms.append(Hopping(bond, jnp.asarray(amplitude).astype(phase.dtype) * phase))
@@ -333,7 +315,7 @@ def _bond_index(lattice: Lattice, bond: Bond):
     cells = np.array(lattice.cells)
     r = np.stack(np.meshgrid(*(np.arange(c) for c in cells), indexing="ij"), -1).reshape(-1, len(cells))
     target = r + np.array(bond.offset)
-    wraps, home = np.floor_divide(target, cells), target % cells
+    wraps, home = target // cells, target % cells
     inside = np.all((wraps == 0) | np.array(lattice.periodic), axis=1)
     i = np.ravel_multi_index(tuple(r.T), lattice.cells) * lattice.sublattices + bond.start
     j = np.ravel_multi_index(tuple(home.T), lattice.cells) * lattice.sublattices + bond.end
@@ -341,12 +323,10 @@ def _bond_index(lattice: Lattice, bond: Bond):
 
 
 def _band_edges(model: SDModel) -> tuple[Array, Array]:
-    """Extremes of the hopping's bands on a k grid at least as fine as the lattice's own, with the grid's error added."""
+    """Extremes of the hopping's bands on a k grid that holds the lattice's own, widened at open edges."""
     lattice = model.lattice
     points = [c * max(1, -(-24 // c)) for c in lattice.cells]
-    k = np.stack(np.meshgrid(*(np.arange(p) / p for p in points), indexing="ij"), -1).reshape(
-        -1, lattice.dimension
-    )
+    k = np.stack(np.meshgrid(*(np.arange(p) / p for p in points), indexing="ij"), -1).reshape(-1, lattice.dimension)
     ctype = _complex(jnp.result_type(float))
     n = lattice.sublattices
     h = jnp.zeros((len(k), n, 2, n, 2), ctype)

@@ -1,6 +1,7 @@
 """Probing vectors for traces: one random-phase vector for each colour of sites and each spin.
 
-Sites of equal colour are far apart, so that what the estimate of Tr g(H) mixes up, g_ij between equal colours, is small.
+Sites of equal colour are far apart, so that what the estimate of Tr g(H) mixes up, g_ij between equal colours, is
+small.
 """
 
 import abc
@@ -84,7 +85,7 @@ def _coloring(lattice: Lattice, number: int) -> np.ndarray:
     for axis in range(lattice.dimension):  # reduce modulo the rows of the triangular matrix
         n = n - (n[..., axis] // hermite[axis, axis])[..., None] * hermite[axis]
     sizes = np.diagonal(hermite)
-    cell = np.ravel_multi_index(tuple(np.moveaxis(n, -1, 0)), tuple(sizes))
+    cell = np.asarray(np.ravel_multi_index(tuple(np.moveaxis(n, -1, 0)), tuple(sizes)))
     return cell[..., None] * lattice.sublattices + np.arange(lattice.sublattices)
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -27,8 +27,8 @@ class BehlerParrinello(AbstractPotential):
 
     `descriptor` defaults to `Bispectrum(lattice)`, `hidden` are the widths of the network's layers; train it with
     `jaxspin.training.train`, store it with `jaxspin.forcefield.save`. Until trained its energy is zero.
-    Sources: J. Behler and M. Parrinello, Phys. Rev. Lett. 98, 146401 (2007), 10.1103/PhysRevLett.98.146401; P. Zhang and
-    G.-W. Chern, Phys. Rev. Lett. 127, 146401 (2021), 10.1103/PhysRevLett.127.146401.
+    Sources: J. Behler and M. Parrinello, Phys. Rev. Lett. 98, 146401 (2007), 10.1103/PhysRevLett.98.146401;
+    P. Zhang and G.-W. Chern, Phys. Rev. Lett. 127, 146401 (2021), 10.1103/PhysRevLett.127.146401.
     """
 
     descriptor: Bispectrum
@@ -76,16 +76,17 @@ class BehlerParrinello(AbstractPotential):
         """epsilon_i of every site: only their sum has a meaning."""
         check_spins(self.lattice, spins)
         local = {name: jax.lax.stop_gradient(getattr(self, name)).astype(spins.dtype) for name in _CONSTANTS}
-        features = self.descriptor(spins)
-        rank = (1,) * (features.ndim - 1)
-        mean, deviation = (local[name].reshape(*rank, -1) for name in ("mean", "deviation"))
-        network = cast(self.network, spins.dtype)
-        energies = local["shift"] + local["scale"] * network((features - mean) / deviation)
+        rows = self.descriptor.rows(spins)
+        features = rows.reshape(rows.shape[0], -1).T
+        network = in_precision(self.network, spins.dtype)
+        scaled = (features - local["mean"][None]) / local["deviation"][None]
+        energies = local["shift"] + local["scale"] * network(scaled)
+        energies = jnp.moveaxis(energies.reshape(rows.shape[1:]), 0, -1)
         occupied = jnp.sum(spins * spins, axis=-1) > 0
         return jnp.where(occupied, energies, 0)
 
     def on(self, lattice: Lattice) -> "BehlerParrinello":
-        """The same potential on another size of the lattice; raises `ValueError` if it is smaller than the neighbourhood."""
+        """The same potential on another size of the lattice; `ValueError` if smaller than the neighbourhood."""
         return eqx.tree_at(lambda model: model.descriptor, self, self.descriptor.on(lattice))
 
     def standardized(
@@ -118,7 +119,11 @@ class BehlerParrinello(AbstractPotential):
         """Everything but the weights, as plain data."""
         return {
             "lattice": dataclasses.asdict(self.lattice),
-            "descriptor": self.descriptor.settings(),
+            "descriptor": {
+                field.name: getattr(self.descriptor, field.name)
+                for field in dataclasses.fields(self.descriptor)
+                if field.name != "lattice"
+            },
             "hidden": list(self.hidden),
             "dtype": str(self.mean.dtype),
         }
@@ -126,9 +131,8 @@ class BehlerParrinello(AbstractPotential):
     @staticmethod
     def from_settings(settings: dict[str, Any]) -> "BehlerParrinello":
         """The untrained model described by `settings()`."""
-        lattice = Lattice(
-            **{k: _tuples(v) if isinstance(v, list | tuple) else v for k, v in settings["lattice"].items()}
-        )
+        stored = {k: _tuples(v) if isinstance(v, list | tuple) else v for k, v in settings["lattice"].items()}
+        lattice = Lattice(**cast(Any, stored))
         descriptor = Bispectrum(lattice, **settings["descriptor"])
         dtype = jnp.dtype(settings["dtype"])
         if dtype == jnp.float64 and not jax.config.read("jax_enable_x64"):
@@ -139,7 +143,7 @@ class BehlerParrinello(AbstractPotential):
 _CONSTANTS = ("mean", "deviation", "shift", "scale")
 
 
-def cast(module: nnx.Module, dtype) -> Any:
+def in_precision(module: nnx.Module, dtype) -> Any:
     """The module with its floating-point arrays in `dtype`, so that single-precision spins stay single."""
     return jax.tree.map(lambda x: x.astype(dtype) if eqx.is_inexact_array(x) else x, module)
 

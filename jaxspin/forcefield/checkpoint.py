@@ -69,7 +69,9 @@ def _settings(path: str | Path) -> dict[str, Any]:
             settings = checkpointer.restore(path, args=ocp.args.Composite(settings=ocp.args.JsonRestore()))["settings"]
         known = settings["format"]
     except (KeyError, TypeError, ValueError, FileNotFoundError) as error:
-        raise ValueError(f"{path} is not a force field of jaxspin; give the folder that forcefield.save wrote.") from error
+        raise ValueError(
+            f"{path} is not a force field of jaxspin; give the folder that forcefield.save wrote."
+        ) from error
     if known != _FORMAT:
         raise ValueError(f"{path} has format {known}, this version reads {_FORMAT}; use the jaxspin that wrote it.")
     return settings

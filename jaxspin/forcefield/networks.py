@@ -1,5 +1,6 @@
 """Networks from features `(..., n_features)` to one number a site, as Flax NNX modules."""
 
+import itertools
 from collections.abc import Sequence
 
 import jax
@@ -18,9 +19,7 @@ class MultilayerPerceptron(nnx.Module):
         dtype = jnp.result_type(float) if dtype is None else dtype
         rngs = nnx.Rngs(key)
         sizes = (features, *hidden)
-        self.hidden = nnx.List(
-            [nnx.Linear(a, b, param_dtype=dtype, rngs=rngs) for a, b in zip(sizes, sizes[1:], strict=False)]
-        )
+        self.hidden = nnx.List([nnx.Linear(a, b, param_dtype=dtype, rngs=rngs) for a, b in itertools.pairwise(sizes)])
         self.output = nnx.Linear(
             sizes[-1], 1, param_dtype=dtype, rngs=rngs, use_bias=False, kernel_init=nnx.initializers.zeros_init()
         )

@@ -42,13 +42,9 @@ def save_ovf(
     """
     path, spins = Path(path), np.asarray(spins)
     if spins.shape != (*lattice.shape, 3):
-        raise ValueError(
-            f"spins of shape {spins.shape} do not fit; give {(*lattice.shape, 3)}, one configuration."
-        )
+        raise ValueError(f"spins of shape {spins.shape} do not fit; give {(*lattice.shape, 3)}, one configuration.")
     if representation not in ("text", *_BINARY):
-        raise ValueError(
-            f"unknown representation {representation!r}; choose 'text', 'binary 4' or 'binary 8'."
-        )
+        raise ValueError(f"unknown representation {representation!r}; choose 'text', 'binary 4' or 'binary 8'.")
     refuse_existing(path, overwrite)
     table, points = in_file_order(spins, lattice), in_file_order(in_space(lattice), lattice)
     rectangular = _is_rectangular(lattice) or not positions
@@ -95,9 +91,7 @@ def load_ovf(path: str | os.PathLike, lattice: Lattice | None = None) -> tuple[n
         raise ValueError(f"{path} is not an OVF 2.0 file; convert older ones with OOMMF's avf2ovf -format.")
     header, start, representation = _header(content)
     if header.get("valuedim") != "3":
-        raise ValueError(
-            f"{path} holds vectors of {header.get('valuedim')} components; give a file with valuedim: 3."
-        )
+        raise ValueError(f"{path} holds vectors of {header.get('valuedim')} components; give a file with valuedim: 3.")
     rectangular = header["meshtype"].lower() == "rectangular"
     nodes = tuple(int(header[f"{axis}nodes"]) for axis in "xyz") if rectangular else ()
     rows, columns = (int(np.prod(nodes)), 3) if rectangular else (int(header["pointcount"]), 6)
@@ -105,9 +99,7 @@ def load_ovf(path: str | os.PathLike, lattice: Lattice | None = None) -> tuple[n
     if lattice is None:
         lattice = _lattice(header, nodes, path)
     if rows != lattice.sites:
-        raise ValueError(
-            f"{path} holds {rows} spins, the lattice {lattice.sites}; use lattice.resize(...) to fit."
-        )
+        raise ValueError(f"{path} holds {rows} spins, the lattice {lattice.sites}; use lattice.resize(...) to fit.")
     if rectangular:
         shape = (*reversed(lattice.cells), lattice.sublattices, 3)
         axes = (*reversed(range(lattice.dimension)), lattice.dimension, lattice.dimension + 1)
@@ -186,19 +178,13 @@ def _table(data: bytes, representation: str, count: int) -> np.ndarray:
     elif representation in _BINARY:
         dtype, control = _BINARY[representation]
         if len(data) < dtype.itemsize or np.frombuffer(data, dtype, 1)[0] != control:
-            raise ValueError(
-                "the control number before the data is wrong; transfer the file again, in binary mode."
-            )
+            raise ValueError("the control number before the data is wrong; transfer the file again, in binary mode.")
         available = min(count, len(data) // dtype.itemsize - 1)
         values = np.frombuffer(data, dtype, available, dtype.itemsize).astype(dtype.newbyteorder("="))
     else:
-        raise ValueError(
-            f"data in representation {representation!r}; write them as text, binary 4 or binary 8."
-        )
+        raise ValueError(f"data in representation {representation!r}; write them as text, binary 4 or binary 8.")
     if len(values) != count:
-        raise ValueError(
-            f"the file holds {len(values)} numbers where its header says {count}; write it again."
-        )
+        raise ValueError(f"the file holds {len(values)} numbers where its header says {count}; write it again.")
     return values
 
 
@@ -210,11 +196,7 @@ def _lattice(header: dict[str, str], nodes: tuple[int, ...], path: str | os.Path
     step = np.array([float(header.get(f"{axis}stepsize", 1)) for axis in "xyz"])
     dimension = 3 if nodes[2] > 1 else 2 if nodes[1] > 1 else 1
     vectors = np.diag(step[:dimension] / step[0])
-    name = (
-        ("chain", "square", "cubic")[dimension - 1]
-        if np.allclose(vectors, np.eye(dimension))
-        else "rectangular"
-    )
+    name = ("chain", "square", "cubic")[dimension - 1] if np.allclose(vectors, np.eye(dimension)) else "rectangular"
     return Lattice(
         name,
         tuple(map(tuple, vectors.tolist())),

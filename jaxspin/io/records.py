@@ -62,9 +62,7 @@ def new_folder(path: str | os.PathLike, *, overwrite: bool = False) -> Path:
             )
         for precious in (Path.cwd(), Path.home()):
             if precious.resolve().is_relative_to(path.resolve()):
-                raise FileExistsError(
-                    f"{path} contains {precious} and will not be emptied; choose another folder."
-                )
+                raise FileExistsError(f"{path} contains {precious} and will not be emptied; choose another folder.")
         for child in path.iterdir():
             remove(child)
     path.mkdir(parents=True, exist_ok=True)

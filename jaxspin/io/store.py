@@ -54,9 +54,7 @@ def store_attributes(lattice: Lattice, config: Any, attributes: Mapping[str, Any
 def lattice_of(dataset: xr.Dataset) -> Lattice:
     """The lattice a trajectory or data set was stored with; `ValueError` where the attribute is missing."""
     if "lattice" not in dataset.attrs:
-        raise ValueError(
-            "the data set has no attribute 'lattice'; open one written by save_trajectory or SpinData."
-        )
+        raise ValueError("the data set has no attribute 'lattice'; open one written by save_trajectory or SpinData.")
     return lattice_from_json(dataset.attrs["lattice"])
 
 

@@ -137,9 +137,7 @@ def _frames(times: np.ndarray, spins: np.ndarray, lattice: Lattice) -> xr.Datase
     dimensions = ("time", *site_dimensions(lattice), "component")
     about_spins = {"units": "1", "long_name": "unit spin", "components": "x y z"}
     about_time = {"units": "hbar/t", "long_name": "time"}
-    return xr.Dataset(
-        {"spins": (dimensions, spins, about_spins)}, coords={"time": ("time", times, about_time)}
-    )
+    return xr.Dataset({"spins": (dimensions, spins, about_spins)}, coords={"time": ("time", times, about_time)})
 
 
 def _checked(times: Numbers, spins: Numbers, lattice: Lattice) -> tuple[np.ndarray, np.ndarray]:

@@ -30,9 +30,7 @@ def save_vtk(
     if path.suffix != ".vtk":
         raise ValueError(f"{path.name} would not be recognized by ParaView; end the name in .vtk.")
     if spins.shape != (*lattice.shape, 3):
-        raise ValueError(
-            f"spins of shape {spins.shape} do not fit; give {(*lattice.shape, 3)}, one configuration."
-        )
+        raise ValueError(f"spins of shape {spins.shape} do not fit; give {(*lattice.shape, 3)}, one configuration.")
     refuse_existing(path, overwrite)
     parts = [f"# vtk DataFile Version 3.0\n{title[:250]}\nBINARY\n"]
     points, values = in_file_order(in_space(lattice), lattice), in_file_order(spins, lattice)

@@ -24,9 +24,7 @@ def sublattice_magnetization(
     length is 1 in perfect order. Raises `ValueError` unless `cell` divides `lattice.cells`.
     """
     check_spins(lattice, spins)
-    if len(cell) != lattice.dimension or any(
-        c < 1 or n % c for n, c in zip(lattice.cells, cell, strict=False)
-    ):
+    if len(cell) != lattice.dimension or any(c < 1 or n % c for n, c in zip(lattice.cells, cell, strict=False)):
         raise ValueError(
             f"a magnetic cell {tuple(cell)} does not tile the cells {lattice.cells}; use divisors of them."
         )

@@ -74,9 +74,7 @@ def displacements(lattice: Lattice) -> np.ndarray:
 
 
 @jax.jit
-def correlation_function(
-    lattice: Lattice, spins: Float[Array, "*cells sublattices 3"]
-) -> Float[Array, "..."]:
+def correlation_function(lattice: Lattice, spins: Float[Array, "*cells sublattices 3"]) -> Float[Array, "..."]:
     """C(R) = mean of S_(n,b) . S_(n+R,b) over all occupied pairs, R as in `displacements(lattice)`; C(0) = 1.
 
     Equal sublattices only. A periodic axis of L cells has L entries; an open one 2L, for R of both signs.
@@ -109,9 +107,7 @@ def correlation_length(lattice: Lattice, spins: Float[Array, "..."]) -> Float[Ar
     """
     axes = [k for k, cells in enumerate(lattice.cells) if cells > 2]
     if not axes:
-        raise ValueError(
-            f"cells {lattice.cells} are too few for a correlation length; use 3 along some axis."
-        )
+        raise ValueError(f"cells {lattice.cells} are too few for a correlation length; use 3 along some axis.")
     snapshots = spins.reshape(-1, *lattice.shape, 3)
     grid = jnp.mean(jax.vmap(lambda s: structure_factor(lattice, s))(snapshots), axis=0)
     peak = jnp.asarray(wavevectors(lattice), spins.dtype).reshape(-1, lattice.dimension)[jnp.argmax(grid)]

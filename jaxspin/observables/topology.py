@@ -55,16 +55,12 @@ def triangulation(lattice: Lattice) -> tuple[Triangle, ...]:
         if np.all(np.sum((sites - center) ** 2, axis=1) > square - 1e-9):
             chosen.append(corners)
     if len(chosen) != 2 * lattice.sublattices:
-        raise ValueError(
-            f"the {lattice.name} lattice was not triangulated; use its shortest lattice vectors."
-        )
+        raise ValueError(f"the {lattice.name} lattice was not triangulated; use its shortest lattice vectors.")
     return tuple(sorted(chosen))
 
 
 @jax.jit
-def scalar_chirality(
-    lattice: Lattice, spins: Float[Array, "*cells sublattices 3"]
-) -> Float[Array, "*cells triangles"]:
+def scalar_chirality(lattice: Lattice, spins: Float[Array, "*cells sublattices 3"]) -> Float[Array, "*cells triangles"]:
     """chi = S_i . (S_j x S_k), corners counter-clockwise, on the `elementary_triangles` of every cell.
 
     Zero where a corner is vacant or beyond an open edge. Raises `ValueError` off two dimensions (take a

@@ -39,9 +39,7 @@ _POINTS_PER_INCH = 72
 
 
 @styled
-def plot_spins(
-    lattice: Lattice, spins: Numbers, *, layer: int = 0, title: str = "", ax: Axes | None = None
-) -> Figure:
+def plot_spins(lattice: Lattice, spins: Numbers, *, layer: int = 0, title: str = "", ax: Axes | None = None) -> Figure:
     """Spins as arrows along (S_x, S_y), coloured by S_z; a dot marks each site, vacancies stay blank.
 
     `layer` chooses the plane of a three-dimensional lattice. Readable up to about 40 cells a side; of more,
@@ -49,9 +47,7 @@ def plot_spins(
     """
     values = np.asarray(spins)
     if values.shape != (*lattice.shape, 3):
-        raise ValueError(
-            f"spins of shape {values.shape} do not fit; give {(*lattice.shape, 3)}, one configuration."
-        )
+        raise ValueError(f"spins of shape {values.shape} do not fit; give {(*lattice.shape, 3)}, one configuration.")
     flat, values = flatten(lattice, values, layer)
     points, values = flat.positions().reshape(-1, 2), values.reshape(-1, 3)
     low, high = points.min(axis=0) - 0.8, points.max(axis=0) + 0.8

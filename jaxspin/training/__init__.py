@@ -1,7 +1,7 @@
 """Data sets, labels and training of force fields."""
 
 from jaxspin.training.dataset import ShardWriter, SpinData
-from jaxspin.training.losses import Errors, LossScales, evaluate, loss
+from jaxspin.training.losses import Errors, LossScales, evaluate, loss, predict
 from jaxspin.training.sampling import perturbed_configurations, random_configurations, sample
 from jaxspin.training.trainer import Learnt, TrainConfig, train
 
@@ -15,6 +15,7 @@ __all__ = [
     "evaluate",
     "loss",
     "perturbed_configurations",
+    "predict",
     "random_configurations",
     "sample",
     "train",

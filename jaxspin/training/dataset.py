@@ -84,14 +84,10 @@ class SpinData(eqx.Module):
         names = (source,) * n if isinstance(source, str) else tuple(source)
         runs = np.arange(n) if run is None else np.asarray(run)
         if self.field.shape != self.spins.shape:
-            raise ValueError(
-                f"field {self.field.shape} and spins {self.spins.shape} differ; give one B per spin."
-            )
+            raise ValueError(f"field {self.field.shape} and spins {self.spins.shape} differ; give one B per spin.")
         for name, value in (("energy", energies), ("has_energy", known), ("source", names), ("run", runs)):
             if np.shape(value) != (n,):
-                raise ValueError(
-                    f"{name} has shape {np.shape(value)}; give {n} values, one per configuration."
-                )
+                raise ValueError(f"{name} has shape {np.shape(value)}; give {n} values, one per configuration.")
         self.energy, self.has_energy = jnp.asarray(np.where(known, energies, np.nan)), jnp.asarray(known)
         self.source_names = tuple(sorted(set(names)))
         self.source = jnp.asarray([self.source_names.index(name) for name in names], jnp.int32)
@@ -123,9 +119,7 @@ class SpinData(eqx.Module):
 
     def __getitem__(self, index) -> "SpinData":
         """The configurations at a slice, a list of indices, a mask `(n,)`, or one index: data again."""
-        rows = np.atleast_1d(
-            np.arange(len(self))[np.asarray(index) if not isinstance(index, slice) else index]
-        )
+        rows = np.atleast_1d(np.arange(len(self))[np.asarray(index) if not isinstance(index, slice) else index])
         if len(rows) == 0:
             raise ValueError(f"no configuration of {len(self)} is selected; choose at least one.")
         return jax.tree.map(lambda leaf: leaf[rows], self)
@@ -192,9 +186,7 @@ class SpinData(eqx.Module):
         Raises `ValueError` for parts on different lattices or in different precision.
         """
         if len({part.lattice for part in parts}) != 1 or len({part.spins.dtype for part in parts}) != 1:
-            raise ValueError(
-                "the parts need one lattice and one precision; give at least one part, all alike."
-            )
+            raise ValueError("the parts need one lattice and one precision; give at least one part, all alike.")
         offsets = np.cumsum([0, *(int(part.run.max()) + 1 for part in parts)])
         return SpinData(
             parts[0].lattice,
@@ -244,9 +236,7 @@ class SpinData(eqx.Module):
             return SpinData.concatenate([SpinData.load(shard) for shard in shards])
         with open_store(path) as stored:
             if "field" not in stored:
-                raise ValueError(
-                    f"{path} holds no fields to learn from; a trajectory is read with load_trajectory."
-                )
+                raise ValueError(f"{path} holds no fields to learn from; a trajectory is read with load_trajectory.")
             names = json.loads(stored.source.attrs["names"])
             return SpinData(
                 lattice_of(stored),
@@ -272,9 +262,7 @@ class ShardWriter:
         self.folder = Path(folder)
         present = sorted(self.folder.glob(_SHARDS))
         if present and not append:
-            raise FileExistsError(
-                f"{folder} holds {len(present)} shards; choose another folder or pass append=True."
-            )
+            raise FileExistsError(f"{folder} holds {len(present)} shards; choose another folder or pass append=True.")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.shards = int(present[-1].stem.removeprefix("shard_")) + 1 if present else 0
 

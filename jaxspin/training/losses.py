@@ -22,17 +22,13 @@ class LossScales(eqx.Module):
         per_site = jnp.where(data.has_energy, data.energy, jnp.nan) / data.lattice.sites
         spread = jnp.nanstd(per_site)
         torque = data.torque_scale
-        return LossScales(
-            jnp.where(torque > 0, torque, 1), jnp.where(jnp.isfinite(spread) & (spread > 0), spread, 1)
-        )
+        return LossScales(jnp.where(torque > 0, torque, 1), jnp.where(jnp.isfinite(spread) & (spread > 0), spread, 1))
 
 
-def loss(
-    model: AbstractPotential, data: SpinData, scales: LossScales, energy_weight: float
-) -> Float[Array, ""]:
+def loss(model: AbstractPotential, data: SpinData, scales: LossScales, energy_weight: float) -> Float[Array, ""]:
     """<|tangential field error|^2>/torque^2 + weight <(error of the energy per site)^2>/spread^2.
 
-    The parallel part of a field does nothing and is left out. Configurations without energy count in the first term only.
+    The parallel part of a field does nothing and is left out. Configurations without energy count in the first term.
     """
     energy, field = jax.vmap(model.energy_and_field)(data.spins)
     error = tangent(data.spins, field - data.field)
@@ -59,11 +55,14 @@ class Errors(eqx.Module):
 
 def evaluate(model: AbstractPotential, data: SpinData) -> Errors:
     """The errors of `model` on `data`, one configuration at a time."""
-    energy, field = _predict(model, data.spins)
+    energy, field = predict(model, data.spins)
     error = field - data.field
     in_plane = tangent(data.spins, error)
     per_site = (energy - data.energy)[data.has_energy] / data.lattice.sites
-    rms = lambda x: float(jnp.sqrt(jnp.mean(jnp.sum(x**2, axis=-1))))
+
+    def rms(x: Array) -> float:
+        return float(jnp.sqrt(jnp.mean(jnp.sum(x**2, axis=-1))))
+
     return Errors(
         torque=rms(in_plane) / rms(tangent(data.spins, data.field)),
         field=rms(error) / rms(data.field),
@@ -73,6 +72,9 @@ def evaluate(model: AbstractPotential, data: SpinData) -> Errors:
     )
 
 
-@eqx.filter_jit
-def _predict(model, spins):
-    return jax.lax.map(model.energy_and_field, spins)
+def predict(
+    model: AbstractPotential, spins: Float[Array, "n *cells sublattices 3"]
+) -> tuple[Float[Array, " n"], Float[Array, "n *cells sublattices 3"]]:
+    """Energies and fields of n configurations, one after another: one compilation for any n."""
+    both = [model.energy_and_field(s) for s in spins]
+    return jnp.stack([energy for energy, _ in both]), jnp.stack([field for _, field in both])

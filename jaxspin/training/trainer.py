@@ -216,6 +216,8 @@ def _restore(manager, state: _State, config: TrainConfig):
             "the checkpoint belongs to a run with another config; choose another checkpoint folder, or the same config."
         )
     leaves = [stored["state"][name] for name in sorted(stored["state"])]
-    leaves = [type(old)(new) if isinstance(old, int) else new for old, new in zip(jax.tree.leaves(state), leaves, strict=True)]
+    leaves = [
+        type(old)(new) if isinstance(old, int) else new for old, new in zip(jax.tree.leaves(state), leaves, strict=True)
+    ]
     history = stored["story"]["history"]
     return jax.tree.unflatten(jax.tree.structure(state), leaves), history, (history["seconds"] or [0.0])[-1]

@@ -1,0 +1,1 @@
+"""Experiments: one file each, a frozen config dataclass and `run(config)`; `python -m experiments.NAME --help`."""

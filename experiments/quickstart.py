@@ -1,0 +1,345 @@
+"""From electrons to a learnt quench: the triangular s-d model at quarter filling, whose order is tetrahedral.
+
+    python -m experiments.quickstart                # about ten minutes on two cores, writes runs/quickstart
+    python -m experiments.quickstart --help         # every setting
+    python -m experiments.quickstart --resume       # goes on where a killed run stopped
+
+Samples spin configurations from kernel-polynomial Landau-Lifshitz-Gilbert runs and labels them with exact fields,
+trains the bispectrum force field, and quenches a large lattice with it. Everything lands in one folder.
+"""
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+from tqdm import tqdm
+
+import jaxspin as js
+from experiments import quickstart_figures as figures
+from experiments.quickstart_figures import spins_of
+from jaxspin.io import new_folder, provenance, save_trajectory, to_json
+from jaxspin.training import ShardWriter, SpinData, evaluate, perturbed_configurations, random_configurations
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Settings of the quickstart. Energies in units of the hopping t, times in hbar/t."""
+
+    output: Path = Path("runs/quickstart")
+    """Folder for everything the run writes; an existing one is refused."""
+    overwrite: bool = False
+    """Empty an existing output folder first."""
+    resume: bool = False
+    """Go on in an output folder of the same settings where a killed run stopped."""
+    smoke: bool = False
+    """Shrink every stage to seconds, to see that it runs; the physics is not meant to come out."""
+    seed: int = 0
+    """Of every random number."""
+
+    coupling: float = 3.0
+    """J of the s-d model."""
+    filling: float = 0.25
+    """Electrons per spin-orbital."""
+    electron_temperature: float = 0.05
+    """Fermi temperature of the electrons."""
+    damping: float = 0.5
+    """Gilbert damping of every run."""
+    step: float = 0.5
+    """Time step of every run."""
+    bath_temperature: float = 0.001
+    """Temperature of the spins after a quench."""
+
+    sample_size: int = 12
+    """Side of the lattice on which data are made; even, for the four-sublattice order."""
+    colors: int = 36
+    """Probing colours of the kernel-polynomial field in the sampling runs."""
+    quenches: int = 5
+    """Sampling runs from random spins at the bath temperature."""
+    quench_duration: float = 150.0
+    """Length of each."""
+    quench_frames: int = 60
+    """Configurations kept of each."""
+    hot_temperatures: tuple[float, ...] = (0.005, 0.01, 0.02, 0.05)
+    """Bath temperatures of the sampling runs in equilibrium, started from the tetrahedral order."""
+    hot_duration: float = 60.0
+    """Length of each."""
+    hot_frames: int = 15
+    """Configurations kept of each."""
+    ordered: int = 40
+    """Perturbed tetrahedral, stripe, 120 degree and double-Q states."""
+    random: int = 30
+    """Random configurations."""
+
+    training: js.TrainConfig = dataclasses.field(default_factory=lambda: js.TrainConfig(steps=4000, validation=0.08))
+    """How the force field is trained."""
+    hidden: tuple[int, ...] = (64, 32)
+    """Widths of the network's layers."""
+    test_quenches: int = 1
+    """Sampling quenches held out of training, for the errors reported."""
+
+    quench_size: int = 96
+    """Side of the large lattice."""
+    large_duration: float = 300.0
+    """Length of its quench."""
+    compare_size: int = 16
+    """Side of the lattice quenched with both fields."""
+    compare_duration: float = 150.0
+    """Length of that quench."""
+
+    def __post_init__(self):
+        for name in ("sample_size", "quench_size", "compare_size"):
+            if getattr(self, name) % 2 or getattr(self, name) < 8:
+                raise ValueError(
+                    f"{name} = {getattr(self, name)}: the tetrahedral order needs an even number of cells, "
+                    f"and the neighbourhood 8; use {max(8, getattr(self, name) + 1)}."
+                )
+        if not 0 < self.test_quenches < self.quenches:
+            raise ValueError(f"test_quenches must leave some of the {self.quenches} quenches to learn from; use 1.")
+        if self.resume and self.overwrite:
+            raise ValueError("resume keeps what overwrite would delete; give one of them.")
+        for name in ("step", "quench_duration", "hot_duration", "large_duration", "compare_duration"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}; see --help for the default.")
+
+
+def smoke_size(config: Config) -> Config:
+    """The same pipeline in seconds."""
+    return dataclasses.replace(
+        config,
+        sample_size=8,
+        quenches=2,
+        quench_duration=4.0,
+        quench_frames=4,
+        hot_temperatures=(0.01,),
+        hot_duration=2.0,
+        hot_frames=2,
+        ordered=4,
+        random=4,
+        training=dataclasses.replace(config.training, steps=20, evaluate_every=10, batch=4, validation=0.2),
+        hidden=(8,),
+        quench_size=16,
+        large_duration=5.0,
+        compare_size=8,
+        compare_duration=4.0,
+    )
+
+
+def run(config: Config) -> dict[str, Any]:
+    """All stages; returns what `summary.json` holds."""
+    config = smoke_size(config) if config.smoke else config
+    folder = _open(config)
+    timer = _Timer(folder)
+    with timer("sampling"):
+        data = sample(config, folder)
+    trained, tested = hold_out(config, data)
+    with timer("training"):
+        learnt = train(config, trained, folder)
+    with timer("evaluation"):
+        errors = judge(learnt.model, tested)
+        js.save_forcefield(
+            folder / "forcefield",
+            learnt.model,
+            metadata={"config": json.loads(to_json(config)), "errors": errors, **provenance(seed=config.seed)},
+            overwrite=True,
+        )
+    with timer("comparison"):
+        compared = compare(config, learnt.model, folder)
+    with timer("large quench"):
+        large = quench(config, learnt.model, folder)
+    with timer("figures"):
+        numbers = figures.draw(folder, learnt, tested, compared, large)
+    summary = {
+        "errors": errors,
+        "training": {
+            "configurations": len(trained),
+            "features": learnt.model.descriptor.n_features,
+            "best step": learnt.best_step,
+            "sources": {name: trained.sources.count(name) for name in sorted(set(trained.sources))},
+        },
+        **numbers,
+        "wall time in seconds": timer.seconds,
+        "provenance": provenance(config, config.seed),
+    }
+    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    return summary
+
+
+# --- stages ---------------------------------------------------------------------------------------------------------
+
+
+def solvers(config: Config, size: int) -> tuple[js.ExactDiagonalization, js.KernelPolynomial]:
+    """The exact field for labels, and the kernel-polynomial one for the sampling runs."""
+    model = js.SDModel(js.triangular(size), 1.0, config.coupling)
+    filling, temperature, probes = config.filling, config.electron_temperature, js.Coloring(config.colors)
+    return (
+        js.ExactDiagonalization(model, filling=filling, temperature=temperature),
+        js.KernelPolynomial(model, filling=filling, temperature=temperature, probes=probes, tolerance=1e-2),
+    )
+
+
+def sample(config: Config, folder: Path) -> SpinData:
+    """Configurations of many kinds with exact labels; each kind is a shard on disk, and is not made again."""
+    exact, kpm = solvers(config, config.sample_size)
+    lattice = exact.lattice
+    keys = jax.random.split(jax.random.key(config.seed), 64)
+
+    def follow(start, duration, frames, temperature, key):
+        run = js.simulate(
+            kpm,
+            start,
+            duration=duration,
+            step=config.step,
+            damping=config.damping,
+            temperature=temperature,
+            key=key,
+            save_every=duration / frames,
+        )
+        return spins_of(run)[1:]
+
+    jobs = []
+    for n in range(config.quenches):
+        start = js.random_spins(lattice, key=keys[2 * n])
+        jobs.append(
+            ("quench", start, config.quench_duration, config.quench_frames, config.bath_temperature, keys[2 * n + 1])
+        )
+    for n, temperature in enumerate(config.hot_temperatures):
+        start = js.tetrahedral(lattice, chirality=1 if n % 2 else -1)
+        jobs.append(("hot", start, config.hot_duration, config.hot_frames, temperature, keys[30 + n]))
+
+    writer = ShardWriter(folder / "data", append=config.resume)
+    made = writer.shards
+    bar = tqdm(total=len(jobs) + 2, initial=made, desc="sampling", unit="run")
+    for number, (source, *job) in enumerate(jobs):
+        if number >= made:
+            writer.write(js.sample(exact, follow(*job), source=source, run=0))
+            bar.update()
+    if made <= len(jobs):
+        textures = [js.tetrahedral(lattice), js.stripe(lattice), js.double_q(lattice)]
+        if config.sample_size % 3 == 0:
+            textures.append(js.one_hundred_twenty(lattice))
+        amplitudes = jnp.linspace(0.02, 0.6, -(-config.ordered // len(textures)))
+        states = [
+            perturbed_configurations(texture, amplitudes, key=k)
+            for texture, k in zip(textures, jax.random.split(keys[50], len(textures)), strict=True)
+        ]
+        writer.write(js.sample(exact, jnp.concatenate(states), source="ordered"))
+        bar.update()
+    if made <= len(jobs) + 1:
+        writer.write(js.sample(exact, random_configurations(lattice, config.random, key=keys[51]), source="random"))
+        bar.update()
+    bar.close()
+    return SpinData.load(folder / "data")
+
+
+def hold_out(config: Config, data: SpinData) -> tuple[SpinData, SpinData]:
+    """The first whole quenches, and a fifth of everything that is not a simulation, are for the errors reported."""
+    sources, runs = np.array(data.sources), np.asarray(data.run)
+    held = np.isin(runs, np.unique(runs[sources == "quench"])[: config.test_quenches])
+    for name in ("ordered", "random"):
+        held[np.flatnonzero(sources == name)[::5]] = True
+    return data[~held], data[held]
+
+
+def train(config: Config, data: SpinData, folder: Path) -> js.Learnt:
+    """The force field, with checkpoints to resume from."""
+    model_key, training_key = jax.random.split(jax.random.key(config.seed + 1))
+    model = js.BehlerParrinello(data.lattice, hidden=config.hidden, key=model_key)
+    return js.train(model, data, config.training, key=training_key, checkpoint=folder / "training", progress=True)
+
+
+def judge(model: js.BehlerParrinello, tested: SpinData) -> dict[str, dict[str, float]]:
+    """Errors on configurations never used for training or selection, by their kind and together."""
+    kinds = {name: tested[np.array(tested.sources) == name] for name in sorted(set(tested.sources))}
+    return {
+        name: {field.name: getattr(errors, field.name) for field in dataclasses.fields(errors)}
+        for name, errors in ((name, evaluate(model, part)) for name, part in ({"all": tested} | kinds).items())
+    }
+
+
+def compare(config: Config, model: js.BehlerParrinello, folder: Path) -> dict[str, js.Trajectory]:
+    """One small quench, with the exact and with the learnt field, from the same start with the same noise."""
+    exact, _ = solvers(config, config.compare_size)
+    start = js.random_spins(exact.lattice, key=jax.random.key(config.seed + 2))
+    found = {}
+    for name, field in (("exact", exact), ("learnt", model.on(exact.lattice))):
+        found[name] = _quench(config, field, start, config.compare_duration, jax.random.key(config.seed + 3), 60)
+        _write(folder / f"quench_small_{name}.zarr", found[name], config)
+    return found
+
+
+def quench(config: Config, model: js.BehlerParrinello, folder: Path) -> js.Trajectory:
+    """The large lattice from random spins, with the learnt field."""
+    lattice = js.triangular(config.quench_size)
+    start = js.random_spins(lattice, key=jax.random.key(config.seed + 4))
+    run = _quench(config, model.on(lattice), start, config.large_duration, jax.random.key(config.seed + 5), 40)
+    _write(folder / "quench_large.zarr", run, config)
+    return run
+
+
+def _quench(config, field, start, duration, key, frames) -> js.Trajectory:
+    return js.simulate(
+        field,
+        start,
+        duration=duration,
+        step=config.step,
+        damping=config.damping,
+        temperature=config.bath_temperature,
+        key=key,
+        save_every=duration / frames,
+        progress=True,
+    )
+
+
+def _write(path: Path, run: js.Trajectory, config: Config) -> None:
+    assert run.lattice is not None
+    save_trajectory(path, run.times, spins_of(run), run.lattice, config=config, overwrite=True)
+
+
+# --- folder, resumption, timing -------------------------------------------------------------------------------------
+
+
+def _open(config: Config) -> Path:
+    """The output folder, new or (with `resume`) that of a run with the same settings."""
+    story = Path(config.output) / "config.json"
+    settings = json.loads(to_json(dataclasses.replace(config, resume=False, overwrite=False)))
+    if config.resume and story.exists():
+        if json.loads(story.read_text()) != settings:
+            raise ValueError(f"{story} holds other settings; give those, or another --output.")
+        return Path(config.output)
+    folder = new_folder(config.output, overwrite=config.overwrite)
+    story.write_text(to_json(settings, indent=1))
+    return folder
+
+
+class _Timer:
+    """Wall time of each stage, kept on disk so that a resumed run adds up."""
+
+    def __init__(self, folder: Path):
+        self.path = folder / "timings.json"
+        self.seconds: dict[str, float] = json.loads(self.path.read_text()) if self.path.exists() else {}
+
+    def __call__(self, stage: str):
+        self.stage = stage
+        return self
+
+    def __enter__(self):
+        print(f"--- {self.stage}", flush=True)
+        self.began = time.perf_counter()
+
+    def __exit__(self, *_):
+        spent = time.perf_counter() - self.began
+        self.seconds[self.stage] = round(self.seconds.get(self.stage, 0.0) + spent, 1)
+        self.path.write_text(json.dumps(self.seconds))
+
+
+if __name__ == "__main__":
+    settings = tyro.cli(Config, description=__doc__)
+    result = run(settings)
+    print(json.dumps({k: v for k, v in result.items() if k != "provenance"}, indent=1, default=str))
+    print(f"everything is in {settings.output}")

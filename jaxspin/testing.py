@@ -1,0 +1,105 @@
+"""Assertions that a user's own fields, descriptors and operators obey the laws: raise `AssertionError` if
+not.
+
+Spins `(*cells, sublattices, 3)`; tolerances are absolute, and keys draw the configurations that are tried.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxspin.field import AbstractPotential
+from jaxspin.lattice import Lattice
+from jaxspin.spins import random_rotation, random_spins, retract, rotate
+from jaxspin.symmetry import point_group, transform_sites
+
+
+def assert_field_is_gradient(
+    potential: AbstractPotential,
+    spins: Float[Array, "*cells sublattices 3"],
+    *,
+    key: PRNGKeyArray,
+    atol: float = 1e-7,
+    step: float = 1e-4,
+    directions: int = 3,
+) -> None:
+    """(E(exp(+h w) S) - E(exp(-h w) S)) / 2h = -sum_i B_i . (w_i x S_i) along random rotations w of unit
+    norm.
+
+    Central differences err by h^2 and by (rounding of E)/h: give double precision, and `atol` in energy
+    units. A time-dependent or stochastic potential is tried at t = 0 with `key`.
+    """
+    draws = jax.random.split(key, directions + 1)
+    field = jax.jit(lambda s: potential.field(s, key=draws[0]))(spins)
+    energy = jax.jit(lambda s: potential.energy(s, key=draws[0]))
+    for draw in draws[1:]:
+        turn = jax.random.normal(draw, spins.shape, spins.dtype)
+        turn = turn / jnp.linalg.norm(turn)
+        slope = (energy(retract(spins, step * turn)) - energy(retract(spins, -step * turn))) / (2 * step)
+        work = -jnp.sum(field * jnp.cross(turn, spins))
+        _assert_close(work, slope, atol, "the field is not minus the gradient of the energy: -B . dS")
+
+
+def assert_invariant(
+    function: Callable[[Array], Any],
+    lattice: Lattice,
+    *,
+    key: PRNGKeyArray,
+    atol: float = 1e-10,
+    per_site: bool = False,
+    rotations: int = 2,
+    time_reversal: bool = True,
+    spins: Float[Array, "*cells sublattices 3"] | None = None,
+) -> None:
+    """f(S) is unchanged by global rotations, S -> -S, all point-group elements about a site of each
+    sublattice, maps between sublattices, and translations; with `per_site`, f gives arrays `(*cells,
+    sublattices, ...)` that move along with the sites.
+
+    Tried on random spins in double precision where it is on, unless `spins` are given. Symmetries that the
+    cluster's shape breaks raise `ValueError`; see `symmetry.site_images`. Translations go along periodic
+    axes.
+    """
+    draws = jax.random.split(key, rotations + 1)
+    spins = random_spins(lattice, key=draws[0]) if spins is None else spins
+    function = jax.jit(function)
+    expected = function(spins)
+    for draw in draws[1:]:
+        turned = function(rotate(spins, random_rotation(key=draw, dtype=spins.dtype)))
+        _assert_close(turned, expected, atol, "not invariant under a global spin rotation")
+    if time_reversal:
+        _assert_close(function(-spins), expected, atol, "not invariant under time reversal S -> -S")
+    for sublattice in range(lattice.sublattices):
+        for element in point_group(lattice, sublattice).matrices:
+            moved = function(transform_sites(lattice, spins, element, sublattice=sublattice))
+            image = transform_sites(lattice, expected, element, sublattice=sublattice) if per_site else expected
+            what = f"not invariant under the point-group element {np.round(element, 3).tolist()}"
+            _assert_close(moved, image, atol, what)
+    for axis in np.flatnonzero(lattice.periodic):
+        offset = [int(k == axis) for k in range(lattice.dimension)]
+        moved = function(lattice.translate(spins, offset))
+        image = lattice.translate(expected, offset) if per_site else expected
+        _assert_close(moved, image, atol, f"not invariant under the translation {offset}")
+
+
+def assert_hermitian(
+    matvec: Callable[[Array], Array], example: Array, *, key: PRNGKeyArray, atol: float = 1e-10
+) -> None:
+    """<x|A y> = <A x|y> for random vectors of the shape and dtype of `example`, relative to |x| |A y|.
+
+    Complex vectors test hermiticity, real ones symmetry.
+    """
+    x, y = jax.random.normal(key, (2, *example.shape), example.dtype)
+    ax, ay = matvec(x), matvec(y)
+    error = jnp.abs(jnp.vdot(x, ay) - jnp.vdot(ax, y)) / (jnp.linalg.norm(x) * jnp.linalg.norm(ay))
+    _assert_close(error, jnp.zeros_like(error), atol, "the operator is not hermitian: <x|A y> - <A x|y>")
+
+
+def _assert_close(found: Any, expected: Any, atol: float, what: str) -> None:
+    error = jax.tree.reduce(
+        max, jax.tree.map(lambda a, b: float(jnp.max(jnp.abs(a - b), initial=0.0)), found, expected), 0.0
+    )
+    assert error <= atol, f"{what}; largest difference {error:.3g}, allowed {atol:.3g}"
