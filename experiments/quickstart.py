@@ -57,7 +57,7 @@ class Config:
 
     sample_size: int = 12
     """Side of the lattice on which data are made; even, for the four-sublattice order."""
-    colors: int = 36
+    colors: int = 16
     """Probing colours of the kernel-polynomial field in the sampling runs."""
     quenches: int = 5
     """Sampling runs from random spins at the bath temperature."""
