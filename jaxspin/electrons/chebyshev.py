@@ -21,9 +21,16 @@ def moments(operator, start: PyTree[Array], order: int) -> Float[Array, " order"
     `order` must be even (raises `ValueError`). Source: Weisse et al., Rev. Mod. Phys. 78, 275 (2006), eqs. 36-37;
     reverse pass: Barros and Kato, Phys. Rev. B 88, 235101 (2013), section III.
     """
-    if order < 2 or order % 2:
-        raise ValueError(f"order must be an even number of moments, at least 2, got {order}; use {order + 1}.")
+    check_order(order)
     return _moments(operator, start, order)
+
+
+def check_order(order: int) -> None:
+    """Refuse a number of moments that doubling does not give."""
+    if order < 2 or order % 2:
+        raise ValueError(
+            f"order must be an even number of moments, at least 2, got {order}; use {max(2, order + order % 2)}."
+        )
 
 
 @eqx.filter_custom_vjp
@@ -100,6 +107,15 @@ def quadrature(mu: Float[Array, " order"], center, halfwidth) -> tuple[Float[Arr
     long = jnp.concatenate([padded.astype(shift.dtype) * shift, jnp.zeros(nodes, shift.dtype)])
     cosines = jnp.real(jnp.fft.ifft(long))[:nodes] * (2 * nodes)
     return levels, (2 * cosines - mu[0]) / nodes
+
+
+def jackson_kernel(order: int) -> np.ndarray:
+    """g_m = [(M - m + 1) cos(m q) + sin(m q) cot(q)]/(M + 1), q = pi/(M + 1): broadens to pi a/M.
+
+    Source: Weisse et al., Rev. Mod. Phys. 78, 275 (2006), eq. 71.
+    """
+    m, q = np.arange(order), np.pi / (order + 1)
+    return ((order - m + 1) * np.cos(m * q) + np.sin(m * q) / np.tan(q)) / (order + 1)
 
 
 def order_for(temperature: float, halfwidth: float, tolerance: float) -> int:

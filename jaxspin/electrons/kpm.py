@@ -5,6 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 from jaxspin.electrons import chebyshev, fermi
@@ -38,7 +39,7 @@ class KernelPolynomial(AbstractPotential):
     they are always the same, and energy and field conserve each other. First and second derivatives (reverse mode)
     with respect to spins and every array of the model.
 
-    Raises `ValueError` for T <= 0, a doubled or missing ensemble, or an order that would be absurd.
+    Raises `ValueError` for T <= 0, a doubled or missing ensemble, an empty window, or an order that is odd or absurd.
     Sources: Weisse, Wellein, Alvermann and Fehske, Rev. Mod. Phys. 78, 275 (2006), 10.1103/RevModPhys.78.275;
     Barros and Kato, Phys. Rev. B 88, 235101 (2013), 10.1103/PhysRevB.88.235101.
     """
@@ -73,7 +74,11 @@ class KernelPolynomial(AbstractPotential):
         # the window only scales the recursion: the result does not depend on it, nor should a derivative
         low, high = (jax.lax.stop_gradient(jnp.asarray(x, jnp.result_type(float))) for x in (low, high))
         self.window = (low, high)
-        self.order = _order(self.temperature, (high - low) / 2, tolerance) if order is None else order
+        _check(self.temperature, low, high)
+        if order is None:
+            order = _order(self.temperature, (high - low) / 2, tolerance)
+        chebyshev.check_order(order)
+        self.order = order
 
     @property
     def lattice(self) -> Lattice:
@@ -90,24 +95,28 @@ class KernelPolynomial(AbstractPotential):
         return fermi.grand_potential(levels, weights, self.chemical_potential.astype(spins.dtype), temperature)
 
     @eqx.filter_jit
-    def moments(self, spins: Spins, *, key: PRNGKeyArray | None = None) -> Float[Array, " order"]:
-        """mu_m = Tr T_m((H - c)/a) over the probing vectors."""
+    def moments(
+        self, spins: Spins, *, key: PRNGKeyArray | None = None, order: int | None = None
+    ) -> Float[Array, " order"]:
+        """mu_m = Tr T_m((H - c)/a) over the probing vectors, `order` of them (None: as many as the energy needs)."""
         check_spins(self.lattice, spins)
-        low, high = (x.astype(spins.dtype) for x in self.window)
-        # a rounding margin, so that the recursion stays inside [-1, 1]
-        operator = _Rescaled(self.model, spins, (low + high) / 2, 1.01 * (high - low) / 2)
+        operator = _Rescaled(self.model, spins, *(x.astype(spins.dtype) for x in self.scaling()))
         start = self.probes.vectors(self.lattice, key=key, dtype=spins.dtype)
         if self.model.occupied is not None:
             full = self.model.occupied
             start = tuple(
                 tuple(jnp.where(full[..., a, None], part, 0) for part in pair) for a, pair in enumerate(start)
             )
-        return chebyshev.moments(operator, start, self.order)
+        return chebyshev.moments(operator, start, self.order if order is None else order)
+
+    def scaling(self) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """(c, a), the centre and half-width of the window, with a margin that keeps rounding inside [-1, 1]."""
+        low, high = self.window
+        return (low + high) / 2, 1.01 * (high - low) / 2
 
     def spectrum(self, spins: Spins, *, key: PRNGKeyArray | None = None) -> tuple[Array, Array]:
         """Energies and weights with Tr g(H) = sum_k w_k g(e_k) for every smooth g: use it for many (mu, T) at once."""
-        low, high = (x.astype(spins.dtype) for x in self.window)
-        return chebyshev.quadrature(self.moments(spins, key=key), (low + high) / 2, 1.01 * (high - low) / 2)
+        return chebyshev.quadrature(self.moments(spins, key=key), *(x.astype(spins.dtype) for x in self.scaling()))
 
     def fermi_level(self, spins: Spins, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
         """The chemical potential."""
@@ -142,6 +151,15 @@ class _Rescaled(eqx.Module):
 _LARGEST_ORDER = 20_000
 
 
+def _check(temperature, low, high) -> None:
+    if not isinstance(temperature, Tracer) and not temperature > 0:
+        raise ValueError("the kernel-polynomial method needs temperature > 0; use ExactDiagonalization for T = 0.")
+    if not any(isinstance(x, Tracer) for x in (low, high)) and not low < high:
+        raise ValueError(
+            f"the window ({float(low):g}, {float(high):g}) is empty; give (lowest, highest) energy of the spectrum."
+        )
+
+
 def _order(temperature, halfwidth, tolerance: float) -> int:
     try:
         t, a = float(temperature), float(halfwidth)
@@ -150,8 +168,6 @@ def _order(temperature, halfwidth, tolerance: float) -> int:
             "the number of moments cannot be chosen from traced values; build the solver outside jit, "
             "or pass order=... (about 10 (half-width of the spectrum)/(pi temperature))."
         ) from None
-    if t <= 0:
-        raise ValueError("the kernel-polynomial method needs temperature > 0; use ExactDiagonalization for T = 0.")
     order = chebyshev.order_for(t, a, tolerance)
     if order > _LARGEST_ORDER:
         lowest = t * order / _LARGEST_ORDER

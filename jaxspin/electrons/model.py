@@ -317,8 +317,8 @@ def _bond_index(lattice: Lattice, bond: Bond):
     target = r + np.array(bond.offset)
     wraps, home = target // cells, target % cells
     inside = np.all((wraps == 0) | np.array(lattice.periodic), axis=1)
-    i = np.ravel_multi_index(tuple(r.T), lattice.cells) * lattice.sublattices + bond.start
-    j = np.ravel_multi_index(tuple(home.T), lattice.cells) * lattice.sublattices + bond.end
+    i = np.asarray(np.ravel_multi_index(tuple(r.T), lattice.cells)) * lattice.sublattices + bond.start
+    j = np.asarray(np.ravel_multi_index(tuple(home.T), lattice.cells)) * lattice.sublattices + bond.end
     return i[inside], j[inside], wraps[inside], inside
 
 

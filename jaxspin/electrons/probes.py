@@ -52,7 +52,7 @@ class ExactTrace(AbstractProbes):
 
 
 class Coloring(AbstractProbes):
-    """At most about `number` colours with sites of equal colour as far apart as possible: linear in the sites.
+    """At most `number` colours (one a sublattice if fewer), equal ones as far apart as possible: linear in the sites.
 
     The error of the field falls as number^(-(d+2)/2d) in the hardest case, a metal at T = 0 in d dimensions, and
     exponentially where g_ij decays exponentially. Source: Wang, Chern, Batista and Barros, J. Chem. Phys. 148, 094107
@@ -74,13 +74,17 @@ class Coloring(AbstractProbes):
 
 @functools.lru_cache(maxsize=64)
 def _coloring(lattice: Lattice, number: int) -> np.ndarray:
-    """The coset colouring by the best superlattice that fits the periodic axes, or a greedy one if none is good."""
+    """The coset colouring by the best superlattice that fits the periodic axes, or a greedy one where none is good."""
     cells = max(1, number // lattice.sublattices)
     distance, hermite = _best_superlattice(lattice, cells)
     volume = abs(np.linalg.det(np.array(lattice.vectors)))
     ideal = (cells * volume) ** (1 / lattice.dimension)
-    if hermite is None or distance < 0.75 * ideal:
-        return _greedy(lattice, 0.9 * ideal)
+    if distance < 0.75 * ideal:
+        lengths = {round(b.length, 5) for a in range(lattice.sublattices) for b in lattice.neighbors(1.1 * ideal, a)}
+        for length in sorted((x for x in lengths if x > distance), reverse=True):
+            colors = _greedy(lattice, length, number)
+            if colors is not None:
+                return colors
     n = np.stack(np.meshgrid(*(np.arange(c) for c in lattice.cells), indexing="ij"), -1)
     for axis in range(lattice.dimension):  # reduce modulo the rows of the triangular matrix
         n = n - (n[..., axis] // hermite[axis, axis])[..., None] * hermite[axis]
@@ -89,21 +93,35 @@ def _coloring(lattice: Lattice, number: int) -> np.ndarray:
     return cell[..., None] * lattice.sublattices + np.arange(lattice.sublattices)
 
 
-def _best_superlattice(lattice: Lattice, cells: int):
+def _best_superlattice(lattice: Lattice, cells: int) -> tuple[float, np.ndarray]:
     """(shortest vector, Hermite matrix) of the best superlattice with at most `cells` cells that holds the periods."""
     a = np.array(lattice.vectors)
     window = np.array([v for v in itertools.product(range(-2, 3), repeat=lattice.dimension) if any(v)])
-    best = (0.0, None)
-    for index in range(max(1, cells // 2), cells + 1):
+    best = (0.0, np.eye(lattice.dimension, dtype=int))
+    for index in range(1, cells + 1):
         for hermite in _hermite_matrices(index, lattice.dimension):
-            periods = np.diag(lattice.cells)[list(lattice.periodic)]
-            inside = periods @ np.linalg.inv(hermite)
-            if not np.allclose(inside, np.round(inside), atol=1e-9):
+            if not all(
+                _holds(hermite.tolist(), axis, lattice.cells[axis])
+                for axis in range(lattice.dimension)
+                if lattice.periodic[axis]
+            ):
                 continue
             shortest = _shortest(hermite @ a, window)
             if shortest > best[0] * 1.0001:
                 best = (shortest, hermite)
     return best
+
+
+def _holds(hermite: list[list[int]], axis: int, period: int) -> bool:
+    """Whether `period` steps along `axis` are a vector of the superlattice; lists, since thousands are tried."""
+    rest = [0] * len(hermite)
+    rest[axis] = period
+    for k in range(axis, len(hermite)):
+        times, left = divmod(rest[k], hermite[k][k])
+        if left:
+            return False
+        rest = [r - times * h for r, h in zip(rest, hermite[k], strict=True)]
+    return True
 
 
 def _shortest(rows: np.ndarray, window: np.ndarray) -> float:
@@ -133,12 +151,12 @@ def _hermite_matrices(index: int, dimension: int):
                 yield matrix
 
 
-def _greedy(lattice: Lattice, distance: float) -> np.ndarray:
-    """First-fit colouring with equal colours at least `distance` apart."""
+def _greedy(lattice: Lattice, distance: float, number: int) -> np.ndarray | None:
+    """First-fit colouring with equal colours at least `distance` apart, None if it takes more than `number`."""
     shape, dimension = lattice.shape, lattice.dimension
     colors = np.full(shape, -1)
-    reach = {a: lattice.neighbors(max(distance - 1e-6, 0.1), a) for a in range(lattice.sublattices)}
-    offsets = {a: np.array([b.offset for b in bonds]).reshape(-1, dimension) for a, bonds in reach.items()}
+    reach = {a: lattice.neighbors(distance - 1e-4, a) for a in range(lattice.sublattices)}
+    offsets = {a: np.array([b.offset for b in bonds], int).reshape(-1, dimension) for a, bonds in reach.items()}
     ends = {a: np.array([b.end for b in bonds], int) for a, bonds in reach.items()}
     cells, periodic = np.array(lattice.cells), np.array(lattice.periodic)
     for site in np.ndindex(*shape):
@@ -150,5 +168,7 @@ def _greedy(lattice: Lattice, distance: float) -> np.ndarray:
         color = 0
         while color in near:
             color += 1
+        if color == number:
+            return None
         colors[site] = color
     return colors

@@ -1,6 +1,7 @@
 """What is measured on spins: order, correlations, topology, domains."""
 
 from jaxspin.observables.domains import decay_length, domain_labels, domain_length, domain_sizes
+from jaxspin.observables.electronic import density_of_states, electron_density
 from jaxspin.observables.magnetization import (
     magnetization,
     nearest_neighbor_correlations,
@@ -29,10 +30,12 @@ __all__ = [
     "correlation_function",
     "correlation_length",
     "decay_length",
+    "density_of_states",
     "displacements",
     "domain_labels",
     "domain_length",
     "domain_sizes",
+    "electron_density",
     "elementary_triangles",
     "high_symmetry_points",
     "magnetization",
