@@ -45,7 +45,7 @@ def test_density_without_site_energies_and_with_a_vacancy(key):
 
 @pytest.mark.parametrize("vacancy", [False, True])
 def test_density_of_states_counts_orbitals_and_agrees(vacancy, key):
-    """Both integrate to the orbitals per site; the Jackson kernel is nearly a Gaussian, of width pi a sqrt(1 - x^2)/M."""
+    """Both integrate to the orbitals per site; Jackson is nearly a Gaussian of width pi a sqrt(1 - x^2)/M."""
     occupied = np.ones(LATTICE.shape, bool)
     occupied[0, 0] = not vacancy
     spins, energies = random_spins(LATTICE, key=key), jnp.linspace(-16, 13, 4001)

@@ -47,7 +47,7 @@ def free_spins(temperature, solver, *, side, key, step=0.05, damping=0.5, frames
 def test_langevin(temperature, key):
     found, error = free_spins(temperature, DepondtMertens(), side=48, key=key)
     # the weak error of the step, first order in a T step
-    bias = 0.02 * 0.5 * temperature * 0.05
+    bias = 0.1 * 0.5 * temperature * 0.05
     assert abs(found - langevin(1 / temperature)) < SIGMAS * error + bias
 
 
@@ -55,8 +55,9 @@ def test_langevin(temperature, key):
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 3.0])
 @pytest.mark.parametrize("solver", SCHEMES, ids=name)
 def test_langevin_for_every_scheme(solver, temperature, key):
-    found, error = free_spins(temperature, solver, side=256, key=key, step=0.02, frames=6)
-    bias = 0.1 * 0.5 * temperature * 0.02
+    found, error = free_spins(temperature, solver, side=128, key=key, step=0.04, frames=5)
+    # Heun's, the largest of the three, is 0.4 a T step
+    bias = 0.5 * 0.5 * temperature * 0.04
     assert abs(found - langevin(1 / temperature)) < SIGMAS * error + bias
 
 
@@ -88,5 +89,5 @@ def test_equilibrium_does_not_depend_on_the_damping(damping, key):
         products = jnp.sum(spins[:, apart:] * spins[:, :-apart], axis=-1)
         means = jnp.mean(products, axis=1)
         error = float(jnp.std(means)) / np.sqrt(copies)
-        bias = 0.1 * damping * temperature * 0.05
+        bias = 0.5 * damping * temperature * 0.05
         assert abs(float(jnp.mean(means)) - float(langevin(1 / temperature)) ** apart) < SIGMAS * error + bias

@@ -1,0 +1,85 @@
+"""Frames and steps: how a duration is cut, exactly, in any precision.
+
+A run is a list of frames, `lengths` `(n - 1,)` in units of the clock's step; diffrax integrates one frame at
+a time.
+"""
+
+import math
+from typing import NamedTuple
+
+import diffrax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxspin.dynamics.llg import Clock
+
+# A time that misses a whole number of steps by less is meant to be one (times come from single precision).
+_TOLERANCE = 1e-6
+_FRAMES = 100
+# The bound on the steps of a frame is a power of two, at least this: runs of similar length share a program.
+_SMALLEST_BOUND = 64
+_ADAPTIVE_BOUND = 2**16
+
+
+class Grid(NamedTuple):
+    """The clock at the start (`last` is the first step's number), the length of every frame, a bound on its
+    steps.
+    """
+
+    clock: Clock
+    lengths: np.ndarray
+    bound: int
+
+    @property
+    def times(self) -> np.ndarray:
+        """The frames' times `(n,)`."""
+        ends = np.concatenate([[0], np.cumsum(self.lengths)])
+        return np.asarray(self.clock.origin + self.clock.step * (self.clock.last + ends))
+
+
+def fixed_grid(
+    duration: float, step: float, start: float, save_every: float | None, max_steps: int | None, dtype
+) -> Grid:
+    """Equal steps, the longest that are no longer than `step` and fill the duration; frames of whole
+    steps.
+    """
+    if not step > 0 or not math.isfinite(step):
+        raise ValueError(f"step = {step:g} must be positive; leave it out to have one suggested.")
+    ratio = duration / step
+    number = max(1, round(ratio))
+    if abs(ratio - number) > _TOLERANCE * ratio:
+        number = max(1, math.ceil(ratio))
+        step = duration / number
+    if max_steps is not None and number > max_steps:
+        raise ValueError(f"{number} steps exceed max_steps = {max_steps}; shorten duration or raise max_steps.")
+    stride = min(number, max(1, round(number / _FRAMES if save_every is None else save_every / step)))
+    longest = 2 ** (jnp.finfo(dtype).nmant + 1)
+    if stride > longest:
+        raise ValueError(f"{dtype} counts {longest} steps between frames, not {stride}; use a smaller save_every.")
+    lengths = np.full(-(-number // stride), stride)
+    lengths[-1] = number - stride * (len(lengths) - 1)
+    first = round(start / step)
+    origin = start - first * step
+    if abs(origin) <= _TOLERANCE * max(abs(start), step):
+        origin = 0.0
+    return Grid(Clock(step, first, origin), lengths, max(_SMALLEST_BOUND, 1 << (stride - 1).bit_length()))
+
+
+def adaptive_grid(duration: float, start: float, save_every: float | None, max_steps: int | None) -> Grid:
+    """Equal frames, of length one by a clock whose unit they are."""
+    frames = _FRAMES if save_every is None else max(1, round(duration / save_every))
+    clock = Clock(duration / frames, 0, start)
+    return Grid(clock, np.ones(frames, int), _ADAPTIVE_BOUND if max_steps is None else max_steps)
+
+
+class UnitSteps(diffrax.AbstractStepSizeController):
+    """Steps of exactly one, where adding or rescaling a fraction would round."""
+
+    def wrap(self, direction):
+        return self
+
+    def init(self, terms, t0, t1, y0, dt0, args, func, error_order):
+        return t0 + 1, None
+
+    def adapt_step_size(self, t0, t1, y0, y1_candidate, args, y_error, error_order, controller_state):
+        return True, t1, t1 + 1, False, None, diffrax.RESULTS.successful

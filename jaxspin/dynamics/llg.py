@@ -1,0 +1,131 @@
+"""The stochastic Landau-Lifshitz-Gilbert equation as a diffrax term.
+
+(1 + a^2) dS/dt = S x (B + xi) - a S x (S x (B + xi)), Stratonovich, with <xi xi> = 2 a T delta(t - t').
+Spins and fields `(*cells, sublattices, 3)`; damping a one number or `(*cells, sublattices)`, masks likewise.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from jaxspin.field import AbstractField
+
+Spins = Float[Array, "*cells sublattices 3"]
+
+
+class Clock(eqx.Module):
+    """Solver time n, counted in steps, to t = origin + step (n + last) and to the step number n + last.
+
+    Integers stay exact in single precision where 0.05, 0.10, ... would not, and `last` is an integer of its
+    own, so a continued run has the very times and step numbers of the unbroken one. The default is t = n.
+    """
+
+    step: float | Float[Array, ""] = 1.0
+    last: int | Int[Array, ""] = 0
+    origin: float | Float[Array, ""] = 0.0
+
+    def time(self, n: Float[Array, ""]) -> Float[Array, ""]:
+        return jnp.asarray(self.origin + self.step * (n + jnp.asarray(self.last, n.dtype)), n.dtype)
+
+    def number(self, n: Float[Array, ""]) -> Int[Array, ""]:
+        return jnp.round(n).astype(jnp.int32) + self.last
+
+
+class Interval(eqx.Module):
+    """The control over a step: its duration, and the Brownian increment of the noise or None."""
+
+    time: Float[Array, ""]
+    wiener: Float[Array, "..."] | None
+
+
+class Push(eqx.Module):
+    """What drives the spins at one instant; linear in the interval it acts over.
+
+    With the impulse b = B dt + sqrt(2 a T) dW it turns every spin by w = -(b - a S x b)/(1 + a^2), so that dS
+    = w x S = S x (b - a S x b)/(1 + a^2).
+    """
+
+    spins: Spins
+    field: Spins
+    damping: Float[Array, ""] | Float[Array, "*cells sublattices 1"]
+    strength: Float[Array, "..."] | None
+    moving: Bool[Array, "*cells sublattices 1"] | None
+
+    def rotation(self, interval: Interval) -> Spins:
+        """The rotation vector w of every spin (radians), zero where frozen."""
+        impulse = self.field * interval.time
+        if interval.wiener is not None and self.strength is not None:
+            impulse = impulse + self.strength * interval.wiener
+        turn = (self.damping * jnp.cross(self.spins, impulse) - impulse) / (1 + self.damping**2)
+        return turn if self.moving is None else jnp.where(self.moving, turn, 0)
+
+    def __call__(self, interval: Interval) -> Spins:
+        """The tangent displacement dS = w x S."""
+        return jnp.cross(self.rotation(interval), self.spins)
+
+    def hold(self, spins: Spins) -> Spins:
+        """`spins`, with the frozen ones put back to where they were, bit for bit."""
+        return spins if self.moving is None else jnp.where(self.moving, spins, self.spins)
+
+
+class LLG(diffrax.AbstractTerm):
+    """The equation above for any field, for `diffrax.diffeqsolve` with a solver of `jaxspin.dynamics`.
+
+    `simulate` builds it for you; use it directly to write your own loop. The spins are the state; those of
+    length zero (vacancies) stay zero and `frozen` ones stay where they are. Solver time counts steps of
+    `clock.step`; with the default clock it is physical time. Without `noise` the temperature is zero. `key`
+    feeds fields that draw random numbers: the spin solvers use `fold_in(key, step number)` throughout a step.
+
+    Stratonovich solvers of diffrax itself, such as `diffrax.Heun`, accept the term too, but only those of
+    `jaxspin.dynamics` keep the length of the spins.
+
+    Raises `ValueError` for noise without a temperature, or the reverse.
+
+    Source: Brown, Phys. Rev. 130, 1677 (1963), doi:10.1103/PhysRev.130.1677; Garcia-Palacios and Lazaro,
+    Phys. Rev. B 58, 14937 (1998), doi:10.1103/PhysRevB.58.14937, for the Stratonovich calculus.
+    """
+
+    field: AbstractField
+    damping: float | Float[Array, ""] | Float[Array, "*cells sublattices"]
+    temperature: Callable[..., Any] | None = None
+    noise: diffrax.AbstractPath | None = None
+    frozen: Bool[Array, "*cells sublattices"] | None = None
+    key: PRNGKeyArray | None = None
+    clock: Clock = Clock()
+
+    def __check_init__(self):
+        if (self.noise is None) != (self.temperature is None):
+            raise ValueError("temperature and noise go together; pass StepNoise(spins, key=...) and Constant(T).")
+
+    def vf(self, t, y, args) -> Push:
+        """The push at solver time t; `args` is the time at which the step began, if that differs."""
+        n = jnp.asarray(t, y.dtype)
+        key = None
+        if self.key is not None:
+            began = n if args is None else jnp.asarray(args, y.dtype)
+            key = jax.random.fold_in(self.key, self.clock.number(began))
+        damping = jnp.asarray(self.damping, y.dtype)
+        damping = damping[..., None] if damping.ndim else damping
+        strength = None
+        if self.temperature is not None:
+            square = 2 * damping * jnp.asarray(self.temperature(self.clock.time(n)), y.dtype)
+            hot = square > 0
+            # the root has an infinite slope at zero, where a schedule that ends at T = 0 would give a NaN
+            # gradient
+            strength = jnp.where(hot, jnp.sqrt(jnp.where(hot, square, 1)), 0)
+        moving = None if self.frozen is None else ~self.frozen[..., None]
+        return Push(y, self.field.field(y, self.clock.time(n), key=key), damping, strength, moving)
+
+    def contr(self, t0, t1, **kwargs) -> Interval:
+        time = jnp.asarray(t1 - t0) * jnp.asarray(self.clock.step, jnp.result_type(t0))
+        if self.noise is None:
+            return Interval(time, None)
+        return Interval(time, self.noise.evaluate(t0, t1, **kwargs) * jnp.sqrt(self.clock.step))
+
+    def prod(self, vf: Push, control: Interval):
+        return vf(control)

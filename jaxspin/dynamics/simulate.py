@@ -1,0 +1,269 @@
+"""Running the spins: `simulate` maps spins `(*cells, sublattices, 3)` to a `Trajectory` of n frames."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from jaxspin.dynamics.grid import UnitSteps, adaptive_grid, fixed_grid
+from jaxspin.dynamics.llg import LLG, Clock
+from jaxspin.dynamics.noise import StepNoise
+from jaxspin.dynamics.schedules import Constant, Number
+from jaxspin.dynamics.solvers import DepondtMertens, ProjectedTsit5
+from jaxspin.dynamics.timestep import suggest_timestep
+from jaxspin.dynamics.trajectory import Trajectory
+from jaxspin.field import AbstractField
+from jaxspin.lattice import Lattice
+from jaxspin.spins import check_spins
+
+# How far from unit length a spin may be at the start; single-precision runs drift by less.
+_LENGTH_TOLERANCE = 1e-3
+# Times at which a schedule is looked at for its highest temperature.
+_LOOKS = 101
+
+
+def simulate(
+    field: AbstractField,
+    spins: Float[Array, "*cells sublattices 3"],
+    *,
+    duration: Number,
+    step: Number | str | None = None,
+    damping: Number | Float[Array, "*cells sublattices"] = 0.1,
+    temperature: Number | Callable[..., Any] = 0.0,
+    key: PRNGKeyArray | None = None,
+    solver: diffrax.AbstractSolver | None = None,
+    save_every: Number | None = None,
+    save: Callable[..., Any] | None = None,
+    start: Number = 0.0,
+    frozen: Bool[Array, "*cells sublattices"] | None = None,
+    lattice: Lattice | None = None,
+    progress: bool | diffrax.AbstractProgressMeter = False,
+    adjoint: diffrax.AbstractAdjoint | None = None,
+    max_steps: int | None = None,
+    throw: bool = True,
+) -> Trajectory:
+    """Integrate the stochastic Landau-Lifshitz-Gilbert equation (`LLG`) from `start` over `duration`.
+
+    Time. `step` is the longest step allowed: the run makes ceil(duration/step) equal ones, so a step that
+    divides the duration is used as it is. None takes `suggest_timestep`; "adaptive" controls the error (T = 0
+    only). `save_every` (time; default: about 100 frames) is rounded to whole steps, and frames are states at
+    the end of a step: saving more or less often does not change a run. The first frame is the start, the last
+    the end.
+
+    Temperature. A number, or a callable of time such as `Ramp`, `Quench`, `Exponential`. It needs `key`,
+    which gives the noise and feeds fields that draw random numbers. The step number round(t/step) alone
+    selects the draw: `simulate(field, run.final, start=10.0, ...)` with the same key and step continues the
+    run exactly, if the step divides start and both durations.
+
+    Space. `damping` is one number or one per site; `frozen` spins (mask) do not move; zero-length spins stay
+    zero.
+
+    Output. `save(t, spins)` returns a pytree of arrays stored in place of the spins (`Trajectory.saved`), for
+    large lattices. Memory grows with the number of frames, never with the number of steps.
+
+    Gradients flow to the spins, the parameters of the field, damping and temperature, with the noise held
+    fixed; in reverse mode, with memory for one state a frame and the root of the steps in it; for forward
+    mode pass adjoint=diffrax.ForwardMode(). Inside jit or grad pass `step`, and throw=False where the program
+    must do without host callbacks (`jax.export`).
+
+    Numbers that change between calls do not compile anew; the number of frames, a doubling of the steps in
+    a frame, and anything that changes a shape do.
+
+    Raises `ValueError` for settings that cannot run and, unless `throw=False`, `RuntimeError` if spins become
+    non-finite or an adaptive run needs more than `max_steps` for a frame. With a fixed step `max_steps` is
+    checked beforehand.
+    """
+    duration, start = float(duration), float(start)
+    save_every = None if save_every is None else float(save_every)
+    lattice = lattice if lattice is not None else field.lattice
+    _check(spins, lattice, duration, start, frozen)
+    dtype = spins.dtype
+    damping = jnp.asarray(damping, dtype)
+    noisy = callable(temperature) or isinstance(temperature, Tracer) or float(temperature) != 0
+    if not callable(temperature) and not isinstance(temperature, Tracer) and float(temperature) < 0:
+        raise ValueError(f"temperature = {float(temperature):g} is negative; pass zero or more.")
+    schedule = temperature if callable(temperature) else Constant(temperature)
+    schedule = jax.tree.map(lambda x: jnp.asarray(x, dtype) if _is_float(x) else x, schedule)
+    if noisy and key is None:
+        raise ValueError("temperature > 0 needs random numbers; pass key=jax.random.key(0), or temperature=0.")
+    adaptive = step == "adaptive"
+    solver = solver if solver is not None else (ProjectedTsit5() if adaptive else DepondtMertens())
+    _check_solver(solver, noisy, adaptive)
+    noise_key, field_key = (None, None) if key is None else jax.random.split(key)
+
+    if isinstance(step, str):
+        if not adaptive:
+            raise ValueError(f'step="{step}" is unknown; pass a number, None, or "adaptive".')
+        grid = adaptive_grid(duration, start, save_every, max_steps)
+        tolerance = 1e-4 if dtype == jnp.float32 else 1e-8
+        controller = diffrax.PIDController(rtol=tolerance, atol=tolerance)
+    else:
+        if step is None:
+            hottest = _hottest(schedule, start, duration, dtype) if noisy else 0.0
+            step = suggest_timestep(field, spins, damping=damping, temperature=hottest, t=start, key=field_key)
+        grid = fixed_grid(duration, float(step), start, save_every, max_steps, dtype)
+        controller = UnitSteps()
+
+    clock = grid.clock
+    frames, final, temperatures, finite, steps, successful = _run(
+        _Settings(field, schedule if noisy else None, damping, frozen, noise_key, field_key, save),
+        spins,
+        Clock(
+            jnp.asarray(clock.step, dtype),
+            jnp.asarray(clock.last, jnp.int32),
+            jnp.asarray(clock.origin, dtype),
+        ),
+        jnp.asarray(grid.lengths, jnp.int32),
+        solver,
+        controller,
+        adjoint if adjoint is not None else diffrax.RecursiveCheckpointAdjoint(),
+        grid.bound,
+        _meter(progress),
+    )
+    run = Trajectory(
+        times=jnp.asarray(grid.times, dtype),
+        spins=frames if save is None else None,
+        saved=None if save is None else frames,
+        final=final,
+        finite=finite,
+        temperature=temperatures,
+        damping=damping,
+        step=jnp.asarray(float("nan") if adaptive else clock.step, dtype),
+        steps=steps,
+        lattice=lattice,
+    )
+    return _thrown(run, successful, grid.bound) if throw else run
+
+
+class _Settings(eqx.Module):
+    """Everything but the state and the clock."""
+
+    field: AbstractField
+    schedule: Callable[..., Any] | None
+    damping: Array
+    frozen: Array | None
+    noise_key: PRNGKeyArray | None
+    field_key: PRNGKeyArray | None
+    save: Callable[..., Any] | None
+
+    def term(self, spins, clock: Clock) -> LLG:
+        noise = None
+        if self.schedule is not None and self.noise_key is not None:
+            noise = StepNoise(spins, key=self.noise_key, first=clock.last)
+        return LLG(self.field, self.damping, self.schedule, noise, self.frozen, self.field_key, clock)
+
+    def look(self, spins, clock: Clock):
+        """What a frame stores: spins or observables, temperature, and whether the spins are finite."""
+        t = clock.time(jnp.zeros((), spins.dtype))
+        temperature = 0.0 if self.schedule is None else self.schedule(t)
+        kept = spins if self.save is None else self.save(t, spins)
+        return kept, jnp.asarray(temperature, spins.dtype), jnp.all(jnp.isfinite(spins))
+
+
+@eqx.filter_jit
+def _run(settings, spins, clock, lengths, solver, controller, adjoint, max_steps, meter):
+    # One call of diffrax a frame, not one with save points: those check themselves through host callbacks, which
+    # jax.export refuses, slow the loop sixfold, and interpolate the states.
+    dtype = spins.dtype
+
+    @jax.checkpoint
+    def integrate(spins, length, end):
+        solution = diffrax.diffeqsolve(
+            settings.term(spins, end),
+            solver,
+            # counted up to zero: diffrax rounds to the end what lies within 100 units in its last place
+            t0=-length.astype(dtype),
+            t1=jnp.zeros((), dtype),
+            dt0=None,
+            y0=spins,
+            stepsize_controller=controller,
+            adjoint=adjoint,
+            max_steps=max_steps,
+            throw=False,
+        )
+        ys: Any = solution.ys
+        steps = jnp.asarray(solution.stats["num_steps"], jnp.int32)
+        return ys[0], steps, diffrax.is_successful(solution.result)
+
+    def frame(carry, length):
+        spins, last, bar = carry
+        end = Clock(clock.step, last + length, clock.origin)
+        spins, steps, successful = integrate(spins, length, end)
+        bar = meter.step(bar, (end.last - clock.last).astype(dtype) / total)
+        return (spins, end.last, bar), (settings.look(spins, end), steps, successful)
+
+    total = jnp.sum(lengths).astype(dtype)
+    first = settings.look(spins, clock)
+    carry, (frames, steps, successful) = jax.lax.scan(frame, (spins, clock.last, meter.init()), lengths)
+    final, _, bar = carry
+    meter.close(bar)
+    kept, temperatures, finite = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, frames)
+    return kept, final, temperatures, finite, jnp.sum(steps), jnp.all(successful)
+
+
+def _check(spins, lattice, duration, start, frozen):
+    if lattice is not None:
+        check_spins(lattice, spins)
+    if not duration > 0 or not math.isfinite(duration) or not math.isfinite(start):
+        raise ValueError(f"duration = {duration} must be positive and start = {start} finite; give times in hbar/t.")
+    if frozen is not None and frozen.shape != spins.shape[:-1]:
+        raise ValueError(f"frozen has shape {frozen.shape}; give a mask of the lattice's shape {spins.shape[:-1]}.")
+    if not isinstance(spins, Tracer):
+        length = jnp.linalg.norm(spins, axis=-1)
+        if not bool(jnp.all((length == 0) | (jnp.abs(length - 1) < _LENGTH_TOLERANCE))):
+            raise ValueError("spins must have length one, or zero for a vacancy; pass jaxspin.normalize(spins).")
+
+
+def _check_solver(solver, noisy, adaptive):
+    name = type(solver).__name__
+    if noisy and adaptive:
+        raise ValueError("thermal noise needs a fixed step; pass step=..., or temperature=0 for adaptive steps.")
+    if noisy and not isinstance(solver, diffrax.AbstractStratonovichSolver):
+        raise ValueError(
+            f"{name} does not take thermal noise; use DepondtMertens(), SemiImplicit() or ProjectedHeun()."
+        )
+    if adaptive and not isinstance(solver, diffrax.AbstractAdaptiveSolver):
+        raise ValueError(f"{name} does not estimate its error; use ProjectedTsit5(), or a fixed step.")
+
+
+def _hottest(schedule, start, duration, dtype) -> float:
+    times = jnp.linspace(start, start + duration, _LOOKS, dtype=dtype)
+    temperatures = jax.vmap(schedule)(times)
+    if isinstance(temperatures, Tracer):
+        raise ValueError("the step cannot be chosen inside jit or grad; pass step=... (suggest_timestep outside).")
+    return float(jnp.max(temperatures))
+
+
+def _meter(progress) -> diffrax.AbstractProgressMeter:
+    if isinstance(progress, diffrax.AbstractProgressMeter):
+        return progress
+    return diffrax.TqdmProgressMeter(refresh_steps=1) if progress else diffrax.NoProgressMeter()
+
+
+def _thrown(run: Trajectory, successful, bound) -> Trajectory:
+    remedy = "pass a smaller step, or throw=False to look at the frames before"
+    if any(isinstance(x, Tracer) for x in (run.finite, successful)):
+        final = eqx.error_if(
+            run.final,
+            ~jnp.all(run.finite) | ~successful,
+            f"the spins became non-finite, or the run too long; {remedy}.",
+        )
+        return eqx.tree_at(lambda r: r.final, run, final)
+    if not np.all(np.asarray(run.finite)):
+        raise RuntimeError(f"{run.result}; {remedy}.")
+    if not successful:
+        raise RuntimeError(
+            f"more than {bound} adaptive steps were needed for a frame; raise max_steps or use a fixed step."
+        )
+    return run
+
+
+def _is_float(x) -> bool:
+    return isinstance(x, float) or (eqx.is_array(x) and jnp.issubdtype(x.dtype, jnp.floating))

@@ -1,0 +1,93 @@
+"""What `simulate` returns: spins `(n, *cells, sublattices, 3)` at times `(n,)`, and what one plots."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, PyTree
+
+from jaxspin import observables
+from jaxspin.field import AbstractPotential
+from jaxspin.lattice import Lattice
+
+
+class Trajectory(eqx.Module):
+    """A run at its n saved times.
+
+    `spins` holds the frames, or is None for a run made with `save=...`, whose results are in `saved` (leading
+    axis n). `final` is the state at the last time: start from it to continue. `finite` says per frame whether
+    all spins were finite. `temperature` is that of the bath at the saved times; `step` the time step (NaN if
+    adaptive), `steps` how many were made.
+
+    The methods evaluate one frame after another, so they need memory for one; each raises `ValueError` where
+    the frames, or the lattice, are missing.
+    """
+
+    times: Float[Array, " n"]
+    spins: Float[Array, "n *cells sublattices 3"] | None
+    saved: PyTree[Any]
+    final: Float[Array, "*cells sublattices 3"]
+    finite: Bool[Array, " n"]
+    temperature: Float[Array, " n"]
+    damping: Float[Array, "..."]
+    step: Float[Array, ""]
+    steps: Array
+    lattice: Lattice | None = eqx.field(static=True, default=None)
+
+    def __len__(self) -> int:
+        return self.times.shape[0]
+
+    @property
+    def result(self) -> str:
+        """The word "successful", or when the spins stopped being finite."""
+        finite = np.asarray(self.finite)
+        if finite.all():
+            return "successful"
+        bad = int(np.argmin(finite))
+        before = f"after t = {float(self.times[bad - 1]):g} and " if bad else ""
+        return f"the spins became non-finite {before}by t = {float(self.times[bad]):g}"
+
+    def map(self, function: Callable[[Float[Array, "..."]], PyTree[Array]]) -> PyTree[Array]:
+        """`function(spins)` of every frame, stacked."""
+        if self.spins is None:
+            raise ValueError(
+                "this run holds observables instead of spins; read run.saved, or simulate without save=..."
+            )
+        return jax.lax.map(function, self.spins)
+
+    def magnetization(self) -> Float[Array, "n 3"]:
+        """The mean spin of every frame."""
+        return self.map(observables.magnetization)
+
+    def chirality(self) -> Float[Array, " n"]:
+        """The mean scalar chirality S_i . (S_j x S_k) of the elementary triangles."""
+        lattice = self._lattice()
+        return self.map(lambda spins: jnp.mean(observables.scalar_chirality(lattice, spins)))
+
+    def final_chirality(self) -> Float[Array, ""]:
+        """The mean scalar chirality at the last time."""
+        return jnp.mean(observables.scalar_chirality(self._lattice(), self.final))
+
+    def topological_charge(self) -> Float[Array, " n"]:
+        """The Berg-Luescher charge of every frame."""
+        lattice = self._lattice()
+        return self.map(lambda spins: observables.topological_charge(lattice, spins))
+
+    def structure_factor(self) -> Float[Array, "n ..."]:
+        """S(q) on the reciprocal grid of the cells, for every frame."""
+        lattice = self._lattice()
+        return self.map(lambda spins: observables.structure_factor(lattice, spins))
+
+    def energy(self, potential: AbstractPotential) -> Float[Array, " n"]:
+        """E(S, t) of every frame."""
+        if self.spins is None:
+            return self.map(lambda spins: spins)
+        return jax.lax.map(lambda frame: potential.energy(frame[0], frame[1]), (self.spins, self.times))
+
+    def _lattice(self) -> Lattice:
+        if self.lattice is None:
+            raise ValueError("this run does not know its lattice; simulate(..., lattice=lattice).")
+        return self.lattice

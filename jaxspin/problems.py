@@ -1,0 +1,124 @@
+"""Problems with known answers, as objects shared by tests, notebooks and benchmarks.
+
+Each has the `lattice`, the `potential`, and its exact answer: `spins(t)` of shape `(*cells, sublattices, 3)`,
+or thermal averages. Units: hbar = k_B = 1.
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from jaxspin.classical import Exchange, Zeeman
+from jaxspin.field import AbstractPotential
+from jaxspin.lattice import Lattice, chain
+from jaxspin.spins import normalize, retract
+
+
+class DampedLarmor(eqx.Module):
+    """Spins in a field `strength` along z, starting in the x-z plane at S_z(0) = `height`.
+
+    S_z(t) = tanh(a B t/(1 + a^2) + artanh S_z(0)), azimuth -B t/(1 + a^2): clockwise seen from +z, turning
+    towards +z.
+    """
+
+    strength: float = 1.0
+    damping: float = 0.1
+    height: float = 0.0
+    lattice: Lattice = eqx.field(static=True, default_factory=lambda: chain(1))
+
+    @property
+    def potential(self) -> AbstractPotential:
+        return Zeeman([0.0, 0.0, self.strength])
+
+    def spins(self, t: ArrayLike = 0.0, dtype=None) -> Float[Array, "*cells sublattices 3"]:
+        """The spins at time `t`, all alike."""
+        angle = self.strength * np.asarray(t, float) / (1 + self.damping**2)
+        z = np.tanh(self.damping * angle + np.arctanh(self.height))
+        across = np.sqrt(1 - z**2)
+        spin = np.array([across * np.cos(angle), -across * np.sin(angle), z])
+        return jnp.asarray(np.broadcast_to(spin, (*self.lattice.shape, 3)), dtype or jnp.result_type(float))
+
+
+class Dimer(eqx.Module):
+    """Two spins with E = -K S_1 . S_2 (`coupling` K).
+
+    Undamped, both turn clockwise about M = S_1 + S_2 at the angular frequency K |M|. In equilibrium <S_1 .
+    S_2> = coth(K/T) - T/K.
+    """
+
+    first: tuple[float, float, float] = (1.0, 0.0, 0.0)
+    second: tuple[float, float, float] = (0.0, 0.6, 0.8)
+    coupling: float = 1.0
+    lattice: Lattice = eqx.field(static=True, default_factory=lambda: chain(2, periodic=False))
+
+    @property
+    def potential(self) -> AbstractPotential:
+        return Exchange(self.lattice, self.coupling)
+
+    def spins(self, t: ArrayLike = 0.0, dtype=None) -> Float[Array, "2 1 3"]:
+        """Both spins at time `t`."""
+        start = normalize(jnp.asarray([[self.first], [self.second]], dtype or jnp.result_type(float)))
+        total = jnp.sum(start, axis=(0, 1))
+        turn = -self.coupling * jnp.asarray(t, start.dtype) * total
+        return retract(start, jnp.broadcast_to(turn, start.shape))
+
+
+class SpinWave(eqx.Module):
+    """A cone of spins turning along a ferromagnetic chain, E = -K sum S_i . S_i+1: exact at any amplitude.
+
+    S_i(t) = (sin theta cos(q i - w t), sin theta sin(q i - w t), cos theta), q = 2 pi `mode`/`sites`,
+    `amplitude` sin theta, and w = 2 K (1 - cos q) cos theta.
+    """
+
+    sites: int = 16
+    mode: int = 2
+    amplitude: float = 0.5
+    coupling: float = 1.0
+
+    @property
+    def lattice(self) -> Lattice:
+        return chain(self.sites)
+
+    @property
+    def potential(self) -> AbstractPotential:
+        return Exchange(self.lattice, self.coupling)
+
+    @property
+    def frequency(self) -> float:
+        """w at this amplitude; `spin_wave_frequency` is its limit for small ones."""
+        q = 2 * np.pi * self.mode / self.sites
+        return spin_wave_frequency(q, self.coupling) * float(np.sqrt(1 - self.amplitude**2))
+
+    def spins(self, t: ArrayLike = 0.0, dtype=None) -> Float[Array, "sites 1 3"]:
+        """The spins at time `t`."""
+        phase = 2 * np.pi * self.mode / self.sites * np.arange(self.sites) - self.frequency * np.asarray(t, float)
+        height = np.full(self.sites, np.sqrt(1 - self.amplitude**2))
+        spins = np.stack([self.amplitude * np.cos(phase), self.amplitude * np.sin(phase), height], -1)
+        return jnp.asarray(spins[:, None], dtype or jnp.result_type(float))
+
+
+def spin_wave_frequency(q: float, coupling: float = 1.0) -> float:
+    """w(q) = 2 K (1 - cos q) of the ferromagnetic chain, hbar = 1."""
+    return float(2 * coupling * (1 - np.cos(q)))
+
+
+def langevin(ratio: ArrayLike) -> np.ndarray:
+    """L(x) = coth x - 1/x: <S_z> of a free spin with x = B/T, and <S_i . S_i+1> of an open chain with x =
+    K/T.
+
+    For the chain <S_i . S_i+n> = L^n: Fisher, Am. J. Phys. 32, 343 (1964), doi:10.1119/1.1970340.
+    """
+    x = np.asarray(ratio, float)
+    small = np.abs(x) < 1e-2
+    safe = np.where(small, 1.0, x)
+    # the next term of the series is below 1e-12 there
+    return np.where(small, x / 3 - x**3 / 45 + 2 * x**5 / 945, 1 / np.tanh(safe) - 1 / safe)
+
+
+def langevin_variance(ratio: ArrayLike) -> np.ndarray:
+    """<S_z^2> - <S_z>^2 = L'(x) = 1 - 2 L/x - L^2 of a free spin, x = B/T: for error bars."""
+    x = np.asarray(ratio, float)
+    mean = langevin(x)
+    small = np.abs(x) < 1e-2
+    return np.where(small, 1 / 3 - x**2 / 15, 1 - 2 * mean / np.where(small, 1.0, x) - mean**2)
