@@ -71,9 +71,9 @@ class Config:
     """Length of each."""
     hot_frames: int = 15
     """Configurations kept of each."""
-    ordered: int = 40
+    ordered: int = 60
     """Perturbed tetrahedral, stripe, 120 degree and double-Q states."""
-    random: int = 30
+    random: int = 150
     """Random configurations."""
 
     training: js.TrainConfig = dataclasses.field(default_factory=lambda: js.TrainConfig(steps=4000, validation=0.08))

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.test_util import check_grads
 
 import jaxspin.lattice as lattices
 from jaxspin.electrons import (
@@ -24,8 +23,7 @@ from jaxspin.electrons import (
     rashba,
 )
 from jaxspin.electrons.model import join
-from jaxspin.spins import random_spins, tangent
-from jaxspin.testing import assert_field_is_gradient
+from jaxspin.spins import random_spins, retract, tangent
 from jaxspin.textures import ferromagnet, tetrahedral
 
 SERIES = 1e-13  # the series is cut where its terms are this small
@@ -62,6 +60,30 @@ CASES = {
     "disorder, open edge": (_disordered(), {"filling": 0.35}),
 }
 WARM = {"temperature": 0.3}
+
+
+def assert_derivatives(function, arguments, atol):
+    """First and second derivatives of a scalar, by reverse mode, against central differences along two directions."""
+    rng = np.random.default_rng(5)
+    first, second = ([jnp.asarray(rng.normal(size=x.shape)) for x in arguments] for _ in range(2))
+
+    def inner(a, b):
+        return sum((jnp.sum(x * y) for x, y in zip(a, b, strict=True)), jnp.zeros(()))
+
+    def along(*arguments):
+        value, slopes = jax.value_and_grad(function, range(len(arguments)))(*arguments)
+        return inner(slopes, second), (value, inner(slopes, first))
+
+    solve = compiled(jax.value_and_grad(along, range(len(arguments)), has_aux=True))
+
+    def moved(step):
+        (slope, (value, _)), _ = solve(*(x + step * v for x, v in zip(arguments, first, strict=True)))
+        return np.array([value, slope])
+
+    (_, (_, slope)), slopes = solve(*arguments)
+    step = 1e-5
+    found = [slope, inner(slopes, first)]
+    np.testing.assert_allclose(found, (moved(step) - moved(-step)) / (2 * step), atol=atol, rtol=1e-6)
 
 
 # --- the solver against exact diagonalization
@@ -195,7 +217,13 @@ def test_field_is_the_gradient_of_the_probing_estimate(key):
     """At fixed phases, whatever the estimate's error, and however few the moments."""
     model, ensemble = CASES["disorder, open edge"]
     kpm = KernelPolynomial(model, **ensemble, temperature=0.2, probes=Coloring(4), order=40)
-    assert_field_is_gradient(kpm, random_spins(model.lattice, key=key), key=key, atol=DIFFERENCE)
+    solve = compiled(lambda s: kpm.energy_and_field(s, key=key))
+    spins = random_spins(model.lattice, key=key)
+    step, field = 1e-4, solve(spins)[1]
+    for turn in np.random.default_rng(0).normal(size=(3, *spins.shape)):
+        work = -jnp.sum(field * jnp.cross(turn, spins))
+        change = solve(retract(spins, step * turn))[0] - solve(retract(spins, -step * turn))[0]
+        assert work == pytest.approx(float(change / (2 * step)), abs=DIFFERENCE)
 
 
 @pytest.fixture(scope="module")
@@ -203,19 +231,18 @@ def probing():
     """A crude estimate at fixed chemical potential, and its field as a function of spins and key."""
     model = SDModel(lattices.chain(8), 1.0, 1.0)
     kpm = KernelPolynomial(model, chemical_potential=-0.5, temperature=0.3, probes=Coloring(2), tolerance=1e-6)
-    return kpm, random_spins(model.lattice, key=jax.random.key(2)), jax.jit(lambda s, k: kpm.field(s, key=k))
+    return kpm, random_spins(model.lattice, key=jax.random.key(2)), compiled(lambda s, k: kpm.field(s, key=k))
 
 
 def test_keys_choose_the_phases(probing, key):
     kpm, spins, field = probing
     first, second = jax.random.split(key)
-    np.testing.assert_array_equal(field(spins, None), field(spins, None))
     np.testing.assert_array_equal(field(spins, first), field(spins, first))
     assert jnp.max(jnp.abs(field(spins, first) - field(spins, second))) > 1e-3
-    assert jnp.max(jnp.abs(field(spins, first) - field(spins, None))) > 1e-3
-    energy, together = kpm.energy_and_field(spins)
+    energy, always = kpm.energy_and_field(spins)
+    np.testing.assert_array_equal(kpm.energy_and_field(spins)[1], always)
     assert kpm.energy(spins) == pytest.approx(float(energy), rel=1e-12)
-    np.testing.assert_allclose(field(spins, None), together, atol=1e-12)
+    assert jnp.max(jnp.abs(field(spins, first) - always)) > 1e-3
 
 
 def test_fresh_keys_are_unbiased(probing, key):
@@ -227,7 +254,7 @@ def test_fresh_keys_are_unbiased(probing, key):
     exact = ExactDiagonalization(kpm.model, chemical_potential=-0.5, temperature=0.3)
     number = 400
     keys = jax.random.split(key, number)
-    fields = jax.vmap(field, (None, 0))(spins, keys)
+    fields = compiled(jax.vmap(lambda k: kpm.field(spins, key=k)))(keys)
     np.testing.assert_allclose(fields[3], field(spins, keys[3]), atol=ROUNDING)
     fields = tangent(jnp.broadcast_to(spins, fields.shape), fields)
     spread = jnp.std(fields, axis=0)
@@ -247,7 +274,8 @@ def test_more_colours_less_error(key):
     for number in (4, 16):
         kpm = KernelPolynomial(model, **settings, probes=Coloring(number))
         assert kpm.probes.colors(model.lattice).max() + 1 == number
-        errors.append(jnp.sqrt(jnp.mean((tangent(spins, kpm.field(spins)) - expected) ** 2)))
+        field = compiled(lambda s, kpm=kpm: kpm.field(s))(spins)
+        errors.append(jnp.sqrt(jnp.mean((tangent(spins, field) - expected) ** 2)))
     assert errors[1] < errors[0] / 4
 
 
@@ -328,8 +356,7 @@ def test_moments_have_the_derivatives_of_differences(key):
     def function(x, y):
         return jnp.sum(chebyshev.moments(_Matrix(jax.lax.complex(x, y)), start, 36) * weights.reshape(-1))
 
-    with jax.numpy_dtype_promotion("standard"):
-        check_grads(compiled(function), (real, imaginary), order=2, modes=["rev"], atol=1e-5, rtol=1e-5)
+    assert_derivatives(function, (real, imaginary), atol=1e-7)
 
 
 def test_two_moments_are_the_least(key):
@@ -367,9 +394,8 @@ def gas():
 
 @pytest.mark.parametrize("function", [fermi.chemical_potential, fermi.free_energy], ids=lambda x: x.__name__)
 def test_derivatives_at_fixed_number(function, gas):
-    """By levels, weights, number and temperature, first and second, forward and reverse."""
-    with jax.numpy_dtype_promotion("standard"):
-        check_grads(compiled(function), gas, order=2, modes=["fwd", "rev"], atol=1e-5, rtol=1e-5)
+    """By levels, weights, number and temperature."""
+    assert_derivatives(function, gas, atol=1e-7)
 
 
 def test_thermodynamics(gas):
@@ -393,16 +419,20 @@ def test_thermodynamics(gas):
 def test_nearly_empty_and_full(filling, temperature, gas):
     """mu and all derivatives stay finite, F tends to 0 and to the sum of all levels."""
     levels, weights, _, _ = gas
-    total = jnp.sum(weights)
-    arguments = (levels, weights, filling * total, jnp.asarray(temperature))
-    mu = fermi.chemical_potential(*arguments)
-    found = fermi.electrons(levels, weights, mu, jnp.asarray(temperature))
-    assert found == pytest.approx(float(filling * total), abs=2e-13)
-    energy, slopes = jax.value_and_grad(fermi.free_energy, argnums=(0, 1, 2, 3))(*arguments)
+    arguments = (levels, weights, filling * jnp.sum(weights), jnp.asarray(temperature))
+    mu, energy, slopes, number = fill(*arguments)
+    assert number == pytest.approx(float(arguments[2]), abs=2e-13)
     assert all(jnp.all(jnp.isfinite(x)) for x in (mu, *slopes))
     if min(filling, 1 - filling) < 1e-10:
         expected = jnp.sum(weights * levels) if filling > 0.5 else 0.0
         assert energy == pytest.approx(float(expected), abs=1e-9 * (1 + temperature))
+
+
+@compiled
+def fill(levels, weights, number, temperature):
+    mu = fermi.chemical_potential(levels, weights, number, temperature)
+    energy, slopes = jax.value_and_grad(fermi.free_energy, (0, 1, 2, 3))(levels, weights, number, temperature)
+    return mu, energy, slopes, fermi.electrons(levels, weights, mu, temperature)
 
 
 # --- colourings
@@ -520,7 +550,7 @@ def test_accepted_truncation():
 
 
 def test_memory_does_not_grow_with_the_order(key):
-    model = SDModel(lattices.square(32), 1.0, 1.0)
+    model = SDModel(lattices.chain(1000), 1.0, 1.0)
     spins = random_spins(model.lattice, key=key)
 
     def memory(order):
@@ -531,15 +561,16 @@ def test_memory_does_not_grow_with_the_order(key):
 
 
 def test_single_precision_stays_single(key):
-    """Compared with double at exact trace, since the phases drawn in both are not the same."""
-    model, ensemble = CASES["vacancies"]
-    kpm = KernelPolynomial(model, **ensemble, **WARM, probes=ExactTrace())
+    model = SDModel(lattices.chain(8), 1.0, 2.0)
+    settings = {"filling": 0.3, **WARM}
+    kpm = KernelPolynomial(model, **settings, probes=ExactTrace())
     spins = random_spins(model.lattice, key=key, dtype=jnp.float32)
     energy, field = kpm.energy_and_field(spins)
     assert energy.dtype == field.dtype == jnp.float32
-    expected_energy, expected_field = kpm.energy_and_field(spins.astype(jnp.float64))
-    assert energy == pytest.approx(float(expected_energy), rel=1e-5)
-    np.testing.assert_allclose(field, expected_field, atol=1e-4)
+    expected, expected_field = ExactDiagonalization(model, **settings).energy_and_field(spins.astype(jnp.float64))
+    # the default tolerance of the series, 1e-4 an orbital, and single-precision rounding
+    assert energy == pytest.approx(float(expected), abs=1e-3)
+    np.testing.assert_allclose(field, expected_field, atol=1e-3)
 
 
 @pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])

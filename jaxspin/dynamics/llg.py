@@ -115,8 +115,7 @@ class LLG(diffrax.AbstractTerm):
         if self.temperature is not None:
             square = 2 * damping * jnp.asarray(self.temperature(self.clock.time(n)), y.dtype)
             hot = square > 0
-            # the root has an infinite slope at zero, where a schedule that ends at T = 0 would give a NaN
-            # gradient
+            # the root has an infinite slope at zero: a schedule that ends at T = 0 would give NaN gradients
             strength = jnp.where(hot, jnp.sqrt(jnp.where(hot, square, 1)), 0)
         moving = None if self.frozen is None else ~self.frozen[..., None]
         return Push(y, self.field.field(y, self.clock.time(n), key=key), damping, strength, moving)

@@ -216,8 +216,11 @@ def _check(spins, lattice, duration, start, frozen):
     if frozen is not None and frozen.shape != spins.shape[:-1]:
         raise ValueError(f"frozen has shape {frozen.shape}; give a mask of the lattice's shape {spins.shape[:-1]}.")
     if not isinstance(spins, Tracer):
-        length = jnp.linalg.norm(spins, axis=-1)
-        if not bool(jnp.all((length == 0) | (jnp.abs(length - 1) < _LENGTH_TOLERANCE))):
+        # evaluated even where the caller traces something else
+        with jax.ensure_compile_time_eval():
+            length = jnp.linalg.norm(spins, axis=-1)
+            unit = bool(jnp.all((length == 0) | (jnp.abs(length - 1) < _LENGTH_TOLERANCE)))
+        if not unit:
             raise ValueError("spins must have length one, or zero for a vacancy; pass jaxspin.normalize(spins).")
 
 

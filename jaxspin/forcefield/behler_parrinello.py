@@ -77,9 +77,10 @@ class BehlerParrinello(AbstractPotential):
         check_spins(self.lattice, spins)
         local = {name: jax.lax.stop_gradient(getattr(self, name)).astype(spins.dtype) for name in _CONSTANTS}
         rows = self.descriptor.rows(spins)
-        features = rows.reshape(rows.shape[0], -1).T
+        # a contiguous copy, which XLA on CPUs would otherwise make again for every product with it
+        features = jax.lax.optimization_barrier(rows.reshape(rows.shape[0], -1).T)
         network = in_precision(self.network, spins.dtype)
-        scaled = (features - local["mean"][None]) / local["deviation"][None]
+        scaled = jax.lax.optimization_barrier((features - local["mean"][None]) / local["deviation"][None])
         energies = local["shift"] + local["scale"] * network(scaled)
         energies = jnp.moveaxis(energies.reshape(rows.shape[1:]), 0, -1)
         occupied = jnp.sum(spins * spins, axis=-1) > 0

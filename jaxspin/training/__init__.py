@@ -1,7 +1,7 @@
 """Data sets, labels and training of force fields."""
 
 from jaxspin.training.dataset import ShardWriter, SpinData
-from jaxspin.training.losses import Errors, LossScales, evaluate, loss, predict
+from jaxspin.training.losses import Errors, LossScales, evaluate, loss, loss_and_slope, predict
 from jaxspin.training.sampling import perturbed_configurations, random_configurations, sample
 from jaxspin.training.trainer import Learnt, TrainConfig, train
 
@@ -14,6 +14,7 @@ __all__ = [
     "TrainConfig",
     "evaluate",
     "loss",
+    "loss_and_slope",
     "perturbed_configurations",
     "predict",
     "random_configurations",

@@ -1,9 +1,11 @@
 """How far a model is from its labels: what is trained on, and what is reported."""
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from jaxspin.field import AbstractPotential
 from jaxspin.spins import tangent
@@ -31,6 +33,41 @@ def loss(model: AbstractPotential, data: SpinData, scales: LossScales, energy_we
     The parallel part of a field does nothing and is left out. Configurations without energy count in the first term.
     """
     energy, field = jax.vmap(model.energy_and_field)(data.spins)
+    return _mismatch(energy, field, data, scales, energy_weight)
+
+
+def loss_and_slope(
+    model_of: Callable[[PyTree], AbstractPotential],
+    weights: PyTree[Array],
+    data: SpinData,
+    scales: LossScales,
+    energy_weight: float,
+) -> tuple[Float[Array, ""], PyTree[Array]]:
+    """`loss` of `model_of(weights)` and its derivative with respect to the weights.
+
+    With g the derivative of the loss with respect to the fields, held fixed, d loss = <g, dB> = -d (dE along g): the
+    weights are differentiated through a directional derivative of the energy, and never through the gradient of the
+    descriptor, which reverse mode over reverse mode would do at several times the cost.
+    """
+    model = model_of(weights)
+    energy, field = jax.vmap(model.energy_and_field)(data.spins)
+    value, (by_energy, by_field) = jax.value_and_grad(_mismatch, argnums=(0, 1))(
+        energy, field, data, scales, energy_weight
+    )
+
+    def along(w):
+        moved = model_of(w)
+
+        def one(spins, g_energy, g_field):
+            energy, slope = jax.jvp(moved.energy, (spins,), (g_field,))
+            return g_energy * energy - slope
+
+        return jnp.sum(jax.vmap(one)(data.spins, by_energy, by_field))
+
+    return value, jax.grad(along)(weights)
+
+
+def _mismatch(energy, field, data: SpinData, scales: LossScales, energy_weight: float) -> Float[Array, ""]:
     error = tangent(data.spins, field - data.field)
     torque_term = jnp.mean(jnp.sum(error**2, axis=-1)) / scales.torque**2
     per_site = jnp.where(data.has_energy, energy - jnp.where(data.has_energy, data.energy, 0), 0) / data.lattice.sites

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from jaxspin.forcefield import BehlerParrinello
 from jaxspin.lattice import Lattice
 from jaxspin.training.dataset import SpinData
-from jaxspin.training.losses import Errors, LossScales, evaluate, loss
+from jaxspin.training.losses import Errors, LossScales, evaluate, loss_and_slope
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +81,7 @@ def train(
 ) -> Learnt:
     """Fit the weights of `model` to the fields and energies of `data`.
 
-    Features are standardized on the training part, the loss is `losses.loss`, the optimizer Adam with a warm-up-cosine
+    Features are standardized on the training part, the loss is `loss`, the optimizer Adam with a warm-up-cosine
     schedule, and the averaged weights with the least validation torque error are returned. With `checkpoint` (a folder)
     the state is written at every evaluation and a run that was killed goes on from there, with the result of an
     unbroken one. Raises `ValueError` if the data live on another lattice than the model, or the checkpoint belongs to
@@ -119,9 +119,8 @@ def train(
             weights, average, opt_state, total = carry
             # the batch is a function of the step alone, so that a resumed run sees the same ones
             rows = jax.random.choice(jax.random.fold_in(batch_key, number), len(data), (batch,), replace=False)
-            value, slope = jax.value_and_grad(
-                lambda w: loss(with_weights(w), jax.tree.map(lambda x: x[rows], data), scales, config.energy_weight)
-            )(weights)
+            part = jax.tree.map(lambda x: x[rows], data)
+            value, slope = loss_and_slope(with_weights, weights, part, scales, config.energy_weight)
             updates, opt_state = optimizer.update(slope, opt_state, weights)
             weights = optax.apply_updates(weights, updates)
             average = optax.incremental_update(weights, average, 1 - config.average)

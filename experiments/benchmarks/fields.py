@@ -1,0 +1,88 @@
+"""Time of one field of the triangular s-d model (J = 3, n = 0.25, T = 0.05): exact, kernel polynomials, learnt.
+
+    python -m experiments.benchmarks.fields --output FILE.json
+
+Single precision; compilation apart; median of several calls after a warm-up, each waited for.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+
+import jaxspin as js
+from jaxspin.io import provenance, to_json
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to time."""
+
+    output: Path | None = None
+    """Where to write the JSON; an existing file is refused."""
+    sizes: tuple[int, ...] = (12, 24, 48, 96, 192)
+    """Sides of the lattices."""
+    exact_up_to: int = 24
+    """Largest side for exact diagonalization."""
+    kpm_up_to: int = 48
+    """Largest side for the kernel-polynomial field."""
+    colors: int = 64
+    """Its probing colours."""
+    repeats: int = 5
+    """Calls timed."""
+
+
+def timed(function: Callable[[jax.Array], jax.Array], spins: jax.Array, repeats: int) -> dict[str, float]:
+    """Seconds to compile (first call less the median) and the median of `repeats` calls."""
+    began = time.perf_counter()
+    jax.block_until_ready(function(spins))
+    first = time.perf_counter() - began
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        jax.block_until_ready(function(spins))
+        times.append(time.perf_counter() - began)
+    median = float(np.median(times))
+    return {"compile": first - median, "median": median, "fastest": min(times)}
+
+
+def run(config: Config) -> list[dict[str, float | str]]:
+    """One row per field and size."""
+    if config.output is not None and config.output.exists():
+        raise FileExistsError(f"{config.output} exists; choose another --output.")
+    rows: list[dict[str, float | str]] = []
+    for size in config.sizes:
+        lattice = js.triangular(size)
+        model = js.SDModel(lattice, 1.0, 3.0)
+        spins = js.random_spins(lattice, key=jax.random.key(size), dtype=jnp.float32)
+        fields: dict[str, js.AbstractPotential] = {"learnt": js.BehlerParrinello(lattice, hidden=(64, 32))}
+        if size <= config.exact_up_to:
+            fields["exact"] = js.ExactDiagonalization(model, filling=0.25, temperature=0.05)
+        if size <= config.kpm_up_to:
+            probes = js.Coloring(config.colors)
+            fields["kernel polynomials"] = js.KernelPolynomial(
+                model, filling=0.25, temperature=0.05, probes=probes, tolerance=1e-2
+            )
+        for name, field in fields.items():
+            jitted = eqx.filter_jit(field.field)
+            row = {"field": name, "side": size, "sites": lattice.sites, **timed(jitted, spins, config.repeats)}
+            row["microseconds a site"] = 1e6 * float(row["median"]) / lattice.sites
+            rows.append(row)
+            print(
+                f"{name:20s} {size:4d} x {size:<4d} {1e3 * float(row['median']):10.2f} ms "
+                f"{row['microseconds a site']:9.3f} us a site   compile {row['compile']:.1f} s",
+                flush=True,
+            )
+    if config.output is not None:
+        config.output.write_text(to_json({"rows": rows, "provenance": provenance(config)}, indent=1))
+    return rows
+
+
+if __name__ == "__main__":
+    run(tyro.cli(Config, description=__doc__))
