@@ -134,6 +134,7 @@ def run(config: Config) -> dict[str, Any]:
     """All stages; returns what `summary.json` holds."""
     config = smoke_size(config) if config.smoke else config
     folder = _open(config)
+    origin = provenance(config, config.seed)
     timer = _Timer(folder)
     with timer("sampling"):
         data = sample(config, folder)
@@ -145,7 +146,7 @@ def run(config: Config) -> dict[str, Any]:
         js.save_forcefield(
             folder / "forcefield",
             learnt.model,
-            metadata={"config": json.loads(to_json(config)), "errors": errors, **provenance(seed=config.seed)},
+            metadata={"errors": errors, **origin},
             overwrite=True,
         )
     with timer("comparison"):
@@ -164,7 +165,7 @@ def run(config: Config) -> dict[str, Any]:
         },
         **numbers,
         "wall time in seconds": timer.seconds,
-        "provenance": provenance(config, config.seed),
+        "provenance": origin,
     }
     (folder / "summary.json").write_text(to_json(summary, indent=1))
     return summary

@@ -114,21 +114,16 @@ def train(
         return eqx.tree_at(lambda m: m.network, model, eqx.combine(w, frozen))
 
     @eqx.filter_jit
-    def advance(state, data, first, count):
-        def step(number, carry):
-            weights, average, opt_state, total = carry
-            # the batch is a function of the step alone, so that a resumed run sees the same ones
-            rows = jax.random.choice(jax.random.fold_in(batch_key, number), len(data), (batch,), replace=False)
-            part = jax.tree.map(lambda x: x[rows], data)
-            value, slope = loss_and_slope(with_weights, weights, part, scales, config.energy_weight)
-            updates, opt_state = optimizer.update(slope, opt_state, weights)
-            weights = optax.apply_updates(weights, updates)
-            average = optax.incremental_update(weights, average, 1 - config.average)
-            return weights, average, opt_state, total + value
-
-        start = (state.weights, state.average, state.optimizer, jnp.zeros((), scales.torque.dtype))
-        weights, average, opt_state, total = jax.lax.fori_loop(first, first + count, step, start)
-        return weights, average, opt_state, total / count
+    def advance(carry, data, number):
+        weights, average, opt_state, total = carry
+        # the batch is a function of the step alone, so that a resumed run sees the same ones
+        rows = jax.random.choice(jax.random.fold_in(batch_key, number), len(data), (batch,), replace=False)
+        part = jax.tree.map(lambda x: x[rows], data)
+        value, slope = loss_and_slope(with_weights, weights, part, scales, config.energy_weight)
+        updates, opt_state = optimizer.update(slope, opt_state, weights)
+        weights = optax.apply_updates(weights, updates)
+        average = optax.incremental_update(weights, average, 1 - config.average)
+        return weights, average, opt_state, total + value
 
     batch = min(config.batch, len(fitted))
     manager = _manager(checkpoint)
@@ -139,7 +134,12 @@ def train(
     bar = tqdm(total=config.steps, initial=state.step, desc="training", disable=not progress, unit="step")
     while state.step < config.steps:
         count = min(config.evaluate_every, config.steps - state.step)
-        weights, average, opt_state, value = advance(state, fitted, jnp.asarray(state.step), jnp.asarray(count))
+        # one call a step: inside a loop of its own XLA's CPU backend runs the same step several times slower
+        carry = (state.weights, state.average, state.optimizer, jnp.zeros((), scales.torque.dtype))
+        for number in range(state.step, state.step + count):
+            carry = advance(carry, fitted, jnp.asarray(number))
+        weights, average, opt_state, total = carry
+        value = total / count
         step = state.step + count
         # early on the average still remembers the start
         average = weights if step < 3 / (1 - config.average) else average

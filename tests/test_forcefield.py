@@ -1,0 +1,249 @@
+"""The learnt potential: symmetry, size, vacancies, precision, and storage that gives every bit back."""
+
+import functools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxspin.descriptors import Bispectrum
+from jaxspin.forcefield import BehlerParrinello, load, load_metadata, save
+from jaxspin.lattice import honeycomb, square, triangular
+from jaxspin.spins import dilute, random_spins
+from jaxspin.testing import assert_field_is_gradient, assert_invariant
+
+INVARIANCE = 1e-10  # sums of a few hundred site energies of order one, in double precision
+DIFFERENCE = 1e-6  # central differences with a step of 1e-4
+
+# each program runs a few times on a tiny lattice: most of the time would go into optimizing it
+compiled = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+
+DESCRIPTORS = {
+    "triangular": Bispectrum(triangular(6), radius=1.0, bond_radius=1.0, bispectrum=False),
+    "square": Bispectrum(square(5), radius=1.0, bond_radius=1.0),
+    "honeycomb": Bispectrum(honeycomb(4), radius=1.0, bond_radius=0.6, bispectrum=False),
+}
+
+
+def random_model(descriptor, seed=0, dtype=None, hidden=(8, 5)):
+    """A model whose weights, feature scales, shift and scale are all away from their starting values."""
+    model = BehlerParrinello(descriptor=descriptor, hidden=hidden, key=jax.random.key(seed), dtype=dtype)
+    leaves, structure = jax.tree.flatten(model)
+    keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
+    leaves = [
+        x + 0.3 * jax.random.normal(k, x.shape, x.dtype) if eqx.is_inexact_array(x) else x
+        for x, k in zip(leaves, keys, strict=True)
+    ]
+    return jax.tree.unflatten(structure, leaves)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return random_model(DESCRIPTORS["triangular"])
+
+
+@pytest.fixture
+def spins(model, key):
+    return random_spins(model.lattice, key=key)
+
+
+@pytest.mark.parametrize("name", DESCRIPTORS)
+def test_energy_is_invariant_and_the_field_is_its_gradient(name, key):
+    model = random_model(DESCRIPTORS[name])
+    assert_invariant(model.site_energies, model.lattice, key=key, atol=INVARIANCE, per_site=True)
+    assert_field_is_gradient(model, random_spins(model.lattice, key=key), key=key, atol=DIFFERENCE)
+
+
+def test_energy_is_the_sum_of_what_the_sites_hold(model, spins):
+    energies = model.site_energies(spins)
+    assert energies.shape == model.lattice.shape
+    assert jnp.std(energies) > 0.01  # a network that saw nothing would pass every law of symmetry
+    assert model.energy(spins) == pytest.approx(float(jnp.sum(energies)), abs=INVARIANCE)
+    # one site by hand: features, standardized, through the network
+    features = model.descriptor(spins)[2, 3, 0]
+    by_hand = model.shift + model.scale * model.network((features - model.mean) / model.deviation)
+    assert energies[2, 3, 0] == pytest.approx(float(by_hand), abs=INVARIANCE)
+
+
+def test_untrained_energy_is_zero(key):
+    model = BehlerParrinello(descriptor=DESCRIPTORS["triangular"])
+    energy, field = model.energy_and_field(random_spins(model.lattice, key=key))
+    assert energy == 0
+    assert not jnp.any(field)
+
+
+def test_keys_give_weights():
+    """The hidden layers start at random by the key, the same for the same key."""
+    first, again, other = (
+        BehlerParrinello(descriptor=DESCRIPTORS["square"], hidden=(4,), key=jax.random.key(k)).network.hidden[0].kernel
+        for k in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first[...], again[...])
+    assert jnp.max(jnp.abs(first[...] - other[...])) > 0.1
+
+
+def test_energy_is_extensive_and_the_field_local(model, spins):
+    large = model.on(model.lattice.resize(12))
+    tiled = jnp.tile(spins, (2, 2, 1, 1))
+    energy, field = model.energy_and_field(spins)
+    large_energy, large_field = large.energy_and_field(tiled)
+    assert large_energy == pytest.approx(4 * float(energy), abs=INVARIANCE)
+    np.testing.assert_allclose(large_field, jnp.tile(field, (2, 2, 1, 1)), atol=INVARIANCE)
+    # what happens in one corner does not reach the other
+    turned = tiled.at[0, 0, 0].multiply(-1)
+    changed = jnp.any(jnp.abs(large.field(turned) - large_field) > INVARIANCE, axis=-1)
+    assert changed[1, 0, 0]
+    assert not jnp.any(changed[4:9, 4:9])
+
+
+def test_smaller_than_its_neighbourhood_is_refused(model):
+    with pytest.raises(ValueError, match=r"use at least .* cells .*lattice.resize.* or a smaller radius"):
+        model.on(triangular(2))
+    with pytest.raises(ValueError, match="make a new Bispectrum"):
+        model.on(square(6))
+    with pytest.raises(ValueError, match=r"lattice=\.\.\. or a descriptor=\.\.\."):
+        BehlerParrinello()
+    with pytest.raises(ValueError, match=r"lattice\.resize"):
+        model.energy(jnp.zeros((5, 5, 1, 3)))
+
+
+def test_descriptor_moves_to_the_lattice_given(model):
+    moved = BehlerParrinello(triangular(9), descriptor=model.descriptor)
+    assert moved.lattice == triangular(9)
+    assert moved.descriptor == model.descriptor.on(triangular(9))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.7])
+def test_vacancies_have_no_energy_and_break_nothing(share, model, spins, key):
+    """Zero at vacancies; fields, and the gradient that training takes of them, stay finite, even without any spin."""
+    occupied = jax.random.uniform(key, model.lattice.shape) < share
+    spins = dilute(spins, occupied)
+    energies = model.site_energies(spins)
+    assert not jnp.any(energies[~occupied])
+    assert jnp.all(energies[occupied] != 0)
+
+    @compiled
+    def slope(network, spins):
+        def square(network):
+            return jnp.sum(eqx.tree_at(lambda m: m.network, model, network).field(spins) ** 2)
+
+        return jax.value_and_grad(square)(network)
+
+    assert all(jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(slope(model.network, spins)))
+
+
+def test_standardization_gives_features_mean_zero_and_deviation_one(key):
+    model = BehlerParrinello(descriptor=DESCRIPTORS["triangular"])
+    spins = jnp.stack([random_spins(model.lattice, key=k) for k in jax.random.split(key, 5)])
+    scaled = model.standardized(spins, shift=-2.0, scale=0.5)
+    features = (jax.vmap(model.descriptor)(spins) - scaled.mean) / scaled.deviation
+    features = features.reshape(-1, features.shape[-1])
+    np.testing.assert_allclose(jnp.mean(features, axis=0), 0, atol=1e-10)
+    np.testing.assert_allclose(jnp.std(features, axis=0), 1, atol=1e-10)
+    # an untrained network leaves the shift, the mean energy per site
+    assert scaled.energy(spins[0]) == pytest.approx(-2.0 * model.lattice.sites)
+    # features that never change are not blown up
+    constant = model.standardized(jnp.ones((3, *model.lattice.shape, 3)) / 3**0.5)
+    assert jnp.all(constant.deviation > 0.1)
+
+
+@pytest.mark.parametrize("weights", [jnp.float32, jnp.float64], ids=str)
+@pytest.mark.parametrize("given", [jnp.float32, jnp.float64], ids=str)
+def test_precision_is_that_of_the_spins(weights, given, key):
+    model = random_model(DESCRIPTORS["triangular"], dtype=weights)
+    assert {x.dtype for x in jax.tree.leaves(model) if eqx.is_inexact_array(x)} == {jnp.dtype(weights)}
+    spins = random_spins(model.lattice, key=key, dtype=given)
+    energy, field = model.energy_and_field(spins)
+    assert energy.dtype == field.dtype == given
+    np.testing.assert_allclose(field, model.field(spins.astype(jnp.float64)), atol=1e-4)
+
+
+def test_batches(model, key):
+    spins = jnp.stack([random_spins(model.lattice, key=k) for k in jax.random.split(key, 3)])
+    together = compiled(jax.vmap(model.field))(spins)
+    np.testing.assert_allclose(together, jnp.stack([model.field(s) for s in spins]), atol=INVARIANCE)
+
+
+@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
+def test_lowers_everywhere(platform, key):
+    model = random_model(DESCRIPTORS["triangular"], dtype=jnp.float32)
+    spins = random_spins(model.lattice, key=key, dtype=jnp.float32)
+    jax.export.export(jax.jit(lambda s: model.energy_and_field(s)), platforms=[platform])(spins)
+
+
+# --- storage
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64], ids=str)
+@pytest.mark.parametrize("name", ["square", "honeycomb"])
+def test_saved_and_loaded_is_the_same_to_the_last_bit(name, dtype, tmp_path, key):
+    """Without being told the settings: lattice, descriptor, layers, precision."""
+    model = random_model(DESCRIPTORS[name], dtype=dtype, hidden=(7, 3, 4))
+    assert save(tmp_path / "field", model) == tmp_path / "field"
+    loaded = load(str(tmp_path / "field"))
+    assert loaded.descriptor == model.descriptor
+    assert loaded.lattice == model.lattice
+    assert jax.tree.structure(loaded) == jax.tree.structure(model)
+    for a, b in zip(jax.tree.leaves(loaded), jax.tree.leaves(model), strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b)
+    spins = random_spins(model.lattice, key=key, dtype=dtype)
+    np.testing.assert_array_equal(loaded.energy(spins), model.energy(spins))
+    np.testing.assert_array_equal(loaded.field(spins), model.field(spins))
+
+
+def test_a_descriptor_away_from_its_defaults_is_kept(tmp_path):
+    lattice = square(7, 5, periodic=(True, False))
+    descriptor = Bispectrum(lattice, 1.0, 1.5, 1.0, 2.0, power=False, bispectrum=False, time_reversal=False)
+    save(tmp_path / "field", BehlerParrinello(descriptor=descriptor))
+    assert load(tmp_path / "field").descriptor == descriptor
+
+
+def test_double_precision_weights_load_where_only_single_is_on(model, tmp_path, spins):
+    save(tmp_path / "field", model)
+    with jax.enable_x64(False):
+        loaded = load(tmp_path / "field")
+        assert loaded.mean.dtype == jnp.float32
+        energy = loaded.energy(jnp.asarray(np.asarray(spins), jnp.float32))
+    assert energy == pytest.approx(float(model.energy(spins)), rel=1e-4)
+
+
+def test_metadata_are_kept(model, tmp_path):
+    metadata = {"config": {"steps": 10, "rate": 1e-3, "names": ["a", "b"]}, "error": 0.1 + 0.2, "note": "ünïcode"}
+    save(tmp_path / "with", model, metadata=metadata)
+    assert load_metadata(tmp_path / "with") == metadata
+    save(tmp_path / "without", model)
+    assert load_metadata(tmp_path / "without") == {}
+
+
+def test_nothing_is_overwritten_unasked(model, tmp_path, spins):
+    save(tmp_path / "field", model)
+    other = random_model(DESCRIPTORS["triangular"], seed=9)
+    with pytest.raises(FileExistsError, match="pass overwrite=True"):
+        save(tmp_path / "field", other)
+    np.testing.assert_array_equal(load(tmp_path / "field").energy(spins), model.energy(spins))
+    save(tmp_path / "field", other, overwrite=True)
+    np.testing.assert_array_equal(load(tmp_path / "field").energy(spins), other.energy(spins))
+
+
+def test_what_is_no_force_field_is_refused(model, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"give the folder that forcefield\.save wrote"):
+        load(tmp_path / "nothing")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "notes.txt").write_text("no weights")
+    (tmp_path / "file").write_text("no folder")
+    for name in ("empty", "foreign", "file"):
+        for read in (load, load_metadata):
+            with pytest.raises(ValueError, match="is not a force field of jaxspin; give the folder"):
+                read(tmp_path / name)
+
+
+def test_another_format_is_refused(model, tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxspin.forcefield.checkpoint._FORMAT", 99)
+    save(tmp_path / "field", model)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="has format 99, this version reads 1; use the jaxspin that wrote it"):
+        load(tmp_path / "field")
