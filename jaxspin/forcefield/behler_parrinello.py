@@ -101,14 +101,16 @@ class BehlerParrinello(AbstractPotential):
         features = features.reshape(-1, features.shape[-1])
         mean = jnp.mean(features, axis=0)
         deviation = jnp.std(features, axis=0)
-        # a feature that never changes must not be blown up by the division
-        floor = 1e-3 * jnp.max(deviation)
+        # a feature that never changes, but for rounding, must not be blown up by the division
+        largest = jnp.max(deviation)
+        rounding = 1e3 * jnp.finfo(mean.dtype).eps * jnp.max(jnp.abs(mean))
+        floor = jnp.where(largest > rounding, 1e-3 * largest, 1)
         return eqx.tree_at(
             lambda m: (m.mean, m.deviation, m.shift, m.scale),
             self,
             (
                 mean,
-                jnp.maximum(deviation, jnp.where(floor > 0, floor, 1)),
+                jnp.maximum(deviation, floor),
                 jnp.asarray(shift, self.shift.dtype),
                 jnp.asarray(scale, self.scale.dtype),
             ),

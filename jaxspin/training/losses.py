@@ -30,7 +30,8 @@ class LossScales(eqx.Module):
 def loss(model: AbstractPotential, data: SpinData, scales: LossScales, energy_weight: float) -> Float[Array, ""]:
     """<|tangential field error|^2>/torque^2 + weight <(error of the energy per site)^2>/spread^2.
 
-    The parallel part of a field does nothing and is left out. Configurations without energy count in the first term.
+    The parallel part of a field does nothing and is left out, and so are vacancies. Configurations without energy count
+    in the first term.
     """
     energy, field = jax.vmap(model.energy_and_field)(data.spins)
     return _mismatch(energy, field, data, scales, energy_weight)
@@ -68,11 +69,17 @@ def loss_and_slope(
 
 
 def _mismatch(energy, field, data: SpinData, scales: LossScales, energy_weight: float) -> Float[Array, ""]:
-    error = tangent(data.spins, field - data.field)
-    torque_term = jnp.mean(jnp.sum(error**2, axis=-1)) / scales.torque**2
+    torque_term = _mean_square(data, tangent(data.spins, field - data.field)) / scales.torque**2
     per_site = jnp.where(data.has_energy, energy - jnp.where(data.has_energy, data.energy, 0), 0) / data.lattice.sites
     known = jnp.maximum(jnp.sum(data.has_energy.astype(energy.dtype)), 1)
     return torque_term + energy_weight * jnp.sum(per_site**2) / known / scales.energy**2
+
+
+def _mean_square(data: SpinData, vectors: Array) -> Array:
+    # a field at a vacancy pushes nothing, and models differ in what they say there
+    occupied = jnp.any(data.spins != 0, axis=-1)
+    square = jnp.where(occupied, jnp.sum(vectors**2, axis=-1), 0)
+    return jnp.sum(square) / jnp.sum(occupied).astype(square.dtype)
 
 
 class Errors(eqx.Module):
@@ -91,19 +98,24 @@ class Errors(eqx.Module):
 
 
 def evaluate(model: AbstractPotential, data: SpinData) -> Errors:
-    """The errors of `model` on `data`, one configuration at a time."""
+    """The errors of `model` on `data`, one configuration at a time.
+
+    Raises `ValueError` if no spin feels a torque, since there is nothing to compare with.
+    """
+    if not data.torque_scale > 0:
+        raise ValueError("no spin of these data feels a torque; add configurations away from equilibrium.")
     energy, field = predict(model, data.spins)
     error = field - data.field
-    in_plane = tangent(data.spins, error)
     per_site = (energy - data.energy)[data.has_energy] / data.lattice.sites
 
-    def rms(x: Array) -> float:
-        return float(jnp.sqrt(jnp.mean(jnp.sum(x**2, axis=-1))))
+    def rms(vectors: Array) -> float:
+        return float(jnp.sqrt(_mean_square(data, vectors)))
 
+    torque_rms = rms(tangent(data.spins, error))
     return Errors(
-        torque=rms(in_plane) / rms(tangent(data.spins, data.field)),
+        torque=torque_rms / float(data.torque_scale),
         field=rms(error) / rms(data.field),
-        torque_rms=rms(in_plane),
+        torque_rms=torque_rms,
         energy=float(jnp.sqrt(jnp.mean(per_site**2))) if per_site.size else float("nan"),
         energy_centered=float(jnp.std(per_site)) if per_site.size else float("nan"),
     )

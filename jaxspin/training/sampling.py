@@ -69,9 +69,13 @@ def random_configurations(
 def perturbed_configurations(
     texture: Float[Array, "*cells sublattices 3"], amplitudes: Sequence[float] | Array, *, key: PRNGKeyArray
 ) -> Float[Array, "n *cells sublattices 3"]:
-    """The texture with independent Gaussian displacements of each of the `amplitudes`, normalized again."""
+    """The texture with independent Gaussian displacements of each of the `amplitudes`, normalized again.
+
+    Vacancies stay empty.
+    """
     amplitudes = jnp.asarray(amplitudes, texture.dtype)
     shape = (len(amplitudes), *texture.shape)
     noise = jax.random.normal(key, shape, texture.dtype)
     scale = amplitudes.reshape(-1, *(1,) * texture.ndim)
-    return normalize(texture[None] + scale * noise)
+    occupied = jnp.any(texture != 0, axis=-1, keepdims=True)
+    return normalize(jnp.where(occupied[None], texture[None] + scale * noise, 0))

@@ -48,6 +48,13 @@ class TrainConfig:
         for name in ("steps", "batch", "evaluate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}; see TrainConfig.")
+        for name in ("learning_rate", "clip"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}; see TrainConfig.")
+        if not self.energy_weight >= 0:
+            raise ValueError(f"energy_weight must not be negative, got {self.energy_weight}; 0 trains on fields alone.")
+        if self.split not in ("configuration", "run"):
+            raise ValueError(f"cannot split by {self.split!r}; choose split='configuration' or split='run'.")
         if not 0 < self.validation < 1:
             raise ValueError(f"validation must be a fraction between 0 and 1, got {self.validation}; 0.1 is usual.")
         if not 0 <= self.average < 1:
@@ -62,7 +69,7 @@ class Learnt(eqx.Module):
     """
 
     model: BehlerParrinello
-    history: dict[str, np.ndarray] = eqx.field(static=True)
+    history: dict[str, np.ndarray]
     best_step: int = eqx.field(static=True)
 
     def on(self, lattice: Lattice) -> BehlerParrinello:
@@ -85,7 +92,7 @@ def train(
     schedule, and the averaged weights with the least validation torque error are returned. With `checkpoint` (a folder)
     the state is written at every evaluation and a run that was killed goes on from there, with the result of an
     unbroken one. Raises `ValueError` if the data live on another lattice than the model, or the checkpoint belongs to
-    another config.
+    another config, model, data set or key; `FloatingPointError` if the loss is no longer finite.
     """
     config = TrainConfig() if config is None else config
     if data.lattice != model.lattice:
@@ -98,7 +105,7 @@ def train(
     held, fitted = data.split(
         (config.validation, 1 - config.validation),
         key=split_key,
-        by="run" if config.split == "run" else "configuration",
+        by=config.split,
     )
     scales = LossScales.of(fitted)
     per_site = np.asarray(fitted.energy)[np.asarray(fitted.has_energy)] / data.lattice.sites
@@ -127,10 +134,16 @@ def train(
 
     batch = min(config.batch, len(fitted))
     manager = _manager(checkpoint)
+    identity = {
+        "config": dataclasses.asdict(config),
+        "model": model.settings(),
+        "data": [len(data), shift, float(scales.torque), float(scales.energy)],
+        "key": jax.random.key_data(key).tolist(),
+    }
     began = time.perf_counter()
     if manager is not None and manager.latest_step() is not None:
-        state, history, earlier = _restore(manager, state, config)
-        began -= earlier
+        state, history = _restore(manager, state, identity)
+        began -= (history["seconds"] or [0.0])[-1]
     bar = tqdm(total=config.steps, initial=state.step, desc="training", disable=not progress, unit="step")
     while state.step < config.steps:
         count = min(config.evaluate_every, config.steps - state.step)
@@ -141,6 +154,9 @@ def train(
         weights, average, opt_state, total = carry
         value = total / count
         step = state.step + count
+        if not np.isfinite(float(value)):
+            bar.close()
+            raise FloatingPointError(f"the loss is not finite at step {step}; lower learning_rate or clip.")
         # early on the average still remembers the start
         average = weights if step < 3 / (1 - config.average) else average
         errors = evaluate(with_weights(average), held)
@@ -158,10 +174,7 @@ def train(
         bar.update(count)
         bar.set_postfix(loss=f"{float(value):.3g}", torque=f"{100 * errors.torque:.1f} %")
         if manager is not None:
-            _store(manager, state, history, config)
-        if not np.isfinite(float(value)):
-            bar.close()
-            raise FloatingPointError(f"the loss is not finite at step {step}; lower learning_rate or clip.")
+            _store(manager, state, history, identity)
     bar.close()
     if manager is not None:
         manager.close()
@@ -201,22 +214,25 @@ def _leaves(state: _State) -> dict[str, Any]:
     return {f"{n:04d}": jnp.asarray(x) for n, x in enumerate(jax.tree.leaves(state))}
 
 
-def _store(manager, state: _State, history, config: TrainConfig) -> None:
-    story = {"history": history, "config": dataclasses.asdict(config)}
+def _store(manager, state: _State, history, identity: dict[str, Any]) -> None:
+    story = {"history": history, "identity": identity}
     items = ocp.args.Composite(state=ocp.args.StandardSave(_leaves(state)), story=ocp.args.JsonSave(story))
     manager.save(state.step, args=items)
 
 
-def _restore(manager, state: _State, config: TrainConfig):
-    items = ocp.args.Composite(state=ocp.args.StandardRestore(_leaves(state)), story=ocp.args.JsonRestore())
-    stored = manager.restore(manager.latest_step(), args=items)
-    if stored["story"]["config"] != json.loads(json.dumps(dataclasses.asdict(config))):
+def _restore(manager, state: _State, identity: dict[str, Any]):
+    step = manager.latest_step()
+    story = manager.restore(step, args=ocp.args.Composite(story=ocp.args.JsonRestore()))["story"]
+    known = story.get("identity", {})
+    other = " and ".join(name for name, value in identity.items() if known.get(name) != json.loads(json.dumps(value)))
+    if other:
         raise ValueError(
-            "the checkpoint belongs to a run with another config; choose another checkpoint folder, or the same config."
+            f"the checkpoint belongs to a run with another {other}; "
+            f"choose another checkpoint folder, or the same {other}."
         )
-    leaves = [stored["state"][name] for name in sorted(stored["state"])]
+    stored = manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(_leaves(state))))["state"]
+    leaves = [stored[name] for name in sorted(stored)]
     leaves = [
         type(old)(new) if isinstance(old, int) else new for old, new in zip(jax.tree.leaves(state), leaves, strict=True)
     ]
-    history = stored["story"]["history"]
-    return jax.tree.unflatten(jax.tree.structure(state), leaves), history, (history["seconds"] or [0.0])[-1]
+    return jax.tree.unflatten(jax.tree.structure(state), leaves), story["history"]
