@@ -32,7 +32,8 @@ ROUNDING = 1e-11  # recursions of a few hundred steps on vectors of norm one
 DIFFERENCE = 1e-6  # central differences with step 1e-4 of energies of order 100
 
 # each program runs a few times on a tiny lattice: most of the time would go into optimizing it
-compiled = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+FAST = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+compiled = functools.partial(jax.jit, compiler_options=FAST)
 
 
 def _diluted():

@@ -7,8 +7,8 @@ import pytest
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-# On two cores at smoke size; a cell that takes longer belongs in experiments/.
-CELL_SECONDS = 240
+# Generous, as machines are shared; at smoke size a cell takes a minute at most.
+CELL_SECONDS = 900
 
 
 def test_notebooks_are_numbered_from_one_and_named():

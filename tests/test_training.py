@@ -34,7 +34,8 @@ from jaxspin.training.losses import loss_and_slope
 ROUNDING = 1e-11  # sums of a few hundred numbers of order one
 
 # each program runs a few times on a tiny lattice: most of the time would go into optimizing it
-compiled = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+FAST = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+compiled = functools.partial(jax.jit, compiler_options=FAST)
 
 
 @pytest.fixture(autouse=True)
@@ -435,7 +436,13 @@ def test_gradient_of_a_run_with_respect_to_the_electrons(key):
     """By coupling and hopping, through the kernel polynomials in every step."""
     lattice = chain(6)
     spins = random_spins(lattice, key=key)
-    settings = {"filling": 0.3, "temperature": 0.3, "probes": ExactTrace(), "window": (-4.0, 4.0), "order": 60}
+    settings = {
+        "chemical_potential": -0.5,
+        "temperature": 0.3,
+        "probes": ExactTrace(),
+        "window": (-4.0, 4.0),
+        "order": 60,
+    }
 
     def outcome(x):
         return final_state(KernelPolynomial(SDModel(lattice, x[1], x[0]), **settings), spins)
