@@ -42,7 +42,7 @@ def run(config: Config) -> list[dict[str, float | str]]:
         lattice = getattr(lattices, params["lattice"].split()[0])(*spins.shape[:-2])
         model = js.SDModel(lattice, params["hopping"], params["coupling"])
         state = {"chemical_potential": params["chemical_potential"], "temperature": params["temperature"]}
-        solvers = {"exact": js.ExactDiagonalization(model, **state)}
+        solvers: dict[str, js.AbstractPotential] = {"exact": js.ExactDiagonalization(model, **state)}
         if lattice.sites <= config.exact_trace_up_to:
             solvers["kernel polynomials, exact trace"] = js.KernelPolynomial(
                 model, **state, probes=js.ExactTrace(), tolerance=1e-10
