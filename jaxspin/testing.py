@@ -7,6 +7,7 @@ Spins `(*cells, sublattices, 3)`; tolerances are absolute, and keys draw the con
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -65,7 +66,7 @@ def assert_invariant(
     """
     draws = jax.random.split(key, rotations + 1)
     spins = random_spins(lattice, key=draws[0]) if spins is None else spins
-    function = jax.jit(function)
+    function = eqx.filter_jit(function)
     expected = function(spins)
     for draw in draws[1:]:
         turned = function(rotate(spins, random_rotation(key=draw, dtype=spins.dtype)))

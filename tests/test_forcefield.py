@@ -58,8 +58,7 @@ def spins(model, key):
 def test_energy_is_invariant(name, key):
     """Under rotations, time reversal, the point group and translations: site by site."""
     model = random_model(DESCRIPTORS[name])
-    site_energies = jax.jit(lambda s: model.site_energies(s))
-    assert_invariant(site_energies, model.lattice, key=key, atol=INVARIANCE, per_site=True, rotations=1)
+    assert_invariant(model.site_energies, model.lattice, key=key, atol=INVARIANCE, per_site=True, rotations=1)
 
 
 def test_field_is_minus_the_gradient(model, spins, key):
@@ -234,6 +233,11 @@ def test_nothing_is_overwritten_unasked(model, tmp_path):
     np.testing.assert_array_equal(load(tmp_path / "field").mean, model.mean)
     save(tmp_path / "field", other, overwrite=True)
     np.testing.assert_array_equal(load(tmp_path / "field").mean, other.mean)
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "draft.txt").write_text("years of work")
+    with pytest.raises(FileExistsError, match="is not replaced; choose another path"):
+        save(tmp_path / "thesis", model, overwrite=True)
+    assert (tmp_path / "thesis" / "draft.txt").read_text() == "years of work"
 
 
 def test_what_is_no_force_field_is_refused(model, tmp_path):

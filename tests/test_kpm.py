@@ -182,6 +182,11 @@ def test_result_depends_neither_on_the_window_nor_on_the_size_it_was_built_for(f
     spins = random_spins(large.lattice, key=key)
     exact = ExactDiagonalization(large.model, chemical_potential=-3.0, temperature=0.2)
     assert energy(large, spins) == pytest.approx(float(energy(exact, spins)), abs=EXACT)
+    # five sites miss the top of the band, fourteen do not: each size has a window of its own, unless one was given
+    np.testing.assert_allclose(large.window, large.model.spectral_bounds())
+    assert large.window[1] > small.window[1]
+    given = KernelPolynomial(small.model, **settings, window=(-6, 6)).on(large.lattice)
+    np.testing.assert_allclose(given.window, (-6, 6))
     uneven, ensemble = CASES["disorder, open ends"]
     with pytest.raises(ValueError, match="build a new SDModel"):
         KernelPolynomial(uneven, **ensemble, **WARM).on(lattices.chain(12))

@@ -51,6 +51,7 @@ class KernelPolynomial(AbstractPotential):
     window: tuple[Float[Array, ""], Float[Array, ""]]
     probes: AbstractProbes
     order: int = eqx.field(static=True)
+    bounded: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -70,10 +71,8 @@ class KernelPolynomial(AbstractPotential):
         self.chemical_potential = as_scalar(chemical_potential)
         self.temperature = jnp.asarray(temperature, jnp.result_type(float))
         self.probes = Coloring() if probes is None else probes
-        low, high = model.spectral_bounds() if window is None else window
-        # the window only scales the recursion: the result does not depend on it, nor should a derivative
-        low, high = (jax.lax.stop_gradient(jnp.asarray(x, jnp.result_type(float))) for x in (low, high))
-        self.window = (low, high)
+        self.bounded = window is None  # by the model's own bounds, which another size of the lattice may widen
+        self.window = low, high = _window(model.spectral_bounds() if window is None else window)
         _check(self.temperature, low, high)
         if order is None:
             order = _order(self.temperature, (high - low) / 2, tolerance)
@@ -128,8 +127,10 @@ class KernelPolynomial(AbstractPotential):
         return fermi.chemical_potential(levels, weights, number, self.temperature.astype(spins.dtype))
 
     def on(self, lattice: Lattice) -> "KernelPolynomial":
-        """The same solver on another size of the lattice."""
-        return eqx.tree_at(lambda s: s.model, self, self.model.on(lattice))
+        """The same solver on another size of the lattice, with the window of that size unless one was given."""
+        model = self.model.on(lattice)
+        window = _window(model.spectral_bounds()) if self.bounded else self.window
+        return eqx.tree_at(lambda s: (s.model, s.window), self, (model, window))
 
 
 class _Rescaled(eqx.Module):
@@ -149,6 +150,12 @@ class _Rescaled(eqx.Module):
 
 # Above this the series costs more than exact diagonalization of any lattice that fits into memory.
 _LARGEST_ORDER = 20_000
+
+
+def _window(bounds) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    # the window only scales the recursion: the result does not depend on it, nor should a derivative
+    low, high = (jax.lax.stop_gradient(jnp.asarray(x, jnp.result_type(float))) for x in bounds)
+    return low, high
 
 
 def _check(temperature, low, high) -> None:

@@ -17,11 +17,18 @@ def save(
 ) -> Path:
     """Write weights, descriptor settings and `metadata` (plain data: config, errors, provenance) to the folder `path`.
 
-    Raises `FileExistsError` if the folder exists, unless `overwrite`.
+    Raises `FileExistsError` if the folder exists, unless `overwrite`, which replaces a force field and nothing else.
     """
     path = Path(path).absolute()
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; choose another path, or pass overwrite=True to replace it.")
+    if path.exists():
+        try:
+            _settings(path)
+        except ValueError as error:
+            raise FileExistsError(
+                f"{path} is not a force field that this version reads and is not replaced; choose another path."
+            ) from error
     arrays = _arrays(model)
     settings = {"format": _FORMAT, "model": model.settings(), "metadata": metadata or {}}
     with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
