@@ -63,20 +63,20 @@ class Config:
     """Sampling runs from random spins at the bath temperature."""
     quench_duration: float = 150.0
     """Length of each."""
-    quench_frames: int = 60
+    quench_frames: int = 100
     """Configurations kept of each."""
     hot_temperatures: tuple[float, ...] = (0.005, 0.01, 0.02, 0.05)
     """Bath temperatures of the sampling runs in equilibrium, started from the tetrahedral order."""
     hot_duration: float = 60.0
     """Length of each."""
-    hot_frames: int = 15
+    hot_frames: int = 25
     """Configurations kept of each."""
-    ordered: int = 60
+    ordered: int = 120
     """Perturbed tetrahedral, stripe, 120 degree and double-Q states."""
-    random: int = 150
+    random: int = 400
     """Random configurations."""
 
-    training: js.TrainConfig = dataclasses.field(default_factory=lambda: js.TrainConfig(steps=4000, validation=0.08))
+    training: js.TrainConfig = dataclasses.field(default_factory=lambda: js.TrainConfig(steps=1500, validation=0.08))
     """How the force field is trained."""
     hidden: tuple[int, ...] = (64, 32)
     """Widths of the network's layers."""

@@ -1,6 +1,8 @@
 import os
 
 # The tests compile hundreds of programs and run each on something small: compile fast rather than well.
+# Two test processes whose LAPACK calls each take all cores wait for one another.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
 
 import jax
