@@ -7,7 +7,7 @@ import pytest
 
 import jaxspin.lattice as lattices
 from jaxspin.electrons import ExactDiagonalization, ExactTrace, KernelPolynomial, SDModel
-from jaxspin.observables import density_of_states, electron_density
+from jaxspin.observables import density_of_states, electron_density, local_density_of_states
 from jaxspin.spins import random_spins
 
 LATTICE = lattices.triangular(4)
@@ -75,3 +75,34 @@ def test_resolution_must_be_positive(key):
     solver = ExactDiagonalization(model(key), filling=0.3)
     with pytest.raises(ValueError, match=r"0\.1 resolves most bands"):
         density_of_states(solver, random_spins(LATTICE, key=key), jnp.zeros(1), resolution=0.0)
+
+
+@pytest.mark.parametrize("kernel", ["jackson", "lorentz"])
+def test_local_density_of_states(kernel, key):
+    """Its sum over the sites is the total one, and both solvers agree but for the shape of the kernel."""
+    occupied = np.ones(LATTICE.shape, bool)
+    occupied[0, 0] = False
+    spins, energies = random_spins(LATTICE, key=key), jnp.linspace(-9, 6, 151)
+    system = model(key, occupied=occupied)
+    exact = ExactDiagonalization(system, filling=0.3, temperature=0.1)
+    kpm = KernelPolynomial(system, filling=0.3, temperature=0.1, probes=ExactTrace())
+    sites, settings = np.argwhere(np.ones(LATTICE.shape)), {"resolution": 0.3, "kernel": kernel}
+    local = []
+    for solver in (exact, kpm):
+        local.append(local_density_of_states(solver, spins, energies, sites, **settings))
+        np.testing.assert_allclose(local[-1][0], 0, atol=1e-10)
+        total = density_of_states(solver, spins, energies, **settings)
+        np.testing.assert_allclose(local[-1].mean(axis=0), total, atol=1e-9)
+    # the polynomials' kernels are sharper at the edges of the window: a level's peak differs, its weight does not
+    assert jnp.mean(jnp.abs(local[0] - local[1])) < 0.15 * jnp.mean(local[0])
+    means = [jnp.trapezoid(energies[None] * rho, energies[None], axis=1) for rho in local]
+    np.testing.assert_allclose(means[0], means[1], atol=0.2)
+
+
+def test_kernels_and_sites_are_checked(key):
+    spins = random_spins(LATTICE, key=key)
+    kpm = KernelPolynomial(model(key), filling=0.3, temperature=0.3)
+    with pytest.raises(ValueError, match="choose 'jackson' or 'lorentz'"):
+        density_of_states(kpm, spins, jnp.zeros(3), resolution=0.1, kernel="fejer")
+    with pytest.raises(ValueError, match=r"indices of shape \(m, 3\)"):
+        local_density_of_states(kpm, spins, jnp.zeros(3), np.zeros((2, 2), int), resolution=0.1)

@@ -4,6 +4,8 @@ An operator is any pytree that, called on a spinor (a pytree of arrays), returns
 [-1, 1]. Memory is a few spinors, whatever the number of moments.
 """
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -109,6 +111,31 @@ def quadrature(mu: Float[Array, " order"], center, halfwidth) -> tuple[Float[Arr
     return levels, (2 * cosines - mu[0]) / nodes
 
 
+def coefficients(
+    function: Callable[[Array], Array], order: int, center: Float[Array, ""], halfwidth: Float[Array, ""]
+) -> Float[Array, " order"]:
+    """c_m with g(e) = sum_m c_m T_m((e - center)/halfwidth), by the quadrature of 2 `order` nodes."""
+    nodes = 2 * order
+    theta = np.pi * (np.arange(nodes) + 0.5) / nodes
+    values = function(center + halfwidth * jnp.asarray(np.cos(theta), center.dtype))
+    cosines = np.cos(np.arange(order)[:, None] * theta[None]) * np.where(np.arange(order) > 0, 2, 1)[:, None] / nodes
+    return jnp.matmul(jnp.asarray(cosines, values.dtype), values, precision=jax.lax.Precision.HIGHEST)
+
+
+def expand(operator, start: PyTree[Array], coefficients: Float[Array, " order"]) -> PyTree[Array]:
+    """sum_m c_m T_m(operator) |start>, at least two terms; memory of a few vectors."""
+    first = operator(start)
+    total = _sum(_scale(coefficients[0], start), _scale(coefficients[1], first))
+
+    def step(carry, c):
+        before, now, total = carry
+        after = _next(operator(now), before)
+        return (now, after, _sum(total, _scale(c, after))), None
+
+    (_, _, total), _ = jax.lax.scan(step, (start, first, total), coefficients[2:])
+    return total
+
+
 def jackson_kernel(order: int) -> np.ndarray:
     """g_m = [(M - m + 1) cos(m q) + sin(m q) cot(q)]/(M + 1), q = pi/(M + 1): broadens to pi a/M.
 
@@ -116,6 +143,14 @@ def jackson_kernel(order: int) -> np.ndarray:
     """
     m, q = np.arange(order), np.pi / (order + 1)
     return ((order - m + 1) * np.cos(m * q) + np.sin(m * q) / np.tan(q)) / (order + 1)
+
+
+def lorentz_kernel(order: int, parameter: float) -> np.ndarray:
+    """g_m = sinh[l (1 - m/M)]/sinh(l): broadens a level to a Lorentzian of half-width l a/M at the band's centre.
+
+    Source: Weisse et al., Rev. Mod. Phys. 78, 275 (2006), eq. 79.
+    """
+    return np.sinh(parameter * (1 - np.arange(order) / order)) / np.sinh(parameter)
 
 
 def order_for(temperature: float, halfwidth: float, tolerance: float) -> int:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optimistix as optx
 from jaxtyping import Array, Float
 
-Levels = Float[Array, " k"]
+Levels = Float[Array, "*k"]
 Scalar = Float[Array, ""]
 
 

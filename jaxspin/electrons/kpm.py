@@ -99,14 +99,23 @@ class KernelPolynomial(AbstractPotential):
     ) -> Float[Array, " order"]:
         """mu_m = Tr T_m((H - c)/a) over the probing vectors, `order` of them (None: as many as the energy needs)."""
         check_spins(self.lattice, spins)
-        operator = _Rescaled(self.model, spins, *(x.astype(spins.dtype) for x in self.scaling()))
+        start = self.start(spins, key=key)
+        return chebyshev.moments(self.rescaled(spins), start, self.order if order is None else order)
+
+    def rescaled(self, spins: Spins) -> "Rescaled":
+        """(H - c)/a as an operator on spinors, its spectrum inside [-1, 1]."""
+        return Rescaled(self.model, spins, *(x.astype(spins.dtype) for x in self.scaling()))
+
+    def start(self, spins: Spins, *, key: PRNGKeyArray | None = None) -> Spinor:
+        """The probing vectors, zero at vacancies."""
         start = self.probes.vectors(self.lattice, key=key, dtype=spins.dtype)
-        if self.model.occupied is not None:
-            full = self.model.occupied
-            start = tuple(
-                tuple(jnp.where(full[..., a, None], part, 0) for part in pair) for a, pair in enumerate(start)
-            )
-        return chebyshev.moments(operator, start, self.order if order is None else order)
+        if self.model.occupied is None:
+            return start
+        full = self.model.occupied
+        return tuple(
+            (jnp.where(full[..., a, None], up, 0), jnp.where(full[..., a, None], down, 0))
+            for a, (up, down) in enumerate(start)
+        )
 
     def scaling(self) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """(c, a), the centre and half-width of the window, with a margin that keeps rounding inside [-1, 1]."""
@@ -133,7 +142,7 @@ class KernelPolynomial(AbstractPotential):
         return eqx.tree_at(lambda s: (s.model, s.window), self, (model, window))
 
 
-class _Rescaled(eqx.Module):
+class Rescaled(eqx.Module):
     """(H - center)/halfwidth as an operator on spinors."""
 
     model: SDModel

@@ -289,6 +289,17 @@ def join(spinor: Spinor) -> Complex[Array, "..."]:
     return jnp.stack([jnp.stack(pair, axis=-2) for pair in spinor], axis=-3)
 
 
+def unit_spinor(lattice: Lattice, site: Int[Array, " k"], dtype, occupied: Array | None = None) -> Spinor:
+    """Two columns, spin up and spin down on one site (cell indices and sublattice); zero on a vacancy."""
+    value = 1 if occupied is None else occupied[tuple(site)].astype(_complex(dtype))
+    one = jnp.zeros(lattice.shape, _complex(dtype)).at[tuple(site)].set(value)
+    zero = jnp.zeros_like(one)
+    return tuple(
+        (jnp.stack([one[..., a], zero[..., a]], -1), jnp.stack([zero[..., a], one[..., a]], -1))
+        for a in range(lattice.sublattices)
+    )
+
+
 def _float(value: ArrayLike) -> Array:
     array = jnp.asarray(value)
     return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(jnp.result_type(float))

@@ -1,7 +1,7 @@
 """What is measured on spins: order, correlations, topology, domains."""
 
 from jaxspin.observables.domains import decay_length, domain_labels, domain_length, domain_sizes
-from jaxspin.observables.electronic import density_of_states, electron_density
+from jaxspin.observables.electronic import density_of_states, electron_density, local_density_of_states
 from jaxspin.observables.magnetization import (
     magnetization,
     nearest_neighbor_correlations,
@@ -24,9 +24,12 @@ from jaxspin.observables.topology import (
     topological_charge,
     triangulation,
 )
+from jaxspin.observables.transport import bond_currents, conductivity, local_chern_marker, velocity
 
 __all__ = [
+    "bond_currents",
     "charge_density",
+    "conductivity",
     "correlation_function",
     "correlation_length",
     "decay_length",
@@ -38,6 +41,8 @@ __all__ = [
     "electron_density",
     "elementary_triangles",
     "high_symmetry_points",
+    "local_chern_marker",
+    "local_density_of_states",
     "magnetization",
     "nearest_neighbor_correlations",
     "scalar_chirality",
@@ -47,5 +52,6 @@ __all__ = [
     "texture_center",
     "topological_charge",
     "triangulation",
+    "velocity",
     "wavevectors",
 ]

@@ -1,0 +1,276 @@
+"""How the electrons carry current at frozen spins `(*cells, sublattices, 3)`: bonds, conductivity, Chern marker.
+
+Charge, hbar and the lattice constant are one: a current is a number of electrons per hbar/t.
+"""
+
+import functools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Complex, Float, PRNGKeyArray
+
+from jaxspin.electrons import ExactDiagonalization, Hopping, KernelPolynomial, SDModel, chebyshev, fermi
+from jaxspin.electrons.model import Spinor, unit_spinor
+from jaxspin.field import Spins
+
+Solver = ExactDiagonalization | KernelPolynomial
+
+
+@eqx.filter_jit
+def bond_currents(solver: Solver, spins: Spins, *, key: PRNGKeyArray | None = None) -> Float[Array, "*cells hoppings"]:
+    """I = 2 Im(t <c+_i M c_j>), electrons per unit time from i = (R, start) to j = (R + offset, end).
+
+    One column for each entry of `solver.model.hoppings`. It is the derivative of the solver's energy with respect to a
+    phase of the bond, t -> t exp(i phi), so each solver gives the current that belongs to its own energy. In
+    equilibrium it is divergence-free; it circulates where time reversal is broken, as in chiral textures or a magnetic
+    flux.
+    """
+    model = solver.model
+    cells, ctype = model.lattice.cells, _complex(spins.dtype)
+
+    def energy(phases):
+        turned = tuple(
+            Hopping(h.bond, h.amplitude.astype(ctype) * jnp.exp(1j * phases[..., n].astype(ctype)), h.spin)
+            for n, h in enumerate(model.hoppings)
+        )
+        return eqx.tree_at(lambda s: s.model.hoppings, solver, turned).energy(spins, key=key)
+
+    return jax.grad(energy)(jnp.zeros((*cells, len(model.hoppings)), spins.dtype))
+
+
+def velocity(model: SDModel, axis: int) -> SDModel:
+    """The operator v_a = i [H, r_a] along the Cartesian `axis`, as a model without spins: hoppings i d_a t."""
+    dimension = model.lattice.dimension
+    if not 0 <= axis < dimension:
+        raise ValueError(
+            f"the {model.lattice.name} lattice has axes 0 to {dimension - 1}, got {axis}; use one of them."
+        )
+    # a bond at a right angle to the axis carries nothing along it
+    moved = tuple(
+        Hopping(h.bond, h.amplitude * jnp.asarray(1j * h.bond.vector[axis], _complex_of(h.amplitude)), h.spin)
+        for h in model.hoppings
+        if abs(h.bond.vector[axis]) > 1e-9
+    )
+    return SDModel(model.lattice, moved, 0.0, occupied=model.occupied)
+
+
+def conductivity(
+    solver: Solver,
+    spins: Spins,
+    axes: tuple[int, int] = (0, 0),
+    *,
+    broadening: float,
+    frequency: float = 0.0,
+    points: int | tuple[int, ...] = 1,
+    order: int | None = None,
+    key: PRNGKeyArray | None = None,
+) -> Complex[Array, ""]:
+    """sigma_ab(w) by the Kubo formula, in e^2/h (times a^(2-d) in d dimensions), at the solver's T and filling or mu.
+
+    sigma_ab = (2 pi i/A) sum_mn [(f_m - f_n)/(e_n - e_m)] v^a_mn v^b_nm/(w + e_m - e_n + i eta), A the area; the static
+    one is real. `broadening` eta > 0 is the scattering rate that cuts off a clean metal's Drude peak and a finite
+    lattice's discreteness; make it larger than the level spacing of a metal.
+
+    Exact diagonalization: `points` wavevectors along each axis, the texture being repeated so many times. Kernel
+    polynomials (`points` must be 1): the same sum from the moments Tr[T_m v_a T_n v_b], `order` of each (None: as many
+    as eta and T need), without damping kernel, since the summand is smooth; `order`/32 times `order` products with H.
+
+    Raises `ValueError` for T = 0 (use a temperature well below the gap), for an open axis (no wavevectors and no bulk
+    current), or a `broadening` that is not positive.
+    Sources: Kubo, J. Phys. Soc. Jpn. 12, 570 (1957), 10.1143/JPSJ.12.570; double expansion: Garcia, Covaci and
+    Rappoport, Phys. Rev. Lett. 114, 116602 (2015), 10.1103/PhysRevLett.114.116602.
+    """
+    lattice = solver.lattice
+    if not broadening > 0:
+        raise ValueError(f"broadening must be a positive energy, got {broadening}; 0.05 suits a gap of 0.5.")
+    if not all(lattice.periodic):
+        raise ValueError(
+            "a conductivity needs periodic axes; build the lattice with periodic=True, or see `transmission`."
+        )
+    if isinstance(solver, ExactDiagonalization) and solver.ground_state:
+        raise ValueError("the Kubo sum needs temperature > 0; give one well below the gap, such as 0.01.")
+    along = (points,) * lattice.dimension if isinstance(points, int) else tuple(points)
+    operators = tuple(velocity(solver.model, axis) for axis in axes)
+    eta, omega = (jnp.asarray(x, spins.dtype) for x in (broadening, frequency))
+    if isinstance(solver, ExactDiagonalization):
+        return _kubo_exact(solver, operators, spins, eta, omega, along)
+    if along != (1,) * lattice.dimension:
+        raise ValueError("kernel polynomials take one wavevector; use points=1 and a larger lattice.")
+    if order is None:
+        narrow = min(broadening, np.pi * float(solver.temperature))
+        order = chebyshev.order_for(narrow / np.pi, float(solver.scaling()[1]), 1e-4)
+    return _kubo_chebyshev(solver, operators, spins, eta, omega, -(-order // _CHUNK) * _CHUNK, key)
+
+
+def local_chern_marker(solver: Solver, spins: Spins, sites: Array | np.ndarray | None = None) -> Float[Array, " sites"]:
+    """C(r) = (4 pi/A) Im <r|P x Q y P|r>, summed over spin, P = f(H), Q = 1 - P, A the area per site.
+
+    In the bulk of an open sample its average over the sites is the Chern number of the occupied states, with the sign
+    of sigma_xy in e^2/h; over the whole sample, for filled and empty states
+    only, it adds up to zero. `sites` `(n, d + 1)` are indices of sites (cells and
+    sublattice), None takes all, in C order. Exact diagonalization costs one density matrix; kernel polynomials two
+    expansions of `solver.order` terms a site, memory linear in the sites.
+
+    Raises `ValueError` on a periodic axis, where position is not an operator, and in other than two dimensions.
+    Source: Bianco and Resta, Phys. Rev. B 84, 241106 (2011), 10.1103/PhysRevB.84.241106.
+    """
+    lattice = solver.lattice
+    if lattice.dimension != 2 or any(lattice.periodic):
+        raise ValueError("the local Chern marker is that of an open sheet; build a 2D lattice with periodic=False.")
+    chosen = np.argwhere(np.ones(lattice.shape, bool)) if sites is None else np.asarray(sites)
+    if chosen.ndim != 2 or chosen.shape[1] != lattice.dimension + 1:
+        raise ValueError(
+            f"sites must be (n, {lattice.dimension + 1}) indices, got shape {chosen.shape}; see np.argwhere."
+        )
+    return _marker(solver, spins, jnp.asarray(chosen))
+
+
+# --- Kubo sums ------------------------------------------------------------------------------------------------------
+
+_CHUNK = 32
+
+
+def _kubo_weight(e, other, mu, temperature, eta, omega):
+    """i [(f - f')/(e' - e)]/(w + e - e' + i eta); the derivative of f where the difference would cancel."""
+    gap = e - other
+    close = jnp.abs(gap) < temperature * jnp.finfo(e.dtype).eps ** (1 / 3)
+    f, g = fermi.occupation(e, mu, temperature), fermi.occupation(other, mu, temperature)
+    middle = fermi.occupation((e + other) / 2, mu, temperature)
+    ratio = jnp.where(close, middle * (1 - middle) / temperature, (g - f) / jnp.where(close, 1, gap))
+    resonance = jax.lax.complex(omega + gap, jnp.broadcast_to(eta, gap.shape))
+    return jax.lax.complex(jnp.zeros_like(ratio), ratio) / resonance
+
+
+@eqx.filter_jit
+def _kubo_exact(solver, operators, spins, eta, omega, along):
+    model, dtype = solver.model, spins.dtype
+    k = jnp.stack(jnp.meshgrid(*(jnp.arange(n) / n for n in along), indexing="ij"), -1)
+    k = k.reshape(-1, model.lattice.dimension).astype(dtype)
+    real = jnp.arange(2 * model.lattice.sites) < jnp.asarray(model.orbitals())
+    temperature = solver.temperature.astype(dtype)
+    if solver.filling is not None:
+        levels = jax.lax.map(lambda q: jnp.linalg.eigvalsh(model.dense(spins, q)), k)
+        weights = jnp.broadcast_to(real, levels.shape).reshape(-1).astype(dtype)
+        number = solver.filling.astype(dtype) * jnp.sum(weights)
+        mu = fermi.chemical_potential(levels.reshape(-1), weights, number, temperature)
+    else:
+        mu = solver.chemical_potential.astype(dtype)
+
+    def at(q):
+        e, states = jnp.linalg.eigh(model.dense(spins, q))
+        here, there = (jnp.conj(states.T) @ _matrix(v, spins, q) @ states for v in operators)
+        both = (real[:, None] & real[None, :]).astype(states.dtype)
+        weight = _kubo_weight(e[:, None], e[None, :], mu, temperature, eta, omega)
+        return jnp.sum(both * weight * here * there.T)
+
+    return 2 * np.pi * jnp.sum(jax.lax.map(at, k)) / (_area(model) * len(k))
+
+
+def _matrix(operator: SDModel, spins, wavevector):
+    """A velocity as a matrix, zero on vacancies (whose orbitals `dense` moves above the spectrum)."""
+    matrix = operator.dense(jnp.zeros_like(spins), wavevector)
+    if operator.occupied is None:
+        return matrix
+    full = jnp.repeat(operator.occupied.reshape(-1), 2)
+    return jnp.where(full[:, None] & full[None, :], matrix, 0)
+
+
+@eqx.filter_jit
+def _kubo_chebyshev(solver, operators, spins, eta, omega, order, key):
+    dtype = spins.dtype
+    mu = solver.fermi_level(spins, key=key)
+    first, second = operators
+    nothing = jnp.zeros_like(spins)
+    scaled, start = solver.rescaled(spins), solver.start(spins, key=key)
+    after = second.apply(nothing, start)
+    vectors = (after, scaled(after))
+
+    def chunk(pair, _):
+        pair, columns = jax.lax.scan(
+            lambda p, _: (_advance(scaled, p), first.apply(nothing, p[0])), pair, None, length=_CHUNK
+        )
+        _, rows = jax.lax.scan(
+            lambda p, _: (_advance(scaled, p), _overlaps(p[0], columns)), (start, scaled(start)), None, length=order
+        )
+        return pair, rows
+
+    _, blocks = jax.lax.scan(chunk, vectors, None, length=order // _CHUNK)
+    moments = jnp.moveaxis(blocks, 0, 1).reshape(order, order)  # (m, n)
+    nodes = 2 * order
+    theta = np.pi * (np.arange(nodes) + 0.5) / nodes
+    cosines = np.cos(np.arange(order)[:, None] * theta[None]) * np.where(np.arange(order) > 0, 2, 1)[:, None] / nodes
+    cosines = jnp.asarray(cosines, moments.dtype)
+    exact = jax.lax.Precision.HIGHEST
+    weights = jnp.einsum("mk,mn,nl->kl", cosines, moments, cosines, precision=exact)
+    center, halfwidth = (x.astype(dtype) for x in solver.scaling())
+    e = center + halfwidth * jnp.asarray(np.cos(theta), dtype)
+    kernel = _kubo_weight(e[:, None], e[None, :], mu, solver.temperature.astype(dtype), eta, omega)
+    return 2 * np.pi * jnp.sum(weights * kernel) / _area(solver.model)
+
+
+def _advance(operator, pair):
+    before, now = pair
+    return now, jax.tree.map(lambda p, b: 2 * p - b, operator(now), before)
+
+
+def _overlaps(left: Spinor, right: Spinor) -> Array:
+    """<left|right_n> for stacked right vectors."""
+    parts = [
+        jnp.tensordot(r.reshape(len(r), -1), jnp.conj(x).reshape(-1), axes=1, precision=jax.lax.Precision.HIGHEST)
+        for x, r in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True)
+    ]
+    return functools.reduce(jnp.add, parts)
+
+
+def _area(model: SDModel) -> float:
+    return float(abs(np.linalg.det(np.array(model.lattice.vectors))) * np.prod(model.lattice.cells))
+
+
+# --- Chern marker ---------------------------------------------------------------------------------------------------
+
+
+@eqx.filter_jit
+def _marker(solver, spins, sites):
+    lattice, dtype = solver.lattice, spins.dtype
+    place = lattice.positions() - lattice.positions().reshape(-1, 2).mean(axis=0)
+    x, y = (jnp.asarray(place[..., a], _complex(dtype)) for a in range(2))
+    scale = 4 * np.pi * lattice.sites / _area(solver.model)
+    if isinstance(solver, ExactDiagonalization):
+        p = solver.density_matrix(spins)
+        xs, ys = (jnp.repeat(r.reshape(-1), 2) for r in (x, y))
+        b = ys[:, None] * p
+        diagonal = jnp.sum(jnp.conj(xs[:, None] * p) * (b - p @ b), axis=0)
+        per_site = scale * jnp.imag(diagonal.reshape(*lattice.shape, 2).sum(axis=-1))
+        return per_site[tuple(sites.T)]
+    mu, temperature = solver.fermi_level(spins), solver.temperature.astype(dtype)
+    center, halfwidth = (v.astype(dtype) for v in solver.scaling())
+    coefficients = chebyshev.coefficients(
+        lambda e: fermi.occupation(e, mu, temperature), solver.order, center, halfwidth
+    )
+    scaled = solver.rescaled(spins)
+
+    def project(spinor):
+        return chebyshev.expand(scaled, spinor, coefficients)
+
+    def times(r, spinor):
+        return tuple((r[..., a, None] * up, r[..., a, None] * down) for a, (up, down) in enumerate(spinor))
+
+    def at(site):
+        unit = unit_spinor(lattice, site, dtype, solver.model.occupied)
+        p = project(unit)
+        b = times(y, p)
+        rest = jax.tree.map(jnp.subtract, b, project(b))
+        terms = jax.tree.map(lambda u, v: jnp.imag(jnp.sum(jnp.conj(u) * v)), times(x, p), rest)
+        return scale * functools.reduce(jnp.add, jax.tree.leaves(terms))
+
+    return jax.lax.map(at, sites)
+
+
+def _complex_of(amplitude: Array):
+    return amplitude.dtype if jnp.iscomplexobj(amplitude) else _complex(amplitude.dtype)
+
+
+def _complex(dtype):
+    return jnp.complex128 if dtype == jnp.float64 else jnp.complex64
