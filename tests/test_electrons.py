@@ -7,8 +7,9 @@ import pytest
 
 import jaxspin.lattice as lattices
 from jaxspin.electrons import ExactDiagonalization, SDModel, bloch_energy, kinetic, magnetic_flux, rashba
+from jaxspin.electrons.exact import _degenerate, _ground_filling
 from jaxspin.spins import normalize, random_rotation, random_spins, rotate, tangent
-from jaxspin.textures import double_q, ferromagnet, one_hundred_twenty, stripe, tetrahedral
+from jaxspin.textures import double_q, ferromagnet, neel, one_hundred_twenty, stripe, tetrahedral
 
 ROUNDING = 1e-12  # double precision, matrices of norm about 10
 DIFFERENCE = 2e-7  # central differences with step 1e-4, functions of order 10
@@ -371,3 +372,70 @@ def test_lowers_everywhere(platform, key):
     solver = ExactDiagonalization(SDModel(lattice, 1.0, 3.0), filling=0.25, temperature=0.1)
     spins = random_spins(lattice, key=key, dtype=jnp.float32)
     jax.export.export(jax.jit(lambda s: solver.energy_and_field(s)), platforms=[platform])(spins)
+
+
+@pytest.mark.parametrize(
+    ("texture", "noise", "filling"), [(ferromagnet, 0.01, 0.25), (neel, 0.003, 0.25), (neel, 0.0, 0.3)]
+)
+def test_ground_state_keeps_its_electrons_in_single_precision(texture, noise, filling, key):
+    """Near-degenerate levels are filled so that tr rho = N, and the energy is that of double precision."""
+    lattice = lattices.square(8)
+    spins = normalize(texture(lattice) + noise * jax.random.normal(key, (*lattice.shape, 3)))
+    exact = ExactDiagonalization(SDModel(lattice), filling=filling)
+    single = jnp.asarray(spins, jnp.float32)
+    for s in (spins, single):
+        trace = jnp.real(jnp.trace(exact.density_matrix(s)))
+        assert trace == pytest.approx(filling * 128, rel=2e-6)
+    assert exact.energy(single) == pytest.approx(float(exact.energy(spins)), rel=2e-6)
+    assert exact.fermi_level(single) == pytest.approx(float(exact.fermi_level(spins)), abs=1e-5)
+
+
+def test_levels_that_touch_their_neighbours_one_by_one_are_one_shell():
+    d = float(_degenerate(jnp.array([-1.0, 0.0])))
+    f = _ground_filling(jnp.array([-1, -1 + 0.7 * d, -1 + 1.4 * d, 0]), jnp.ones(4), jnp.array(1.0))
+    np.testing.assert_allclose(f, [1 / 3, 1 / 3, 1 / 3, 0])
+
+
+def test_zero_temperature_in_any_clothes(key):
+    lattice = lattices.chain(6)
+    model, spins = SDModel(lattice), random_spins(lattice, key=key)
+    expected = ExactDiagonalization(model, filling=0.5).energy(spins)
+    for zero in (np.float32(0), np.int64(0), jnp.zeros(())):
+        assert ExactDiagonalization(model, filling=0.5, temperature=zero).energy(spins) == expected
+    mapped = jax.vmap(lambda t: ExactDiagonalization(model, filling=0.5, temperature=t).energy(spins))
+    found = mapped(jnp.array([0.0, 0.1]))
+    assert found[0] == pytest.approx(float(expected))
+    assert found[1] == pytest.approx(float(ExactDiagonalization(model, filling=0.5, temperature=0.1).energy(spins)))
+    for filling in (np.float32(25), jnp.asarray(1.5)):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            ExactDiagonalization(model, filling=filling)
+
+
+def test_fermi_level_of_the_ground_state_has_a_derivative(key):
+    lattice = lattices.chain(6)
+    spins = random_spins(lattice, key=key)
+
+    def level(coupling, filling=0.25):
+        return ExactDiagonalization(SDModel(lattice, 1.0, coupling), filling=filling).fermi_level(spins)
+
+    def pull(coupling, filling):
+        return jax.grad(lambda n: ExactDiagonalization(SDModel(lattice, 1.0, coupling), filling=n).energy(spins))(
+            filling
+        )
+
+    for function in (level, lambda j: pull(j, 0.3)):
+        difference = (function(1.3 + 1e-5) - function(1.3 - 1e-5)) / 2e-5
+        assert abs(difference) > 0.1
+        assert jax.grad(function)(1.3) == pytest.approx(float(difference), abs=1e-6)
+
+
+def test_shapes_and_mixtures_are_refused(key):
+    lattice = lattices.square(2)
+    spins = random_spins(lattice, key=key)
+    exact = ExactDiagonalization(SDModel(lattice), filling=0.25, temperature=0.1)
+    with pytest.raises(ValueError, match=r"points must be a number or 2 numbers, got \(4,\); one for each axis"):
+        bloch_energy(exact, spins, (4,))
+    with pytest.raises(ValueError, match="give one for each axis"):
+        exact.model.dense(spins, jnp.zeros(1))
+    with pytest.raises(ValueError, match=r"write the numbers as \(\*kinetic\(lattice"):
+        SDModel(lattice, (*rashba(lattice, 0.3), 1.0))

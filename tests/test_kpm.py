@@ -587,3 +587,36 @@ def test_lowers_everywhere(platform, key):
     spins = random_spins(kpm.lattice, key=key, dtype=jnp.float32)
     entry = jax.jit(lambda s, k: kpm.energy_and_field(s, key=k))
     jax.export.export(entry, platforms=[platform])(spins, key)
+
+
+def test_a_spectrum_outside_the_window_is_not_answered(key):
+    lattice = lattices.square(4)
+    spins = random_spins(lattice, key=key)
+    kpm = KernelPolynomial(SDModel(lattice), filling=0.3, temperature=0.1, window=(-2, 2))
+    assert jnp.isnan(kpm.energy(spins))
+    assert not jnp.any(jnp.isfinite(kpm.field(spins)))
+
+
+@pytest.mark.parametrize("filling", [0.0, 1.0])
+def test_empty_and_full_bands_push_nothing(filling, key):
+    lattice = lattices.square(4)
+    spins = random_spins(lattice, key=key)
+    kpm = KernelPolynomial(SDModel(lattice), filling=filling, temperature=0.1, probes=ExactTrace(), tolerance=SERIES)
+    np.testing.assert_allclose(kpm.field(spins), 0, atol=1e-9)
+    assert kpm.energy(spins) == pytest.approx(0, abs=1e-9)  # tr H = 0
+
+
+def test_no_hamiltonian_and_a_single_site(key):
+    lattice = lattices.chain(4)
+    settings = {"filling": 0.25, "temperature": 0.1, "probes": ExactTrace(), "tolerance": SERIES}
+    nothing = KernelPolynomial(SDModel(lattice, 0.0, 0.0), **settings)
+    spins = random_spins(lattice, key=key)
+    mixing = 8 * (0.25 * np.log(0.25) + 0.75 * np.log(0.75))
+    assert nothing.energy(spins) == pytest.approx(0.1 * mixing, abs=1e-6)
+    np.testing.assert_allclose(nothing.field(spins), 0, atol=1e-9)
+    one = lattices.chain(1, periodic=False)
+    alone = KernelPolynomial(
+        SDModel(one, 1.0, 0.7), chemical_potential=0.0, temperature=0.1, probes=ExactTrace(), tolerance=SERIES
+    )
+    spin = random_spins(one, key=key)
+    np.testing.assert_allclose(alone.field(spin), 0.7 * np.tanh(0.7 / 0.2) * spin, atol=1e-8)

@@ -1,11 +1,12 @@
 """Exact diagonalization: the reference for every other solver. Cubic in the number of sites."""
 
 import functools
-from collections.abc import Callable
+from typing import Any, TypeGuard
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Complex, Float, PRNGKeyArray
 
 from jaxspin.electrons import fermi
@@ -49,7 +50,7 @@ class ExactDiagonalization(AbstractPotential):
         self.filling = as_scalar(filling)
         self.chemical_potential = as_scalar(chemical_potential)
         self.temperature = jnp.asarray(temperature, jnp.result_type(float))
-        self.ground_state = isinstance(temperature, int | float) and temperature == 0
+        self.ground_state = not isinstance(temperature, Tracer) and float(jnp.asarray(temperature)) == 0
 
     @property
     def lattice(self) -> Lattice:
@@ -98,7 +99,7 @@ class ExactDiagonalization(AbstractPotential):
             constraint = self.chemical_potential.astype(dtype)
         weights = (jnp.arange(h.shape[0]) < orbitals.astype(int)).astype(dtype)
         kind = (self.filling is not None, self.ground_state)
-        return _equilibrium(kind, h, weights, constraint, self.temperature.astype(dtype))
+        return _equilibrium(kind, h, weights, constraint, _positive(self.temperature.astype(dtype)))
 
 
 @eqx.filter_jit
@@ -110,6 +111,10 @@ def bloch_energy(solver: ExactDiagonalization, spins: Spins, points: int | tuple
     """
     model, dtype = solver.model, spins.dtype
     along = (points,) * model.lattice.dimension if isinstance(points, int) else points
+    if len(along) != model.lattice.dimension:
+        raise ValueError(
+            f"points must be a number or {model.lattice.dimension} numbers, got {points}; one for each axis."
+        )
     grid = jnp.stack(jnp.meshgrid(*(jnp.arange(n) / n for n in along), indexing="ij"), -1)
     k = grid.reshape(-1, model.lattice.dimension).astype(dtype)
     levels = jnp.linalg.eigvalsh(model.bloch(spins, k)).reshape(-1)
@@ -117,7 +122,7 @@ def bloch_energy(solver: ExactDiagonalization, spins: Spins, points: int | tuple
     inside = jnp.arange(levels.shape[0]) < jnp.asarray(model.orbitals() * copies)
     levels = jnp.sort(levels)
     weights = inside.astype(dtype)
-    t = solver.temperature.astype(dtype)
+    t = _positive(solver.temperature.astype(dtype))
     if solver.filling is not None:
         number = solver.filling.astype(dtype) * jnp.sum(weights)
         if solver.ground_state:
@@ -138,16 +143,31 @@ def bloch_energy(solver: ExactDiagonalization, spins: Spins, points: int | tuple
 
 
 def _degenerate(levels):
-    # levels closer than this are one level: rounding of eigh is a few eps times the norm
-    return 1e3 * jnp.finfo(levels.dtype).eps * (1 + jnp.max(jnp.abs(levels)))
+    # levels closer than this are one level: the rounding of eigh
+    return 32 * jnp.finfo(levels.dtype).eps * (1 + jnp.max(jnp.abs(levels)))
 
 
 def _ground_filling(levels, weights, number):
-    """Occupations of the lowest levels, a partly filled degenerate shell filled evenly."""
-    delta = _degenerate(levels)
-    below = jnp.searchsorted(levels, levels - delta, side="left").astype(levels.dtype)
-    upto = jnp.searchsorted(levels, levels + delta, side="right").astype(levels.dtype)
+    """Occupations of the lowest of ascending levels, a partly filled degenerate shell filled evenly."""
+    apart = jnp.diff(levels, prepend=levels[:1]) > _degenerate(levels)
+    shell = jnp.cumsum(apart)
+    below = jnp.searchsorted(shell, shell, side="left").astype(levels.dtype)
+    upto = jnp.searchsorted(shell, shell, side="right").astype(levels.dtype)
     return weights * jnp.clip((number - below) / (upto - below), 0, 1)
+
+
+def _frontier(weights, number):
+    """Indices of the highest occupied and the lowest empty level; one index where a level is partly filled."""
+    rounding = 8 * jnp.finfo(number.dtype).eps * jnp.sum(weights)
+    last = jnp.sum(weights).astype(int) - 1
+    homo = jnp.ceil(number - rounding).astype(int) - 1
+    lumo = jnp.floor(number + rounding).astype(int)
+    return jnp.clip(homo, 0, last), jnp.clip(lumo, 0, last)
+
+
+def _positive(temperature):
+    # zero among mapped temperatures: cold enough that no level knows the difference
+    return jnp.maximum(temperature, 1e3 * jnp.finfo(temperature.dtype).eps)
 
 
 def _ground_occupation(levels, mu):
@@ -161,9 +181,7 @@ def _statistics(kind, levels, weights, constraint, temperature):
     if ground_state:
         if fixed_filling:
             f = _ground_filling(levels, weights, constraint)
-            last = jnp.sum(weights).astype(int) - 1
-            homo = jnp.clip(jnp.ceil(constraint - 1e-6).astype(int) - 1, 0, last)
-            lumo = jnp.clip(jnp.floor(constraint + 1e-6).astype(int), 0, last)
+            homo, lumo = _frontier(weights, constraint)
             return jnp.sum(f * levels), (levels[homo] + levels[lumo]) / 2, constraint, f
         f = weights * _ground_occupation(levels, constraint)
         return jnp.sum(f * (levels - constraint)), constraint, jnp.sum(f), f
@@ -209,7 +227,8 @@ def _equilibrium_jvp(kind, primals, tangents):
     if fixed_filling:
         d_number = d_constraint
         if ground_state:
-            d_mu = jnp.zeros_like(mu)  # flat between levels; the density does not depend on it
+            homo, lumo = _frontier(weights, constraint)
+            d_mu = (d_levels[homo] + d_levels[lumo]) / 2
         else:
             compressibility = jnp.maximum(jnp.sum(by_mu), jnp.finfo(levels.dtype).tiny)
             fixed = jnp.sum(by_level * d_levels) + jnp.sum(by_temperature) * d_temperature
@@ -257,11 +276,11 @@ def check_ensemble(filling, chemical_potential, temperature) -> None:
     """Refuse a missing, doubled or impossible choice of filling, chemical potential and temperature."""
     if (filling is None) == (chemical_potential is None):
         raise ValueError("give exactly one of filling=... (fixed number of electrons) and chemical_potential=...")
-    if _is_number(filling, lambda n: not 0 <= n <= 1):
+    if _known(filling) and not 0 <= float(filling) <= 1:
         raise ValueError(f"filling is N_e/(2N), between 0 and 1 (half filling is 0.5), got {filling}; rescale it.")
-    if _is_number(temperature, lambda t: not t >= 0):
+    if _known(temperature) and not float(temperature) >= 0:
         raise ValueError(f"temperature must not be negative, got {temperature}; use 0 for the ground state.")
 
 
-def _is_number(value, test: Callable[[float], bool]) -> bool:
-    return isinstance(value, int | float) and test(float(value))
+def _known(value: Any) -> TypeGuard[float]:
+    return value is not None and not isinstance(value, Tracer) and jnp.ndim(value) == 0

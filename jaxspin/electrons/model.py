@@ -71,6 +71,11 @@ class SDModel(eqx.Module):
     ):
         self.lattice = lattice
         shells = tuple(hopping) if isinstance(hopping, Sequence) else (hopping,)
+        if 0 < sum(isinstance(entry, Hopping) for entry in shells) < len(shells):
+            raise ValueError(
+                "hopping mixes numbers, which count shells, with Hopping entries; "
+                "write the numbers as (*kinetic(lattice, t_1, t_2, ...), *others)."
+            )
         hoppings = []
         for number, entry in enumerate(shells, start=1):
             if isinstance(entry, Hopping):
@@ -166,6 +171,11 @@ class SDModel(eqx.Module):
         giving exp(2 pi i k_a): the Bloch Hamiltonian of the texture repeated without end, see `bloch`.
         """
         check_spins(self.lattice, spins)
+        if wavevector is not None and wavevector.shape != (self.lattice.dimension,):
+            raise ValueError(
+                f"a wavevector has {self.lattice.dimension} reduced coordinates, got shape {wavevector.shape}; "
+                "give one for each axis."
+            )
         n, ctype = self.lattice.sites, _complex(spins.dtype)
         h = jnp.zeros((n, 2, n, 2), ctype)
         for hop in self.hoppings:
