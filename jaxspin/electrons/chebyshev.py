@@ -4,6 +4,7 @@ An operator is any pytree that, called on a spinor (a pytree of arrays), returns
 [-1, 1]. Memory is a few spinors, whatever the number of moments.
 """
 
+import functools
 from collections.abc import Callable
 
 import equinox as eqx
@@ -164,14 +165,14 @@ def order_for(temperature: float, halfwidth: float, tolerance: float) -> int:
 
 
 def _dot(a, b) -> Array:
-    parts = [
-        jnp.sum(jnp.real(x) * jnp.real(y)) + jnp.sum(jnp.imag(x) * jnp.imag(y))
-        for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-    ]
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total
+    parts = [_real_dot(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)]
+    return functools.reduce(jnp.add, parts)
+
+
+def _real_dot(x: Array, y: Array) -> Array:
+    if jnp.iscomplexobj(x):
+        return jnp.sum(jnp.real(x) * jnp.real(y)) + jnp.sum(jnp.imag(x) * jnp.imag(y))
+    return jnp.sum(x * y)
 
 
 def _next(product, before):

@@ -111,11 +111,8 @@ class KernelPolynomial(AbstractPotential):
         start = self.probes.vectors(self.lattice, key=key, dtype=spins.dtype)
         if self.model.occupied is None:
             return start
-        full = self.model.occupied
-        return tuple(
-            (jnp.where(full[..., a, None], up, 0), jnp.where(full[..., a, None], down, 0))
-            for a, (up, down) in enumerate(start)
-        )
+        full = [self.model.occupied[..., a, None] for a in range(self.lattice.sublattices)]
+        return jax.tree.map(lambda mask, parts: tuple(jnp.where(mask, p, 0) for p in parts), tuple(full), start)
 
     def scaling(self) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """(c, a), the centre and half-width of the window, with a margin that keeps rounding inside [-1, 1]."""
@@ -155,8 +152,7 @@ class Rescaled(eqx.Module):
 
     def __call__(self, spinor: Spinor) -> Any:
         product = self.model.apply(self.spins, spinor)
-        ctype = spinor[0][0].dtype
-        center, scale = self.center.astype(ctype), (1 / self.halfwidth).astype(ctype)
+        center, scale = self.center, 1 / self.halfwidth
         return jax.tree.map(lambda p, x: (p - center * x) * scale, product, spinor)
 
 

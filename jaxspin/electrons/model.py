@@ -3,8 +3,9 @@
 H = - sum_(ij),ss' c+_is t_ij M_ss' c_js' + h.c. + sum_i V_i n_i - J sum_i S_i . c+_ia sigma_ab c_ib
 
 Shapes: spins `(*cells, sublattices, 3)`; electron vectors `(*cells, sublattices, 2, columns)` in public, and inside
-solvers a *spinor*: for each sublattice a pair (up, down) of arrays `(*cells, columns)`, the layout that streams
-fastest. Dense matrices are `(2N, 2N)` with orbitals in the C order of `(*cells, sublattices, 2)`.
+solvers a *spinor*: for each sublattice four real arrays `(*cells, columns)`, Re and Im of the up and of the down
+component, the layout that streams fastest (twice as
+fast as complex arrays on CPUs). Dense matrices are `(2N, 2N)` with orbitals in the C order of `(*cells, sublattices, 2)`.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,8 @@ from jaxspin.lattice import Bond, Lattice
 from jaxspin.spins import check_spins
 
 Spins = Float[Array, "*cells sublattices 3"]
-Spinor = tuple[tuple[Array, Array], ...]
+Parts = tuple[Array, ...]
+Spinor = tuple[Parts, ...]
 
 PAULI = np.array([[[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]])
 
@@ -125,31 +127,35 @@ class SDModel(eqx.Module):
 
     def apply(self, spins: Spins, spinor: Spinor) -> Spinor:
         """H psi in the solvers' layout. `spinor` must be zero at vacancies."""
-        lattice, ctype = self.lattice, spinor[0][0].dtype
+        lattice, dtype = self.lattice, spins.dtype
         coupled = self.coupled_spins(spins)[..., None, :]
         out = []
-        for a, (up, down) in enumerate(spinor):
+        for a, (ur, ui, dr, di) in enumerate(spinor):
             x, y, z = (coupled[..., a, :, c] for c in range(3))
-            flip = jax.lax.complex(x, -y)
-            z = z.astype(ctype)
-            out.append([-z * up - flip * down, -jnp.conj(flip) * up + z * down])
+            onsite = (
+                -(z * ur + x * dr + y * di),
+                -(z * ui + x * di - y * dr),
+                -(x * ur - y * ui - z * dr),
+                -(y * ur + x * ui - z * di),
+            )
             if self.potential is not None:
-                v = self.potential.astype(spins.dtype).astype(ctype)
+                v = self.potential.astype(dtype)
                 v = v[..., a, None] if v.ndim else v
-                out[a] = [out[a][0] + v * up, out[a][1] + v * down]
+                onsite = tuple(o + v * p for o, p in zip(onsite, (ur, ui, dr, di), strict=True))
+            out.append(onsite)
         for h in self.hoppings:
-            t = _amplitude(h, ctype)
             start, end, offset = h.bond.start, h.bond.end, h.bond.offset
             back = tuple(-n for n in offset)
-            matrix = None if h.spin is None else h.spin.astype(ctype)
-            there = _mix(matrix, [lattice.translate(p, offset) for p in spinor[end]])
-            here = _mix(None if matrix is None else jnp.conj(matrix.T), [jnp.conj(t) * p for p in spinor[start]])
-            for s in range(2):
-                out[start][s] = out[start][s] - t * there[s]
-                out[end][s] = out[end][s] - lattice.translate(here[s], back)
+            t = _complex_parts(h.amplitude, dtype)
+            # the amplitude of the bond that arrives, so that one pass multiplies what has been moved
+            arriving = tuple(x if x is None or not x.ndim else lattice.translate(x, back) for x in t)
+            there = _mix(h.spin, tuple(lattice.translate(p, offset) for p in spinor[end]), adjoint=False)
+            here = _mix(h.spin, tuple(lattice.translate(p, back) for p in spinor[start]), adjoint=True)
+            out[start] = _minus(out[start], _multiply(t, there))
+            out[end] = _minus(out[end], _multiply(_conjugate(arriving), here))
         if self.occupied is not None:
-            out = [[jnp.where(self.occupied[..., a, None], p, 0) for p in pair] for a, pair in enumerate(out)]
-        return tuple((up, down) for up, down in out)
+            out = [tuple(jnp.where(self.occupied[..., a, None], p, 0) for p in parts) for a, parts in enumerate(out)]
+        return tuple(tuple(parts) for parts in out)
 
     @eqx.filter_jit
     def matvec(
@@ -291,23 +297,26 @@ def magnetic_flux(lattice: Lattice, quanta: int, *amplitudes: ArrayLike) -> tupl
 
 def split(vectors: Complex[Array, "..."]) -> Spinor:
     """`(*cells, sublattices, 2, columns)` to the solvers' layout."""
-    return tuple((vectors[..., a, 0, :], vectors[..., a, 1, :]) for a in range(vectors.shape[-3]))
+    real, imaginary = jnp.real(vectors), jnp.imag(vectors)
+    return tuple(
+        (real[..., a, 0, :], imaginary[..., a, 0, :], real[..., a, 1, :], imaginary[..., a, 1, :])
+        for a in range(vectors.shape[-3])
+    )
 
 
 def join(spinor: Spinor) -> Complex[Array, "..."]:
     """The inverse of `split`."""
-    return jnp.stack([jnp.stack(pair, axis=-2) for pair in spinor], axis=-3)
+    pairs = [jnp.stack([jax.lax.complex(ur, ui), jax.lax.complex(dr, di)], axis=-2) for ur, ui, dr, di in spinor]
+    return jnp.stack(pairs, axis=-3)
 
 
 def unit_spinor(lattice: Lattice, site: Int[Array, " k"], dtype, occupied: Array | None = None) -> Spinor:
     """Two columns, spin up and spin down on one site (cell indices and sublattice); zero on a vacancy."""
-    value = 1 if occupied is None else occupied[tuple(site)].astype(_complex(dtype))
-    one = jnp.zeros(lattice.shape, _complex(dtype)).at[tuple(site)].set(value)
+    value = 1 if occupied is None else occupied[tuple(site)].astype(dtype)
+    one = jnp.zeros(lattice.shape, dtype).at[tuple(site)].set(value)[..., None]
     zero = jnp.zeros_like(one)
-    return tuple(
-        (jnp.stack([one[..., a], zero[..., a]], -1), jnp.stack([zero[..., a], one[..., a]], -1))
-        for a in range(lattice.sublattices)
-    )
+    up, down, none = (jnp.concatenate(pair, -1) for pair in ((one, zero), (zero, one), (zero, zero)))
+    return tuple((up[..., a, :], none[..., a, :], down[..., a, :], none[..., a, :]) for a in range(lattice.sublattices))
 
 
 def _float(value: ArrayLike) -> Array:
@@ -319,16 +328,40 @@ def _complex(dtype):
     return jnp.complex128 if dtype == jnp.float64 else jnp.complex64
 
 
-def _amplitude(hopping: Hopping, ctype) -> Array:
-    t = hopping.amplitude.astype(ctype)
-    return t[..., None] if t.ndim else t
+def _complex_parts(value: Array, dtype) -> tuple[Array, Array | None]:
+    """Re and Im as factors of `(*cells, columns)`; None for the imaginary part of a real number."""
+    value = value[..., None] if value.ndim else value
+    return jnp.real(value).astype(dtype), jnp.imag(value).astype(dtype) if jnp.iscomplexobj(value) else None
 
 
-def _mix(matrix: Array | None, pair):
+def _conjugate(z: tuple[Array, Array | None]) -> tuple[Array, Array | None]:
+    return z[0], None if z[1] is None else -z[1]
+
+
+def _multiply(z: tuple[Array, Array | None], parts: Parts) -> Parts:
+    a, b = z
+    ur, ui, dr, di = parts
+    if b is None:
+        return a * ur, a * ui, a * dr, a * di
+    return a * ur - b * ui, a * ui + b * ur, a * dr - b * di, a * di + b * dr
+
+
+def _mix(matrix: Array | None, parts: Parts, *, adjoint: bool) -> Parts:
+    """The 2x2 matrix (or its adjoint) on the spin."""
     if matrix is None:
-        return pair
-    up, down = pair
-    return [matrix[s, 0] * up + matrix[s, 1] * down for s in range(2)]
+        return parts
+    matrix = jnp.conj(matrix.T) if adjoint else matrix
+    dtype = parts[0].dtype
+    rows = []
+    for s in range(2):
+        up = _multiply(_complex_parts(matrix[s, 0], dtype), parts)
+        down = _multiply(_complex_parts(matrix[s, 1], dtype), parts)
+        rows += [up[0] + down[2], up[1] + down[3]]
+    return rows[0], rows[1], rows[2], rows[3]
+
+
+def _minus(parts, others):
+    return tuple(p - o for p, o in zip(parts, others, strict=True))
 
 
 def _bond_index(lattice: Lattice, bond: Bond):

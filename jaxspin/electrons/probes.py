@@ -34,13 +34,13 @@ class AbstractProbes(eqx.Module):
         number = int(colors.max()) + 1
         key = jax.random.key(0) if key is None else key
         angle = jax.random.uniform(key, lattice.shape, dtype, maxval=2 * np.pi)
-        phases = jax.lax.complex(jnp.cos(angle), jnp.sin(angle))
         spinor = []
         for a in range(lattice.sublattices):
             own = jnp.asarray(colors[..., a, None] == np.arange(number))
-            part = jnp.where(own, phases[..., a, None], 0)
-            empty = jnp.zeros_like(part)
-            spinor.append((jnp.concatenate([part, empty], -1), jnp.concatenate([empty, part], -1)))
+            re, im = (jnp.where(own, part(angle)[..., a, None], 0) for part in (jnp.cos, jnp.sin))
+            empty = jnp.zeros_like(re)
+            columns = ((re, empty), (im, empty), (empty, re), (empty, im))
+            spinor.append(tuple(jnp.concatenate(pair, -1) for pair in columns))
         return tuple(spinor)
 
 

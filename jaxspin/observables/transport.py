@@ -217,11 +217,15 @@ def _advance(operator, pair):
 
 def _overlaps(left: Spinor, right: Spinor) -> Array:
     """<left|right_n> for stacked right vectors."""
-    parts = [
-        jnp.tensordot(r.reshape(len(r), -1), jnp.conj(x).reshape(-1), axes=1, precision=jax.lax.Precision.HIGHEST)
-        for x, r in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True)
-    ]
-    return functools.reduce(jnp.add, parts)
+
+    def dot(x, y):
+        return jnp.tensordot(y.reshape(len(y), -1), x.reshape(-1), axes=1, precision=jax.lax.Precision.HIGHEST)
+
+    total = []
+    for x, y in zip(left, right, strict=True):
+        for re, im in ((0, 1), (2, 3)):
+            total.append(jax.lax.complex(dot(x[re], y[re]) + dot(x[im], y[im]), dot(x[re], y[im]) - dot(x[im], y[re])))
+    return functools.reduce(jnp.add, total)
 
 
 def _area(model: SDModel) -> float:
@@ -235,11 +239,11 @@ def _area(model: SDModel) -> float:
 def _marker(solver, spins, sites):
     lattice, dtype = solver.lattice, spins.dtype
     place = lattice.positions() - lattice.positions().reshape(-1, 2).mean(axis=0)
-    x, y = (jnp.asarray(place[..., a], _complex(dtype)) for a in range(2))
+    x, y = (jnp.asarray(place[..., a], dtype) for a in range(2))
     scale = 4 * np.pi * lattice.sites / _area(solver.model)
     if isinstance(solver, ExactDiagonalization):
         p = solver.density_matrix(spins)
-        xs, ys = (jnp.repeat(r.reshape(-1), 2) for r in (x, y))
+        xs, ys = (jnp.repeat(r.reshape(-1), 2).astype(p.dtype) for r in (x, y))
         b = ys[:, None] * p
         diagonal = jnp.sum(jnp.conj(xs[:, None] * p) * (b - p @ b), axis=0)
         per_site = scale * jnp.imag(diagonal.reshape(*lattice.shape, 2).sum(axis=-1))
@@ -255,15 +259,18 @@ def _marker(solver, spins, sites):
         return chebyshev.expand(scaled, spinor, coefficients)
 
     def times(r, spinor):
-        return tuple((r[..., a, None] * up, r[..., a, None] * down) for a, (up, down) in enumerate(spinor))
+        return tuple(tuple(r[..., a, None] * p for p in parts) for a, parts in enumerate(spinor))
 
     def at(site):
-        unit = unit_spinor(lattice, site, dtype, solver.model.occupied)
-        p = project(unit)
+        p = project(unit_spinor(lattice, site, dtype, solver.model.occupied))
         b = times(y, p)
         rest = jax.tree.map(jnp.subtract, b, project(b))
-        terms = jax.tree.map(lambda u, v: jnp.imag(jnp.sum(jnp.conj(u) * v)), times(x, p), rest)
-        return scale * functools.reduce(jnp.add, jax.tree.leaves(terms))
+        terms = [
+            jnp.sum(u[re] * v[im] - u[im] * v[re])
+            for u, v in zip(times(x, p), rest, strict=True)
+            for re, im in ((0, 1), (2, 3))
+        ]
+        return scale * functools.reduce(jnp.add, terms)
 
     return jax.lax.map(at, sites)
 
