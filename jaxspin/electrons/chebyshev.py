@@ -14,8 +14,11 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 
-def moments(operator, start: PyTree[Array], order: int) -> Float[Array, " order"]:
-    """mu_m = Re <start| T_m(operator) |start>, m = 0 ... order-1, summed over columns.
+def moments(operator, start: PyTree[Array], order: int, *, blocks: int = 1) -> Float[Array, " order"]:
+    """mu_m = Re <start| T_m(operator) |start>, m = 0 ... order-1, summed over columns, the last axis of `start`.
+
+    The columns are taken in `blocks` one after another (which must divide them): less memory, and vectors that fit into
+    a cache.
 
     From a_m = T_m start by doubling, mu_2m = 2 <a_m|a_m> - mu_0, mu_2m+1 = 2 <a_m+1|a_m> - mu_1: `order`/2 products.
     Differentiable with respect to the arrays in `operator`, in reverse mode, twice; `start` is a constant. The reverse
@@ -25,7 +28,10 @@ def moments(operator, start: PyTree[Array], order: int) -> Float[Array, " order"
     reverse pass: Barros and Kato, Phys. Rev. B 88, 235101 (2013), section III.
     """
     check_order(order)
-    return _moments(operator, start, order)
+    if blocks == 1:
+        return _moments(operator, start, order)
+    parted = jax.tree.map(lambda x: jnp.moveaxis(x.reshape(*x.shape[:-1], blocks, -1), -2, 0), start)
+    return jnp.sum(jax.lax.map(lambda part: _moments(operator, part, order), parted), axis=0)
 
 
 def check_order(order: int) -> None:

@@ -4,8 +4,8 @@ H = - sum_(ij),ss' c+_is t_ij M_ss' c_js' + h.c. + sum_i V_i n_i - J sum_i S_i .
 
 Shapes: spins `(*cells, sublattices, 3)`; electron vectors `(*cells, sublattices, 2, columns)` in public, and inside
 solvers a *spinor*: for each sublattice four real arrays `(*cells, columns)`, Re and Im of the up and of the down
-component, the layout that streams fastest (twice as
-fast as complex arrays on CPUs). Dense matrices are `(2N, 2N)` with orbitals in the C order of `(*cells, sublattices, 2)`.
+component, the layout that streams fastest (twice as fast as complex arrays on CPUs). Dense matrices are `(2N, 2N)`
+with orbitals in the C order of `(*cells, sublattices, 2)`.
 """
 
 from collections.abc import Sequence
@@ -148,11 +148,11 @@ class SDModel(eqx.Module):
             back = tuple(-n for n in offset)
             t = _complex_parts(h.amplitude, dtype)
             # the amplitude of the bond that arrives, so that one pass multiplies what has been moved
-            arriving = tuple(x if x is None or not x.ndim else lattice.translate(x, back) for x in t)
+            arriving = jax.tree.map(lambda x, back=back: lattice.translate(x, back) if x.ndim else x, _conjugate(t))
             there = _mix(h.spin, tuple(lattice.translate(p, offset) for p in spinor[end]), adjoint=False)
             here = _mix(h.spin, tuple(lattice.translate(p, back) for p in spinor[start]), adjoint=True)
             out[start] = _minus(out[start], _multiply(t, there))
-            out[end] = _minus(out[end], _multiply(_conjugate(arriving), here))
+            out[end] = _minus(out[end], _multiply(arriving, here))
         if self.occupied is not None:
             out = [tuple(jnp.where(self.occupied[..., a, None], p, 0) for p in parts) for a, parts in enumerate(out)]
         return tuple(tuple(parts) for parts in out)
