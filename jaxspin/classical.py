@@ -12,9 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
-from jaxspin.field import AbstractPotential, Spins, Time, sum_of
+from jaxspin.field import AbstractPotential, Spins, Time, sum_of, times_of_change
 from jaxspin.lattice import Bond, Lattice
 from jaxspin.spins import normalize
+
+# Where a Gaussian pulse is looked at, in widths from its center: all but 1e-8 of it lies between the outermost.
+_PULSE = (-6, -3, -1, 0, 1, 3, 6)
 
 # What a coupling may be given as: a number, an array, or numbers in brackets.
 Numbers = ArrayLike | Sequence[float | int] | Sequence[Sequence[float | int]]
@@ -149,7 +152,8 @@ class ZeemanPulse(AbstractPotential):
     """An applied field in time, E(t) = - profile(t) sum_i h_i . S_i, with h as in `Zeeman`.
 
     `profile` maps the time (hbar/t) to a number: `GaussianPulse`, `Sinusoid`, `Ramp`, or any callable that is
-    a pytree (an `eqx.Module`, `jax.tree_util.Partial`).
+    a pytree (an `eqx.Module`, `jax.tree_util.Partial`). A short one should say in a method `times_of_change()`
+    when it begins, peaks and ends, so that adaptive steps and suggested ones do not overlook it.
     """
 
     applied: Float[Array, "*n 3"]
@@ -162,6 +166,9 @@ class ZeemanPulse(AbstractPotential):
     def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
         strength = jnp.asarray(self.profile(t)).astype(spins.dtype)
         return -strength * jnp.sum(_spread(self.applied, spins, "applied") * spins)
+
+    def times_of_change(self) -> tuple[Time, ...]:
+        return times_of_change(self.profile)
 
 
 class GaussianPulse(eqx.Module):
@@ -176,6 +183,13 @@ class GaussianPulse(eqx.Module):
         delay = jnp.asarray(t, self.center.dtype) - self.center
         return jnp.exp(-0.5 * (delay / self.width) ** 2) * jnp.cos(self.frequency * delay + self.phase)
 
+    def times_of_change(self) -> tuple[Time, ...]:
+        """Center, flanks and tails, and the crest of the oscillation nearest to the center."""
+        angle = (jnp.pi / 2 - self.phase) % jnp.pi - jnp.pi / 2
+        oscillates = self.frequency != 0
+        crest = jnp.where(oscillates, angle / jnp.where(oscillates, self.frequency, 1), 0)
+        return (self.center + crest, *(self.center + n * self.width for n in _PULSE))
+
 
 class Sinusoid(eqx.Module):
     """cos(frequency t + phase), `frequency` in radians a unit of time; phase -pi/2 makes a sine."""
@@ -188,14 +202,19 @@ class Sinusoid(eqx.Module):
 
 
 class Ramp(eqx.Module):
-    """0 before `start`, 1 after `stop`, a straight line between."""
+    """0 before `start`, 1 after `stop`, a straight line between; a step where both are one time."""
 
     start: Float[Array, ""] = eqx.field(converter=_floating)
     stop: Float[Array, ""] = eqx.field(converter=_floating)
 
     def __call__(self, t: Time) -> Float[Array, ""]:
         elapsed = jnp.asarray(t, self.start.dtype) - self.start
-        return jnp.clip(elapsed / (self.stop - self.start), 0, 1)
+        duration = self.stop - self.start
+        done = jnp.clip(elapsed / jnp.where(duration > 0, duration, 1), 0, 1)
+        return jnp.where(duration > 0, done, jnp.where(elapsed < 0, 0, 1))
+
+    def times_of_change(self) -> tuple[Time, ...]:
+        return (self.start, self.stop)
 
 
 def _vector(x: Numbers, name: str) -> Array:

@@ -18,6 +18,11 @@ Time = float | Float[Array, ""]
 Spins = Float[Array, "*cells sublattices 3"]
 
 
+def times_of_change(source: Any) -> tuple[Time, ...]:
+    """When a field, pulse or schedule changes fast, as far as it says so by a method of this name."""
+    return tuple(source.times_of_change()) if hasattr(source, "times_of_change") else ()
+
+
 class AbstractField(eqx.Module):
     """Anything that pushes spins. Subclass it for a push without an energy, `AbstractPotential` for one with."""
 
@@ -29,6 +34,10 @@ class AbstractField(eqx.Module):
     @abc.abstractmethod
     def field(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
         """B_i in energy units, at time `t` (hbar/t), shape of `spins`. `key` feeds stochastic fields."""
+
+    def times_of_change(self) -> tuple[Time, ...]:
+        """When the field changes fast (a pulse begins, peaks, ends): times at which the dynamics must look."""
+        return ()
 
     def __add__(self, other: "AbstractField") -> "AbstractField":
         if not isinstance(other, AbstractField):
@@ -77,6 +86,9 @@ class SumField(AbstractField):
     def __check_init__(self):
         _common_lattice(self.terms)
 
+    def times_of_change(self) -> tuple[Time, ...]:
+        return tuple(t for term in self.terms for t in term.times_of_change())
+
     def field(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
         keys = _split(key, len(self.terms))
         return sum_of(term.field(spins, t, key=k) for term, k in zip(self.terms, keys, strict=True))
@@ -93,6 +105,9 @@ class SumPotential(AbstractPotential):
 
     def __check_init__(self):
         _common_lattice(self.terms)
+
+    def times_of_change(self) -> tuple[Time, ...]:
+        return tuple(t for term in self.terms for t in term.times_of_change())
 
     def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
         keys = _split(key, len(self.terms))

@@ -209,11 +209,13 @@ mlir.register_lowering(_translate_p, mlir.lower_fun(translate_by_roll, multiple_
 mlir.register_lowering(_translate_p, mlir.lower_fun(_translate_on_cpu, multiple_results=False), platform="cpu")
 
 
-def _cells(cells: Sequence[int], dimension: int) -> tuple[int, ...]:
+def _cells(cells: Sequence[float | int], dimension: int) -> tuple[int, ...]:
     if len(cells) == 1:
         cells = tuple(cells) * dimension
     if len(cells) != dimension:
         raise ValueError(f"got sizes {tuple(cells)} for a {dimension}-dimensional lattice; give {dimension} or one.")
+    if any(int(n) != n for n in cells):
+        raise ValueError(f"cells must be whole numbers, got {tuple(cells)}; round them, such as int(4.7).")
     return tuple(int(n) for n in cells)
 
 

@@ -26,7 +26,8 @@ from jaxspin.dynamics import (
     simulate,
     suggest_timestep,
 )
-from jaxspin.dynamics.simulate import _check
+from jaxspin.dynamics.checks import check_settings, check_state
+from jaxspin.dynamics.simulate import _hottest
 from jaxspin.field import AbstractField, AbstractPotential
 from jaxspin.lattice import chain, square, triangular
 from jaxspin.problems import DampedLarmor, Dimer, SpinWave
@@ -384,6 +385,18 @@ def test_frozen_spins_and_vacancies(solver, key):
     assert length_error(after[moved]) < ROUNDING
 
 
+def test_a_mask_of_integers_is_a_mask(key):
+    lattice = chain(5)
+    spins, potential = random_spins(lattice, key=key), Exchange(lattice, 1.0)
+    mask = jnp.zeros(lattice.shape, int).at[1].set(1)
+    run = simulate(potential, spins, duration=1.0, step=0.1, frozen=mask)
+    same = simulate(potential, spins, duration=1.0, step=0.1, frozen=mask.astype(bool))
+    assert jnp.array_equal(run.final, same.final)
+    assert jnp.array_equal(run.final[1], spins[1])
+    assert LLG(potential, 0.1, frozen=mask).frozen.dtype == bool
+    assert jnp.array_equal(relax(potential, spins, frozen=mask).spins[1], spins[1])
+
+
 # --- time ---
 
 
@@ -393,6 +406,17 @@ def test_million_steps_are_counted_in_single_precision():
     assert run.steps == 1_000_000
     np.testing.assert_array_equal(run.times, np.array([0, 2.5e4, 5e4], np.float32))
     assert jnp.array_equal(run.final, spins)
+
+
+@pytest.mark.parametrize("solver", KEEP_LENGTH, ids=name)
+def test_length_does_not_drift_in_single_precision(solver):
+    """A rotation by one angle again and again is rounded the same way again and again."""
+    spins = jnp.array([[[0.6, 0.0, 0.8]], [[0.0, 0.0, 0.0]]], jnp.float32)
+    field = Zeeman([0.1, 0.2, 1.0])
+    run = simulate(field, spins, duration=2e4, step=0.1, damping=0.0, save_every=1e4, solver=solver)
+    # a few units in the last place
+    assert abs(np.linalg.norm(np.asarray(run.final[0, 0], np.float64)) - 1) < 3e-7
+    assert jnp.array_equal(run.final[1], spins[1])
 
 
 def test_single_precision_is_kept(key):
@@ -491,6 +515,63 @@ def test_adaptive_steps():
     assert run.steps < 400
 
 
+PULSE = ZeemanPulse([2.0, 0.0, 0.0], GaussianPulse(507.0, 0.3))
+
+
+@pytest.mark.parametrize(
+    ("pulse", "settings"),
+    [
+        (PULSE, {"step": "adaptive"}),
+        (PULSE, {"step": "adaptive", "start": -100.0, "duration": 1100.0, "save_every": 1100.0}),
+        (PULSE, {}),
+        (ZeemanPulse(PULSE.applied, jax.tree_util.Partial(PULSE.profile)), {"step": "adaptive", "max_step": 0.5}),
+    ],
+    ids=["adaptive", "one frame", "suggested", "bounded"],
+)
+def test_a_short_pulse_is_not_jumped_over(pulse, settings):
+    spins = jnp.array([[[0.0, 0.0, 1.0]]])
+    # about the pulse, whose axis the rest hardly turns
+    potential = Zeeman([0.0, 0.0, 1e-3]) + PULSE
+    settings = {"duration": 1000.0, "damping": 0.1, "save_every": 10.0, **settings}
+    run = simulate(Zeeman([0.0, 0.0, 1e-3]) + pulse, spins, **settings)
+    before = simulate(Zeeman([0.0, 0.0, 1e-3]), spins, duration=500.0, step=100.0)
+    short = simulate(potential, before.final, duration=20.0, step=0.01, start=500.0)
+    after = simulate(Zeeman([0.0, 0.0, 1e-3]), short.final, duration=480.0, step=1.0)
+    # the suggested step turns by 0.08 rad
+    assert float(run.final[0, 0, 2]) == pytest.approx(float(after.final[0, 0, 2]), abs=2e-3)
+    assert float(run.final[0, 0, 2]) < 0.2
+
+
+def test_times_of_change_of_sums():
+    quiet, pulse = Zeeman([0.0, 0.0, 1.0]), ZeemanPulse([1.0, 0.0, 0.0], GaussianPulse(5.0, 0.5, 2.0, np.pi / 2))
+    assert quiet.times_of_change() == ()
+    times = (quiet + pulse + pulse).times_of_change()
+    assert len(times) == 2 * len(pulse.times_of_change())
+    # zero at its center, the oscillation is largest a quarter of a period beside
+    peak = max(abs(float(pulse.profile(t))) for t in times)
+    assert peak > 0.2
+    assert {2.0, 5.0, 8.0} <= {float(t) for t in times}
+
+    class Plain(AbstractField):
+        def field(self, spins, t=0.0, *, key=None):
+            return spins
+
+    assert len((Plain() + pulse).times_of_change()) == len(pulse.times_of_change())
+
+
+def test_gradient_through_adaptive_steps_with_a_pulse():
+    spins = jnp.array([[[0.0, 0.0, 1.0]]])
+
+    def height(center):
+        pulse = ZeemanPulse([2.0, 0.0, 0.0], GaussianPulse(center, 0.3))
+        potential = Zeeman([0.0, 0.3, 0.5]) + pulse
+        return simulate(potential, spins, duration=8.0, step="adaptive", throw=False, save_every=4.0).final[0, 0, 2]
+
+    value, h = jax.jit(height), 1e-3
+    slope = jax.jit(jax.grad(height))(jnp.array(4.0))
+    assert slope == pytest.approx(float(value(4.0 + h) - value(4.0 - h)) / (2 * h), rel=1e-3)
+
+
 def test_adaptive_solver_interpolates_on_the_sphere():
     problem = DampedLarmor(strength=2.0, damping=0.2, height=-0.5)
     times = np.linspace(0.1, 2.9, 9)
@@ -545,6 +626,15 @@ def test_refusals(key):
 
     refused(r"pass key=jax.random.key\(0\)", temperature=0.5)
     refused("pass zero or more", temperature=-0.5, key=key)
+    refused("pass zero or more", temperature=float("nan"), key=key)
+    refused("pass zero or more", temperature=float("inf"), key=key)
+    refused("damping must be finite and not negative; pass zero or more", damping=-0.1)
+    refused("damping must be finite and not negative", damping=jnp.full(lattice.shape, 0.1).at[1].set(-0.1))
+    refused("damping must be finite and not negative", damping=float("nan"))
+    refused("leave it out for about 100 frames", save_every=0.0)
+    refused("leave it out for about 100 frames", save_every=-1.0)
+    refused('pass step="adaptive" with it', max_step=0.1)
+    refused("leave it out for steps of any length", max_step=0.0, step="adaptive")
     refused("thermal noise needs a fixed step; pass step=", temperature=0.5, key=key, step="adaptive")
     refused("use DepondtMertens", temperature=0.5, key=key, solver=ProjectedTsit5())
     refused(r"use ProjectedTsit5\(\), or a fixed step", solver=SemiImplicit(), step="adaptive")
@@ -557,7 +647,15 @@ def test_refusals(key):
     refused("use a smaller save_every", spins=spins.astype(jnp.float32), duration=1e7, save_every=1e7)
     # with shapes checked, as here, a wrong mask does not get as far as simulate's own check
     with pytest.raises(ValueError, match="give a mask of the lattice's shape"):
-        _check(spins, lattice, 1.0, 0.0, jnp.zeros((3,), bool))
+        check_state(spins, lattice, jnp.zeros((3,), bool))
+    with pytest.raises(ValueError, match="give one number, or one per site"):
+        check_settings(lattice.shape, 1.0, 0.0, None, jnp.zeros(4), 0.0)
+    for wrong, remedy in ((2 * spins, "pass jaxspin.normalize"), (random_spins(chain(5), key=key), "lattice.resize")):
+        with pytest.raises(ValueError, match=remedy):
+            relax(potential, wrong)
+    noisy = LLG(potential, 0.1, Constant(1.0), StepNoise(spins, key=key))
+    with pytest.raises(ValueError, match="does not take thermal noise; use DepondtMertens"):
+        ProjectedTsit5().init(noisy, jnp.array(0.0), jnp.array(1.0), spins, None)
     with pytest.raises(ValueError, match="temperature and noise go together"):
         LLG(potential, 0.1, temperature=Constant(1.0))
     with pytest.raises(ValueError, match="pass step="):
@@ -578,6 +676,16 @@ def test_schedules():
     np.testing.assert_allclose(values(Quench(1.0, 0.1, 1.0)), [1, 1, 0.1, 0.1, 0.1])
     np.testing.assert_allclose(values(Exponential(1.0, 0.2, 2.0)), 0.2 + 0.8 * np.exp([0, 0, -0.5, -1, -2.5]))
     np.testing.assert_allclose(values(Constant(0.3)), 0.3)
+    # of no duration: steps
+    np.testing.assert_allclose(values(Ramp(1.0, 0.5, 0.0)), [1, 0.5, 0.5, 0.5, 0.5])
+    np.testing.assert_allclose(values(Exponential(1.0, 0.5, 0.0)), [1, 0.5, 0.5, 0.5, 0.5])
+    slope = jax.grad(lambda final: Ramp(1.0, final, 0.0)(jnp.array(1.0)))(0.5)
+    assert slope == 1
+
+
+def test_a_short_heat_pulse_is_seen():
+    assert _hottest(GaussianPulse(507.3, 0.1), 0.0, 1000.0, jnp.float64) == pytest.approx(1.0)
+    assert _hottest(GaussianPulse(507.3, 0.1), 0.0, 500.0, jnp.float64) < 1e-9
 
 
 def test_progress_and_lowering(key, capsys):

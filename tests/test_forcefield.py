@@ -10,9 +10,11 @@ import pytest
 
 from jaxspin.descriptors import Bispectrum
 from jaxspin.forcefield import BehlerParrinello, load, load_metadata, save
+from jaxspin.forcefield.checkpoint import _check_model
 from jaxspin.lattice import honeycomb, square, triangular
 from jaxspin.spins import dilute, random_spins
 from jaxspin.testing import assert_field_is_gradient, assert_invariant
+from jaxspin.training import Learnt
 
 INVARIANCE = 1e-10  # sums of a few hundred site energies of order one, in double precision
 DIFFERENCE = 1e-6  # central differences with a step of 1e-4
@@ -238,6 +240,34 @@ def test_nothing_is_overwritten_unasked(model, tmp_path):
     with pytest.raises(FileExistsError, match="is not replaced; choose another path"):
         save(tmp_path / "thesis", model, overwrite=True)
     assert (tmp_path / "thesis" / "draft.txt").read_text() == "years of work"
+
+
+def test_a_failed_save_leaves_the_old_one(model, tmp_path, monkeypatch):
+    save(tmp_path / "field", model)
+    other = random_model(DESCRIPTORS["triangular"], seed=9)
+    with pytest.raises(TypeError, match="give plain data: dictionaries, lists, numbers and text"):
+        save(tmp_path / "field", other, metadata={"a": object()}, overwrite=True)
+    np.testing.assert_array_equal(load(tmp_path / "field").mean, model.mean)
+
+    def killed(*arguments, **settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("orbax.checkpoint.Checkpointer.save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        save(tmp_path / "field", other, overwrite=True)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(load(tmp_path / "field").mean, model.mean)
+    save(tmp_path / "field", other, overwrite=True)
+    np.testing.assert_array_equal(load(tmp_path / "field").mean, other.mean)
+    assert [p.name for p in tmp_path.iterdir()] == ["field"]
+
+
+def test_what_training_returns_is_refused_with_the_remedy(model):
+    # with types checked, as here, it does not get as far as save's own check
+    with pytest.raises(TypeError, match=r"a Learnt is not a force field; pass its \.model"):
+        _check_model(Learnt(model, {}, 0))
+    with pytest.raises(TypeError, match=r"pass a BehlerParrinello, such as learnt\.model"):
+        _check_model(3)
 
 
 def test_what_is_no_force_field_is_refused(model, tmp_path):

@@ -195,6 +195,15 @@ def test_a_trajectory_is_not_replaced_or_continued_unless_asked(tmp_path):
         save_trajectory(tmp_path / "notes", [0.0, 1.0], spins, lattice, overwrite=True)
 
 
+def test_a_trajectory_is_continued_with_its_own_config_alone(tmp_path):
+    lattice, spins = square(2), frames(square(2), 2)
+    path = save_trajectory(tmp_path / "run.zarr", [0.0, 1.0], spins, lattice, config={"J": 1.0, "steps": 5})
+    with pytest.raises(ValueError, match="another config; choose another path, or leave config out"):
+        TrajectoryWriter(path, lattice, append=True, config={"J": 2.0, "steps": 5})
+    for config in ({"steps": 5, "J": 1.0}, None):
+        assert TrajectoryWriter(path, lattice, append=True, config=config).frames == 2
+
+
 def test_what_is_no_trajectory_is_refused(tmp_path):
     spins = frames(square(2), 2)
     with pytest.raises(ValueError, match=r"give \(frames,\) and \(frames, 2, 2, 1, 3\)"):
@@ -304,6 +313,28 @@ def test_a_rectangular_mesh_of_another_program_becomes_an_open_lattice(tmp_path)
     assert lattice.vectors == ((1.0, 0.0), (0.0, 2.0))
     assert lattice.periodic == (False, False)
     np.testing.assert_array_equal(spins[1, 2, 0], values.reshape(3, 2, 3)[2, 1])
+
+
+def test_ovf_on_a_lattice_of_other_cells_is_refused(tmp_path):
+    path = save_ovf(tmp_path / "s.ovf", snapshot(square(4, 2)), square(4, 2), representation="text")
+    with pytest.raises(ValueError, match=r"of shape \(4, 2, 1\), not \(2, 4, 1\); leave the lattice out"):
+        load_ovf(path, square(2, 4))
+    assert load_ovf(path, square(4, 2, periodic=False))[1].periodic == (False, False)
+    path.write_text("\n".join(line for line in path.read_text().splitlines() if "Desc" not in line))
+    with pytest.raises(ValueError, match=r"has \(4, 2, 1\) nodes along x, y, z, the lattice \(2, 4, 1\); pass"):
+        load_ovf(path, square(2, 4))
+    assert load_ovf(path, square(4, 2))[1] == square(4, 2)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float16])
+@pytest.mark.parametrize("representation", ["text", "binary 8"])
+def test_ovf_of_other_types_is_in_double_precision(tmp_path, dtype, representation):
+    lattice = kagome(2)
+    spins = np.zeros((*lattice.shape, 3), dtype)
+    spins[..., 2] = 1
+    back, found = load_ovf(save_ovf(tmp_path / "s.ovf", spins, lattice, representation=representation))
+    np.testing.assert_array_equal(back, spins)
+    assert found == lattice
 
 
 def test_a_damaged_or_foreign_ovf_file_is_refused(tmp_path):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from jaxspin.lattice import (
     Lattice,
+    _cells,
     chain,
     cubic,
     honeycomb,
@@ -221,6 +222,10 @@ def test_errors_end_with_the_remedy():
         square(2, 2, 2)
     with pytest.raises(ValueError, match=r"cells must be positive integers.*use 1 for a single cell"):
         square(0, 2)
+    with pytest.raises(ValueError, match=r"cells must be whole numbers, got \(4\.7, 4\.7\); round them"):
+        # with types checked, as here, it does not get there from the public functions
+        _cells((4.7, 4.7), 2)
+    assert _cells((4.0,), 2) == (4, 4)
     with pytest.raises(ValueError, match="give one per lattice vector"):
         Lattice("bad", ((1.0, 0.0), (0.0,)), ((0.0, 0.0),), (2, 2), (True, True))
     with pytest.raises(ValueError, match="one per lattice vector; got"):

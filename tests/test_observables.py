@@ -148,6 +148,19 @@ def test_correlation_length_of_exponential_correlations(u, peak, key):
     assert np.isclose(correlation_length(lattice, jnp.asarray(spins)), np.sqrt(u) / (1 - u), atol=ROUNDING)
 
 
+def test_correlation_length_sees_through_the_order_of_the_sublattices(key):
+    """Turning one sublattice against the other is a gauge; perfect order within the cell is of infinite length."""
+    lattice = honeycomb(8)
+    noise = 0.6 * jax.random.normal(key, (*lattice.shape, 3))
+    ferromagnet = normalize(textures.ferromagnet(lattice) + noise)
+    neel = ferromagnet.at[..., 1, :].multiply(-1)
+    length = correlation_length(lattice, ferromagnet)
+    assert length > 1
+    assert np.isclose(correlation_length(lattice, neel), length, rtol=ROUNDING)
+    three = jnp.array([[0.0, 1.0, 0.0], [-(3**0.5) / 2, -0.5, 0.0], [3**0.5 / 2, -0.5, 0.0]])
+    assert correlation_length(kagome(6), jnp.broadcast_to(three, (6, 6, 3, 3))) > 1e6
+
+
 def test_correlation_length_averages_snapshots(key):
     lattice = chain(16)
     batch = jnp.stack([random_spins(lattice, key=k) for k in jax.random.split(key, 8)])

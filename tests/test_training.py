@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxspin.classical import Anisotropy, Exchange, Zeeman
+from jaxspin.classical import Anisotropy, Exchange, GaussianPulse, Zeeman, ZeemanPulse
 from jaxspin.descriptors import Bispectrum
 from jaxspin.dynamics import simulate
 from jaxspin.electrons import ExactTrace, KernelPolynomial, SDModel
@@ -101,6 +101,18 @@ def test_frames_of_a_trajectory_are_one_run(key):
     np.testing.assert_array_equal(sample(potential, run, run=7).run, 7)
     np.testing.assert_array_equal(sample(potential, run.spins, run=7).run, 7)
     assert data.energy[0] == pytest.approx(float(potential.energy(run.spins[0])), abs=ROUNDING)
+
+
+def test_frames_are_labelled_at_their_times(key):
+    lattice = chain(4)
+    pulse = ZeemanPulse([1.0, 0.0, 0.0], GaussianPulse(0.8, 0.3))
+    potential = Exchange(lattice, 1.0) + pulse
+    run = simulate(potential, random_spins(lattice, key=key), duration=1.0, step=0.1, save_every=0.25)
+    data = sample(potential, run, batch=2)
+    np.testing.assert_allclose(data.energy, run.energy(potential), atol=ROUNDING)
+    for n, t in enumerate(run.times):
+        np.testing.assert_allclose(data.field[n], potential.field(run.spins[n], t), atol=ROUNDING)
+    np.testing.assert_allclose(sample(potential, run.spins).energy[-1], potential.energy(run.final), atol=ROUNDING)
 
 
 def test_what_cannot_be_labelled_is_refused(key):
@@ -346,10 +358,12 @@ def test_killed_and_resumed_is_unbroken(unbroken, ring, ring_data, tmp_path, mon
     # and belongs to its config, model, data and key alone
     other_config = TrainConfig(steps=25, batch=4, evaluate_every=10, learning_rate=0.01, average=0.5, validation=0.25)
     other_model = BehlerParrinello(descriptor=ring, hidden=(5,))
+    other_start = BehlerParrinello(descriptor=ring, hidden=(4,), key=jax.random.key(8))
     five = jax.random.key(5)
     for arguments, key, what in (
         ((model, ring_data, other_config), five, "config"),
         ((other_model, ring_data, SHORT), five, "model"),
+        ((other_start, ring_data, SHORT), five, "initialization"),
         ((model, ring_data[:10], SHORT), five, "data"),
         ((model, ring_data, SHORT), jax.random.key(6), "key"),
     ):

@@ -16,6 +16,13 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from jaxspin.field import AbstractField
 
 Spins = Float[Array, "*cells sublattices 3"]
+# A mask of ones and zeros serves as one of truth values.
+Mask = Bool[Array, "*cells sublattices"] | Int[Array, "*cells sublattices"]
+
+
+def as_mask(frozen: Mask | None) -> Bool[Array, "*cells sublattices"] | None:
+    """The mask as truth values: of integers, `~` would be the bitwise complement."""
+    return None if frozen is None else jnp.asarray(frozen).astype(bool)
 
 
 class Clock(eqx.Module):
@@ -94,7 +101,7 @@ class LLG(diffrax.AbstractTerm):
     damping: float | Float[Array, ""] | Float[Array, "*cells sublattices"]
     temperature: Callable[..., Any] | None = None
     noise: diffrax.AbstractPath | None = None
-    frozen: Bool[Array, "*cells sublattices"] | None = None
+    frozen: Bool[Array, "*cells sublattices"] | None = eqx.field(default=None, converter=as_mask)
     key: PRNGKeyArray | None = None
     clock: Clock = Clock()
 

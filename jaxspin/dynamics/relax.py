@@ -5,8 +5,10 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from jaxspin.dynamics.checks import check_state
+from jaxspin.dynamics.llg import Mask, as_mask
 from jaxspin.field import AbstractField, AbstractPotential, Time
 from jaxspin.spins import retract
 
@@ -68,7 +70,7 @@ def relax(
     *,
     tolerance: float | None = None,
     max_steps: int = 10_000,
-    frozen: Bool[Array, "*cells sublattices"] | None = None,
+    frozen: Mask | None = None,
     t: Time = 0.0,
     key: PRNGKeyArray | None = None,
 ) -> Relaxation:
@@ -86,7 +88,8 @@ def relax(
     the relaxed energy with respect to a parameter is that of `potential.energy(relaxed.spins)` at fixed
     spins.
 
-    Raises `ValueError` for a tolerance or max_steps that is not positive.
+    Raises `ValueError` for a tolerance or max_steps that is not positive, spins that are not of length one
+    or zero, and shapes that do not fit the lattice.
 
     Source: Barzilai and Borwein, IMA J. Numer. Anal. 8, 141 (1988), doi:10.1093/imanum/8.1.141; Zhang and
     Hager, SIAM J. Optim. 14, 1043 (2004), doi:10.1137/S1052623403428208; for magnets Exl et al., J. Appl.
@@ -96,7 +99,9 @@ def relax(
         raise ValueError(f"tolerance = {tolerance:g} must be positive; leave it out for a default.")
     if max_steps < 1:
         raise ValueError(f"max_steps = {max_steps} must be positive; leave it out for a default.")
-    moving = None if frozen is None else ~frozen[..., None]
+    check_state(spins, field.lattice, frozen)
+    mask = as_mask(frozen)
+    moving = None if mask is None else ~mask[..., None]
     limit = None if tolerance is None else jnp.asarray(tolerance, spins.dtype)
     return _relax(field, spins, limit, jnp.asarray(max_steps, jnp.int32), moving, jnp.asarray(t, spins.dtype), key)
 

@@ -1,6 +1,7 @@
 """Temperatures that change in time: pytrees called with the time t, returning the bath temperature T(t).
 
-Any callable of t will do; parameters held in an `eqx.Module` can be differentiated.
+Any callable of t will do; parameters held in an `eqx.Module` can be differentiated. One that changes fast may
+have a method `times_of_change()`, the times not to be overlooked where the highest temperature is sought.
 """
 
 import equinox as eqx
@@ -20,7 +21,10 @@ class Constant(eqx.Module):
 
 
 class Ramp(eqx.Module):
-    """T(t) = initial + (final - initial) (t - start)/duration, constant before and after: a linear anneal."""
+    """T(t) = initial + (final - initial) (t - start)/duration, constant before and after: a linear anneal.
+
+    A duration of zero makes a step.
+    """
 
     initial: Number
     final: Number
@@ -28,8 +32,13 @@ class Ramp(eqx.Module):
     start: Number = 0.0
 
     def __call__(self, t: Number) -> Float[Array, ""]:
-        done = jnp.clip((jnp.asarray(t) - self.start) / self.duration, 0.0, 1.0)
-        return self.initial + (self.final - self.initial) * done
+        elapsed, duration = jnp.asarray(t) - self.start, jnp.asarray(self.duration)
+        done = jnp.clip(elapsed / jnp.where(duration > 0, duration, 1), 0, 1)
+        sudden = jnp.where(elapsed < 0, 0, 1)
+        return self.initial + (self.final - self.initial) * jnp.where(duration > 0, done, sudden)
+
+    def times_of_change(self) -> tuple[Number, ...]:
+        return (self.start, self.start + self.duration)
 
 
 class Quench(eqx.Module):
@@ -42,9 +51,15 @@ class Quench(eqx.Module):
     def __call__(self, t: Number) -> Float[Array, ""]:
         return jnp.where(jnp.asarray(t) < self.time, self.initial, self.final)
 
+    def times_of_change(self) -> tuple[Number, ...]:
+        return (self.time,)
+
 
 class Exponential(eqx.Module):
-    """T(t) = final + (initial - final) exp(-(t - start)/decay_time), `initial` before `start`."""
+    """T(t) = final + (initial - final) exp(-(t - start)/decay_time), `initial` before `start`.
+
+    A decay time of zero makes a step.
+    """
 
     initial: Number
     final: Number
@@ -52,5 +67,10 @@ class Exponential(eqx.Module):
     start: Number = 0.0
 
     def __call__(self, t: Number) -> Float[Array, ""]:
-        elapsed = jnp.maximum(jnp.asarray(t) - self.start, 0.0)
-        return self.final + (self.initial - self.final) * jnp.exp(-elapsed / self.decay_time)
+        elapsed, decay = jnp.asarray(t) - self.start, jnp.asarray(self.decay_time)
+        left = jnp.exp(-jnp.maximum(elapsed, 0) / jnp.where(decay > 0, decay, 1))
+        sudden = jnp.where(elapsed < 0, 1, 0)
+        return self.final + (self.initial - self.final) * jnp.where(decay > 0, left, sudden)
+
+    def times_of_change(self) -> tuple[Number, ...]:
+        return (self.start,)

@@ -1,6 +1,5 @@
 """Running the spins: `simulate` maps spins `(*cells, sublattices, 3)` to a `Trajectory` of n frames."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,21 +9,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxspin.dynamics.checks import check_settings, check_state
 from jaxspin.dynamics.grid import UnitSteps, adaptive_grid, fixed_grid
-from jaxspin.dynamics.llg import LLG, Clock
+from jaxspin.dynamics.llg import LLG, Clock, Mask, as_mask
 from jaxspin.dynamics.noise import StepNoise
 from jaxspin.dynamics.schedules import Constant, Number
 from jaxspin.dynamics.solvers import DepondtMertens, ProjectedTsit5
 from jaxspin.dynamics.timestep import suggest_timestep
 from jaxspin.dynamics.trajectory import Trajectory
-from jaxspin.field import AbstractField
+from jaxspin.field import AbstractField, times_of_change
 from jaxspin.lattice import Lattice
-from jaxspin.spins import check_spins
 
-# How far from unit length a spin may be at the start; single-precision runs drift by less.
-_LENGTH_TOLERANCE = 1e-3
 # Times at which a schedule is looked at for its highest temperature.
 _LOOKS = 101
 
@@ -42,20 +39,22 @@ def simulate(
     save_every: Number | None = None,
     save: Callable[..., Any] | None = None,
     start: Number = 0.0,
-    frozen: Bool[Array, "*cells sublattices"] | None = None,
+    frozen: Mask | None = None,
     lattice: Lattice | None = None,
     progress: bool | diffrax.AbstractProgressMeter = False,
     adjoint: diffrax.AbstractAdjoint | None = None,
     max_steps: int | None = None,
+    max_step: Number | None = None,
     throw: bool = True,
 ) -> Trajectory:
     """Integrate the stochastic Landau-Lifshitz-Gilbert equation (`LLG`) from `start` over `duration`.
 
     Time. `step` is the longest step allowed: the run makes ceil(duration/step) equal ones, so a step that
-    divides the duration is used as it is. None takes `suggest_timestep`; "adaptive" controls the error (T = 0
-    only). `save_every` (time; default: about 100 frames) is rounded to whole steps, and frames are states at
-    the end of a step: saving more or less often does not change a run. The first frame is the start, the last
-    the end.
+    divides the duration is used as it is. None takes `suggest_timestep` for the start and the field's
+    `times_of_change`; "adaptive" controls the error (T = 0 only), stops at those times, and makes no step
+    longer than `max_step`: give it where a field changes briefly without saying so. `save_every` (time;
+    default: about 100 frames) is rounded to whole steps, and frames are states at the end of a step: saving
+    more or less often does not change a run. The first frame is the start, the last the end.
 
     Temperature. A number, or a callable of time such as `Ramp`, `Quench`, `Exponential`. It needs `key`,
     which gives the noise and feeds fields that draw random numbers. The step number round(t/step) alone
@@ -83,12 +82,11 @@ def simulate(
     duration, start = float(duration), float(start)
     save_every = None if save_every is None else float(save_every)
     lattice = lattice if lattice is not None else field.lattice
-    _check(spins, lattice, duration, start, frozen)
+    check_state(spins, lattice, frozen)
     dtype = spins.dtype
+    check_settings(spins.shape[:-1], duration, start, save_every, damping, temperature)
     damping = jnp.asarray(damping, dtype)
     noisy = callable(temperature) or isinstance(temperature, Tracer) or float(temperature) != 0
-    if not callable(temperature) and not isinstance(temperature, Tracer) and float(temperature) < 0:
-        raise ValueError(f"temperature = {float(temperature):g} is negative; pass zero or more.")
     schedule = temperature if callable(temperature) else Constant(temperature)
     schedule = jax.tree.map(lambda x: jnp.asarray(x, dtype) if _is_float(x) else x, schedule)
     if noisy and key is None:
@@ -96,24 +94,28 @@ def simulate(
     adaptive = step == "adaptive"
     solver = solver if solver is not None else (ProjectedTsit5() if adaptive else DepondtMertens())
     _check_solver(solver, noisy, adaptive)
+    _check_longest(max_step, adaptive)
     noise_key, field_key = (None, None) if key is None else jax.random.split(key)
 
+    changes = _times(times_of_change(field), dtype)
     if isinstance(step, str):
         if not adaptive:
             raise ValueError(f'step="{step}" is unknown; pass a number, None, or "adaptive".')
         grid = adaptive_grid(duration, start, save_every, max_steps)
         tolerance = 1e-4 if dtype == jnp.float32 else 1e-8
-        controller = diffrax.PIDController(rtol=tolerance, atol=tolerance)
+        longest = None if max_step is None else jnp.asarray(float(max_step) / grid.clock.step, dtype)
+        controller = diffrax.PIDController(rtol=tolerance, atol=tolerance, dtmax=longest)
     else:
         if step is None:
             hottest = _hottest(schedule, start, duration, dtype) if noisy else 0.0
-            step = suggest_timestep(field, spins, damping=damping, temperature=hottest, t=start, key=field_key)
+            looks = _within(changes, start, duration)
+            step = suggest_timestep(field, spins, damping=damping, temperature=hottest, t=looks, key=field_key)
         grid = fixed_grid(duration, float(step), start, save_every, max_steps, dtype)
         controller = UnitSteps()
 
     clock = grid.clock
     frames, final, temperatures, finite, steps, successful = _run(
-        _Settings(field, schedule if noisy else None, damping, frozen, noise_key, field_key, save),
+        _Settings(field, schedule if noisy else None, damping, as_mask(frozen), noise_key, field_key, save),
         spins,
         Clock(
             jnp.asarray(clock.step, dtype),
@@ -121,6 +123,7 @@ def simulate(
             jnp.asarray(clock.origin, dtype),
         ),
         jnp.asarray(grid.lengths, jnp.int32),
+        changes if adaptive else None,
         solver,
         controller,
         adjoint if adjoint is not None else diffrax.RecursiveCheckpointAdjoint(),
@@ -168,7 +171,7 @@ class _Settings(eqx.Module):
 
 
 @eqx.filter_jit
-def _run(settings, spins, clock, lengths, solver, controller, adjoint, max_steps, meter):
+def _run(settings, spins, clock, lengths, changes, solver, controller, adjoint, max_steps, meter):
     # One call of diffrax a frame, not one with save points: those check themselves through host callbacks, which
     # jax.export refuses, slow the loop sixfold, and interpolate the states.
     dtype = spins.dtype
@@ -183,7 +186,7 @@ def _run(settings, spins, clock, lengths, solver, controller, adjoint, max_steps
             t1=jnp.zeros((), dtype),
             dt0=None,
             y0=spins,
-            stepsize_controller=controller,
+            stepsize_controller=_stopping_at(controller, changes, end),
             adjoint=adjoint,
             max_steps=max_steps,
             throw=False,
@@ -208,20 +211,32 @@ def _run(settings, spins, clock, lengths, solver, controller, adjoint, max_steps
     return kept, final, temperatures, finite, jnp.sum(steps), jnp.all(successful)
 
 
-def _check(spins, lattice, duration, start, frozen):
-    if lattice is not None:
-        check_spins(lattice, spins)
-    if not duration > 0 or not math.isfinite(duration) or not math.isfinite(start):
-        raise ValueError(f"duration = {duration} must be positive and start = {start} finite; give times in hbar/t.")
-    if frozen is not None and frozen.shape != spins.shape[:-1]:
-        raise ValueError(f"frozen has shape {frozen.shape}; give a mask of the lattice's shape {spins.shape[:-1]}.")
-    if not isinstance(spins, Tracer):
-        # evaluated even where the caller traces something else
-        with jax.ensure_compile_time_eval():
-            length = jnp.linalg.norm(spins, axis=-1)
-            unit = bool(jnp.all((length == 0) | (jnp.abs(length - 1) < _LENGTH_TOLERANCE)))
-        if not unit:
-            raise ValueError("spins must have length one, or zero for a vacancy; pass jaxspin.normalize(spins).")
+def _times(times, dtype) -> Float[Array, " n"]:
+    known = [jnp.asarray(t).astype(dtype) for t in times]
+    return jax.lax.stop_gradient(jnp.stack(known)) if known else jnp.zeros((0,), dtype)
+
+
+def _within(times: Float[Array, " n"], start: float, duration: float) -> Float[Array, " m"]:
+    """The start, and the times; those outside the run become its ends."""
+    inside = jnp.clip(times, start, start + duration)
+    return jnp.concatenate([jnp.full((1,), start, times.dtype), inside])
+
+
+def _stopping_at(controller, changes, end: Clock):
+    """The controller, with steps that end at the times of change: a pulse in between is not jumped over."""
+    if changes is None or not changes.size:
+        return controller
+    solver_time = (changes - end.time(jnp.zeros((), changes.dtype))) / end.step
+    return diffrax.ClipStepSizeController(controller, step_ts=solver_time)
+
+
+def _check_longest(max_step, adaptive):
+    if max_step is None:
+        return
+    if not adaptive:
+        raise ValueError('max_step bounds adaptive steps; pass step="adaptive" with it, or step=... alone.')
+    if not float(max_step) > 0:
+        raise ValueError(f"max_step = {float(max_step):g} must be positive; leave it out for steps of any length.")
 
 
 def _check_solver(solver, noisy, adaptive):
@@ -237,7 +252,8 @@ def _check_solver(solver, noisy, adaptive):
 
 
 def _hottest(schedule, start, duration, dtype) -> float:
-    times = jnp.linspace(start, start + duration, _LOOKS, dtype=dtype)
+    evenly = jnp.linspace(start, start + duration, _LOOKS, dtype=dtype)
+    times = jnp.concatenate([evenly, _within(_times(times_of_change(schedule), dtype), start, duration)])
     temperatures = jax.vmap(schedule)(times)
     if isinstance(temperatures, Tracer):
         raise ValueError("the step cannot be chosen inside jit or grad; pass step=... (suggest_timestep outside).")

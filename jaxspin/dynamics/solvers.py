@@ -85,25 +85,27 @@ class DepondtMertens(AbstractSpinSolver):
     """Predict by a rotation about the local field, then rotate by the mean of both ends' rotation vectors.
 
     w = -(b - a S x b)/(1 + a^2);  P = exp([w(S)]x) S;  S' = exp([(w(S) + w(P))/2]x) S. The length of a spin
-    is kept by construction, and undamped precession in a constant field is exact.
+    is kept by construction, and undamped precession in a constant field is exact. S' is normalized, as the
+    rounding of millions of rotations would add up.
 
     Source: Depondt and Mertens, J. Phys.: Condens. Matter 21, 336005 (2009),
     doi:10.1088/0953-8984/21/33/336005.
     """
 
     def advance(self, terms, t0, t1, spins, interval: Interval):
-        first = terms.vf(t0, spins, t0).rotation(interval)
+        start = terms.vf(t0, spins, t0)
+        first = start.rotation(interval)
         second = terms.vf(t1, retract(spins, first), t0).rotation(interval)
-        return retract(spins, (first + second) / 2)
+        return start.hold(normalize(retract(spins, (first + second) / 2)))
 
 
 class SemiImplicit(AbstractSpinSolver):
     """Two implicit midpoint steps with the rotation vector given explicitly, each solved in closed form.
 
     P = S + w(S) x (S + P)/2;  S' = S + w(M) x (S + S')/2 with M the midpoint of S and P. Each is a Cayley
-    rotation, so the length of a spin is kept by construction. M is normalized before the field sees it, since
-    fields are defined for unit spins; the original scheme takes (S + P)/2, shorter by a term of second order
-    in the step.
+    rotation, so the length of a spin is kept by construction, and S' normalized, as the rounding of
+    millions of rotations would add up. M is normalized before the field sees it, since fields are defined
+    for unit spins; the original scheme takes (S + P)/2, shorter by a term of second order in the step.
 
     Source: Mentink, Tretyakov, Fasolino, Katsnelson and Rasing, J. Phys.: Condens. Matter 22, 176001 (2010),
     doi:10.1088/0953-8984/22/17/176001, scheme SIB.
@@ -113,7 +115,8 @@ class SemiImplicit(AbstractSpinSolver):
         start = terms.vf(t0, spins, t0)
         predicted = _cayley(spins, start.rotation(interval))
         middle = start.hold(normalize(spins + predicted))
-        return _cayley(spins, terms.vf((t0 + t1) / 2, middle, t0).rotation(interval))
+        rotation = terms.vf((t0 + t1) / 2, middle, t0).rotation(interval)
+        return start.hold(normalize(_cayley(spins, rotation)))
 
 
 def _cayley(spins, rotation):
@@ -129,12 +132,9 @@ def _ode(terms) -> diffrax.ODETerm:
     return diffrax.ODETerm(lambda t, y, args: _rate(terms, t, y, args))
 
 
-def _with_length_of(reference, spins):
-    """`spins` scaled to the lengths of `reference`; exactly unchanged where they are `reference`."""
-    wanted = jnp.sum(reference * reference, axis=-1, keepdims=True)
-    square = jnp.sum(spins * spins, axis=-1, keepdims=True)
-    empty = (square == 0) | (wanted == 0)
-    return jnp.where(empty, 0, spins * jnp.sqrt(jnp.where(empty, 1, wanted) / jnp.where(empty, 1, square)))
+def _on_the_sphere(start, spins):
+    """`spins` normalized; unchanged to the last bit where they are those of `start`."""
+    return jnp.where(jnp.any(spins != start, axis=-1, keepdims=True), normalize(spins), spins)
 
 
 class ProjectedTsit5Interpolation(diffrax.AbstractLocalInterpolation):
@@ -151,13 +151,13 @@ class ProjectedTsit5Interpolation(diffrax.AbstractLocalInterpolation):
         if t1 is not None:
             return self.evaluate(t1) - self.evaluate(t0)
         chord = diffrax.Tsit5.interpolation_cls(t0=self.t0, t1=self.t1, y0=self.y0, y1=self.y1, k=self.k)
-        return jnp.where(t0 >= self.t1, self.y1, _with_length_of(self.y0, chord.evaluate(t0)))
+        return jnp.where(t0 >= self.t1, self.y1, _on_the_sphere(self.y0, chord.evaluate(t0)))
 
 
 class ProjectedTsit5(diffrax.AbstractAdaptiveSolver):
     """Tsitouras' 5(4) pair, brought back to the sphere at the end of every step; six fields a step.
 
-    For zero temperature: with noise use one of the other solvers and a fixed step.
+    For zero temperature: noise is refused with `ValueError`; use one of the other solvers and a fixed step.
     Source: Tsitouras, Comput. Math. Appl. 62, 770 (2011), doi:10.1016/j.camwa.2011.06.002.
     """
 
@@ -170,11 +170,15 @@ class ProjectedTsit5(diffrax.AbstractAdaptiveSolver):
         return 5
 
     def init(self, terms, t0, t1, y0, args):
+        if terms.contr(t0, t1).wiener is not None:
+            raise ValueError(
+                "ProjectedTsit5 does not take thermal noise; use DepondtMertens(), SemiImplicit() or ProjectedHeun()."
+            )
         return self.inner.init(_ode(terms), t0, t1, y0, args)
 
     def step(self, terms, t0, t1, y0, args, solver_state, made_jump):
         y1, error, dense, state, result = self.inner.step(_ode(terms), t0, t1, y0, args, solver_state, made_jump)
-        y1 = _with_length_of(y0, y1)
+        y1 = _on_the_sphere(y0, y1)
         return y1, error, {**dense, "y1": y1}, state, result
 
     def func(self, terms, t0, y0, args):

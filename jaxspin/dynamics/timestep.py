@@ -1,6 +1,7 @@
 """A first time step from the field that acts on the spins."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -15,7 +16,7 @@ def suggest_timestep(
     damping: float | int | Float[Array, "..."] = 0.1,
     temperature: float | int = 0.0,
     tolerance: float = 1e-3,
-    t: Time = 0.0,
+    t: Time | Float[Array, " n"] = 0.0,
     key: PRNGKeyArray | None = None,
 ) -> float:
     """The step h at which the fastest spin turns by theta = sqrt(6 tolerance), rms, in units of time.
@@ -26,12 +27,15 @@ def suggest_timestep(
     so `tolerance` is the relative error of the precession frequency; the default turns by 0.08 rad. The error
     of thermal averages is of first order in h D.
 
-    The field is looked at in the state given: where it grows later (a quench from random spins), pass an
-    ordered state, or take half. Raises `ValueError` where nothing moves, or where the spins are traced.
+    The field is looked at in the state given, at the time `t` or at each of several, of which the fastest
+    counts: where it grows later (a quench from random spins), pass an ordered state, or take half. Raises
+    `ValueError` where nothing moves, or where the spins are traced.
     """
     if isinstance(spins, Tracer):
         raise ValueError("the step cannot be chosen inside jit or grad; pass step=... (suggest_timestep outside).")
-    pair = _rates(field, spins, jnp.asarray(damping, spins.dtype), temperature, t, key)
+    pair = _rates(
+        field, spins, jnp.asarray(damping, spins.dtype), temperature, jnp.atleast_1d(jnp.asarray(t, spins.dtype)), key
+    )
     if any(isinstance(x, Tracer) for x in pair):
         raise ValueError("the step cannot be chosen inside jit or grad; pass step=... (suggest_timestep outside).")
     rate, diffusion = map(float, pair)
@@ -43,8 +47,11 @@ def suggest_timestep(
 
 
 @eqx.filter_jit
-def _rates(field, spins, damping, temperature, t, key):
-    b = field.field(spins, t, key=key)
+def _rates(field, spins, damping, temperature, times, key):
     alive = jnp.any(spins != 0, axis=-1)
-    size = jnp.where(alive, jnp.linalg.norm(b, axis=-1), 0)
-    return jnp.max(size / jnp.sqrt(1 + damping**2)), jnp.max(damping / (1 + damping**2)) * temperature
+
+    def rate(t):
+        size = jnp.where(alive, jnp.linalg.norm(field.field(spins, t, key=key), axis=-1), 0)
+        return jnp.max(size / jnp.sqrt(1 + damping**2))
+
+    return jnp.max(jax.lax.map(rate, times)), jnp.max(damping / (1 + damping**2)) * temperature

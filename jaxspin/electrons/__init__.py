@@ -1,12 +1,14 @@
 """Electrons at frozen spins: the model and its solvers."""
 
-from jaxspin.electrons.exact import ExactDiagonalization, bloch_energy
+from jaxspin.electrons.accuracy import Accuracy, measure_accuracy, spectral_edges, tune
+from jaxspin.electrons.exact import ExactDiagonalization, bloch_energy, bloch_levels
 from jaxspin.electrons.kpm import KernelPolynomial
 from jaxspin.electrons.model import Hopping, SDModel, kinetic, magnetic_flux, rashba
 from jaxspin.electrons.probes import AbstractProbes, Coloring, ExactTrace
 
 __all__ = [
     "AbstractProbes",
+    "Accuracy",
     "Coloring",
     "ExactDiagonalization",
     "ExactTrace",
@@ -14,7 +16,11 @@ __all__ = [
     "KernelPolynomial",
     "SDModel",
     "bloch_energy",
+    "bloch_levels",
     "kinetic",
     "magnetic_flux",
+    "measure_accuracy",
     "rashba",
+    "spectral_edges",
+    "tune",
 ]

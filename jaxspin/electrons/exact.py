@@ -103,6 +103,21 @@ class ExactDiagonalization(AbstractPotential):
 
 
 @eqx.filter_jit
+def bloch_levels(model: SDModel, spins: Spins, points: int | tuple[int, ...]) -> Float[Array, " levels"]:
+    """All one-electron energies, ascending, of the texture `spins` repeated `points` times along each axis.
+
+    Those of vacancies come last. Raises `ValueError` for an open axis, or another number of `points` than of axes.
+    """
+    dimension = model.lattice.dimension
+    along = (points,) * dimension if isinstance(points, int) else points
+    if len(along) != dimension:
+        raise ValueError(f"points must be a number or {dimension} numbers, got {points}; one for each axis.")
+    grid = jnp.stack(jnp.meshgrid(*(jnp.arange(n) / n for n in along), indexing="ij"), -1)
+    k = grid.reshape(-1, dimension).astype(spins.dtype)
+    return jnp.sort(jnp.linalg.eigvalsh(model.bloch(spins, k)).reshape(-1))
+
+
+@eqx.filter_jit
 def bloch_energy(solver: ExactDiagonalization, spins: Spins, points: int | tuple[int, ...]) -> Float[Array, ""]:
     """Energy per site of the texture whose magnetic cell is `spins`, repeated `points` times along each axis.
 
@@ -110,17 +125,9 @@ def bloch_energy(solver: ExactDiagonalization, spins: Spins, points: int | tuple
     `ExactDiagonalization` on the repeated lattice.
     """
     model, dtype = solver.model, spins.dtype
-    along = (points,) * model.lattice.dimension if isinstance(points, int) else points
-    if len(along) != model.lattice.dimension:
-        raise ValueError(
-            f"points must be a number or {model.lattice.dimension} numbers, got {points}; one for each axis."
-        )
-    grid = jnp.stack(jnp.meshgrid(*(jnp.arange(n) / n for n in along), indexing="ij"), -1)
-    k = grid.reshape(-1, model.lattice.dimension).astype(dtype)
-    levels = jnp.linalg.eigvalsh(model.bloch(spins, k)).reshape(-1)
-    copies = k.shape[0]
+    levels = bloch_levels(model, spins, points)
+    copies = levels.shape[0] // (2 * model.lattice.sites)
     inside = jnp.arange(levels.shape[0]) < jnp.asarray(model.orbitals() * copies)
-    levels = jnp.sort(levels)
     weights = inside.astype(dtype)
     t = _positive(solver.temperature.astype(dtype))
     if solver.filling is not None:

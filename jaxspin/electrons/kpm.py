@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 from jaxspin.electrons import chebyshev, fermi
 from jaxspin.electrons.exact import as_scalar, check_ensemble
 from jaxspin.electrons.model import SDModel, Spinor
-from jaxspin.electrons.probes import AbstractProbes, Coloring
+from jaxspin.electrons.probes import AbstractProbes, Coloring, ExactTrace, colors_for
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_spins
@@ -29,9 +29,12 @@ class KernelPolynomial(AbstractPotential):
 
     - `filling` n in (0, 1), or `chemical_potential`: exactly one.
     - `temperature` of the electrons, above zero; for T = 0 use `ExactDiagonalization`.
+    - `tolerance` of the field: its rms error at a site, in units of the hopping. From it follow, where they are not
+      given, the colours (by `colors_for`, made for the hardest case) and the order. `tune` looks at the spins instead,
+      and `measure_accuracy` tells what was reached.
     - `probes`: `Coloring(number)`, or `ExactTrace()` for no sampling error.
-    - `order`: the number of moments; None chooses it from temperature, window and `tolerance`, the size of the last
-      terms of the series.
+    - `order`: the number of moments; None takes it from temperature, window and `tolerance`, which the end of the
+      series stays a factor of ten below.
     - `window`: (lowest, highest) energy that must hold the spectrum of every configuration; None takes
       `model.spectral_bounds()`. A spectrum that leaves the window gives NaN.
 
@@ -63,14 +66,14 @@ class KernelPolynomial(AbstractPotential):
         probes: AbstractProbes | None = None,
         order: int | None = None,
         window: tuple[ArrayLike, ArrayLike] | None = None,
-        tolerance: float = 1e-4,
+        tolerance: float = 1e-2,
     ):
         check_ensemble(filling, chemical_potential, temperature)
         self.model = model
         self.filling = as_scalar(filling)
         self.chemical_potential = as_scalar(chemical_potential)
         self.temperature = jnp.asarray(temperature, jnp.result_type(float))
-        self.probes = Coloring() if probes is None else probes
+        self.probes = _probes(model, tolerance) if probes is None else probes
         self.bounded = window is None  # by the model's own bounds, which another size of the lattice may widen
         self.window = low, high = _bounds(model) if window is None else _window(window)
         _check(self.temperature, low, high)
@@ -136,6 +139,18 @@ class KernelPolynomial(AbstractPotential):
         number = self.filling.astype(spins.dtype) * jnp.asarray(self.model.orbitals(), spins.dtype)
         return fermi.chemical_potential(levels, weights, number, self.temperature.astype(spins.dtype))
 
+    def with_order(self, order: int) -> "KernelPolynomial":
+        """The same solver with another number of moments."""
+        return KernelPolynomial(
+            self.model,
+            filling=self.filling,
+            chemical_potential=self.chemical_potential,
+            temperature=self.temperature,
+            probes=self.probes,
+            order=order,
+            window=None if self.bounded else self.window,
+        )
+
     def on(self, lattice: Lattice) -> "KernelPolynomial":
         """The same solver on another size of the lattice, with the window of that size unless one was given."""
         model = self.model.on(lattice)
@@ -197,6 +212,13 @@ def _check(temperature, low, high) -> None:
         raise ValueError(
             f"the window ({float(low):g}, {float(high):g}) is empty; give (lowest, highest) energy of the spectrum."
         )
+
+
+def _probes(model: SDModel, tolerance: float) -> AbstractProbes:
+    if isinstance(model.coupling, Tracer):
+        raise ValueError("the colours cannot be chosen from a traced coupling; pass probes=Coloring(...).")
+    number = colors_for(tolerance, float(jnp.max(jnp.abs(model.coupling))), model.lattice.dimension)
+    return Coloring(number) if number < model.lattice.sites else ExactTrace()
 
 
 def _order(temperature, halfwidth, tolerance: float) -> int:

@@ -72,6 +72,17 @@ class Coloring(AbstractProbes):
         return _coloring(lattice, self.number)
 
 
+def colors_for(tolerance: float, coupling: float, dimension: int) -> int:
+    """Colours with which the rms error of a site's field is about `tolerance` in the hardest case, a metal.
+
+    From error = 0.45 |J| number^(-(d+2)/2d), whose factor holds for random spins at T = 0.05 on the square (J = 1) and
+    triangular lattice (J = 3); hot, gapped and ordered systems are several times better.
+    """
+    if not tolerance > 0:
+        raise ValueError(f"tolerance must be positive, got {tolerance}; 0.01 is usual.")
+    return max(1, int(np.ceil((0.45 * coupling / tolerance) ** (2 * dimension / (dimension + 2)))))
+
+
 @functools.lru_cache(maxsize=64)
 def _coloring(lattice: Lattice, number: int) -> np.ndarray:
     """The coset colouring by the best superlattice that fits the periodic axes, or a greedy one where none is good."""

@@ -1,5 +1,7 @@
 """Trained force fields on disk: an Orbax checkpoint that needs no settings to be read back."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,10 @@ def save(
 ) -> Path:
     """Write weights, descriptor settings and `metadata` (plain data: config, errors, provenance) to the folder `path`.
 
-    Raises `FileExistsError` if the folder exists, unless `overwrite`, which replaces a force field and nothing else.
+    Raises `FileExistsError` if the folder exists, unless `overwrite`, which replaces a force field and nothing else,
+    and only once the new one is complete; `TypeError` for metadata that are not plain data, or what is no potential.
     """
+    _check_model(model)
     path = Path(path).absolute()
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; choose another path, or pass overwrite=True to replace it.")
@@ -31,12 +35,19 @@ def save(
             ) from error
     arrays = _arrays(model)
     settings = {"format": _FORMAT, "model": model.settings(), "metadata": metadata or {}}
+    _check_plain(settings)
+    partial, replaced = path.with_name(f".{path.name}.partial"), path.with_name(f".{path.name}.replaced")
     with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
         checkpointer.save(
-            path,
+            partial,
             args=ocp.args.Composite(weights=ocp.args.StandardSave(arrays), settings=ocp.args.JsonSave(settings)),
-            force=overwrite,
+            force=True,  # of what a killed process left
         )
+    shutil.rmtree(replaced, ignore_errors=True)
+    if path.exists():
+        path.rename(replaced)
+    partial.rename(path)
+    shutil.rmtree(replaced, ignore_errors=True)
     return path
 
 
@@ -60,6 +71,22 @@ def load(path: str | Path) -> BehlerParrinello:
 def load_metadata(path: str | Path) -> dict[str, Any]:
     """What was stored beside the weights: config, errors, provenance."""
     return _settings(path)["metadata"]
+
+
+def _check_model(model: Any) -> None:
+    if isinstance(model, BehlerParrinello):
+        return
+    remedy = "pass its .model" if hasattr(model, "model") else "pass a BehlerParrinello, such as learnt.model"
+    raise TypeError(f"a {type(model).__name__} is not a force field; {remedy}.")
+
+
+def _check_plain(settings: dict[str, Any]) -> None:
+    try:
+        json.dumps(settings)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"the metadata cannot be stored ({error}); give plain data: dictionaries, lists, numbers and text."
+        ) from error
 
 
 def _arrays(model: BehlerParrinello) -> dict[str, Any]:

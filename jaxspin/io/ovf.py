@@ -41,6 +41,8 @@ def save_ovf(
     `FileExistsError` where the file exists.
     """
     path, spins = Path(path), np.asarray(spins)
+    if spins.dtype not in (np.float32, np.float64):
+        spins = spins.astype(np.float64)
     if spins.shape != (*lattice.shape, 3):
         raise ValueError(f"spins of shape {spins.shape} do not fit; give {(*lattice.shape, 3)}, one configuration.")
     if representation not in ("text", *_BINARY):
@@ -81,10 +83,10 @@ def save_ovf(
 def load_ovf(path: str | os.PathLike, lattice: Lattice | None = None) -> tuple[np.ndarray, Lattice]:
     """Read the first segment of an OVF 2.0 file: `(spins, lattice)`, the vectors as they are stored.
 
-    Files written here know their lattice. A rectangular mesh of another program becomes an open lattice with
-    its first step as the lattice constant; for an irregular mesh give the `lattice`, whose sites the points
-    are matched to. "binary 4" comes back as float32, the rest as float64. Raises `ValueError` for what is not
-    such a file.
+    Files written here know their lattice. A rectangular mesh of another program becomes an open lattice
+    with its first step as the lattice constant; for an irregular mesh give the `lattice`, whose sites the
+    points are matched to. A lattice given must have the cells of the file. "binary 4" comes back as
+    float32, the rest as float64. Raises `ValueError` for what is not such a file.
     """
     content = Path(path).read_bytes()
     if not content.startswith(b"# OOMMF OVF 2.0"):
@@ -100,6 +102,7 @@ def load_ovf(path: str | os.PathLike, lattice: Lattice | None = None) -> tuple[n
         lattice = _lattice(header, nodes, path)
     if rows != lattice.sites:
         raise ValueError(f"{path} holds {rows} spins, the lattice {lattice.sites}; use lattice.resize(...) to fit.")
+    _check_cells(header, nodes, lattice, path)
     if rectangular:
         shape = (*reversed(lattice.cells), lattice.sublattices, 3)
         axes = (*reversed(range(lattice.dimension)), lattice.dimension, lattice.dimension + 1)
@@ -204,6 +207,24 @@ def _lattice(header: dict[str, str], nodes: tuple[int, ...], path: str | os.Path
         nodes[:dimension],
         (False,) * dimension,
     )
+
+
+def _check_cells(header: dict[str, str], nodes: tuple[int, ...], lattice: Lattice, path: str | os.PathLike) -> None:
+    """Refuse a lattice of other cells than those the file knows, by its own lattice or by its nodes."""
+    if "lattice" in header:
+        stored = lattice_from_json(header["lattice"])
+        if stored.shape != lattice.shape:
+            raise ValueError(
+                f"{path} holds a {stored.name} lattice of shape {stored.shape}, not {lattice.shape}; "
+                "leave the lattice out, or pass one of that shape."
+            )
+    elif nodes:
+        along = (lattice.cells[0] * lattice.sublattices, *lattice.cells[1:], 1, 1)[:3]
+        if nodes != along:
+            raise ValueError(
+                f"{path} has {nodes} nodes along x, y, z, the lattice {along}; "
+                "pass a lattice of those cells (those along x times the sublattices)."
+            )
 
 
 def _matched(points: np.ndarray, values: np.ndarray, lattice: Lattice, path: str | os.PathLike) -> np.ndarray:

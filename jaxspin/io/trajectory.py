@@ -1,5 +1,6 @@
 """Trajectories on disk: times `(frames,)`, spins `(frames, *cells, sublattices, 3)`, in a Zarr store."""
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from jaxspin.io.records import to_json
 from jaxspin.io.store import (
     Numbers,
     append_to_store,
@@ -67,9 +69,10 @@ def load_trajectory(path: str | os.PathLike) -> xr.Dataset:
 class TrajectoryWriter:
     """Writes a long run as it goes: every `append` is on disk, whole, when it returns.
 
-    A process killed while it appends leaves a store that reads as if that call had not been made. One process
-    writes a path at a time. An existing store is refused unless `overwrite` (replaced by the first frames) or
-    `append` (continued; its lattice and precision must agree, and a new store is begun where there is none).
+    A process killed while it appends leaves a store that reads as if that call had not been made. One
+    process writes a path at a time. An existing store is refused unless `overwrite` (replaced by the first
+    frames) or `append` (continued; its lattice, precision and `config`, where one is given, must agree, and
+    a new store is begun where there is none).
     """
 
     def __init__(
@@ -129,8 +132,20 @@ class TrajectoryWriter:
         with load_trajectory(self.path) as stored:
             if lattice_of(stored) != self.lattice:
                 raise ValueError(f"{self.path} was written on another lattice; choose another path.")
+            if self._config is not None and _sorted(to_json(self._config)) != _sorted(
+                stored.attrs.get("config", "null")
+            ):
+                raise ValueError(
+                    f"{self.path} was written with another config; choose another path, or leave config out to keep "
+                    "the stored one."
+                )
             self.frames, self.last_time = stored.sizes["time"], float(stored.time[-1])
             self._dtype = stored.spins.dtype
+
+
+def _sorted(text: str) -> str:
+    """JSON text with the keys in order, so that equal dictionaries have equal texts."""
+    return json.dumps(json.loads(text), sort_keys=True)
 
 
 def _frames(times: np.ndarray, spins: np.ndarray, lattice: Lattice) -> xr.Dataset:

@@ -97,26 +97,27 @@ def autocorrelation(lattice: Lattice, values: Float[Array, "*cells b c"]) -> Flo
 
 @jax.jit
 def correlation_length(lattice: Lattice, spins: Float[Array, "..."]) -> Float[Array, ""]:
-    """xi from the width of the highest peak Q of S(q), the second-moment estimator.
+    """xi from the width of the highest peak Q of S(q) = sum_a S_aa(q), the second-moment estimator.
 
-    With k = q_1 the smallest wavevectors b_k/L_k, xi^2 = mean over k of (S(Q)/S(Q +- q_1) - 1)/kappa_k^2,
-    kappa_k = abs(b_k) sin(pi/L_k)/pi, where S(Q +- q_1) is the mean of both sides. Leading axes of `spins`
-    are snapshots, over which S is averaged first. Infinite in perfect order; axes of fewer than 3 cells are
-    left out. Raises `ValueError` if no axis remains. Source: Cooper, Freedman & Preston, Nucl. Phys. B 210,
-    210 (1982), doi:10.1016/0550-3213(82)90240-1.
+    S_aa is the structure factor of sublattice a alone, so that S(q) repeats with the reciprocal lattice and
+    does not depend on how the sublattices are turned against each other: a Neel state of the honeycomb has
+    the length of its ferromagnet. With one site a cell S(q) is `structure_factor`. With k = q_1 the
+    smallest wavevectors b_k/L_k, xi^2 = mean over k of (S(Q)/S(Q +- q_1) - 1)/kappa_k^2, kappa_k = abs(b_k)
+    sin(pi/L_k)/pi, where S(Q +- q_1) is the mean of both sides. Leading axes of `spins` are snapshots, over
+    which S is averaged first. Infinite in perfect order; axes of fewer than 3 cells are left out. Raises
+    `ValueError` if no axis remains. Source: Cooper, Freedman & Preston, Nucl. Phys. B 210, 210 (1982),
+    doi:10.1016/0550-3213(82)90240-1.
     """
     axes = [k for k, cells in enumerate(lattice.cells) if cells > 2]
     if not axes:
         raise ValueError(f"cells {lattice.cells} are too few for a correlation length; use 3 along some axis.")
     snapshots = spins.reshape(-1, *lattice.shape, 3)
-    grid = jnp.mean(jax.vmap(lambda s: structure_factor(lattice, s))(snapshots), axis=0)
-    peak = jnp.asarray(wavevectors(lattice), spins.dtype).reshape(-1, lattice.dimension)[jnp.argmax(grid)]
-    steps = (lattice.reciprocal() / _column(lattice, 1))[axes]
+    amplitudes = jnp.fft.fftn(snapshots, axes=tuple(range(1, 1 + lattice.dimension)))
+    grid = jnp.mean(jnp.sum(amplitudes.real**2 + amplitudes.imag**2, axis=(-2, -1)), axis=0)
+    peak = jnp.unravel_index(jnp.argmax(grid), grid.shape)
     kappa = np.linalg.norm(lattice.reciprocal(), axis=1) * np.sin(np.pi / np.array(lattice.cells)) / np.pi
-    around = peak[None] + jnp.asarray(np.concatenate([0 * steps[:1], steps, -steps]), spins.dtype)
-    factor = jnp.mean(jax.vmap(lambda s: structure_factor_at(lattice, s, around))(snapshots), axis=0)
-    sides = (factor[1 : 1 + len(axes)] + factor[1 + len(axes) :]) / 2
-    squares = (factor[0] / sides - 1) / jnp.asarray(kappa[axes] ** 2, spins.dtype)
+    sides = jnp.stack([(jnp.roll(grid, 1, k) + jnp.roll(grid, -1, k))[peak] / 2 for k in axes])
+    squares = (grid[peak] / sides - 1) / jnp.asarray(kappa[axes] ** 2, spins.dtype)
     return jnp.sqrt(jnp.maximum(jnp.mean(squares), 0))
 
 

@@ -27,6 +27,7 @@ def sample(
 ) -> SpinData:
     """Label every frame of a trajectory, or every configuration of an array, with the energy and field of `potential`.
 
+    Frames of a trajectory are labelled at their times, an array at t = 0.
     Frames of a trajectory belong to one `run` (0 unless given), so that a split by runs keeps them together.
     `batch` configurations are labelled at once. Raises `ValueError` if the potential has no lattice or a label is not
     finite.
@@ -36,16 +37,16 @@ def sample(
     if isinstance(spins, Trajectory):
         if spins.spins is None:
             raise ValueError("the trajectory kept no spins; simulate without save=..., or pass the spins.")
-        frames, run = spins.spins, 0 if run is None else run
+        frames, times, run = spins.spins, spins.times, 0 if run is None else run
     else:
-        frames = spins
-    label = eqx.filter_jit(lambda p, s: jax.lax.map(p.energy_and_field, s))
+        frames, times = spins, jnp.zeros(len(spins), spins.dtype)
+    label = eqx.filter_jit(lambda p, s, t: jax.lax.map(lambda x: p.energy_and_field(*x), (s, t)))
     energies, fields = [], []
     starts = range(0, len(frames), batch)
     for first in tqdm(starts, desc=f"labels ({source})", disable=not progress, leave=False):
         # a last batch filled up to full size spares a compilation
         rows = np.minimum(np.arange(first, first + batch), len(frames) - 1)
-        energy, field = label(potential, frames[rows])
+        energy, field = label(potential, frames[rows], times[rows])
         number = min(batch, len(frames) - first)
         energies.append(np.asarray(energy)[:number])
         fields.append(np.asarray(field)[:number])

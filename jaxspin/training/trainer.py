@@ -1,6 +1,7 @@
 """Training of a force field on fields and energies."""
 
 import dataclasses
+import hashlib
 import json
 import time
 from pathlib import Path
@@ -89,10 +90,11 @@ def train(
     """Fit the weights of `model` to the fields and energies of `data`.
 
     Features are standardized on the training part, the loss is `loss`, the optimizer Adam with a warm-up-cosine
-    schedule, and the averaged weights with the least validation torque error are returned. With `checkpoint` (a folder)
-    the state is written at every evaluation and a run that was killed goes on from there, with the result of an
-    unbroken one. Raises `ValueError` if the data live on another lattice than the model, or the checkpoint belongs to
-    another config, model, data set or key; `FloatingPointError` if the loss is no longer finite.
+    schedule, and the averaged weights with the least validation torque error are returned. With `checkpoint` (a
+    folder) the state is written at every evaluation and a run that was killed goes on from there, with the result of
+    an unbroken one. Raises `ValueError` if the data live on another lattice than the model, or the checkpoint belongs
+    to another config, model, initialization of its weights, data set or key; `FloatingPointError` if the loss is no
+    longer finite.
     """
     config = TrainConfig() if config is None else config
     if data.lattice != model.lattice:
@@ -137,6 +139,7 @@ def train(
     identity = {
         "config": dataclasses.asdict(config),
         "model": model.settings(),
+        "initialization": _digest(weights),
         "data": [len(data), shift, float(scales.torque), float(scales.energy)],
         "key": jax.random.key_data(key).tolist(),
     }
@@ -190,6 +193,12 @@ class _State(eqx.Module):
     best_error: Array
     best_step: int
     step: int
+
+
+def _digest(weights: Any) -> str:
+    """A fingerprint of arrays: their types, shapes and bits."""
+    leaves = [np.asarray(x) for x in jax.tree.leaves(weights)]
+    return hashlib.sha256(b"".join(f"{x.dtype}{x.shape}".encode() + x.tobytes() for x in leaves)).hexdigest()
 
 
 def _schedule(config: TrainConfig) -> optax.Schedule:

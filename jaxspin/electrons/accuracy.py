@@ -1,0 +1,201 @@
+"""How accurate a kernel-polynomial field is, measured; and the solver that is as accurate as asked."""
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
+
+from jaxspin.electrons.kpm import KernelPolynomial
+from jaxspin.electrons.model import SDModel
+from jaxspin.electrons.probes import AbstractProbes, Coloring, ExactTrace, colors_for
+from jaxspin.field import Spins, sum_of
+from jaxspin.spins import tangent
+
+
+@dataclasses.dataclass(frozen=True)
+class Accuracy:
+    """What a solver does and how far its field is off, in units of the hopping.
+
+    `spread` and `bias` are root mean square lengths of the error of a site's field: the first from the random phases,
+    the second from the end of the Chebyshev series. `field` and `torque` are the rms lengths of the field and of its
+    part perpendicular to the spin. Printed, it is one sentence.
+    """
+
+    colours: int
+    vectors: int
+    moments: int
+    window: tuple[float, float]
+    field: float
+    torque: float
+    spread: float
+    bias: float
+
+    @property
+    def error(self) -> float:
+        """Both together: sqrt(spread^2 + bias^2)."""
+        return float(np.hypot(self.spread, self.bias))
+
+    def __str__(self) -> str:
+        return (
+            f"{self.colours} colours ({self.vectors} vectors), {self.moments} moments, "
+            f"window ({self.window[0]:.3g}, {self.window[1]:.3g}): rms error of the field {self.error:.2g} "
+            f"({self.spread:.2g} from the probes, {self.bias:.2g} from the series), "
+            f"field {self.field:.3g}, torque {self.torque:.3g}"
+        )
+
+
+def measure_accuracy(solver: KernelPolynomial, spins: Spins, *, key: PRNGKeyArray, draws: int = 4) -> Accuracy:
+    """The error of `solver.field(spins, key=...)`, without a reference solution.
+
+    Spread: the standard deviation of the field over `draws` sets of phases, which is the error of one draw, as the mean
+    over phases is exact. Bias: the change of the field when the series is made half as long again, with equal phases.
+    Costs `draws` + 1.5 fields. Raises `ValueError` for fewer than two draws.
+    """
+    if draws < 2:
+        raise ValueError(f"a spread needs at least two draws, got {draws}; 4 tells it to a quarter.")
+    keys = jax.random.split(key, draws)
+    fields = jax.lax.map(lambda k: _field(solver, spins, k), keys)
+    longer = solver.with_order(2 * round(0.75 * solver.order))
+    change = _field(longer, spins, keys[0]) - fields[0]
+    mean = jnp.mean(fields, axis=0)
+    colours = int(solver.probes.colors(solver.lattice).max()) + 1
+    spread = jnp.sqrt(jnp.sum((fields - mean[None]) ** 2) / (draws - 1) / solver.lattice.sites)
+    return Accuracy(
+        colours=colours,
+        vectors=2 * colours,
+        moments=solver.order,
+        window=(float(solver.window[0]), float(solver.window[1])),
+        field=_rms(mean),
+        torque=_rms(tangent(spins, mean)),
+        spread=0.0 if isinstance(solver.probes, ExactTrace) else float(spread),
+        bias=_rms(change),
+    )
+
+
+def tune(
+    model: SDModel,
+    spins: Spins,
+    *,
+    tolerance: float,
+    key: PRNGKeyArray,
+    filling: ArrayLike | None = None,
+    chemical_potential: ArrayLike | None = None,
+    temperature: ArrayLike,
+    probes: AbstractProbes | None = None,
+    order: int | None = None,
+    window: tuple[ArrayLike, ArrayLike] | str | None = None,
+    draws: int = 4,
+) -> tuple[KernelPolynomial, Accuracy]:
+    """The cheapest solver whose field on `spins` has an rms error of at most `tolerance`, and its measured accuracy.
+
+    Starts from what `KernelPolynomial(tolerance=...)` takes without looking, and changes the number of colours by
+    factors of two, and of moments by a half, until error and tolerance meet. What is given (`probes`, `order`,
+    `window`) stays; `window="tight"` takes the edges of the spectrum of these very spins, by `spectral_edges`, with a
+    twentieth of the width to spare: fewer moments for runs that stay near them (elsewhere the field turns NaN). Give
+    spins like those of the run to come; a random configuration of a metal is the hardest.
+
+    Raises `ValueError` if the given settings do not reach the tolerance.
+    """
+    state = {"filling": filling, "chemical_potential": chemical_potential, "temperature": temperature}
+    if isinstance(window, str):
+        if window != "tight":
+            raise ValueError(f"window is 'tight', (lowest, highest) or None, got {window!r}; choose one.")
+        low, high = spectral_edges(model, spins, key=key)
+        safe, spare = model.spectral_bounds(), (high - low) / 20
+        window = (jnp.maximum(low - spare, safe[0]), jnp.minimum(high + spare, safe[1]))
+
+    def build(number: int, moments: int | None) -> KernelPolynomial:
+        exact = number >= model.lattice.sites
+        chosen = (ExactTrace() if exact else Coloring(number)) if probes is None else probes
+        return KernelPolynomial(model, **state, probes=chosen, order=moments, window=window, tolerance=tolerance)
+
+    colours = min(model.lattice.sites, colors_for(tolerance, _largest(model), model.lattice.dimension))
+    solver = build(colours, order)
+    found = measure_accuracy(solver, spins, key=key, draws=draws)
+    while probes is None and found.spread < tolerance / 4 and colours > 2:
+        colours = max(2, colours // 2)
+        solver = build(colours, solver.order)
+        found = measure_accuracy(solver, spins, key=key, draws=draws)
+    while found.error > tolerance:
+        if found.bias > tolerance / 2 and order is None:
+            solver = solver.with_order(2 * round(0.75 * solver.order))
+        elif probes is None and colours < model.lattice.sites:
+            colours = min(2 * colours, model.lattice.sites)
+            solver = build(colours, solver.order)
+        else:
+            raise ValueError(
+                f"the given settings reach {found.error:.2g}, not {tolerance:.2g} ({found}); "
+                "give more colours or moments, or leave them to be chosen."
+            )
+        found = measure_accuracy(solver, spins, key=key, draws=draws)
+    return solver, found
+
+
+def spectral_edges(
+    model: SDModel, spins: Spins, *, key: PRNGKeyArray, steps: int = 60
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """(lowest, highest) energy of H at these spins, widened by the residuals: by `steps` of the Lanczos recursion.
+
+    The extreme Ritz values converge first, and each lies within its residual |beta_k y_k| of a level; a start vector
+    with no part in the edge state is the only way to miss it. Tighter than `model.spectral_bounds()`, which holds for
+    all spins. Source: Zhou and Li, Linear Algebra Appl. 435, 480 (2011), 10.1016/j.laa.2010.06.034.
+    """
+    steps = min(steps, 2 * model.lattice.sites)
+    return _edges(model, spins, key, steps)
+
+
+@eqx.filter_jit
+def _edges(model: SDModel, spins: Spins, key, steps: int):
+    dtype = spins.dtype
+    solver = KernelPolynomial(model, chemical_potential=0.0, temperature=1.0, order=16, probes=Coloring(1))
+    start = solver.start(spins, key=key)
+    # one column, both spins
+    start = jax.tree.map(lambda x: jnp.sum(x, axis=-1, keepdims=True), start)
+
+    def norm(v):
+        return jnp.sqrt(_total(jax.tree.map(lambda x: jnp.sum(x * x), v)))
+
+    def scaled(v, factor):
+        return jax.tree.map(lambda x: x * factor, v)
+
+    first = scaled(start, 1 / norm(start))
+
+    def step(carry, _):
+        before, now, beta = carry
+        w = model.apply(spins, now)
+        alpha = _total(jax.tree.map(lambda x, y: jnp.sum(x * y), w, now))
+        w = jax.tree.map(lambda x, n, b: x - alpha * n - beta * b, w, now, before)
+        size = norm(w)
+        return (now, scaled(w, 1 / jnp.maximum(size, jnp.finfo(dtype).tiny)), size), (alpha, size)
+
+    carry = (jax.tree.map(jnp.zeros_like, first), first, jnp.zeros((), dtype))
+    _, (alpha, beta) = jax.lax.scan(step, carry, None, length=steps)
+    # an invariant subspace ends the recursion: what follows belongs to nothing
+    goes_on = (beta[:-1] > 1e-5 * jnp.max(beta)).astype(dtype)
+    alive = jnp.cumprod(jnp.concatenate([jnp.ones(1, dtype), goes_on]))
+    alpha = jnp.where(alive > 0, alpha, alpha[0])
+    off = beta[:-1] * alive[1:]
+    levels, states = jnp.linalg.eigh(jnp.diag(alpha) + jnp.diag(off, 1) + jnp.diag(off, -1))
+    residual = jnp.abs(beta[-1] * states[-1] * alive[-1])
+    return levels[0] - residual[0], levels[-1] + residual[-1]
+
+
+@eqx.filter_jit
+def _field(solver: KernelPolynomial, spins: Spins, key: PRNGKeyArray) -> Spins:
+    return solver.field(spins, key=key)
+
+
+def _total(tree) -> Array:
+    return sum_of(jax.tree.leaves(tree))
+
+
+def _rms(vectors: Array) -> float:
+    sites = vectors.size // 3
+    return float(jnp.sqrt(jnp.sum(vectors**2) / sites))
+
+
+def _largest(model: SDModel) -> float:
+    return float(jnp.max(jnp.abs(model.coupling)))
