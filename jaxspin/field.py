@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin.lattice import Lattice
+from jaxspin.spins import check_finite
 
 Time = float | Float[Array, ""]
 Spins = Float[Array, "*cells sublattices 3"]
@@ -71,6 +72,7 @@ class AbstractPotential(AbstractField):
         self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None
     ) -> tuple[Float[Array, ""], Spins]:
         """Both, for the price of the field."""
+        check_finite(spins)
         return _energy_and_field(self, spins, jnp.asarray(t, spins.dtype), key)
 
 

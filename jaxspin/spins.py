@@ -5,6 +5,8 @@ A vacancy is a spin of length zero: every function here leaves it at zero, and s
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from jaxspin.lattice import Lattice
@@ -78,6 +80,12 @@ def retract(spins: Float[Array, "*n 3"], vectors: Float[Array, "*n 3"]) -> Float
 def dilute(spins: Float[Array, "*n 3"], occupied: Bool[Array, "*n"]) -> Float[Array, "*n 3"]:
     """Spins with vacancies: zero where the mask `occupied` (shape of the lattice) is False."""
     return jnp.where(occupied[..., None], spins, 0)
+
+
+def check_finite(spins: Array) -> None:
+    """Refuse spins that are not finite numbers: raises `ValueError`; traced values, inside `jit`, are let through."""
+    if not isinstance(spins, Tracer) and not np.isfinite(np.asarray(spins)).all():
+        raise ValueError("spins hold nan or inf; look where they came from: a smaller time step, or normalize(...).")
 
 
 def check_spins(lattice: Lattice, spins: Array) -> None:

@@ -12,6 +12,7 @@ from jaxspin.electrons import (
     ExactTrace,
     KernelPolynomial,
     SDModel,
+    direct_field,
     measure_accuracy,
     spectral_edges,
     tune,
@@ -107,3 +108,14 @@ def test_colours_for_a_tolerance():
     assert isinstance(KernelPolynomial(SDModel(lattice), **STATE).probes, ExactTrace)
     with pytest.raises(ValueError, match="pass probes=Coloring"):
         jax.jit(lambda j: KernelPolynomial(SDModel(lattice, 1.0, j), **STATE).energy(jnp.ones((4, 4, 1, 3))))(1.0)
+
+
+def test_the_gradient_is_better_than_the_density_matrix(metal):
+    """Without sampling error the two are one; with equal probes the gradient's error is the smaller."""
+    model, spins, exact = metal
+    everything = KernelPolynomial(model, **STATE, probes=ExactTrace(), tolerance=1e-8)
+    np.testing.assert_allclose(direct_field(everything, spins), exact, atol=1e-7)
+    solver = KernelPolynomial(model, **STATE, probes=Coloring(16))
+    fields = jax.vmap(lambda k: direct_field(solver, spins, key=k))(jax.random.split(jax.random.key(3), 8))
+    direct = float(jnp.sqrt(jnp.mean(jnp.sum((fields - exact[None]) ** 2, axis=-1))))
+    assert direct > 1.2 * true_error(solver, spins, exact)

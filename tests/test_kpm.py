@@ -620,3 +620,13 @@ def test_no_hamiltonian_and_a_single_site(key):
     )
     spin = random_spins(one, key=key)
     np.testing.assert_allclose(alone.field(spin), 0.7 * np.tanh(0.7 / 0.2) * spin, atol=1e-8)
+
+
+@pytest.mark.parametrize("solver", [KernelPolynomial, ExactDiagonalization])
+def test_spins_that_are_no_numbers_are_refused(solver, key):
+    lattice = lattices.square(4)
+    field = solver(SDModel(lattice), filling=0.3, temperature=0.1)
+    spins = random_spins(lattice, key=key).at[1, 2, 0, 0].set(jnp.nan)
+    for call in (field.energy, field.field, field.fermi_level):
+        with pytest.raises(ValueError, match="spins hold nan or inf"):
+            call(spins)

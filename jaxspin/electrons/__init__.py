@@ -1,6 +1,6 @@
 """Electrons at frozen spins: the model and its solvers."""
 
-from jaxspin.electrons.accuracy import Accuracy, measure_accuracy, spectral_edges, tune
+from jaxspin.electrons.accuracy import Accuracy, direct_field, measure_accuracy, spectral_edges, tune
 from jaxspin.electrons.exact import ExactDiagonalization, bloch_energy, bloch_levels
 from jaxspin.electrons.kpm import KernelPolynomial
 from jaxspin.electrons.model import Hopping, SDModel, kinetic, magnetic_flux, rashba
@@ -17,6 +17,7 @@ __all__ = [
     "SDModel",
     "bloch_energy",
     "bloch_levels",
+    "direct_field",
     "kinetic",
     "magnetic_flux",
     "measure_accuracy",

@@ -13,7 +13,7 @@ from jaxspin.electrons import fermi
 from jaxspin.electrons.model import PAULI, SDModel
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.lattice import Lattice
-from jaxspin.spins import check_spins
+from jaxspin.spins import check_finite, check_spins
 
 
 class ExactDiagonalization(AbstractPotential):
@@ -86,9 +86,13 @@ class ExactDiagonalization(AbstractPotential):
         """The same solver on another size of the lattice."""
         return eqx.tree_at(lambda s: s.model, self, self.model.on(lattice))
 
-    @eqx.filter_jit
     def _solve(self, spins: Spins):
         check_spins(self.lattice, spins)
+        check_finite(spins)
+        return self._solved(spins)
+
+    @eqx.filter_jit
+    def _solved(self, spins: Spins):
         h = self.model.dense(spins)
         dtype = spins.dtype
         orbitals = jnp.asarray(self.model.orbitals(), dtype)

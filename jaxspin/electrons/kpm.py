@@ -14,7 +14,7 @@ from jaxspin.electrons.model import SDModel, Spinor
 from jaxspin.electrons.probes import AbstractProbes, Coloring, ExactTrace, colors_for
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.lattice import Lattice
-from jaxspin.spins import check_spins
+from jaxspin.spins import check_finite, check_spins
 
 
 class KernelPolynomial(AbstractPotential):
@@ -125,6 +125,7 @@ class KernelPolynomial(AbstractPotential):
 
     def spectrum(self, spins: Spins, *, key: PRNGKeyArray | None = None) -> tuple[Array, Array]:
         """Energies and weights with Tr g(H) = sum_k w_k g(e_k) for every smooth g: use it for many (mu, T) at once."""
+        check_finite(spins)
         mu = self.moments(spins, key=key)
         # |T_m| <= 1 inside the window; outside the recursion explodes, and no number is better than a wrong one
         mu = mu * jnp.where(jnp.max(jnp.abs(mu)) <= 1.01 * mu[0], 1, jnp.nan).astype(mu.dtype)
