@@ -141,7 +141,8 @@ def direct_field(solver: KernelPolynomial, spins: Spins, *, key: PRNGKeyArray | 
 
     For comparison only: for equal vectors its error is larger than that of `solver.field`, the gradient of the probed
     energy (`python -m experiments.probing` measures by how much), and it is the gradient of nothing. It takes
-    `solver.order` products with H, the gradient one and a half times as many. Source: Wang, Chern, Batista and Barros, J. Chem. Phys. 148, 094107 (2018), 10.1063/1.5017741.
+    `solver.order` products with H, the gradient one and a half times as many.
+    Source: Wang, Chern, Batista and Barros, J. Chem. Phys. 148, 094107 (2018), 10.1063/1.5017741.
     """
     dtype = spins.dtype
     mu, temperature = solver.fermi_level(spins, key=key), solver.temperature.astype(dtype)
