@@ -5,6 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
@@ -218,7 +219,7 @@ def _check(temperature, low, high) -> None:
 def _probes(model: SDModel, tolerance: float) -> AbstractProbes:
     if isinstance(model.coupling, Tracer):
         raise ValueError("the colours cannot be chosen from a traced coupling; pass probes=Coloring(...).")
-    number = colors_for(tolerance, float(jnp.max(jnp.abs(model.coupling))), model.lattice.dimension)
+    number = colors_for(tolerance, float(np.max(np.abs(np.asarray(model.coupling)))), model.lattice.dimension)
     return Coloring(number) if number < model.lattice.sites else ExactTrace()
 
 
