@@ -37,7 +37,7 @@ class Config:
     """Sides of the triangular lattices."""
     colors: int = 64
     """Probing colours; twice as many columns."""
-    tolerance: float = 1e-3
+    tolerance: float = 1e-2
     """Of the Chebyshev series, which sets the number of moments."""
     exact_up_to: int = 32
     """Largest side compared with exact diagonalization."""
