@@ -139,9 +139,10 @@ def tune(
 def direct_field(solver: KernelPolynomial, spins: Spins, *, key: PRNGKeyArray | None = None) -> Spins:
     """B_i = J Re sum_r r_i^+ sigma (f(H) r)_i: the field from the probed density matrix, with the solver's probes.
 
-    For comparison only: for equal vectors its error is larger than that of `solver.field`, the gradient of the probed
-    energy (`python -m experiments.probing` measures by how much), and it is the gradient of nothing. It takes
-    `solver.order` products with H, the gradient one and a half times as many.
+    For comparison: it is the gradient of nothing, so energy is not conserved. In metals its error is twice that of
+    `solver.field`, the gradient of the probed energy, for equal vectors, and the more the more of them; in a gap, with
+    many colours, it is the smaller one (`python -m experiments.probing` measures both). It takes `solver.order`
+    products with H, the gradient one and a half times as many.
     Source: Wang, Chern, Batista and Barros, J. Chem. Phys. 148, 094107 (2018), 10.1063/1.5017741.
     """
     dtype = spins.dtype
