@@ -86,9 +86,7 @@ def conductivity(
     if not broadening > 0:
         raise ValueError(f"broadening must be a positive energy, got {broadening}; 0.05 suits a gap of 0.5.")
     if not all(lattice.periodic):
-        raise ValueError(
-            "a conductivity needs periodic axes; build the lattice with periodic=True, or see `transmission`."
-        )
+        raise ValueError("a conductivity needs periodic axes; build the lattice with periodic=True.")
     if isinstance(solver, ExactDiagonalization) and solver.ground_state:
         raise ValueError("the Kubo sum needs temperature > 0; give one well below the gap, such as 0.01.")
     along = (points,) * lattice.dimension if isinstance(points, int) else tuple(points)
