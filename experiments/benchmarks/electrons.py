@@ -10,8 +10,6 @@ precision, above against kernel polynomials with 16 times the colours and 1.5 ti
 """
 
 import dataclasses
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ import numpy as np
 import tyro
 
 import jaxspin as js
+from experiments.benchmarks.timing import timed
 from jaxspin.io import provenance, to_json
 
 
@@ -67,9 +66,9 @@ def measure(config: Config, lattice: js.Lattice) -> dict[str, Any]:
     spins = js.random_spins(lattice, key=jax.random.key(1), dtype=jnp.float32)
     kpm = solver(lattice, config.colors, config.tolerance)
     vector = jnp.ones((lattice.sites, 8 * config.colors), jnp.float32)
-    triad = median(jax.jit(lambda a, b, c: a + 1.5 * b - c), (vector, vector + 1, vector + 2), 4 * config.repeats)
-    moments = median(eqx.filter_jit(lambda s: kpm.moments(s)), (spins,), config.repeats)
-    field = median(jax.jit(lambda s: kpm.field(s)), (spins,), config.repeats)
+    triad = timed(jax.jit(lambda a, b, c: a + 1.5 * b - c), (vector, vector + 1, vector + 2), 4 * config.repeats)
+    moments = timed(eqx.filter_jit(lambda s: kpm.moments(s)), (spins,), config.repeats)
+    field = timed(jax.jit(lambda s: kpm.field(s)), (spins,), config.repeats)
     compiled = jax.jit(lambda s: kpm.field(s)).lower(spins).compile()
     memory = compiled.memory_analysis()
     step = moments["median"] / (kpm.order / 2)
@@ -122,20 +121,6 @@ def error(config: Config, lattice: js.Lattice, spins: jax.Array, kpm: js.KernelP
         "rms error": float(np.sqrt(np.mean(squares))),
         "compared with": against,
     }
-
-
-def median(function: Callable[..., Any], arguments: tuple, repeats: int) -> dict[str, float]:
-    """Seconds of the first call less the median ("compile"), and of `repeats` calls."""
-    began = time.perf_counter()
-    jax.block_until_ready(function(*arguments))
-    first = time.perf_counter() - began
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        jax.block_until_ready(function(*arguments))
-        times.append(time.perf_counter() - began)
-    middle = float(np.median(times))
-    return {"compile": first - middle, "median": middle, "fastest": min(times)}
 
 
 def line(row: dict[str, Any]) -> str:

@@ -6,17 +6,15 @@ Single precision; compilation apart; median of several calls after a warm-up, ea
 """
 
 import dataclasses
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 import tyro
 
 import jaxspin as js
+from experiments.benchmarks.timing import timed
 from jaxspin.io import provenance, to_json
 
 
@@ -38,20 +36,6 @@ class Config:
     """Calls timed."""
 
 
-def timed(function: Callable[[jax.Array], jax.Array], spins: jax.Array, repeats: int) -> dict[str, float]:
-    """Seconds to compile (first call less the median) and the median of `repeats` calls."""
-    began = time.perf_counter()
-    jax.block_until_ready(function(spins))
-    first = time.perf_counter() - began
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        jax.block_until_ready(function(spins))
-        times.append(time.perf_counter() - began)
-    median = float(np.median(times))
-    return {"compile": first - median, "median": median, "fastest": min(times)}
-
-
 def run(config: Config) -> list[dict[str, float | str]]:
     """One row per field and size."""
     if config.output is not None and config.output.exists():
@@ -71,7 +55,7 @@ def run(config: Config) -> list[dict[str, float | str]]:
             )
         for name, field in fields.items():
             jitted = eqx.filter_jit(field.field)
-            row = {"field": name, "side": size, "sites": lattice.sites, **timed(jitted, spins, config.repeats)}
+            row = {"field": name, "side": size, "sites": lattice.sites, **timed(jitted, (spins,), config.repeats)}
             row["microseconds a site"] = 1e6 * float(row["median"]) / lattice.sites
             rows.append(row)
             print(
