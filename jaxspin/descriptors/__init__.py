@@ -1,5 +1,7 @@
 """Invariant features of the surroundings of each site, the input of the force fields."""
 
+from jaxspin.descriptors.base import AbstractDescriptor
 from jaxspin.descriptors.bispectrum import Bispectrum
+from jaxspin.descriptors.moments import LocalMoments
 
-__all__ = ["Bispectrum"]
+__all__ = ["AbstractDescriptor", "Bispectrum", "LocalMoments"]

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxspin.descriptors.base import AbstractDescriptor
 from jaxspin.descriptors.components import ComponentTable, Monomials, component_table
 from jaxspin.descriptors.invariants import invariants
 from jaxspin.descriptors.neighborhood import Neighborhood, neighborhood
@@ -25,7 +26,7 @@ from jaxspin.symmetry import infinite
 Length = float | int
 
 
-class Bispectrum(eqx.Module):
+class Bispectrum(AbstractDescriptor):
     """Group-theoretical descriptor of the neighbourhood of each site.
 
     The bond variables b = S_j . S_k and scalar chiralities chi = S_j . (S_k x S_l) around a site are split
@@ -118,10 +119,6 @@ class Bispectrum(eqx.Module):
         return self._table.labels
 
     @property
-    def n_features(self) -> int:
-        return len(self.labels)
-
-    @property
     def _table(self) -> ComponentTable:
         return component_table(self.neighborhood, self.power, self.phases, self.bispectrum, self.time_reversal)
 
@@ -143,11 +140,6 @@ class Bispectrum(eqx.Module):
             self.bispectrum,
             self.time_reversal,
         )
-
-    def __call__(self, spins: Float[Array, "*cells sublattices 3"]) -> Float[Array, "*cells sublattices features"]:
-        """The features of every site. `rows` gives the same without the last transposition."""
-        rows = self.rows(spins)
-        return jnp.transpose(rows, (*range(2, rows.ndim), 1, 0))
 
     def rows(self, spins: Float[Array, "*cells sublattices 3"]) -> Float[Array, "features sublattices *cells"]:
         """The features as rows over the sites, the order in which they are computed."""

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxspin.descriptors import Bispectrum
+from jaxspin.descriptors import AbstractDescriptor, Bispectrum, LocalMoments
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.forcefield.networks import MultilayerPerceptron
 from jaxspin.lattice import Lattice
@@ -25,13 +25,14 @@ class BehlerParrinello(AbstractPotential):
     Sites with a vacancy have no energy. Time and memory are linear in the sites; `on(lattice)` moves the potential to
     any size of its lattice.
 
-    `descriptor` defaults to `Bispectrum(lattice)`, `hidden` are the widths of the network's layers; train it with
-    `jaxspin.training.train`, store it with `jaxspin.forcefield.save`. Until trained its energy is zero.
+    `descriptor` is a `Bispectrum(lattice)`, the default, a `LocalMoments` or an `AbstractDescriptor` of your own;
+    `hidden` are the widths of the network's layers. Train it with `jaxspin.training.train`, store it with
+    `jaxspin.forcefield.save`. Until trained its energy is zero.
     Sources: J. Behler and M. Parrinello, Phys. Rev. Lett. 98, 146401 (2007), 10.1103/PhysRevLett.98.146401;
     P. Zhang and G.-W. Chern, Phys. Rev. Lett. 127, 146401 (2021), 10.1103/PhysRevLett.127.146401.
     """
 
-    descriptor: Bispectrum
+    descriptor: AbstractDescriptor
     network: nnx.Module
     mean: Float[Array, " features"]
     deviation: Float[Array, " features"]
@@ -43,7 +44,7 @@ class BehlerParrinello(AbstractPotential):
         self,
         lattice: Lattice | None = None,
         *,
-        descriptor: Bispectrum | None = None,
+        descriptor: AbstractDescriptor | None = None,
         hidden: Sequence[int] = (64, 64),
         key: PRNGKeyArray | None = None,
         dtype=None,
@@ -122,11 +123,7 @@ class BehlerParrinello(AbstractPotential):
         """Everything but the weights, as plain data."""
         return {
             "lattice": dataclasses.asdict(self.lattice),
-            "descriptor": {
-                field.name: getattr(self.descriptor, field.name)
-                for field in dataclasses.fields(self.descriptor)
-                if field.name != "lattice"
-            },
+            "descriptor": {"kind": type(self.descriptor).__name__, **self.descriptor.settings()},
             "hidden": list(self.hidden),
             "dtype": str(self.mean.dtype),
         }
@@ -136,13 +133,19 @@ class BehlerParrinello(AbstractPotential):
         """The untrained model described by `settings()`."""
         stored = {k: _tuples(v) if isinstance(v, list | tuple) else v for k, v in settings["lattice"].items()}
         lattice = Lattice(**cast(Any, stored))
-        descriptor = Bispectrum(lattice, **settings["descriptor"])
+        chosen = dict(settings["descriptor"])
+        kind = chosen.pop("kind", Bispectrum.__name__)  # force fields were stored without it when there was one kind
+        if kind not in _DESCRIPTORS:
+            known = " and ".join(_DESCRIPTORS)
+            raise ValueError(f"descriptor {kind!r} is none of {known}; use the jaxspin that stored the force field.")
+        descriptor = _DESCRIPTORS[kind](lattice, **chosen)
         dtype = jnp.dtype(settings["dtype"])
         if dtype == jnp.float64 and not jax.config.read("jax_enable_x64"):
             dtype = jnp.dtype(jnp.float32)  # weights of a double-precision run, used in single
         return BehlerParrinello(descriptor=descriptor, hidden=settings["hidden"], dtype=dtype)
 
 
+_DESCRIPTORS = {kind.__name__: kind for kind in (Bispectrum, LocalMoments)}
 _CONSTANTS = ("mean", "deviation", "shift", "scale")
 
 

@@ -1,0 +1,48 @@
+"""The one thing a force field asks of a descriptor: rows of invariant features over the sites of a lattice."""
+
+import abc
+import dataclasses
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxspin.field import Spins
+from jaxspin.lattice import Lattice
+
+
+class AbstractDescriptor(eqx.Module):
+    """Features of the surroundings of every site, `(*cells, sublattices, 3)` -> `(*cells, sublattices, n_features)`.
+
+    A descriptor has settings (static fields of plain data, stored with a force field) and no arrays. Its features must
+    be smooth and invariant under whatever the energy is invariant under.
+    """
+
+    lattice: eqx.AbstractVar[Lattice]
+
+    @property
+    @abc.abstractmethod
+    def labels(self) -> tuple[str, ...]:
+        """What each feature is."""
+
+    @abc.abstractmethod
+    def rows(self, spins: Spins) -> Float[Array, "features sublattices *cells"]:
+        """The features as rows over the sites, the order in which they are computed."""
+
+    @abc.abstractmethod
+    def on(self, lattice: Lattice) -> "AbstractDescriptor":
+        """The same descriptor on another size of the same kind of lattice; `ValueError` for another kind."""
+
+    @property
+    def n_features(self) -> int:
+        return len(self.labels)
+
+    def __call__(self, spins: Spins) -> Float[Array, "*cells sublattices features"]:
+        """The features of every site. `rows` gives the same without the last transposition."""
+        rows = self.rows(spins)
+        return jnp.transpose(rows, (*range(2, rows.ndim), 1, 0))
+
+    def settings(self) -> dict[str, Any]:
+        """Every field but the lattice, as plain data: what the constructor takes as keywords."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "lattice"}
