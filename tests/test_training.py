@@ -462,3 +462,34 @@ def test_gradient_of_a_run_with_respect_to_the_electrons(key):
         return final_state(KernelPolynomial(SDModel(lattice, x[1], x[0]), **settings), spins)
 
     assert_slopes(outcome, jnp.array([1.5, 1.0]), jnp.eye(2))
+
+
+def test_balanced_torques_by_hand():
+    """b = 1/2: each configuration weighs by torque of the set / its own torque, the weakest no more than a hundred."""
+    data = diluted_data()
+    torque = np.sqrt(
+        [
+            rms(np.asarray(tangent(s, f))[np.any(np.asarray(s) != 0, -1)]) ** 2
+            for s, f in zip(data.spins, data.field, strict=True)
+        ]
+    )
+    scales = LossScales.of(data, balance=0.5)
+    np.testing.assert_allclose(scales.weights(data), float(scales.torque) / torque, rtol=1e-12)
+    np.testing.assert_array_equal(LossScales.of(data).weights(data), 1)
+    weak = SpinData(data.lattice, data.spins, data.field.at[0].multiply(1e-9))
+    assert LossScales(scales.torque, scales.energy, 0.5).weights(weak)[0] == pytest.approx(100)
+
+
+def test_patience_stops_where_the_validation_error_no_longer_falls(ring, ring_data, tmp_path):
+    config = TrainConfig(steps=400, batch=4, evaluate_every=2, validation=0.3, learning_rate=1.0, patience=3)
+    model = BehlerParrinello(descriptor=ring, hidden=(4,))
+    learnt = train(model, ring_data, config, key=jax.random.key(0), checkpoint=tmp_path / "run")
+    last = int(learnt.history["step"][-1])
+    assert last < 400
+    assert last - learnt.best_step == 3 * 2
+    again = train(model, ring_data, config, key=jax.random.key(0), checkpoint=tmp_path / "run")
+    assert int(again.history["step"][-1]) == last
+    with pytest.raises(ValueError, match="0 uses all steps"):
+        TrainConfig(patience=-1)
+    with pytest.raises(ValueError, match=r"0\.5 serves"):
+        TrainConfig(balance=2.0)

@@ -13,22 +13,33 @@ from jaxspin.training.dataset import SpinData
 
 
 class LossScales(eqx.Module):
-    """The units of the two terms: rms torque and spread of the energy per site of the training set."""
+    """The units of the two terms: rms torque and spread of the energy per site of the training set.
+
+    `balance` b weighs a configuration of rms torque c by (torque/c)^2b: 0 counts every torque alike, 1 measures each
+    configuration in its own unit. Torques below a hundredth of the set's count as that.
+    """
 
     torque: Float[Array, ""]
     energy: Float[Array, ""]
+    balance: float = eqx.field(static=True, default=0.0)
 
     @staticmethod
-    def of(data: SpinData) -> "LossScales":
+    def of(data: SpinData, balance: float = 0.0) -> "LossScales":
         """Taken from the data; 1 where the data cannot tell (no torque at all, one energy or none)."""
         per_site = jnp.where(data.has_energy, data.energy, jnp.nan) / data.lattice.sites
         spread = jnp.nanstd(per_site)
         torque = data.torque_scale
-        return LossScales(jnp.where(torque > 0, torque, 1), jnp.where(jnp.isfinite(spread) & (spread > 0), spread, 1))
+        spread = jnp.where(jnp.isfinite(spread) & (spread > 0), spread, 1)
+        return LossScales(jnp.where(torque > 0, torque, 1), spread, balance)
+
+    def weights(self, data: SpinData) -> Float[Array, " n"]:
+        """Of the torques of each configuration."""
+        square = _mean_square(data, tangent(data.spins, data.field)) / self.torque**2
+        return jnp.maximum(square, 1e-4) ** -self.balance
 
 
 def loss(model: AbstractPotential, data: SpinData, scales: LossScales, energy_weight: float) -> Float[Array, ""]:
-    """<|tangential field error|^2>/torque^2 + weight <(error of the energy per site)^2>/spread^2.
+    """<w |tangential field error|^2>/torque^2 + weight <(error of the energy per site)^2>/spread^2, w from `scales`.
 
     The parallel part of a field does nothing and is left out, and so are vacancies. Configurations without energy count
     in the first term.
@@ -69,17 +80,20 @@ def loss_and_slope(
 
 
 def _mismatch(energy, field, data: SpinData, scales: LossScales, energy_weight: float) -> Float[Array, ""]:
-    torque_term = _mean_square(data, tangent(data.spins, field - data.field)) / scales.torque**2
+    square = _mean_square(data, tangent(data.spins, field - data.field))
+    torque_term = jnp.mean(scales.weights(data) * square) / scales.torque**2
     per_site = jnp.where(data.has_energy, energy - jnp.where(data.has_energy, data.energy, 0), 0) / data.lattice.sites
     known = jnp.maximum(jnp.sum(data.has_energy.astype(energy.dtype)), 1)
     return torque_term + energy_weight * jnp.sum(per_site**2) / known / scales.energy**2
 
 
-def _mean_square(data: SpinData, vectors: Array) -> Array:
+def _mean_square(data: SpinData, vectors: Array) -> Float[Array, " n"]:
+    """Of each configuration."""
     # a field at a vacancy pushes nothing, and models differ in what they say there
     occupied = jnp.any(data.spins != 0, axis=-1)
     square = jnp.where(occupied, jnp.sum(vectors**2, axis=-1), 0)
-    return jnp.sum(square) / jnp.sum(occupied).astype(square.dtype)
+    sites = tuple(range(1, square.ndim))
+    return jnp.sum(square, axis=sites) / jnp.maximum(jnp.sum(occupied, axis=sites), 1).astype(square.dtype)
 
 
 class Errors(eqx.Module):
@@ -109,7 +123,8 @@ def evaluate(model: AbstractPotential, data: SpinData) -> Errors:
     per_site = (energy - data.energy)[data.has_energy] / data.lattice.sites
 
     def rms(vectors: Array) -> float:
-        return float(jnp.sqrt(_mean_square(data, vectors)))
+        occupied = jnp.sum(jnp.any(data.spins != 0, axis=-1), axis=tuple(range(1, data.spins.ndim - 1)))
+        return float(jnp.sqrt(jnp.average(_mean_square(data, vectors), weights=occupied.astype(vectors.dtype))))
 
     torque_rms = rms(tangent(data.spins, error))
     return Errors(

@@ -34,6 +34,9 @@ class TrainConfig:
     """Peak of the schedule: linear warm-up over 3 % of the steps, then a cosine to zero."""
     energy_weight: float = 0.1
     """Weight of the squared energy error, both errors in units of their spread in the training set."""
+    balance: float = 0.0
+    """0 counts every torque alike; 1 measures the torques of each configuration in units of their own rms, so that
+    nearly ordered configurations count as much as random ones; see `LossScales`."""
     clip: float = 1.0
     """Gradients of larger global norm are scaled down to it."""
     average: float = 0.99
@@ -44,6 +47,8 @@ class TrainConfig:
     """What stays together in the validation split: "configuration", or "run" for whole simulations."""
     evaluate_every: int = 250
     """Steps between evaluations on the validation set, and between checkpoints."""
+    patience: int = 0
+    """Stop after so many evaluations without a better one; 0 uses all steps."""
 
     def __post_init__(self):
         for name in ("steps", "batch", "evaluate_every"):
@@ -52,6 +57,10 @@ class TrainConfig:
         for name in ("learning_rate", "clip"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}; see TrainConfig.")
+        if not 0 <= self.balance <= 1:
+            raise ValueError(f"balance must be between 0 and 1, got {self.balance}; 0.5 serves mixed sets.")
+        if self.patience < 0:
+            raise ValueError(f"patience must not be negative, got {self.patience}; 0 uses all steps.")
         if not self.energy_weight >= 0:
             raise ValueError(f"energy_weight must not be negative, got {self.energy_weight}; 0 trains on fields alone.")
         if self.split not in ("configuration", "run"):
@@ -109,7 +118,7 @@ def train(
         key=split_key,
         by=config.split,
     )
-    scales = LossScales.of(fitted)
+    scales = LossScales.of(fitted, config.balance)
     per_site = np.asarray(fitted.energy)[np.asarray(fitted.has_energy)] / data.lattice.sites
     shift = float(per_site.mean()) if per_site.size else 0.0
     model = model.standardized(fitted.spins, shift=shift, scale=float(scales.torque))
@@ -148,7 +157,7 @@ def train(
         state, history = _restore(manager, state, identity)
         began -= (history["seconds"] or [0.0])[-1]
     bar = tqdm(total=config.steps, initial=state.step, desc="training", disable=not progress, unit="step")
-    while state.step < config.steps:
+    while state.step < config.steps and not _exhausted(state, config):
         count = min(config.evaluate_every, config.steps - state.step)
         # one call a step: inside a loop of its own XLA's CPU backend runs the same step several times slower
         carry = (state.weights, state.average, state.optimizer, jnp.zeros((), scales.torque.dtype))
@@ -193,6 +202,11 @@ class _State(eqx.Module):
     best_error: Array
     best_step: int
     step: int
+
+
+def _exhausted(state: _State, config: TrainConfig) -> bool:
+    """Whether `patience` evaluations have passed since the best one."""
+    return 0 < config.patience * config.evaluate_every <= state.step - state.best_step
 
 
 def _digest(weights: Any) -> str:

@@ -1,0 +1,175 @@
+"""Trains force fields on fields computed elsewhere, and reports their error on configurations held out.
+
+    python -m experiments.fit --data FILE.npz --output runs/fit
+    python -m experiments.fit --help                # every setting
+
+Each seed holds out its own configurations of every kind (listed in summary.json), initializes and batches anew. The
+folder gets the force field of the first seed, the errors of all, the learning curves and a scatter of the torques.
+"""
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import matplotlib.pyplot as plt
+import numpy as np
+import tyro
+
+import jaxspin as js
+from experiments.data_files import read
+from jaxspin.descriptors import AbstractDescriptor, LocalMoments
+from jaxspin.io import new_folder, provenance, to_json
+from jaxspin.spins import tangent
+from jaxspin.training import SpinData, evaluate
+from jaxspin.training.losses import predict
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Data, model and training."""
+
+    data: Path
+    """File with spins and fields, see `experiments.data_files`; its params must name the coupling."""
+    output: Path = Path("runs/fit")
+    """Folder for results; an existing one is refused."""
+    overwrite: bool = False
+    """Empty an existing output folder first."""
+    held_out: float = 0.1
+    """Fraction of the configurations of each kind that training never sees, at least one."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Of split, initialization and batches; one model each."""
+    descriptor: Literal["moments", "bispectrum"] = "moments"
+    """Moments of the electrons on clusters, or polynomials of bonds and chiralities."""
+    hops: int = 3
+    """Radius of the clusters (moments)."""
+    moments: int = 22
+    """Number of moments (moments)."""
+    surroundings: int = 1
+    """Neighbour shells whose averages are features (moments)."""
+    weights: bool = True
+    """Whether weights by distance are features (moments)."""
+    radius: float = 3.0
+    """Reach of the bonds to the centre (bispectrum)."""
+    polynomials: bool = True
+    """Third-order products of references (bispectrum); without them power and phases alone."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Widths of the network's layers."""
+    training: js.TrainConfig = dataclasses.field(
+        default_factory=lambda: js.TrainConfig(
+            steps=800, batch=2, learning_rate=4e-3, validation=0.08, evaluate_every=200
+        )
+    )
+    """How the force field is trained."""
+
+    def __post_init__(self):
+        if not 0 < self.held_out < 1:
+            raise ValueError(f"held_out must be a fraction between 0 and 1, got {self.held_out}; 0.1 is usual.")
+        if not self.seeds:
+            raise ValueError("no seed is given; pass --seeds 0.")
+
+
+def run(config: Config) -> dict[str, Any]:
+    """Trains one model a seed; returns what summary.json holds."""
+    data, params = read(config.data)
+    described = descriptor(config, data.lattice, params)
+    folder = new_folder(config.output, overwrite=config.overwrite)
+    rows = []
+    for seed in config.seeds:
+        fitted, held, numbers = split(config, data, seed)
+        model_key, training_key = jax.random.split(jax.random.key(seed))
+        model = js.BehlerParrinello(descriptor=described, hidden=config.hidden, key=model_key)
+        began = time.perf_counter()
+        checkpoint = folder / "training" / str(seed)
+        learnt = js.train(model, fitted, config.training, key=training_key, checkpoint=checkpoint, progress=True)
+        rows.append(
+            {
+                "seed": seed,
+                "errors": judge(learnt.model, held),
+                "held out": numbers,
+                "best step": learnt.best_step,
+                "training loss": learnt.history["loss"][-1],
+                "validation torque error": learnt.history["torque"][-1],
+                "seconds": round(time.perf_counter() - began, 1),
+            }
+        )
+        print(to_json(rows[-1]), flush=True)
+        if seed == config.seeds[0]:
+            about = {"errors": rows[-1]["errors"], "params": params, **provenance(config, seed)}
+            js.save_forcefield(folder / "forcefield", learnt.model, metadata=about)
+            draw(folder / "fit.png", learnt, held)
+    summary = {
+        "file": config.data.name,
+        "features": described.n_features,
+        "torque error": {
+            kind: {"mean": float(np.mean(values)), "least": min(values), "largest": max(values)}
+            for kind in rows[0]["errors"]
+            for values in [[row["errors"][kind]["torque"] for row in rows]]
+        },
+        "runs": rows,
+        "provenance": provenance(config),
+    }
+    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    return summary
+
+
+def descriptor(config: Config, lattice: js.Lattice, params: dict[str, Any]) -> AbstractDescriptor:
+    """The descriptor chosen, for the electrons of the file."""
+    if config.descriptor == "bispectrum":
+        return js.Bispectrum(lattice, config.radius, bispectrum=config.polynomials)
+    if "coupling" not in params:
+        raise ValueError(f"{config.data} does not name its coupling in params; use --descriptor bispectrum.")
+    return LocalMoments(
+        lattice,
+        params["coupling"],
+        params.get("hopping", 1.0),
+        hops=config.hops,
+        moments=config.moments,
+        surroundings=config.surroundings,
+        weights=config.weights,
+    )
+
+
+def split(config: Config, data: SpinData, seed: int) -> tuple[SpinData, SpinData, list[int]]:
+    """What is learnt from, what is held out, and the numbers of the latter in the file."""
+    rng = np.random.default_rng(seed)
+    held = np.zeros(len(data), bool)
+    for kind in sorted(set(data.sources)):
+        members = np.flatnonzero(np.array(data.sources) == kind)
+        count = max(1, round(config.held_out * len(members)))
+        held[rng.choice(members, count, replace=False)] = True
+    if held.all():
+        raise ValueError("nothing is left to learn from; lower --held-out or give more configurations of each kind.")
+    return data[~held], data[held], np.flatnonzero(held).tolist()
+
+
+def judge(model: js.BehlerParrinello, held: SpinData) -> dict[str, dict[str, float]]:
+    """Errors on the configurations held out, by kind."""
+    kinds = sorted(set(held.sources))
+    return {kind: dataclasses.asdict(evaluate(model, held[np.array(held.sources) == kind])) for kind in kinds}
+
+
+def draw(path: Path, learnt: js.Learnt, held: SpinData) -> None:
+    """Learning curve, and predicted against given torques on the configurations held out."""
+    figure, (curve, scatter) = plt.subplots(1, 2, figsize=(8.4, 3.8), layout="constrained")
+    history = learnt.history
+    curve.plot(history["step"], np.sqrt(history["loss"]), label="training")
+    curve.plot(history["step"], history["torque"], label="validation")
+    curve.set(xlabel="step", ylabel="rms torque error / rms torque", ylim=(0, None))
+    curve.legend(frameon=False)
+    _, field = predict(learnt.model, held.spins)
+    given, found = (np.asarray(tangent(held.spins, f)).ravel() for f in (held.field, field))
+    some = np.random.default_rng(0).choice(len(given), min(6000, len(given)), replace=False)
+    reach = float(np.abs(given[some]).max())
+    scatter.plot([-reach, reach], [-reach, reach], color="0.6", lw=0.8)
+    scatter.plot(given[some], found[some], ".", ms=1.5, rasterized=True)
+    scatter.set(xlabel="tangential field given ($t$)", ylabel="learnt ($t$)", aspect="equal")
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    settings = tyro.cli(Config, description=__doc__)
+    run(settings)
+    print(f"everything is in {settings.output}")

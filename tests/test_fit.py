@@ -1,0 +1,108 @@
+"""Files of other programs, training on them and evaluation: small sizes, and what is refused."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+import jaxspin as js
+from experiments import data_files, evaluate, fit
+from jaxspin.training import random_configurations
+
+PARAMS = {"lattice": "square 6x6 periodic", "hopping": 1.0, "coupling": 2.0, "filling": 0.5}
+
+
+@pytest.fixture(autouse=True)
+def _optax_mixes_types():
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A file of a nearest-neighbour model's fields, in two kinds."""
+
+    def write(name="data.npz", params=PARAMS, **changes):
+        lattice = js.square(6)
+        spins = random_configurations(lattice, 6, key=jax.random.key(0))
+        field = jax.vmap(js.Exchange(lattice, 0.1).field)(spins)
+        kind = np.array(["hot", "cold"])[[0, 0, 0, 1, 1, 1]]
+        arrays = {
+            "spins": np.array(spins),
+            "field": np.array(field),
+            "kind": kind,
+            "params": json.dumps(params),
+        } | changes
+        np.savez(tmp_path / name, **arrays)
+        return tmp_path / name
+
+    return write
+
+
+def config(data, output, **changes):
+    training = js.TrainConfig(steps=4, batch=2, evaluate_every=2, validation=0.3)
+    small = {"hops": 1, "moments": 4, "hidden": (4,), "training": training, "seeds": (0, 1)}
+    return fit.Config(data, output, **(small | changes))
+
+
+def test_a_fit_keeps_what_it_held_out_and_is_evaluated_from_its_folder(written, tmp_path):
+    data = written()
+    summary = fit.run(config(data, tmp_path / "out"))
+    stored = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert stored["runs"] == json.loads(js.io.to_json(summary["runs"]))
+    held = stored["runs"][0]["held out"]
+    assert len(held) == 2
+    assert held[0] < 3 <= held[1]
+    assert (tmp_path / "out" / "fit.png").stat().st_size > 1000
+    (hot,) = evaluate.run(evaluate.Config(tmp_path / "out" / "forcefield", (data,), (held[0],)))
+    assert hot["kind"] == "hot"
+    assert hot["torque error"] == pytest.approx(stored["runs"][0]["errors"]["hot"]["torque"], rel=1e-5)
+    with pytest.raises(FileExistsError, match="choose another folder"):
+        fit.run(config(data, tmp_path / "out"))
+
+
+def test_the_bispectrum_needs_no_couplings(written, tmp_path):
+    data = written(params={"lattice": "square"})
+    with pytest.raises(ValueError, match="--descriptor bispectrum"):
+        fit.run(config(data, tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+    chosen = config(data, tmp_path / "out", descriptor="bispectrum", radius=1.0, polynomials=False, seeds=(0,))
+    assert fit.run(chosen)["features"] > 0
+
+
+def test_other_electrons_are_refused_unless_asked_for(written, tmp_path):
+    fit.run(config(written(), tmp_path / "out", seeds=(0,)))
+    other = written("other.npz", PARAMS | {"coupling": 3.0})
+    forcefield = tmp_path / "out" / "forcefield"
+    with pytest.raises(ValueError, match=r"trained for 2.0; .*--other-electrons"):
+        evaluate.run(evaluate.Config(forcefield, (other,)))
+    assert evaluate.run(evaluate.Config(forcefield, (other,), other_electrons=True))
+
+
+@pytest.mark.parametrize(
+    ("changes", "remedy"),
+    [
+        ({"params": {}}, "begin params"),
+        ({"params": "J"}, "a JSON object"),
+        ({"spins": np.ones((2, 3))}, "it needs"),
+        ({"spins": np.ones((6, 6, 6, 1, 3))}, "normalize"),
+        ({"field": np.full((6, 6, 6, 1, 3), np.nan)}, "leave it out"),
+        ({"field": np.ones((6, 6, 6, 1, 2))}, "one B per spin"),
+    ],
+)
+def test_bad_files_are_refused(written, changes, remedy):
+    with pytest.raises(ValueError, match=remedy):
+        data_files.read(written(**changes))
+
+
+def test_files_that_are_none(written, tmp_path):
+    path = written()
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ValueError, match=r"give an \.npz"):
+        data_files.read(path)
+    with pytest.raises(FileNotFoundError):
+        data_files.read(tmp_path / "none.npz")
+    np.savez(tmp_path / "some.npz", spins=np.ones(3))
+    with pytest.raises(ValueError, match="it needs spins and field"):
+        data_files.read(tmp_path / "some.npz")
