@@ -7,7 +7,7 @@ the gradient of what came out. Importing changes no global flag.
 from importlib.metadata import version
 
 from jaxspin.classical import Anisotropy, DzyaloshinskiiMoriya, Exchange, Zeeman
-from jaxspin.descriptors import Bispectrum
+from jaxspin.descriptors import Bispectrum, LocalMoments
 from jaxspin.dynamics import Trajectory, relax, simulate, suggest_timestep
 from jaxspin.electrons import (
     Coloring,
@@ -55,6 +55,7 @@ __all__ = [
     "KernelPolynomial",
     "Lattice",
     "Learnt",
+    "LocalMoments",
     "SDModel",
     "SpinData",
     "TrainConfig",

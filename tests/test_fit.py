@@ -8,6 +8,7 @@ import pytest
 
 import jaxspin as js
 from experiments import data_files, evaluate, fit
+from experiments.benchmarks import forcefield
 from jaxspin.training import random_configurations
 
 PARAMS = {"lattice": "square 6x6 periodic", "hopping": 1.0, "coupling": 2.0, "filling": 0.5}
@@ -106,3 +107,20 @@ def test_files_that_are_none(written, tmp_path):
     np.savez(tmp_path / "some.npz", spins=np.ones(3))
     with pytest.raises(ValueError, match="it needs spins and field"):
         data_files.read(tmp_path / "some.npz")
+
+
+def test_timed_fields(tmp_path):
+    output = tmp_path / "forcefield.json"
+    rows = forcefield.run(
+        forcefield.Config(output, sizes=(6,), moments=((1, 4),), hidden=(4,), exact_up_to=6, kpm_up_to=6, repeats=1)
+    )
+    assert [row["field"] for row in rows] == [
+        "learnt, bispectrum",
+        "learnt, 4 moments, 1 hops",
+        "kernel polynomials",
+        "exact",
+    ]
+    assert all(float(row["median"]) > 0 and float(row["bytes a site"]) > 0 for row in rows)
+    assert json.loads(output.read_text())["rows"] == rows
+    with pytest.raises(FileExistsError, match="choose another --output"):
+        forcefield.run(forcefield.Config(output))

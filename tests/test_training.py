@@ -14,12 +14,13 @@ from jaxspin.dynamics import simulate
 from jaxspin.electrons import ExactTrace, KernelPolynomial, SDModel
 from jaxspin.forcefield import BehlerParrinello
 from jaxspin.lattice import chain, square, triangular
-from jaxspin.spins import dilute, random_spins, tangent
+from jaxspin.spins import dilute, random_rotation, random_spins, rotate, tangent
 from jaxspin.textures import ferromagnet, stripe
 from jaxspin.training import (
     LossScales,
     SpinData,
     TrainConfig,
+    distinct,
     evaluate,
     loss,
     perturbed_configurations,
@@ -154,6 +155,21 @@ def test_perturbed_configurations_leave_the_texture_by_their_amplitude(key):
     occupied = jax.random.uniform(key, texture.shape[:-1]) > 0.3
     holes = perturbed_configurations(dilute(texture, occupied), [0.1, 0.5], key=key)
     np.testing.assert_array_equal(jnp.any(holes != 0, axis=-1), jnp.broadcast_to(occupied, holes.shape[:-1]))
+
+
+def test_near_copies_are_left_out(key):
+    """Turned, reversed and slightly disturbed copies go, independent ones stay; vacancies do not make spins alike."""
+    lattice = square(8)
+    first, second = random_configurations(lattice, 2, key=key)
+    turned = rotate(first, random_rotation(key=key))
+    disturbed = perturbed_configurations(second, [0.05, 0.5], key=key)
+    spins = jnp.stack([first, turned, -turned, second, *disturbed, first])
+    assert distinct(spins) == [0, 3, 5]
+    assert distinct(spins, overlap=1.0 - 1e-12) == [0, 3, 4, 5]
+    holes = jnp.broadcast_to(jnp.arange(8 * 8).reshape(lattice.shape) % 3 > 0, spins.shape[:-1])
+    assert distinct(dilute(spins, holes)) == [0, 3, 5]
+    with pytest.raises(ValueError, match=r"0\.99 keeps"):
+        distinct(spins, overlap=0.0)
 
 
 # --- losses

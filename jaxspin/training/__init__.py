@@ -2,7 +2,7 @@
 
 from jaxspin.training.dataset import ShardWriter, SpinData
 from jaxspin.training.losses import Errors, LossScales, evaluate, loss, loss_and_slope, predict
-from jaxspin.training.sampling import perturbed_configurations, random_configurations, sample
+from jaxspin.training.sampling import distinct, perturbed_configurations, random_configurations, sample
 from jaxspin.training.trainer import Learnt, TrainConfig, train
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "ShardWriter",
     "SpinData",
     "TrainConfig",
+    "distinct",
     "evaluate",
     "loss",
     "loss_and_slope",

@@ -80,3 +80,26 @@ def perturbed_configurations(
     scale = amplitudes.reshape(-1, *(1,) * texture.ndim)
     occupied = jnp.any(texture != 0, axis=-1, keepdims=True)
     return normalize(jnp.where(occupied[None], texture[None] + scale * noise, 0))
+
+
+def distinct(spins: Float[Array, "n *cells sublattices 3"], *, overlap: float = 0.99) -> list[int]:
+    """The numbers of the configurations to keep so that no two are alike, in order: `data[distinct(data.spins)]`.
+
+    Two are alike when max_R (1/N) sum_i S_i . R S'_i, R any rotation with or without S -> -S, is above `overlap`: they
+    would teach the same. The maximum is the sum of the singular values of (1/N) sum_i S_i S'_i^T. Of those alike the
+    first stays. Translated copies count as different. Time grows as n^2 N; thin long runs first.
+
+    Raises `ValueError` unless 0 < overlap <= 1. Source: P. H. Schoenemann, Psychometrika 31, 1 (1966),
+    10.1007/BF02289451.
+    """
+    if not 0 < overlap <= 1:
+        raise ValueError(f"overlap must be between 0 and 1, got {overlap}; 0.99 keeps all but near copies.")
+    flat = np.asarray(spins, np.float64).reshape(len(spins), -1, 3)
+    occupied = np.maximum(np.sum(np.any(flat != 0, axis=-1), axis=1), 1)
+    kept: list[int] = []
+    for number, configuration in enumerate(flat):
+        others = np.einsum("nia,ib->nab", flat[kept], configuration)
+        alike = np.linalg.svd(others, compute_uv=False).sum(axis=-1) / occupied[number]
+        if not np.any(alike > overlap):
+            kept.append(number)
+    return kept

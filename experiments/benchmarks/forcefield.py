@@ -1,0 +1,87 @@
+"""Time and memory of learnt fields of the square s-d model against the lattice's size, beside the electrons' own.
+
+    python -m experiments.benchmarks.forcefield --output FILE.json
+
+Random spins, J = 1, chemical potential -1, T = 0.05, single precision; compilation apart; median of several calls after
+a warm-up, each waited for. The learnt fields have untrained weights, whose time is that of trained ones. Memory is what
+the compiled program needs beside its arguments and results.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import tyro
+
+import jaxspin as js
+from experiments.benchmarks.timing import timed
+from jaxspin.io import provenance, to_json
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to time."""
+
+    output: Path | None = None
+    """Where to write the JSON; an existing file is refused."""
+    sizes: tuple[int, ...] = (32, 64, 256, 1024)
+    """Sides of the lattices."""
+    moments: tuple[tuple[int, int], ...] = ((2, 12), (3, 22))
+    """(hops, moments) of the descriptors made of the electrons' moments."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Widths of the networks' layers."""
+    exact_up_to: int = 32
+    """Largest side for exact diagonalization."""
+    kpm_up_to: int = 64
+    """Largest side for the kernel-polynomial field."""
+    tolerance: float = 1e-2
+    """Of the kernel-polynomial field."""
+    repeats: int = 5
+    """Calls timed."""
+
+
+def run(config: Config) -> list[dict[str, float | str]]:
+    """One row per field and size."""
+    if config.output is not None and config.output.exists():
+        raise FileExistsError(f"{config.output} exists; choose another --output.")
+    rows: list[dict[str, float | str]] = []
+    for size in config.sizes:
+        lattice = js.square(size)
+        spins = js.random_spins(lattice, key=jax.random.key(size), dtype=jnp.float32)
+        for name, field in fields(config, lattice).items():
+            compiled = jax.jit(lambda s, field=field: field.field(s)).lower(spins).compile()
+            memory = getattr(compiled.memory_analysis(), "temp_size_in_bytes", float("nan"))
+            row = {"field": name, "side": size, "sites": lattice.sites, **timed(compiled, (spins,), config.repeats)}
+            row["microseconds a site"] = 1e6 * float(row["median"]) / lattice.sites
+            row["bytes a site"] = memory / lattice.sites
+            rows.append(row)
+            print(
+                f"{name:32s} {size:5d} x {size:<5d} {1e3 * float(row['median']):10.2f} ms "
+                f"{row['microseconds a site']:9.3f} us and {row['bytes a site']:8.0f} B a site",
+                flush=True,
+            )
+    if config.output is not None:
+        config.output.write_text(to_json({"rows": rows, "provenance": provenance(config)}, indent=1))
+    return rows
+
+
+def fields(config: Config, lattice: js.Lattice) -> dict[str, js.AbstractPotential]:
+    """What to time on a lattice, by name."""
+    chosen: dict[str, js.AbstractPotential] = {"learnt, bispectrum": js.BehlerParrinello(lattice, hidden=config.hidden)}
+    for hops, moments in config.moments:
+        described = js.LocalMoments(lattice, 1.0, hops=hops, moments=moments)
+        name = f"learnt, {moments} moments, {hops} hops"
+        chosen[name] = js.BehlerParrinello(descriptor=described, hidden=config.hidden)
+    model = js.SDModel(lattice, 1.0, 1.0)
+    if lattice.cells[0] <= config.kpm_up_to:
+        chosen["kernel polynomials"] = js.KernelPolynomial(
+            model, chemical_potential=-1.0, temperature=0.05, tolerance=config.tolerance
+        )
+    if lattice.cells[0] <= config.exact_up_to:
+        chosen["exact"] = js.ExactDiagonalization(model, chemical_potential=-1.0, temperature=0.05)
+    return chosen
+
+
+if __name__ == "__main__":
+    run(tyro.cli(Config, description=__doc__))
