@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxspin as js
-from experiments import data_files, evaluate, fit
+from experiments import data_files, evaluate, fit, locality
 from experiments.benchmarks import forcefield
 from jaxspin.training import random_configurations
 
@@ -124,3 +124,15 @@ def test_timed_fields(tmp_path):
     assert json.loads(output.read_text())["rows"] == rows
     with pytest.raises(FileExistsError, match="choose another --output"):
         forcefield.run(forcefield.Config(output))
+
+
+def test_locality_of_the_exact_torque(tmp_path):
+    """Nothing is unknown when the radius holds the lattice's half; a pair further apart differs more."""
+    case = locality.Case("chain", 7, 1.0, 0.5, 0.1)
+    config = locality.Config(tmp_path / "out", cases=(case,), radii=(1.0, 3.0), pairs=4)
+    near, far = locality.run(config)["rows"]
+    assert near["error"] > 0.05
+    assert far["error"] < 1e-5
+    assert (tmp_path / "out" / "locality.png").stat().st_size > 1000
+    with pytest.raises(ValueError, match="lower --radii"):
+        locality.Config(cases=(case,), radii=(4.0,))

@@ -1,0 +1,140 @@
+"""How far the push of the electrons reaches: the exact torque on a spin when everything beyond a radius is replaced.
+
+    python -m experiments.locality                  # three minutes on two cores, writes runs/locality
+    python -m experiments.locality --help           # every setting
+
+Pairs of random configurations that agree within a radius of one spin and nowhere else. The best estimate of the torque
+from the spins within the radius alone is its mean over the rest, and its relative rms error
+sqrt(<|T - T'|^2>/2)/sqrt(<|T|^2>), T and T' the torques of a pair. No field that sees only so far can be more accurate
+on random spins, whatever its descriptors and its network. A sum of site energies, each of a neighbourhood of radius r,
+sees 2 r far.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+import tyro
+from tqdm import tqdm
+
+import jaxspin as js
+from jaxspin.io import new_folder, provenance, to_json
+from jaxspin.spins import tangent
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A model and the size on which its torques are computed."""
+
+    lattice: str
+    """square, triangular, ..."""
+    side: int
+    """Cells along each axis."""
+    coupling: float
+    """J of the s-d model."""
+    filling: float
+    """Electrons per spin-orbital."""
+    temperature: float
+    """Of the electrons."""
+
+    def __str__(self):
+        return f"{self.lattice}, $J = {self.coupling:g}$, $n = {self.filling:g}$, $T = {self.temperature:g}$"
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Models and radii."""
+
+    output: Path = Path("runs/locality")
+    """Folder for `summary.json` and the figure; an existing one is refused."""
+    overwrite: bool = False
+    """Empty an existing output folder first."""
+    cases: tuple[Case, ...] = (
+        Case("square", 14, 3.5, 0.48, 0.0),
+        Case("square", 14, 6.0, 0.485, 0.0),
+        Case("triangular", 14, 3.0, 0.25, 0.05),
+        Case("triangular", 14, 4.0, 0.5, 0.05),
+    )
+    """What to compare."""
+    radii: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0, 5.0)
+    """In lattice constants; less than half the side."""
+    pairs: int = 40
+    """Pairs of configurations for each radius."""
+    seed: int = 0
+    """Of the configurations."""
+
+    def __post_init__(self):
+        smallest = min(case.side for case in self.cases)
+        if not 0 < max(self.radii) < smallest / 2:
+            raise ValueError(
+                f"a radius must be below half the side, {smallest / 2:g}; lower --radii or take larger cases."
+            )
+        if self.pairs < 2:
+            raise ValueError(f"pairs must be at least 2, got {self.pairs}; 40 give errors to a tenth of themselves.")
+
+
+def run(config: Config) -> dict[str, Any]:
+    """The error at each radius for each case."""
+    folder = new_folder(config.output, overwrite=config.overwrite)
+    bar = tqdm(total=len(config.cases) * len(config.radii), desc="radii", unit="radius")
+    rows = []
+    for number, case in enumerate(config.cases):
+        for place, radius in enumerate(config.radii):
+            key = jax.random.fold_in(jax.random.key(config.seed), 1000 * number + place)
+            rows.append({"case": str(case), "radius": radius, **floor(case, radius, config.pairs, key)})
+            bar.update()
+    bar.close()
+    draw(folder / "locality.png", config, rows)
+    summary = {"rows": rows, "provenance": provenance(config, config.seed)}
+    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    return summary
+
+
+def floor(case: Case, radius: float, pairs: int, key) -> dict[str, float]:
+    """The least relative error of a field that sees the spins within `radius`, and its standard error."""
+    lattice = getattr(js, case.lattice)(case.side)
+    model = js.SDModel(lattice, 1.0, case.coupling)
+    exact = js.ExactDiagonalization(model, filling=case.filling, temperature=case.temperature)
+    center = (*(n // 2 for n in lattice.cells), 0)
+    inside = np.zeros(lattice.shape, bool)
+    inside[center] = True
+    for bond in lattice.neighbors(radius, 0):
+        inside[(*(np.array(center[:-1]) + bond.offset), bond.end)] = True
+
+    @jax.jit
+    def torque(spins):
+        return tangent(spins, exact.field(spins))[center]
+
+    drawn = jax.vmap(lambda k: js.random_spins(lattice, key=k))(jax.random.split(key, 2 * pairs))
+    others = jnp.where(inside[..., None], drawn[:pairs], drawn[pairs:])
+    first, second = (np.array([torque(s) for s in spins]) for spins in (drawn[:pairs], others))
+    apart, size = np.sum((first - second) ** 2, axis=-1) / 2, np.sum(first**2 + second**2, axis=-1) / 2
+    error = np.sqrt(apart.mean() / size.mean())
+    return {
+        "error": float(error),
+        "standard error": float(error * apart.std() / apart.mean() / np.sqrt(pairs) / 2),
+        "rms torque": float(np.sqrt(size.mean())),
+    }
+
+
+def draw(path: Path, config: Config, rows: list[dict[str, Any]]) -> None:
+    """Error against radius, one line a case."""
+    figure, axes = plt.subplots(figsize=(5.6, 4), layout="constrained")
+    for case in config.cases:
+        here = [row for row in rows if row["case"] == str(case)]
+        errors, bars = [r["error"] for r in here], [r["standard error"] for r in here]
+        axes.errorbar(config.radii, errors, bars, marker="o", ms=4, capsize=2, label=str(case))
+    axes.set(xlabel="radius of the spins known ($a$)", ylabel="rms torque error / rms torque", yscale="log")
+    axes.legend(frameon=False, fontsize="small")
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    settings = tyro.cli(Config, description=__doc__)
+    run(settings)
+    print(f"everything is in {settings.output}")
