@@ -116,7 +116,7 @@ def floor(case: Case, radius: float, pairs: int, key) -> dict[str, float]:
     error = np.sqrt(apart.mean() / size.mean())
     return {
         "error": float(error),
-        "standard error": float(error * apart.std() / apart.mean() / np.sqrt(pairs) / 2),
+        "standard error": float(apart.std() / np.sqrt(pairs) / size.mean() / (2 * error)) if error > 0 else 0.0,
         "rms torque": float(np.sqrt(size.mean())),
     }
 
