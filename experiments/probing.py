@@ -1,11 +1,17 @@
-"""Error of the probed field against the number of colours, for metals and insulators, random and ordered.
+"""Error of the probed field against the number of colours, and against other ways to spend as many products with H.
 
-    python -m experiments.probing                   # a few minutes on two cores, writes runs/probing
+    python -m experiments.probing                   # about ten minutes on two cores, writes runs/probing
     python -m experiments.probing --help            # every setting
 
-Compares the gradient of the probed energy, which `KernelPolynomial` takes, with the probed density matrix, at equal
-probing vectors; the reference is exact diagonalization. The expected powers, number^-(d+2)/2d and number^-1/2 for a
-metal at T = 0 in d = 2 dimensions, are drawn beside them.
+States: metals and insulators, random and ordered. Lattices: random spins on one that fits the colourings, on odd sides,
+with an open axis, and with several sublattices. Both compare the gradient of the probed energy, which
+`KernelPolynomial` takes, with the probed density matrix, at equal probing vectors. The expected powers,
+number^-(d+2)/2d and number^-1/2 for a metal at T = 0 in d = 2 dimensions, are drawn beside them.
+
+Peers: the error at equal number of products with H of the usual stochastic method (vectors of random phases on all
+sites, Jackson kernel, the full Chebyshev series of the density matrix), and of each of its ingredients alone.
+
+The reference is always exact diagonalization.
 """
 
 import dataclasses
@@ -21,9 +27,12 @@ import tyro
 from tqdm import tqdm
 
 import jaxspin as js
-from jaxspin.electrons import direct_field
+from jaxspin.electrons import chebyshev, direct_field, fermi
+from jaxspin.electrons.model import Spinor, split
 from jaxspin.io import new_folder, provenance, to_json
 from jaxspin.training import perturbed_configurations
+
+Cases = dict[str, tuple[js.SDModel, jax.Array, float]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +49,12 @@ class Config:
     """Side of the lattices; even, for the tetrahedral order."""
     temperature: float = 0.02
     """Of the electrons."""
-    colors: tuple[int, ...] = (4, 9, 16, 36, 64, 144)
+    colors: tuple[int, ...] = (4, 9, 16, 36, 144)
     """Numbers of colours."""
+    peers_side: int = 32
+    """Side of the square lattice where methods are compared at equal cost: J = 1, mu = -1, T = 0.05."""
+    peers_colors: tuple[int, ...] = (4, 16, 64, 256)
+    """Numbers of colours there; as many pairs of random vectors."""
     draws: int = 4
     """Sets of random phases averaged over."""
 
@@ -52,8 +65,8 @@ class Config:
             raise ValueError("draws and colors must be at least 1; see --help for the defaults.")
 
 
-def cases(config: Config) -> dict[str, tuple[js.SDModel, jax.Array, float]]:
-    """Model, spins and filling of each curve."""
+def states(config: Config) -> Cases:
+    """Model, spins and filling of each curve: what the electrons do."""
     key = jax.random.key(config.seed)
     square, triangular = js.square(config.side), js.triangular(config.side)
     amplitude = jnp.full(1, 0.05)
@@ -67,21 +80,37 @@ def cases(config: Config) -> dict[str, tuple[js.SDModel, jax.Array, float]]:
     }
 
 
+def geometries(config: Config) -> Cases:
+    """The same metal, random spins and J = 1, on lattices that colourings fit badly; all of about equal size."""
+    side = config.side
+    lattices = {
+        f"square, {side - 1} x {side + 1}": js.square(side - 1, side + 1),
+        "square, one axis open": js.square(side, periodic=(True, False)),
+        "honeycomb": js.honeycomb(round(side / 2**0.5)),
+        "kagome": js.kagome(round(side / 3**0.5)),
+    }
+    key = jax.random.key(config.seed)
+    return {name: (js.SDModel(x), js.random_spins(x, key=key), 0.35) for name, x in lattices.items()}
+
+
 def run(config: Config) -> dict[str, Any]:
     """Rms errors of a site's field for every case, number of colours and method."""
     folder = new_folder(config.output, overwrite=config.overwrite)
-    rows = []
+    tables: dict[str, list] = {"states": [], "geometries": []}
     with jax.enable_x64(True):
-        found = cases(config)
-        bar = tqdm(total=len(found) * len(config.colors), desc="probing", unit="solver")
-        for name, (model, spins, filling) in found.items():
-            exact = js.ExactDiagonalization(model, filling=filling, temperature=config.temperature).field(spins)
-            for number in config.colors:
-                rows.append({"case": name, **measure(config, model, spins, filling, number, exact)})
-                bar.update()
+        panels = {"states": states(config), "geometries": geometries(config)}
+        total = sum(map(len, panels.values())) * len(config.colors) + len(config.peers_colors)
+        bar = tqdm(total=total, desc="probing", unit="solver")
+        for panel, found in panels.items():
+            for name, (model, spins, filling) in found.items():
+                exact = js.ExactDiagonalization(model, filling=filling, temperature=config.temperature).field(spins)
+                for number in config.colors:
+                    tables[panel].append({"case": name, **measure(config, model, spins, filling, number, exact)})
+                    bar.update()
+        tables["peers"] = peers(config, bar)
         bar.close()
-    draw(folder / "probing.png", rows)
-    summary = {"rows": rows, "provenance": provenance(config, config.seed)}
+    draw(folder / "probing.png", tables)
+    summary = {**tables, "provenance": provenance(config, config.seed)}
     (folder / "summary.json").write_text(to_json(summary, indent=1))
     return summary
 
@@ -91,38 +120,108 @@ def measure(config: Config, model: js.SDModel, spins, filling: float, number: in
     solver = js.KernelPolynomial(
         model, filling=filling, temperature=config.temperature, probes=js.Coloring(number), tolerance=1e-4
     )
-
-    def rms(field) -> float:
-        one = eqx.filter_jit(lambda k: jnp.mean(jnp.sum((field(k) - exact) ** 2, axis=-1)))
-        keys = jax.random.split(jax.random.key(config.seed + 1), config.draws)
-        return float(np.sqrt(np.mean([one(k) for k in keys])))
-
     return {
         "colours": int(solver.probes.colors(model.lattice).max()) + 1,
         "moments": solver.order,
-        "field": float(jnp.sqrt(jnp.mean(jnp.sum(exact**2, axis=-1)))),
-        "error of the gradient": rms(lambda k: solver.field(spins, key=k)),
-        "error of the density matrix": rms(lambda k: direct_field(solver, spins, key=k)),
+        "field": length(exact),
+        "error of the gradient": rms(config, lambda k: solver.field(spins, key=k), exact),
+        "error of the density matrix": rms(config, lambda k: direct_field(solver, spins, key=k), exact),
     }
 
 
-def draw(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Errors over field against colours."""
-    figure, axes = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
-    for n, name in enumerate(dict.fromkeys(row["case"] for row in rows)):
-        part = [row for row in rows if row["case"] == name]
-        colours, field = (np.array([row[column] for row in part]) for column in ("colours", "field"))
-        for method, style in (("gradient", "o-"), ("density matrix", "s:")):
-            error = np.array([row[f"error of the {method}"] for row in part])
-            label = name if method == "gradient" else None
-            axes.loglog(colours, error / field, style, color=f"C{n}", markersize=4, label=label)
-    x = np.array([rows[0]["colours"], max(row["colours"] for row in rows)], float)
-    axes.loglog(x, 0.6 / x, "k-", linewidth=0.8, label=r"$\propto S^{-1}$ (gradient, $T=0$ metal)")
-    axes.loglog(x, 0.6 / x**0.5, "k:", linewidth=0.8, label=r"$\propto S^{-1/2}$")
-    axes.set(xlabel="colours $S$", ylabel="rms error / rms field", title="solid: gradient, dotted: density matrix")
-    axes.legend(fontsize=7)
+def peers(config: Config, bar: tqdm) -> list[dict[str, Any]]:
+    """Errors of the solver and of density matrices from colours or random vectors, with and without Jackson kernel."""
+    lattice, rows = js.square(config.peers_side), []
+    model, spins = js.SDModel(lattice), js.random_spins(lattice, key=jax.random.key(config.seed))
+    state: dict[str, Any] = {"chemical_potential": -1.0, "temperature": 0.05}
+    exact = js.ExactDiagonalization(model, **state).field(spins)
+    for number in config.peers_colors:
+        solver = js.KernelPolynomial(model, **state, probes=js.Coloring(number))
+        vectors = 2 * (int(solver.probes.colors(lattice).max()) + 1)
+
+        def row(method: str, products: float, field, vectors=vectors, moments=solver.order) -> None:
+            costs = {"vectors": vectors, "moments": moments, "products": round(products)}
+            rows.append({"method": method, **costs, "field": length(exact), "error": rms(config, field, exact)})
+
+        # half a product a moment forwards, one backwards
+        row("colours, gradient", 1.5 * vectors * solver.order, lambda k, solver=solver: solver.field(spins, key=k))
+        for name, start in (
+            ("colours", lambda k, solver=solver: solver.start(spins, key=k)),
+            ("random vectors", lambda k, number=vectors: random_vectors(lattice, number, k)),
+        ):
+            for kernel in (None, "Jackson kernel"):
+                field = lambda k, solver=solver, start=start, kernel=kernel: density_field(  # noqa: E731
+                    solver, spins, start(k), jackson=kernel is not None
+                )
+                row(f"{name}, {kernel or 'no kernel'}", vectors * solver.order, field)
+        bar.update()
+    return rows
+
+
+def random_vectors(lattice: js.Lattice, number: int, key: jax.Array) -> Spinor:
+    """`number` columns of random phases on every site and spin, with the average of r r^+ the identity."""
+    angle = jax.random.uniform(key, (*lattice.shape, 2, number), maxval=2 * np.pi)
+    return split(jnp.exp(1j * angle) / number**0.5)
+
+
+def density_field(solver: js.KernelPolynomial, spins: jax.Array, start: Spinor, *, jackson: bool) -> jax.Array:
+    """J Re sum_r r_i^+ sigma (f(H) r)_i by `solver.order` products with H for each vector."""
+    assert solver.chemical_potential is not None
+    level, temperature = solver.chemical_potential, solver.temperature
+    weights = chebyshev.coefficients(lambda e: fermi.occupation(e, level, temperature), solver.order, *solver.scaling())
+    if jackson:
+        weights = weights * chebyshev.jackson_kernel(solver.order)
+    filled = chebyshev.expand(solver.rescaled(spins), start, weights)
+
+    def energy(s):
+        product = solver.model.apply(s, filled)
+        return sum(jnp.sum(x * y) for x, y in zip(jax.tree.leaves(start), jax.tree.leaves(product), strict=True))
+
+    return -jax.grad(energy)(spins)
+
+
+def rms(config: Config, field, exact: jax.Array) -> float:
+    """Rms length of the error of `field(key)` over sites and draws of the phases."""
+    one = eqx.filter_jit(lambda k: jnp.mean(jnp.sum((field(k) - exact) ** 2, axis=-1)))
+    keys = jax.random.split(jax.random.key(config.seed + 1), config.draws)
+    return float(np.sqrt(np.mean([one(k) for k in keys])))
+
+
+def length(field: jax.Array) -> float:
+    """Rms length of a site's field."""
+    return float(jnp.sqrt(jnp.mean(jnp.sum(field**2, axis=-1))))
+
+
+def draw(path: Path, tables: dict[str, list[dict[str, Any]]]) -> None:
+    """Errors over field: against colours for states and lattices, against products with H for the peers."""
+    figure, axes = plt.subplots(1, 3, figsize=(14, 4.6), layout="constrained", sharey=True)
+    for ax, panel in zip(axes, ("states", "geometries"), strict=False):
+        rows = tables[panel]
+        for n, part in enumerate(grouped(rows, "case")):
+            colours, field = (np.array([row[column] for row in part]) for column in ("colours", "field"))
+            for method, style in (("gradient", "o-"), ("density matrix", "s:")):
+                error = np.array([row[f"error of the {method}"] for row in part])
+                label = part[0]["case"] if method == "gradient" else None
+                ax.loglog(colours, error / field, style, color=f"C{n}", markersize=4, label=label)
+        x = np.array([min(row["colours"] for row in rows), max(row["colours"] for row in rows)], float)
+        ax.loglog(x, 0.6 / x, "k--", linewidth=0.9, label=r"$S^{-(d+2)/2d}=S^{-1}$ (gradient, $T=0$ metal)")
+        ax.loglog(x, 0.6 / x**0.5, "--", color="gray", linewidth=0.9, label=r"$S^{-1/2}$ (uncorrelated vectors)")
+        ax.set(xlabel="colours $S$", title=f"{panel}: solid gradient, dotted density matrix")
+    for part in grouped(tables["peers"], "method"):
+        error = [row["error"] / row["field"] for row in part]
+        style = "o-" if "gradient" in part[0]["method"] else "s:" if "colours" in part[0]["method"] else "^:"
+        axes[2].loglog([row["products"] for row in part], error, style, markersize=4, label=part[0]["method"])
+    axes[2].set(xlabel="products of one vector with $H$", title="equal cost")
+    axes[0].set(ylabel="rms error / rms field")
+    for ax in axes:
+        ax.legend(fontsize=7)
     figure.savefig(path, dpi=150)
     plt.close(figure)
+
+
+def grouped(rows: list[dict[str, Any]], column: str) -> list[list[dict[str, Any]]]:
+    """Rows with equal entries, in order of appearance."""
+    return [[row for row in rows if row[column] == name] for name in dict.fromkeys(row[column] for row in rows)]
 
 
 if __name__ == "__main__":

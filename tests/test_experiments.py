@@ -3,11 +3,16 @@
 import dataclasses
 import json
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jaxspin as js
-from experiments import variational
+from experiments import probing, variational
+from experiments.benchmarks import layouts
+from jaxspin.electrons import direct_field
+from jaxspin.electrons.model import join
 
 
 def test_variational_energies_are_those_of_the_solver():
@@ -37,3 +42,35 @@ def test_variational_run(tmp_path):
         variational.run(config)
     with pytest.raises(ValueError, match="use 12"):
         dataclasses.replace(config, side=13)
+
+
+def test_layouts_run(tmp_path):
+    """Every layout gives the same vectors, or the script fails."""
+    config = layouts.Config(output=tmp_path / "layouts.json", sides=(4,), colors=2, steps=3, repeats=1)
+    with jax.numpy_dtype_promotion("standard"):  # complex layouts multiply real spins
+        layouts.run(config)
+    rows = json.loads((tmp_path / "layouts.json").read_text())["rows"]
+    assert len({row["layout"] for row in rows}) == len(rows) == 5
+    assert all(row["call"]["median"] > 0 for row in rows)
+    with pytest.raises(FileExistsError, match="choose another --output"):
+        layouts.run(config)
+
+
+def test_peers_compute_the_same_field(key):
+    """Exact vectors and no kernel give the solver's own density matrix; random vectors resolve the identity."""
+    lattice = js.square(4)
+    solver = js.KernelPolynomial(
+        js.SDModel(lattice), chemical_potential=-1.0, temperature=0.3, probes=js.ExactTrace(), tolerance=1e-8
+    )
+    spins = js.random_spins(lattice, key=key)
+    expected = direct_field(solver, spins)
+    found = probing.density_field(solver, spins, solver.start(spins), jackson=False)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    blurred = probing.density_field(solver, spins, solver.start(spins), jackson=True)
+    assert 1e-6 < float(jnp.max(jnp.abs(blurred - expected))) < 0.1
+    number = 4000
+    vectors = join(probing.random_vectors(lattice, number, jax.random.key(0))).reshape(32, number)
+    np.testing.assert_allclose(jnp.sum(jnp.abs(vectors) ** 2, axis=1), 1, atol=1e-12)
+    product = vectors @ vectors.conj().T
+    # 992 elements of size 1/sqrt(number): six standard deviations
+    np.testing.assert_allclose(product, np.eye(32), atol=6 / number**0.5)

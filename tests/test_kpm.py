@@ -376,6 +376,27 @@ def test_two_moments_are_the_least(key):
     np.testing.assert_allclose(back(jnp.ones(2))[0].lower, 2 * np.eye(4), atol=1e-14)  # of Tr(A + A^+)
 
 
+@pytest.mark.parametrize("columns", [5, 24])
+def test_sums_and_their_transpose(columns, key):
+    """Several arrays at once, batched, and derivatives of both of every order."""
+    arrays = tuple(jax.random.normal(key, (2, 4, 3, columns)))
+    expected = [jnp.sum(x, axis=-1, keepdims=True) for x in arrays]
+    for found in (chebyshev.sums(arrays), jax.vmap(chebyshev.sums)(arrays)):
+        for x, y in zip(found, expected, strict=True):
+            np.testing.assert_allclose(x, y, atol=ROUNDING)
+
+    def quartic(x):
+        there, back = chebyshev.spread(tuple(expected), columns), chebyshev.sums((x**2, x))
+        return jnp.sum((there[0] * x) ** 2) + jnp.sum(chebyshev.spread(back, columns)[0] * x**2)
+
+    def plain(x):
+        return jnp.sum((expected[0] * x) ** 2) + jnp.sum(jnp.sum(x**2, axis=-1, keepdims=True) * x**2)
+
+    for _ in range(3):
+        np.testing.assert_allclose(*compiled(lambda x, f=quartic, g=plain: (f(x), g(x)))(arrays[0]), rtol=1e-12)
+        quartic, plain = (lambda x, f=f: jnp.sum(jnp.sin(x) * jax.grad(f)(x)) for f in (quartic, plain))
+
+
 def test_quadrature_gives_the_moments_back(key):
     """sum_k w_k T_m(x_k) = mu_m below the order and 0 above: so sum_k w_k g(e_k) = sum_m c_m mu_m."""
     order = 12

@@ -13,6 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+_LANES = 8  # numbers that a CPU adds side by side, before it adds up those
+_ROW = 64  # products of two vectors that are added up at a time
+
 
 def moments(operator, start: PyTree[Array], order: int, *, blocks: int = 1) -> Float[Array, " order"]:
     """mu_m = Re <start| T_m(operator) |start>, m = 0 ... order-1, summed over columns, the last axis of `start`.
@@ -54,9 +57,11 @@ def _forward(operator, start, order):
     def step(pair, _):
         before, now = pair
         after = _next(operator(now), before)
-        return (now, after), jnp.stack([2 * _dot(now, now) - mu0, 2 * _dot(after, now) - mu1])
+        own, mixed = _dots(now, after)
+        return (now, after), jnp.stack([2 * own - mu0, 2 * mixed - mu1])
 
-    last, rest = jax.lax.scan(step, (start, first), None, length=order // 2 - 1)
+    # two steps a pass: the new vector takes the place of the oldest, where one step would copy what it hands on
+    last, rest = jax.lax.scan(step, (start, first), None, length=order // 2 - 1, unroll=2)
     return jnp.concatenate([jnp.stack([mu0, mu1]), rest.reshape(-1)]), last
 
 
@@ -74,31 +79,34 @@ def _moments_bwd(last, cotangent, perturbed, operator, start, order):
     odd = (2 * odd).at[0].set(odd[0] - jnp.sum(odd[1:]))
     wanted, rest = eqx.partition(operator, perturbed)
 
-    def pull(weight, adjoint, vectors):
-        """d Re<adjoint| weight H |vectors> / d operator."""
+    def pull(adjoint, vectors):
+        """d Re<adjoint| H |vectors> / d operator."""
         _, back = jax.vjp(lambda w: eqx.combine(w, rest)(vectors), wanted)
-        return back(jax.tree.map(lambda x: jnp.conj(weight * x), adjoint))[0]
+        return back(jax.tree.map(jnp.conj, adjoint))[0]
 
+    # The adjoint of a_m is k_m + x_m a_m-1. With x_m = -(odd_m-1 + ... + odd_K-2) its recursion needs, beside H k_m+1,
+    # only the two vectors at hand: k_m = 2 H k_m+1 - k_m+2 + 2 even_m a_m + 2 odd_m-1 a_m-1.
+    shift = -jnp.cumsum(odd[-2::-1])[::-1]  # x_1 ... x_K-1
+    shift = jnp.append(shift, 0)
     a_last, a_end = last  # a_(K-1), a_K with K = order/2
-    adjoint_end = _scale(odd[-1], a_last)
-    zero = jax.tree.map(jnp.zeros_like, a_end)
     slope = jax.tree.map(jnp.zeros_like, wanted)
 
     def step(carry, weights):
-        """From a_m, a_m+1 and adjoints m+1, m+2: account for a_m+1 = 2 H a_m - a_m-1, then adjoint m and a_m-1."""
+        """From a_m, a_m+1, k_m+1, k_m+2: account for a_m+1 = 2 H a_m - a_m-1, then a_m-1 and k_m."""
         now, after, adjoint, adjoint_after, slope = carry
-        e, o, o_before = weights
-        slope = jax.tree.map(jnp.add, slope, pull(2.0, adjoint, now))
+        e, o_before, x = weights
+        slope = jax.tree.map(jnp.add, slope, pull(_sum(adjoint, _scale(x, now)), now))
         before = _next(operator(now), after)
-        source = _sum(_scale(2 * e, now), _scale(o, after), _scale(o_before, before))
+        source = _sum(_scale(2 * e, now), _scale(2 * o_before, before))
         adjoint_now = _sum(source, _next(operator(adjoint), adjoint_after))
         return (before, now, adjoint_now, adjoint, slope), None
 
-    weights = (even[1:], odd[1:], odd[:-1])
-    carry = (a_last, a_end, adjoint_end, zero, slope)
-    carry, _ = jax.lax.scan(jax.checkpoint(step), carry, weights, reverse=True)
+    weights = (even[1:], odd[:-1], shift[1:])
+    carry = (a_last, a_end, _scale(odd[-1], a_last), _scale(-odd[-1], a_end), slope)
+    carry, _ = jax.lax.scan(jax.checkpoint(step), carry, weights, reverse=True, unroll=2)
     a_zero, _, adjoint_one, _, slope = carry
-    return jax.tree.map(jnp.add, slope, pull(1.0, adjoint_one, a_zero))
+    last_slope = pull(_sum(adjoint_one, _scale(shift[0], a_zero)), a_zero)
+    return jax.tree.map(lambda x, y: 2 * x + y, slope, last_slope)
 
 
 def quadrature(mu: Float[Array, " order"], center, halfwidth) -> tuple[Float[Array, " nodes"], Float[Array, " nodes"]]:
@@ -139,7 +147,7 @@ def expand(operator, start: PyTree[Array], coefficients: Float[Array, " order"])
         after = _next(operator(now), before)
         return (now, after, _sum(total, _scale(c, after))), None
 
-    (_, _, total), _ = jax.lax.scan(step, (start, first, total), coefficients[2:])
+    (_, _, total), _ = jax.lax.scan(step, (start, first, total), coefficients[2:], unroll=2)
     return total
 
 
@@ -170,15 +178,67 @@ def order_for(temperature: float, halfwidth: float, tolerance: float) -> int:
     return max(16, 2 * int(np.ceil(order / 2)))
 
 
+@jax.custom_vjp
+def sums(arrays: tuple[Float[Array, "*cells columns"], ...]) -> tuple[Float[Array, "*cells 1"], ...]:
+    """The sum of each array over the last axis, which stays with length one: all of them in one pass.
+
+    On a CPU, XLA reads what is summed once for each array otherwise, and adds up a short last axis slowly.
+    """
+    return _sums(arrays)
+
+
+def spread(arrays: tuple[Float[Array, "*cells 1"], ...], columns: int) -> tuple[Float[Array, "*cells columns"], ...]:
+    """Each array repeated along the last axis; a derivative with respect to all of them is one pass of `sums`."""
+    return _spread(arrays, columns)
+
+
+def _repeat(arrays, columns: int) -> tuple[Array, ...]:
+    return tuple(jnp.broadcast_to(x, (*x.shape[:-1], columns)) for x in arrays)
+
+
+_spread = jax.custom_vjp(_repeat, nondiff_argnums=(1,))
+_spread.defvjp(lambda x, columns: (_repeat(x, columns), None), lambda columns, _, slopes: (sums(slopes),))
+sums.defvjp(lambda x: (_sums(x), x[0].shape[-1]), lambda columns, slopes: (_repeat(slopes, columns),))
+
+
+def _sums(arrays) -> tuple[Array, ...]:
+    if jax.default_backend() != "cpu":
+        return tuple(jnp.sum(x, axis=-1, keepdims=True) for x in arrays)
+    zeros = (jnp.zeros((), arrays[0].dtype),) * len(arrays)
+
+    def add(a, b):
+        return tuple(x + y for x, y in zip(a, b, strict=True))
+
+    if arrays[0].shape[-1] % _LANES == 0:
+        arrays = tuple(x.reshape(*x.shape[:-1], -1, _LANES) for x in arrays)
+        arrays = jax.lax.reduce(arrays, zeros, add, (arrays[0].ndim - 2,))
+    return tuple(x[..., None] for x in jax.lax.reduce(arrays, zeros, add, (arrays[0].ndim - 1,)))
+
+
+def _dots(now, after) -> tuple[Array, Array]:
+    """(<now|now>, Re <after|now>)."""
+    if jax.default_backend() != "cpu" or jax.device_count() > 1:
+        return _dot(now, now), _dot(after, now)
+    own, mixed = [], []
+    for x, y in zip(_real_parts(now), _real_parts(after), strict=True):
+        if x.size % _ROW == 0:
+            x, y = x.reshape(-1, _ROW), y.reshape(-1, _ROW)
+        a, b = sums((x * x, x * y))
+        own.append(jnp.sum(a))
+        mixed.append(jnp.sum(b))
+    return functools.reduce(jnp.add, own), functools.reduce(jnp.add, mixed)
+
+
 def _dot(a, b) -> Array:
-    parts = [_real_dot(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)]
+    parts = [jnp.sum(x * y) for x, y in zip(_real_parts(a), _real_parts(b), strict=True)]
     return functools.reduce(jnp.add, parts)
 
 
-def _real_dot(x: Array, y: Array) -> Array:
-    if jnp.iscomplexobj(x):
-        return jnp.sum(jnp.real(x) * jnp.real(y)) + jnp.sum(jnp.imag(x) * jnp.imag(y))
-    return jnp.sum(x * y)
+def _real_parts(a) -> list[Array]:
+    parts = []
+    for x in jax.tree.leaves(a):
+        parts += [jnp.real(x), jnp.imag(x)] if jnp.iscomplexobj(x) else [x]
+    return parts
 
 
 def _next(product, before):

@@ -186,9 +186,9 @@ def _blocks(part: Array) -> int:
     return min(n for n in range(1, columns + 1) if columns % n == 0 and columns // n <= fit)
 
 
-# Bytes of a vector that is reused from cache, and columns below which the short last axis costs more than the cache
-# gains: measured on 32 to 128 squared sites.
-_CACHED = 1 << 20
+# Bytes of a vector, of which the reverse pass reuses four from cache, and columns below which the short last axis costs
+# more than the cache gains: measured on 32 to 128 squared sites.
+_CACHED = 1 << 18
 _NARROWEST = 16
 
 # Above this the series costs more than exact diagonalization of any lattice that fits into memory.

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Int, Num
 
+from jaxspin.electrons.chebyshev import spread
 from jaxspin.lattice import Bond, Lattice
 from jaxspin.spins import check_spins
 
@@ -131,7 +132,7 @@ class SDModel(eqx.Module):
         coupled = self.coupled_spins(spins)[..., None, :]
         out = []
         for a, (ur, ui, dr, di) in enumerate(spinor):
-            x, y, z = (coupled[..., a, :, c] for c in range(3))
+            x, y, z = spread(tuple(coupled[..., a, :, c] for c in range(3)), ur.shape[-1])
             onsite = (
                 -(z * ur + x * dr + y * di),
                 -(z * ui + x * di - y * dr),
