@@ -15,6 +15,7 @@ The reference is always exact diagonalization.
 """
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +105,13 @@ def run(config: Config) -> dict[str, Any]:
         for panel, found in panels.items():
             for name, (model, spins, filling) in found.items():
                 exact = js.ExactDiagonalization(model, filling=filling, temperature=config.temperature).field(spins)
+                seen = set()
                 for number in config.colors:
-                    tables[panel].append({"case": name, **measure(config, model, spins, filling, number, exact)})
+                    solver = build(config, model, filling, number)
                     bar.update()
+                    if used(solver) not in seen:  # a small lattice may have no more colours to offer
+                        seen.add(used(solver))
+                        tables[panel].append({"case": name, **measure(config, solver, spins, exact)})
         tables["peers"] = peers(config, bar)
         bar.close()
     draw(folder / "probing.png", tables)
@@ -115,18 +120,29 @@ def run(config: Config) -> dict[str, Any]:
     return summary
 
 
-def measure(config: Config, model: js.SDModel, spins, filling: float, number: int, exact) -> dict[str, float]:
-    """Errors of both methods with the same vectors."""
-    solver = js.KernelPolynomial(
+def build(config: Config, model: js.SDModel, filling: float, number: int) -> js.KernelPolynomial:
+    """A solver with no error but that of the probes."""
+    return js.KernelPolynomial(
         model, filling=filling, temperature=config.temperature, probes=js.Coloring(number), tolerance=1e-4
     )
-    return {
-        "colours": int(solver.probes.colors(model.lattice).max()) + 1,
-        "moments": solver.order,
-        "field": length(exact),
-        "error of the gradient": rms(config, lambda k: solver.field(spins, key=k), exact),
-        "error of the density matrix": rms(config, lambda k: direct_field(solver, spins, key=k), exact),
-    }
+
+
+def used(solver: js.KernelPolynomial) -> int:
+    """Colours of the solver, at most as many as it was asked for."""
+    return int(solver.probes.colors(solver.lattice).max()) + 1
+
+
+def measure(config: Config, solver: js.KernelPolynomial, spins: jax.Array, exact: jax.Array) -> dict[str, float]:
+    """Errors of both methods with the same vectors."""
+    errors = rms(
+        config,
+        lambda k: {
+            "error of the gradient": solver.field(spins, key=k),
+            "error of the density matrix": direct_field(solver, spins, key=k),
+        },
+        exact,
+    )
+    return {"colours": used(solver), "moments": solver.order, "field": length(exact), **errors}
 
 
 def peers(config: Config, bar: tqdm) -> list[dict[str, Any]]:
@@ -137,24 +153,31 @@ def peers(config: Config, bar: tqdm) -> list[dict[str, Any]]:
     exact = js.ExactDiagonalization(model, **state).field(spins)
     for number in config.peers_colors:
         solver = js.KernelPolynomial(model, **state, probes=js.Coloring(number))
-        vectors = 2 * (int(solver.probes.colors(lattice).max()) + 1)
-
-        def row(method: str, products: float, field, vectors=vectors, moments=solver.order) -> None:
-            costs = {"vectors": vectors, "moments": moments, "products": round(products)}
-            rows.append({"method": method, **costs, "field": length(exact), "error": rms(config, field, exact)})
-
-        # half a product a moment forwards, one backwards
-        row("colours, gradient", 1.5 * vectors * solver.order, lambda k, solver=solver: solver.field(spins, key=k))
-        for name, start in (
-            ("colours", lambda k, solver=solver: solver.start(spins, key=k)),
-            ("random vectors", lambda k, number=vectors: random_vectors(lattice, number, k)),
-        ):
-            for kernel in (None, "Jackson kernel"):
-                field = lambda k, solver=solver, start=start, kernel=kernel: density_field(  # noqa: E731
-                    solver, spins, start(k), jackson=kernel is not None
-                )
-                row(f"{name}, {kernel or 'no kernel'}", vectors * solver.order, field)
+        rows += equal_cost(config, solver, spins, exact)
         bar.update()
+    return rows
+
+
+def equal_cost(config: Config, solver: js.KernelPolynomial, spins: jax.Array, exact: jax.Array) -> list[dict[str, Any]]:
+    """A row for each method, with as many vectors and moments."""
+    vectors = 2 * used(solver)
+
+    def fields(key: jax.Array) -> dict[str, jax.Array]:
+        found = {"colours, gradient": solver.field(spins, key=key)}
+        for kernel in ("no kernel", "Jackson kernel"):
+            for name, start in (
+                ("colours", solver.start(spins, key=key)),
+                ("random vectors", random_vectors(solver.lattice, vectors, key)),
+            ):
+                found[f"{name}, {kernel}"] = density_field(solver, spins, start, jackson=kernel == "Jackson kernel")
+        return found
+
+    rows = []
+    for method, error in rms(config, fields, exact).items():
+        # of the gradient, half a product a moment forwards and one backwards
+        products = round((1.5 if "gradient" in method else 1) * vectors * solver.order)
+        costs = {"vectors": vectors, "moments": solver.order, "products": products}
+        rows.append({"method": method, **costs, "field": length(exact), "error": error})
     return rows
 
 
@@ -180,11 +203,11 @@ def density_field(solver: js.KernelPolynomial, spins: jax.Array, start: Spinor, 
     return -jax.grad(energy)(spins)
 
 
-def rms(config: Config, field, exact: jax.Array) -> float:
-    """Rms length of the error of `field(key)` over sites and draws of the phases."""
-    one = eqx.filter_jit(lambda k: jnp.mean(jnp.sum((field(k) - exact) ** 2, axis=-1)))
-    keys = jax.random.split(jax.random.key(config.seed + 1), config.draws)
-    return float(np.sqrt(np.mean([one(k) for k in keys])))
+def rms(config: Config, fields: Callable[[jax.Array], dict[str, jax.Array]], exact: jax.Array) -> dict[str, float]:
+    """Rms length of the error of each of `fields(key)` over sites and draws of the phases."""
+    squares = eqx.filter_jit(lambda k: jax.tree.map(lambda x: jnp.mean(jnp.sum((x - exact) ** 2, axis=-1)), fields(k)))
+    draws = [squares(k) for k in jax.random.split(jax.random.key(config.seed + 1), config.draws)]
+    return {name: float(np.sqrt(np.mean([draw[name] for draw in draws]))) for name in draws[0]}
 
 
 def length(field: jax.Array) -> float:
@@ -209,8 +232,11 @@ def draw(path: Path, tables: dict[str, list[dict[str, Any]]]) -> None:
         ax.set(xlabel="colours $S$", title=f"{panel}: solid gradient, dotted density matrix")
     for part in grouped(tables["peers"], "method"):
         error = [row["error"] / row["field"] for row in part]
-        style = "o-" if "gradient" in part[0]["method"] else "s:" if "colours" in part[0]["method"] else "^:"
-        axes[2].loglog([row["products"] for row in part], error, style, markersize=4, label=part[0]["method"])
+        name = part[0]["method"]
+        style = "o-" if "gradient" in name else "s:" if "colours" in name else "^:"
+        # hollow, since some of the points coincide
+        look = {"markersize": 7, "markerfacecolor": "none"} if "no kernel" in name else {"markersize": 4}
+        axes[2].loglog([row["products"] for row in part], error, style, label=name, **look)
     axes[2].set(xlabel="products of one vector with $H$", title="equal cost")
     axes[0].set(ylabel="rms error / rms field")
     for ax in axes:

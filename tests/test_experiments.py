@@ -69,7 +69,8 @@ def test_peers_compute_the_same_field(key):
     blurred = probing.density_field(solver, spins, solver.start(spins), jackson=True)
     assert 1e-6 < float(jnp.max(jnp.abs(blurred - expected))) < 0.1
     number = 4000
-    vectors = join(probing.random_vectors(lattice, number, jax.random.key(0))).reshape(32, number)
+    with jax.numpy_dtype_promotion("standard"):  # phases are complex, angles real
+        vectors = join(probing.random_vectors(lattice, number, jax.random.key(0))).reshape(32, number)
     np.testing.assert_allclose(jnp.sum(jnp.abs(vectors) ** 2, axis=1), 1, atol=1e-12)
     product = vectors @ vectors.conj().T
     # 992 elements of size 1/sqrt(number): six standard deviations
