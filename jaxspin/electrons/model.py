@@ -4,8 +4,8 @@ H = - sum_(ij),ss' c+_is t_ij M_ss' c_js' + h.c. + sum_i V_i n_i - J sum_i S_i .
 
 Shapes: spins `(*cells, sublattices, 3)`; electron vectors `(*cells, sublattices, 2, columns)` in public, and inside
 solvers a *spinor*: for each sublattice four real arrays `(*cells, columns)`, Re and Im of the up and of the down
-component, the layout that streams fastest (twice as fast as complex arrays on CPUs). Dense matrices are `(2N, 2N)`
-with orbitals in the C order of `(*cells, sublattices, 2)`.
+component, which a CPU moves and adds up fast (`python -m experiments.benchmarks.layouts` compares others). Dense
+matrices are `(2N, 2N)` with orbitals in the C order of `(*cells, sublattices, 2)`.
 """
 
 from collections.abc import Sequence
