@@ -27,8 +27,8 @@ def read(path: Path, *, lattice: Lattice | None = None, dtype=np.float32) -> tup
     try:
         with open(path, "rb") as stream, np.load(stream) as file:
             arrays = {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"there is no file {path}; give an .npz with spins and field.") from error
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is not a whole NumPy file ({error}); give an .npz with spins and field.") from error
     if not {"spins", "field"} <= set(arrays):

@@ -102,7 +102,7 @@ def test_files_that_are_none(written, tmp_path):
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(ValueError, match=r"give an \.npz"):
         data_files.read(path)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"give an \.npz"):
         data_files.read(tmp_path / "none.npz")
     np.savez(tmp_path / "some.npz", spins=np.ones(3))
     with pytest.raises(ValueError, match="it needs spins and field"):
