@@ -248,7 +248,7 @@ def spinor_along(spins: tuple[Array, ...]) -> tuple[Array, Array, Array, Array]:
     # 1 for vacancies, whose orbital is masked
     square = x * x + y * y + z * z
     length = jnp.sqrt(jnp.where(square > 0, square, 1))
-    large = length + jnp.where(north, z, -z)  # not abs, whose derivative at z = 0 belongs to neither branch
+    large = length + jnp.where(north, z, -z)  # each branch with its own derivative, at z = 0 too
     scale = jax.lax.rsqrt(2 * length * large)
     real, imaginary = x * scale, y * scale
     zero = jnp.zeros_like(x)
