@@ -30,6 +30,13 @@ def tangent(spins: Float[Array, "*n 3"], vectors: Float[Array, "*n 3"]) -> Float
     return vectors - spins * jnp.sum(spins * vectors, axis=-1, keepdims=True)
 
 
+def tangent_frame(spins: Float[Array, "*n 3"]) -> Float[Array, "*n 2 3"]:
+    """Two orthonormal vectors perpendicular to each spin, e and S x e; zero at vacancies. They jump where S_z = 1/2."""
+    axis = jnp.where(jnp.abs(spins[..., 2:]) < 0.5, jnp.eye(3, dtype=spins.dtype)[2], jnp.eye(3, dtype=spins.dtype)[0])
+    first = normalize(jnp.cross(spins, axis))
+    return jnp.stack([first, jnp.cross(spins, first)], axis=-2)
+
+
 def torque(spins: Float[Array, "*n 3"], field: Float[Array, "*n 3"]) -> Float[Array, "*n 3"]:
     """S x B, which is dS/dt without damping."""
     return jnp.cross(spins, field)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxspin.descriptors import LocalMoments
-from jaxspin.descriptors.moments import clusters, spinor_along
+from jaxspin.descriptors.clusters import clusters, spinor_along
 from jaxspin.electrons import SDModel
 from jaxspin.field import AbstractPotential
 from jaxspin.forcefield import BehlerParrinello, load, save
@@ -141,6 +141,17 @@ def test_derivatives_where_the_phase_of_the_spinor_jumps(texture, key):
     assert bool(jnp.all(jnp.isfinite(potential.field(spins))))
     slope = jax.jvp(potential.energy, (spins,), (jnp.ones_like(spins),))[1]
     np.testing.assert_allclose(slope, -jnp.sum(potential.field(spins)), atol=1e-10)
+
+
+def test_the_pullback_is_the_reverse_derivative(descriptor, key):
+    spins = random_spins(descriptor.lattice, key=key)
+    spins = dilute(spins, jax.random.bernoulli(jax.random.key(3), 0.9, descriptor.lattice.shape))
+    rows, reverse = jax.vjp(descriptor.rows, spins)
+    slopes = jax.random.normal(jax.random.key(4), rows.shape)
+    found = descriptor.pullback(spins, slopes)
+    np.testing.assert_allclose(found, reverse(slopes)[0], atol=ROUNDING)
+    parted = LocalMoments(descriptor.lattice, **descriptor.settings() | {"chunk": 7})
+    np.testing.assert_allclose(parted.pullback(spins, slopes), found, atol=ROUNDING)
 
 
 def test_spinors_point_along_the_spins(key):

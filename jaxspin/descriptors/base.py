@@ -5,6 +5,7 @@ import dataclasses
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -42,6 +43,13 @@ class AbstractDescriptor(eqx.Module):
         """The features of every site. `rows` gives the same without the last transposition."""
         rows = self.rows(spins)
         return jnp.transpose(rows, (*range(2, rows.ndim), 1, 0))
+
+    def pullback(self, spins: Spins, slopes: Float[Array, "features sublattices *cells"]) -> Spins:
+        """The derivative of sum(slopes * rows(spins)) with respect to the spins, by reverse mode.
+
+        A descriptor that knows a faster equal may override it: the field of a force field is computed with it.
+        """
+        return jax.vjp(self.rows, spins)[1](slopes)[0]
 
     def settings(self) -> dict[str, Any]:
         """Every field but the lattice, as plain data: what the constructor takes as keywords."""

@@ -14,7 +14,7 @@ from jaxspin.descriptors import AbstractDescriptor, Bispectrum, LocalMoments
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.forcefield.networks import MultilayerPerceptron
 from jaxspin.lattice import Lattice
-from jaxspin.spins import check_spins
+from jaxspin.spins import check_finite, check_spins
 
 
 class BehlerParrinello(AbstractPotential):
@@ -73,19 +73,28 @@ class BehlerParrinello(AbstractPotential):
         """E(S) in units of the hopping."""
         return jnp.sum(self.site_energies(spins))
 
+    def energy_and_field(
+        self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None
+    ) -> tuple[Float[Array, ""], Spins]:
+        """Both, for the price of the field: the network by automatic differentiation, then `descriptor.pullback`."""
+        check_finite(spins)
+        return _energy_and_field(self, spins)
+
     def site_energies(self, spins: Spins) -> Float[Array, "*cells sublattices"]:
         """epsilon_i of every site: only their sum has a meaning."""
         check_spins(self.lattice, spins)
-        local = {name: jax.lax.stop_gradient(getattr(self, name)).astype(spins.dtype) for name in _CONSTANTS}
-        rows = self.descriptor.rows(spins)
+        occupied = jnp.sum(spins * spins, axis=-1) > 0
+        return jnp.where(occupied, jnp.moveaxis(self.from_rows(self.descriptor.rows(spins)), 0, -1), 0)
+
+    def from_rows(self, rows: Float[Array, "features *sites"]) -> Float[Array, "*sites"]:
+        """epsilon of sites with these features, whether or not they have a spin."""
+        local = {name: jax.lax.stop_gradient(getattr(self, name)).astype(rows.dtype) for name in _CONSTANTS}
         # a contiguous copy, which XLA on CPUs would otherwise make again for every product with it
         features = jax.lax.optimization_barrier(rows.reshape(rows.shape[0], -1).T)
-        network = in_precision(self.network, spins.dtype)
+        network = in_precision(self.network, rows.dtype)
         scaled = jax.lax.optimization_barrier((features - local["mean"][None]) / local["deviation"][None])
         energies = local["shift"] + local["scale"] * network(scaled)
-        energies = jnp.moveaxis(energies.reshape(rows.shape[1:]), 0, -1)
-        occupied = jnp.sum(spins * spins, axis=-1) > 0
-        return jnp.where(occupied, energies, 0)
+        return energies.reshape(rows.shape[1:])
 
     def on(self, lattice: Lattice) -> "BehlerParrinello":
         """The same potential on another size of the lattice; `ValueError` if smaller than the neighbourhood."""
@@ -143,6 +152,15 @@ class BehlerParrinello(AbstractPotential):
         if dtype == jnp.float64 and not jax.config.read("jax_enable_x64"):
             dtype = jnp.dtype(jnp.float32)  # weights of a double-precision run, used in single
         return BehlerParrinello(descriptor=descriptor, hidden=settings["hidden"], dtype=dtype)
+
+
+@eqx.filter_jit
+def _energy_and_field(model: BehlerParrinello, spins: Spins) -> tuple[Float[Array, ""], Spins]:
+    check_spins(model.lattice, spins)
+    occupied = jnp.moveaxis(jnp.sum(spins * spins, axis=-1) > 0, -1, 0)
+    rows = model.descriptor.rows(spins)
+    energy, slopes = jax.value_and_grad(lambda r: jnp.sum(jnp.where(occupied, model.from_rows(r), 0)))(rows)
+    return energy, -model.descriptor.pullback(spins, slopes)
 
 
 _DESCRIPTORS = {kind.__name__: kind for kind in (Bispectrum, LocalMoments)}

@@ -8,8 +8,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from jaxspin.field import AbstractPotential
+from jaxspin.forcefield import BehlerParrinello
 from jaxspin.spins import tangent
 from jaxspin.training.dataset import SpinData
+from jaxspin.training.linearized import LinearizedSet
 
 
 class LossScales(eqx.Module):
@@ -49,32 +51,42 @@ def loss(model: AbstractPotential, data: SpinData, scales: LossScales, energy_we
 
 
 def loss_and_slope(
-    model_of: Callable[[PyTree], AbstractPotential],
+    model_of: Callable[[PyTree], BehlerParrinello],
     weights: PyTree[Array],
     data: SpinData,
     scales: LossScales,
     energy_weight: float,
+    linearized: LinearizedSet | None = None,
 ) -> tuple[Float[Array, ""], PyTree[Array]]:
     """`loss` of `model_of(weights)` and its derivative with respect to the weights.
 
     With g the derivative of the loss with respect to the fields, held fixed, d loss = <g, dB> = -d (dE along g): the
     weights are differentiated through a directional derivative of the energy, and never through the gradient of the
-    descriptor, which reverse mode over reverse mode would do at several times the cost.
+    descriptor, which reverse mode over reverse mode would do at several times the cost. `linearized` holds the same
+    configurations with the derivatives of their features, and spares the descriptor altogether.
     """
-    model = model_of(weights)
-    energy, field = jax.vmap(model.energy_and_field)(data.spins)
+
+    def energies_and_fields(model):
+        if linearized is None:
+            return jax.vmap(model.energy_and_field)(data.spins)
+        found = [c.energy_and_field(model, linearized.readers) for c in linearized.configurations]
+        return jnp.stack([energy for energy, _ in found]), jnp.stack([field for _, field in found])
+
+    def energies_along(model, directions):
+        if linearized is None:
+            return jax.vmap(lambda s, d: jax.jvp(model.energy, (s,), (d,)))(data.spins, directions)
+        pairs = zip(linearized.configurations, directions, strict=True)
+        found = [c.energy_along(model, direction, linearized.members) for c, direction in pairs]
+        return jnp.stack([energy for energy, _ in found]), jnp.stack([slope for _, slope in found])
+
+    energy, field = energies_and_fields(model_of(weights))
     value, (by_energy, by_field) = jax.value_and_grad(_mismatch, argnums=(0, 1))(
         energy, field, data, scales, energy_weight
     )
 
     def along(w):
-        moved = model_of(w)
-
-        def one(spins, g_energy, g_field):
-            energy, slope = jax.jvp(moved.energy, (spins,), (g_field,))
-            return g_energy * energy - slope
-
-        return jnp.sum(jax.vmap(one)(data.spins, by_energy, by_field))
+        energy, slope = energies_along(model_of(w), by_field)
+        return jnp.sum(by_energy * energy - slope)
 
     return value, jax.grad(along)(weights)
 

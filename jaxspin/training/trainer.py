@@ -16,9 +16,11 @@ import orbax.checkpoint as ocp
 from jaxtyping import Array, PRNGKeyArray
 from tqdm import tqdm
 
+from jaxspin.descriptors import LocalMoments
 from jaxspin.forcefield import BehlerParrinello
 from jaxspin.lattice import Lattice
 from jaxspin.training.dataset import SpinData
+from jaxspin.training.linearized import LinearizedSet
 from jaxspin.training.losses import Errors, LossScales, evaluate, loss_and_slope
 
 
@@ -49,6 +51,9 @@ class TrainConfig:
     """Steps between evaluations on the validation set, and between checkpoints."""
     patience: int = 0
     """Stop after so many evaluations without a better one; 0 uses all steps."""
+    memory: float = 4.0
+    """Gigabytes for the derivatives of the features. Where those of all configurations fit (`LocalMoments` on periodic
+    lattices) they are computed once, and a step takes a tenth of the time or less; otherwise at every step."""
 
     def __post_init__(self):
         for name in ("steps", "batch", "evaluate_every"):
@@ -61,6 +66,8 @@ class TrainConfig:
             raise ValueError(f"balance must be between 0 and 1, got {self.balance}; 0.5 serves mixed sets.")
         if self.patience < 0:
             raise ValueError(f"patience must not be negative, got {self.patience}; 0 uses all steps.")
+        if not self.memory >= 0:
+            raise ValueError(f"memory must not be negative, got {self.memory}; 0 computes features at every step.")
         if not self.energy_weight >= 0:
             raise ValueError(f"energy_weight must not be negative, got {self.energy_weight}; 0 trains on fields alone.")
         if self.split not in ("configuration", "run"):
@@ -132,18 +139,22 @@ def train(
         return eqx.tree_at(lambda m: m.network, model, eqx.combine(w, frozen))
 
     @eqx.filter_jit
-    def advance(carry, data, number):
+    def advance(carry, data, rows, known):
         weights, average, opt_state, total = carry
-        # the batch is a function of the step alone, so that a resumed run sees the same ones
-        rows = jax.random.choice(jax.random.fold_in(batch_key, number), len(data), (batch,), replace=False)
         part = jax.tree.map(lambda x: x[rows], data)
-        value, slope = loss_and_slope(with_weights, weights, part, scales, config.energy_weight)
+        value, slope = loss_and_slope(with_weights, weights, part, scales, config.energy_weight, known)
         updates, opt_state = optimizer.update(slope, opt_state, weights)
         weights = optax.apply_updates(weights, updates)
         average = optax.incremental_update(weights, average, 1 - config.average)
         return weights, average, opt_state, total + value
 
     batch = min(config.batch, len(fitted))
+
+    @jax.jit
+    def drawn(number):
+        # a function of the step alone, so that a resumed run sees the same ones
+        return jax.random.choice(jax.random.fold_in(batch_key, number), len(fitted), (batch,), replace=False)
+
     manager = _manager(checkpoint)
     identity = {
         "config": dataclasses.asdict(config),
@@ -156,13 +167,15 @@ def train(
     if manager is not None and manager.latest_step() is not None:
         state, history = _restore(manager, state, identity)
         began -= (history["seconds"] or [0.0])[-1]
+    known = _linearized(model, fitted, config, progress)
     bar = tqdm(total=config.steps, initial=state.step, desc="training", disable=not progress, unit="step")
     while state.step < config.steps and not _exhausted(state, config):
         count = min(config.evaluate_every, config.steps - state.step)
         # one call a step: inside a loop of its own XLA's CPU backend runs the same step several times slower
         carry = (state.weights, state.average, state.optimizer, jnp.zeros((), scales.torque.dtype))
         for number in range(state.step, state.step + count):
-            carry = advance(carry, fitted, jnp.asarray(number))
+            rows = drawn(jnp.asarray(number))
+            carry = advance(carry, fitted, rows, None if known is None else known.batch(np.asarray(rows)))
         weights, average, opt_state, total = carry
         value = total / count
         step = state.step + count
@@ -192,6 +205,17 @@ def train(
         manager.close()
     columns = {name: np.asarray(column) for name, column in history.items()}
     return Learnt(with_weights(state.best), columns, state.best_step)
+
+
+def _linearized(model: BehlerParrinello, data: SpinData, config: TrainConfig, progress: bool) -> LinearizedSet | None:
+    """The derivatives of the features of all configurations, where there is room for them."""
+    descriptor = model.descriptor
+    if not isinstance(descriptor, LocalMoments) or not all(descriptor.lattice.periodic):
+        return None
+    if LinearizedSet.bytes_needed(descriptor, len(data), data.spins.dtype) > config.memory * 1e9:
+        return None
+    with tqdm(total=len(data), desc="features", disable=not progress, unit="configuration") as bar:
+        return LinearizedSet.of(descriptor, data.spins, bar.update)
 
 
 class _State(eqx.Module):

@@ -1,0 +1,222 @@
+"""The cluster of sites around a site: its hopping matrix, the moments at its centre, and their reverse derivative."""
+
+import functools
+import itertools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxspin.field import sum_of
+from jaxspin.lattice import Lattice
+
+Spinors = tuple[Array, ...]
+"""(Re up, Im up, Re down, Im down), each over the sites of many clusters."""
+Vectors = tuple[Array, ...]
+"""(x, y, z), likewise."""
+
+
+class Cluster(NamedTuple):
+    """The sites around a site of one sublattice, (cell offset, sublattice), by hops from it; t between them.
+
+    Sites `edges[h]` to `edges[h + 1]` are h hops away.
+    """
+
+    sites: tuple[tuple[tuple[int, ...], int], ...]
+    hopping: np.ndarray
+    edges: tuple[int, ...]
+
+
+@functools.lru_cache(maxsize=64)
+def clusters(lattice: Lattice, hopping: tuple[float, ...], hops: int) -> tuple[Cluster, ...]:
+    """One cluster for each sublattice: every site within `hops` hops, in order of the number of hops."""
+    steps: list[list[tuple[tuple[int, ...], int, float]]] = [[] for _ in range(lattice.sublattices)]
+    for shell, t in enumerate(hopping, start=1):
+        for bond in lattice.shell(shell):
+            for b in (bond, bond.reversed()):
+                steps[b.start].append((b.offset, b.end, t))
+    found = []
+    for sublattice in range(lattice.sublattices):
+        center = ((0,) * lattice.dimension, sublattice)
+        place, front, edges = {center: 0}, [center], [0, 1]
+        for _ in range(hops):
+            reached = [_after(site, step) for site in front for step in steps[site[1]]]
+            front = sorted(set(reached) - set(place))
+            place |= {site: len(place) + n for n, site in enumerate(front)}
+            edges.append(len(place))
+        matrix = np.zeros((len(place), len(place)))
+        for site, row in place.items():
+            for step in steps[site[1]]:
+                if (column := place.get(_after(site, step))) is not None:
+                    matrix[row, column] += step[2]
+        found.append(Cluster(tuple(place), matrix, tuple(edges)))
+    return tuple(found)
+
+
+def _after(site, step):
+    return tuple(n + m for n, m in zip(site[0], step[0], strict=True)), step[1]
+
+
+class Recursion(NamedTuple):
+    """psi_0 = |up>, psi_1 = H psi_0, psi_k+1 = 2 H psi_k - psi_k-1 on a cluster, H = exchange S.sigma + kinetic t.
+
+    Gives the `number` moments <up|T_k(H)|up>, k from 3, two for a product with H (`number` is even), and
+    |T_k(H) up|^2 summed over the sites at each of the first `resolved` distances, k from 2.
+    """
+
+    cluster: Cluster
+    exchange: float
+    kinetic: float
+    number: int
+    resolved: int
+
+    def features(self, spins: Float[Array, "3 sites *many"]) -> Float[Array, "features *many"]:
+        """Moments, then weights, of many clusters at once."""
+        first, second, product = self._start(spins)
+        norm, mean = _dot(first, first), _dot(first, second)
+
+        def step(pair, _):
+            before, now = pair
+            after = tuple(2 * h - p for h, p in zip(product(now), before, strict=True))
+            moments = jnp.stack([2 * _dot(now, after) - mean, 2 * _dot(after, after) - norm])
+            weights = [_dot(part, part) for part in self._at_distances(after)]
+            return (now, after), (moments, weights)
+
+        # a loop, as the program written out takes minutes to compile
+        _, (moments, weights) = jax.lax.scan(step, (first, second), None, length=self.number // 2)
+        by_distance = [jnp.stack(weights, axis=1)] if weights else []
+        return jnp.concatenate([x.reshape(-1, *norm.shape) for x in (moments, *by_distance)])
+
+    def pullback(
+        self, spins: Float[Array, "3 sites *many"], slopes: Float[Array, "features *many"]
+    ) -> Float[Array, "3 sites *many"]:
+        """The derivative of sum(slopes * features) with respect to the spins, for some three times their price.
+
+        The recursion backwards: with phi_k the derivative with respect to psi_k, phi_k = source_k + 2 H phi_k+1 -
+        phi_k+2, and each product with H adds 2 Re <phi_k+1|sigma|psi_k> to the derivative with respect to exchange S.
+        The psi_k are kept; reverse mode would keep every intermediate result and take three times as long.
+        """
+        first, second, product = self._start(spins)
+        steps = self.number // 2
+
+        def forward(pair, _):
+            before, now = pair
+            after = tuple(2 * h - p for h, p in zip(product(now), before, strict=True))
+            return (now, after), before
+
+        (now, after), befores = jax.lax.scan(forward, (first, second), None, length=steps)
+        odd, even = slopes[0 : 2 * steps : 2], slopes[1 : 2 * steps : 2]
+        weights = slopes[2 * steps :].reshape(steps, self.resolved, *slopes.shape[1:])
+
+        def backward(carry, given):
+            phi_after, phi_now, after, now, total = carry
+            odd, even, weights, before = given
+            own = 4 * even[None] + self._by_site(2 * weights)
+            phi_after = _plus(phi_after, (2 * odd[None], now), (own, after))
+            total = _plus(total, (2, _spin_between(phi_after, now)))
+            phi_now = _plus(phi_now, (2 * odd[None], after), (2, product(phi_after)))
+            phi_before = tuple(-p for p in phi_after)
+            return (phi_now, phi_before, now, before, total), None
+
+        zero = jnp.zeros_like(first[0])
+        start = ((zero,) * 4, (zero,) * 4, after, now, (zero,) * 3)
+        (phi_second, phi_first, _, _, total), _ = jax.lax.scan(
+            backward, start, (odd, even, weights, befores), reverse=True
+        )
+        # every odd moment has <up|H|up> subtracted
+        mean = -jnp.sum(odd, axis=0)[None]
+        phi_second = _plus(phi_second, (mean, first))
+        total = _plus(total, (1, _spin_between(phi_second, first)))
+        phi_first = _plus(phi_first, (mean, second), (1, product(phi_second)))
+        center = spins[:, 0]
+        _, of_orbital = jax.vjp(spinor_along, tuple(center))
+        occupied = (jnp.sum(center * center, axis=0) > 0).astype(center.dtype)
+        (turned,) = of_orbital(tuple(p[0] * occupied for p in phi_first))
+        return jnp.stack([(self.exchange * c).at[0].add(d) for c, d in zip(total, turned, strict=True)])
+
+    def _start(self, spins: Array):
+        """psi_0, psi_1 and the product with H."""
+        x, y, z = spins
+        field = (self.exchange * x, self.exchange * y, self.exchange * z)
+        occupied = (x * x + y * y + z * z > 0).astype(x.dtype)
+        up = spinor_along((x[0], y[0], z[0]))
+        first = tuple(jnp.zeros_like(x).at[0].set(u * occupied[0]) for u in up)
+
+        def product(psi):
+            hop = (occupied * _hop(self.cluster, self.kinetic, p) for p in psi)
+            return tuple(h + e for h, e in zip(hop, _sigma(field, psi), strict=True))
+
+        return first, product(first), product
+
+    def _at_distances(self, psi: Spinors) -> list[Spinors]:
+        edges = self.cluster.edges[: self.resolved + 1]
+        return [tuple(p[first:last] for p in psi) for first, last in itertools.pairwise(edges)]
+
+    def _by_site(self, weights: Float[Array, "resolved *many"]) -> Float[Array, "sites *many"]:
+        """What belongs to a distance at each of its sites, zero beyond."""
+        counts = [last - first for first, last in itertools.pairwise(self.cluster.edges[: self.resolved + 1])]
+        rest = len(self.cluster.sites) - sum(counts)
+        rows = [jnp.broadcast_to(w, (n, *w.shape)) for n, w in zip(counts, weights, strict=True)]
+        return jnp.concatenate([*rows, jnp.zeros((rest, *weights.shape[1:]), weights.dtype)])
+
+
+def spinor_along(spins: Vectors) -> Spinors:
+    """(Re up, Im up, Re down, Im down) of the eigenvector of S.sigma with eigenvalue +1, for unit spins.
+
+    Its phase jumps at the equator, so that neither pole is singular: use it where the phase cancels.
+    """
+    x, y, z = spins
+    north = z >= 0
+    # 1 for vacancies, whose orbital is masked
+    square = x * x + y * y + z * z
+    length = jnp.sqrt(jnp.where(square > 0, square, 1))
+    large = length + jnp.where(north, z, -z)  # each branch with its own derivative, at z = 0 too
+    scale = jax.lax.rsqrt(2 * length * large)
+    real, imaginary = x * scale, y * scale
+    zero = jnp.zeros_like(x)
+    return (
+        jnp.where(north, large * scale, real),
+        jnp.where(north, zero, -imaginary),
+        jnp.where(north, real, large * scale),
+        jnp.where(north, imaginary, zero),
+    )
+
+
+def _sigma(s: Vectors, psi: Spinors) -> Spinors:
+    x, y, z = s
+    ur, ui, dr, di = psi
+    return (
+        z * ur + x * dr + y * di,
+        z * ui + x * di - y * dr,
+        x * ur - y * ui - z * dr,
+        x * ui + y * ur - z * di,
+    )
+
+
+def _spin_between(phi: Spinors, psi: Spinors) -> Vectors:
+    """Re <phi|sigma|psi> at every site."""
+    ar, ai, br, bi = phi
+    ur, ui, dr, di = psi
+    return (
+        ar * dr + ai * di + br * ur + bi * ui,
+        ar * di - ai * dr - br * ui + bi * ur,
+        ar * ur + ai * ui - br * dr - bi * di,
+    )
+
+
+def _hop(cluster: Cluster, kinetic: float, part: Array) -> Array:
+    matrix = jnp.asarray(kinetic * cluster.hopping, part.dtype)
+    return jnp.tensordot(matrix, part, axes=1, precision=jax.lax.Precision.HIGHEST)
+
+
+def _plus(first, *terms):
+    """first + sum of factor * term, part by part."""
+    for factor, term in terms:
+        first = tuple(p + factor * q for p, q in zip(first, term, strict=True))
+    return first
+
+
+def _dot(a: tuple[Array, ...], b: tuple[Array, ...]) -> Array:
+    return sum_of(jnp.sum(x * y, axis=0) for x, y in zip(a, b, strict=True))
