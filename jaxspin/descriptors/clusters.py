@@ -136,6 +136,53 @@ class Recursion(NamedTuple):
         (turned,) = of_orbital(tuple(p[0] * occupied for p in phi_first))
         return jnp.stack([(self.exchange * c).at[0].add(d) for c, d in zip(total, turned, strict=True)])
 
+    def slopes(
+        self, spins: Float[Array, "3 sites *many"], directions: Float[Array, "2 3 sites *many"]
+    ) -> Float[Array, "sites 2 features *many"]:
+        """The derivative of every feature along two directions of every spin.
+
+        Of moments by the identity dT_k(H) = sum_l (2 - delta_l0) U_k-1-l(H) dH T_l(H), l = 0 .. k-1, U the Chebyshev
+        polynomials of the second kind; weights need one `pullback` each.
+        """
+        if self.resolved:
+            number = self.number + self.number // 2 * self.resolved
+            units = jnp.eye(number, dtype=spins.dtype).reshape(number, number, *(1,) * (spins.ndim - 2))
+            units = jnp.broadcast_to(units, (number, number, *spins.shape[2:]))
+            parts = jax.vmap(self.pullback, in_axes=(None, 0))(spins, units)
+            return jnp.einsum("fcm...,dcm...->mdf...", parts, directions)
+        first, second, product = self._start(spins)
+        highest = self.number + 2
+
+        def forward(carry, _):
+            before, now, u_before, u_now = carry
+            after = tuple(2 * h - p for h, p in zip(product(now), before, strict=True))
+            u_after = _plus(u_before, (2, after))
+            kept = jnp.stack(before), jnp.stack(u_before), jnp.stack([p[0] for p in after])
+            return (now, after, u_now, u_after), kept
+
+        # T_l and U_l of the orbital for l < highest; T_k at the centre for k = 2 .. highest + 1
+        start = (first, second, first, tuple(2 * p for p in second))
+        _, (t, u, center) = jax.lax.scan(forward, start, None, length=highest)
+        padded = jnp.concatenate([jnp.zeros_like(u), u])
+
+        def add(total, given):
+            number, factor, psi = given
+            # U_k-1-l of every k, zero where l > k - 1
+            partners = jax.lax.dynamic_slice_in_dim(padded, highest - number, highest)
+            turned = jnp.stack([jnp.stack(_sigma(tuple(d), tuple(psi))) for d in directions], axis=1)
+            return total + factor * jnp.sum(partners[:, :, None] * turned[None], axis=1), None
+
+        factors = jnp.full(highest, 2 * self.exchange, spins.dtype).at[0].set(self.exchange)
+        zero = jnp.zeros((highest, 2, *spins.shape[1:]), spins.dtype)
+        found, _ = jax.lax.scan(add, zero, (jnp.arange(highest), factors, t))
+        # k = 1 .. highest so far; and the orbital itself turns with the spin at the centre
+        _, of_orbital = jax.vjp(spinor_along, tuple(spins[:, 0]))
+        occupied = (jnp.sum(spins[:, 0] ** 2, axis=0) > 0).astype(spins.dtype)
+        bent = jax.vmap(lambda p: jnp.stack(of_orbital(tuple(p))[0]))(2 * center[1:-1] * occupied[None, None])
+        own = jnp.sum(bent[:, None] * directions[None, :, :, 0], axis=2)
+        found = found[2:].at[:, :, 0].add(own)
+        return jnp.moveaxis(found, (0, 1), (2, 1))
+
     def _start(self, spins: Array):
         """psi_0, psi_1 and the product with H."""
         x, y, z = spins

@@ -1,6 +1,5 @@
 """Features from the electrons themselves: Chebyshev moments of H on the cluster of sites around each site."""
 
-import functools
 from collections.abc import Callable, Sequence
 
 import equinox as eqx
@@ -171,7 +170,7 @@ class LocalMoments(AbstractDescriptor):
             own.append(self._over_sites(recursion.features, around))
             along = jnp.stack([self._gathered(jnp.moveaxis(d, 0, -1), recursion) for d in directions])
 
-            slopes.append(self._over_sites(functools.partial(_slopes, recursion), around, along, chunk=_JACOBIAN_CHUNK))
+            slopes.append(self._over_sites(recursion.slopes, around, along, chunk=_JACOBIAN_CHUNK))
         # (sublattices, m, d, f, *cells) -> (*cells, sublattices, m d, f)
         jacobian = jnp.moveaxis(jnp.stack(slopes), (0, 1, 2, 3), (-4, -3, -2, -1))
         width = jacobian.shape[-3] * jacobian.shape[-2]
@@ -223,14 +222,3 @@ class LocalMoments(AbstractDescriptor):
         none = jnp.zeros((*lattice.cells, len(rows)), rows.dtype)
         averages = jnp.stack([sum_of(f) / number if f else none for f in found], axis=-2)
         return jnp.moveaxis(averages, (-1, -2), (0, 1))
-
-
-def _slopes(
-    recursion: Recursion, around: Float[Array, "3 members *many"], directions: Float[Array, "2 3 members *many"]
-) -> Float[Array, "members 2 features *many"]:
-    """The derivative of every feature along the two directions of every member."""
-    number = recursion.number + recursion.number // 2 * recursion.resolved
-    units = jnp.eye(number, dtype=around.dtype).reshape(number, number, *(1,) * (around.ndim - 2))
-    units = jnp.broadcast_to(units, (number, number, *around.shape[2:]))
-    parts = jax.vmap(recursion.pullback, in_axes=(None, 0))(around, units)
-    return jnp.einsum("fcm...,dcm...->mdf...", parts, directions)
