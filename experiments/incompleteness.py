@@ -18,14 +18,12 @@ S. N. Pozdnyakov et al., Phys. Rev. Lett. 125, 166001 (2020), 10.1103/PhysRevLet
 """
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optimistix as optx
 import tyro
 from jaxtyping import Array
 from scipy.linalg import block_diag
@@ -33,10 +31,11 @@ from tqdm import tqdm
 
 import jaxspin as js
 from jaxspin.descriptors import LocalMoments
-from jaxspin.descriptors.invariants import invariants
-from jaxspin.descriptors.neighborhood import Neighborhood
+from jaxspin.descriptors.neighborhood import Orbit
 from jaxspin.io import new_folder, provenance, to_json
 from jaxspin.spins import normalize, retract
+
+VARIABLES = "bonds and chiralities"
 
 # Of the rms difference of independent neighbourhoods, in double precision.
 SAME = 1e-10
@@ -83,83 +82,89 @@ class Config:
     coupling: float = 3.0
     """J of its electrons, t = 1."""
     tries: int = 40
-    """Pairs started for each set of features; 0 computes ranks alone."""
+    """Pairs started for each set of features."""
     steps: int = 200
     """Levenberg-Marquardt steps at most."""
     seed: int = 0
     """Of the spins."""
 
     def __post_init__(self):
-        if self.tries < 0 or self.steps < 1:
-            raise ValueError(f"got tries={self.tries}, steps={self.steps}; use tries 40 (or 0 for ranks), steps 200.")
+        if self.tries < 3 or self.steps < 1:
+            raise ValueError(f"got tries={self.tries}, steps={self.steps}; use at least 3 tries, and 200 steps.")
         for case in self.cases:
             if case.lattice not in ("square", "triangular", "honeycomb", "kagome", "chain", "cubic"):
                 raise ValueError(f"there is no lattice {case.lattice!r}; choose square, triangular, honeycomb, ...")
 
 
 class Surroundings:
-    """All features of one neighbourhood as functions of its spins `(n, 3)`, the centre first.
+    """Bonds, chiralities and all features of one neighbourhood as functions of its n spins, the centre first.
 
-    `sets` maps a name to the mask of its features; those of the `Bispectrum` are nested.
+    `sets` maps a name to the mask of its features; `VARIABLES` are the bonds and chiralities themselves.
     """
 
     def __init__(self, case: Case, config: Config):
         make = getattr(js, case.lattice)
-        seen = js.Bispectrum(make(9), case.radius, case.bond_radius, bispectrum=True)
-        self.around: Neighborhood = seen.neighborhood
-        cells = self.around.smallest_cells()
-        self.lattice = make(*cells, periodic=False)
+        self.polynomials = js.Bispectrum(make(9), case.radius, case.bond_radius, bispectrum=True)
+        self.around = self.polynomials.neighborhood
+        self.spins = len(self.around.vectors)
+        self.lattice = make(*self.around.smallest_cells(), periodic=False)
         offsets = np.array([offset for offset, _ in self.around.sites[0]])
-        places = (*(offsets - offsets.min(axis=0)).T, np.array([s for _, s in self.around.sites[0]]))
-        self.places, self.center = places, tuple(int(p[0]) for p in places)
-        self.polynomials = seen.on(self.lattice)
+        self.places = (*(offsets - offsets.min(axis=0)).T, np.array([s for _, s in self.around.sites[0]]))
         self.moments = [
             LocalMoments(self.lattice, config.coupling, hops=h, moments=config.moments, surroundings=0)
             for h in config.hops
         ]
-        kinds = ["phase" if "phase" in x else "bispectrum" if "bispectrum" in x else "power" for x in seen.labels]
-        names = {"power": ("power",), "+ phases": ("power", "phase"), "+ bispectrum": ("power", "phase", "bispectrum")}
-        blocks = np.repeat(np.arange(1 + len(config.hops)), [len(kinds), *(m.n_features for m in self.moments)])
-        whole = np.array([*kinds, *["moments"] * int(np.sum(blocks > 0))])
-        self.sets = {name: np.isin(whole, parts) for name, parts in names.items()}
-        self.sets |= {f"moments, {h} hops": blocks == n for n, h in enumerate(config.hops, start=1)}
-
-    @property
-    def number(self) -> int:
-        """Of spins."""
-        return len(self.around.vectors)
+        number = sum(len(orbit.members) for orbit in (*self.around.bonds, *self.around.triangles))
+        kinds = [x.split()[-1].rstrip("0123456789") for x in self.polynomials.labels]
+        kinds = np.array([VARIABLES] * number + [x if x in ("phase", "bispectrum") else "power" for x in kinds])
+        clusters = {f"moments, {hops} hops": m.n_features for hops, m in zip(config.hops, self.moments, strict=True)}
+        kinds = np.concatenate([kinds, np.repeat(list(clusters), list(clusters.values()))])
+        parts = {VARIABLES: (VARIABLES,), "power": ("power",), "+ phases": ("power", "phase")}
+        parts |= {"+ bispectrum": ("power", "phase", "bispectrum"), **{name: (name,) for name in clusters}}
+        self.sets = {name: np.isin(kinds, some) for name, some in parts.items()}
+        self.values_and_slopes = jax.jit(jax.vmap(self._value_and_slope))
 
     def draw(self, key, count: int) -> Array:
         """Independent random neighbourhoods `(count, n, 3)`."""
-        return normalize(jax.random.normal(key, (count, self.number, 3)))
+        return normalize(jax.random.normal(key, (count, self.spins, 3)))
 
-    def embedded(self, spins: Array) -> Array:
-        """The neighbourhood alone on its lattice."""
-        return jnp.zeros((*self.lattice.shape, 3)).at[self.places].set(spins)
+    def values(self, spins: Array) -> Array:
+        """Everything in `sets`, one after another, at spins `(n, 3)`."""
+        j, k = (spins[numbers] for numbers in _members(self.around.bonds, 2))
+        bonds = jnp.sum(j * k, axis=-1)
+        j, k, l = (spins[numbers] for numbers in _members(self.around.triangles, 3))
+        variables = jnp.concatenate([bonds, jnp.sum(j * jnp.cross(k, l), axis=-1)])
+        polynomials = self.polynomials.of_variables(variables[:, None])[:, 0]
+        alone = jnp.zeros((*self.lattice.shape, 3)).at[self.places].set(spins)
+        center = tuple(int(p[0]) for p in self.places)
+        return jnp.concatenate([variables, polynomials, *(moments(alone)[center] for moments in self.moments)])
 
-    def features(self, spins: Array) -> Array:
-        """Of all sets, one after another."""
-        whole = self.embedded(spins)
-        return jnp.concatenate([describe(whole)[self.center] for describe in (self.polynomials, *self.moments)])
+    def _value_and_slope(self, spins: Array) -> tuple[Array, Array]:
+        """The values, and their derivatives with respect to rotation vectors of the spins `(values, n, 3)`."""
 
-    def variables(self, spins: Array) -> Array:
-        """Bonds and chiralities."""
-        return invariants(self.lattice, self.embedded(spins), self.around)[(slice(None), 0, *self.center[:-1])]
+        def moved(w):
+            values = self.values(retract(spins, w))
+            return values, values
+
+        slope, values = jax.jacfwd(moved, has_aux=True)(jnp.zeros_like(spins))
+        return values, slope
 
     def images(self) -> np.ndarray:
         """What the point group and time reversal do to the variables, `(2 order, variables, variables)`."""
-        orbits = (*self.around.bonds, *self.around.triangles)
-        turns = np.array([block_diag(*parts) for parts in zip(*(o.representation for o in orbits), strict=True)])
-        odd = np.repeat(
-            [1.0, -1.0], [sum(len(o.members) for o in x) for x in (self.around.bonds, self.around.triangles)]
-        )
+        bonds, triangles = self.around.bonds, self.around.triangles
+        turns = [block_diag(*parts) for parts in zip(*(x.representation for x in (*bonds, *triangles)), strict=True)]
+        odd = np.repeat([1.0, -1.0], [sum(len(x.members) for x in orbits) for orbits in (bonds, triangles)])
         return np.concatenate([turns, odd[:, None] * turns])
 
-    def apart(self, first: Array, second: Array) -> np.ndarray:
-        """rms difference of the variables of pairs of neighbourhoods, the least over all symmetries."""
-        x, y = (np.asarray(jax.vmap(self.variables)(s)) for s in (first, second))
-        moved = np.einsum("gvw,pw->pgv", self.images(), x)
-        return np.sqrt(np.mean((moved - y[:, None]) ** 2, axis=-1)).min(axis=1)
+    def apart(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """rms difference of the variables `(pairs, variables)`, the least over all symmetries."""
+        moved = np.einsum("gvw,pw->pgv", self.images(), first)
+        return np.sqrt(np.mean((moved - second[:, None]) ** 2, axis=-1)).min(axis=1)
+
+
+def _members(orbits: tuple[Orbit, ...], corners: int) -> np.ndarray:
+    """The sites of all bonds or triangles, `(corners, number)`."""
+    return np.array([member for orbit in orbits for member in orbit.members], int).reshape(-1, corners).T
 
 
 def run(config: Config) -> dict[str, Any]:
@@ -168,7 +173,8 @@ def run(config: Config) -> dict[str, Any]:
     rows = []
     with jax.enable_x64(True):
         for number, case in enumerate(tqdm(config.cases, desc="neighbourhoods", unit="case")):
-            rows += measure(Surroundings(case, config), str(case), config, jax.random.key(config.seed + number))
+            key = jax.random.fold_in(jax.random.key(config.seed), number)
+            rows += measure(Surroundings(case, config), str(case), config, key)
     summary = {"rows": rows, "provenance": provenance(config, config.seed)}
     (folder / "summary.json").write_text(to_json(summary, indent=1))
     (folder / "table.md").write_text(markdown(rows))
@@ -177,49 +183,36 @@ def run(config: Config) -> dict[str, Any]:
 
 def measure(around: Surroundings, name: str, config: Config, key) -> list[dict[str, Any]]:
     """One row for each set of features of a neighbourhood."""
-    draws, starts, goals = jax.random.split(key, 3)
-    features = jax.jit(jax.vmap(around.features))
-    deviation = np.std(features(around.draw(draws, 200)), axis=0)
-    scale = jnp.asarray(np.where(deviation > NEGLIGIBLE * deviation.max(), deviation, 1))
-    some = around.draw(draws, 3)
-    slopes = slopes_of(lambda s: around.features(s) / scale, some)
-    seen = max(map(rank, slopes_of(around.variables, some)))
-    first, begin = (around.draw(k, config.tries) for k in (goals, starts))
+    first, start = (around.draw(k, config.tries) for k in jax.random.split(key))
+    goals, slopes = (np.asarray(x) for x in around.values_and_slopes(first))
+    deviation = goals.std(axis=0)
+    scale = np.where(deviation > NEGLIGIBLE * deviation.max(), deviation, 1)
     rows = []
     for chosen, mask in around.sets.items():
+        matrices = (slopes[:3] / scale[:, None, None])[:, mask].reshape(-1, mask.sum(), 3 * around.spins)
         row: dict[str, Any] = {
             "neighbourhood": name,
             "set": chosen,
             "features": int(mask.sum()),
-            "degrees of freedom": 2 * around.number - 3,
-            "rank of the variables": seen,
-            "rank": max(rank(slope[mask]) for slope in slopes),
+            "degrees of freedom": 2 * around.spins - 3,
+            "rank": max(map(rank, matrices)),
         }
-        if config.tries:
-            second = nearest(around.features, first, begin, jnp.asarray(mask) / scale, config.steps)
-            difference = np.asarray((features(second) - features(first)) / scale)
-            distances = {other: rms(difference[:, m]) for other, m in around.sets.items()}
-            solved = distances[chosen] < SAME
-            found = solved & (around.apart(first, second) > APART)
-            row |= {"tries": config.tries, "solved": int(solved.sum()), "collisions": int(found.sum())}
-            if found.any():
-                example = int(np.argmax(found))
-                row["least distance"] = {other: float(d[found].min()) for other, d in distances.items()}
-                row["median distance"] = {other: float(np.median(d[found])) for other, d in distances.items()}
-                row["apart by"] = float(around.apart(first, second)[found].min())
-                row["example"] = {"first": first[example], "second": second[example]}
         rows.append(row)
+        if chosen == VARIABLES:
+            continue
+        second, values = nearest(around, goals, start, mask / scale, config.steps)
+        distance = {other: rms(((values - goals) / scale)[:, m]) for other, m in around.sets.items()}
+        apart = around.apart(*(x[:, around.sets[VARIABLES]] for x in (goals, values)))
+        solved = distance[chosen] < SAME
+        found = solved & (apart > APART)
+        row |= {"tries": config.tries, "solved": int(solved.sum()), "collisions": int(found.sum())}
+        if found.any():
+            row["least distance"] = {other: float(d[found].min()) for other, d in distance.items()}
+            row["median distance"] = {other: float(np.median(d[found])) for other, d in distance.items()}
+            # the clearest one
+            best = int(np.argmax(np.where(found, apart, 0)))
+            row["example"] = {"first": np.asarray(first)[best], "second": np.asarray(second)[best]}
     return rows
-
-
-def slopes_of(function: Callable[[Array], Array], spins: Array) -> np.ndarray:
-    """d function / d rotation vectors of the spins, `(count, values, 3 n)`."""
-
-    def slope(s):
-        return jax.jacfwd(lambda w: function(retract(s, w)))(jnp.zeros_like(s))
-
-    found = jax.jit(jax.vmap(slope))(spins)
-    return np.asarray(found).reshape(*found.shape[:2], -1)
 
 
 def rank(matrix: np.ndarray) -> int:
@@ -228,20 +221,29 @@ def rank(matrix: np.ndarray) -> int:
     return int(np.sum(values > NEGLIGIBLE * values[0]))
 
 
-def nearest(function: Callable[[Array], Array], goals: Array, starts: Array, weights: Array, steps: int) -> Array:
-    """Spins `(tries, n, 3)` near `starts` where the weighted function is a local minimum from that of `goals`."""
-    solver = optx.LevenbergMarquardt(rtol=1e-13, atol=1e-13)
+def nearest(
+    around: Surroundings, goals: np.ndarray, spins: Array, weights: np.ndarray, steps: int
+) -> tuple[Array, np.ndarray]:
+    """Levenberg-Marquardt descents of sum (weight (value - goal))^2 over the spins, from `spins` `(tries, n, 3)`.
 
-    def residual(free, goal):
-        return weights * (function(normalize(free)) - goal)
-
-    @jax.jit
-    def solve(goal, start):
-        return normalize(
-            optx.least_squares(residual, solver, start, function(goal), max_steps=steps, throw=False).value
-        )
-
-    return jnp.stack([solve(goal, start) for goal, start in zip(goals, starts, strict=True)])
+    A step turns the spins by w with (J^T J + damping) w = -J^T r; it is taken back, and the damping raised, where it
+    does not lower the sum. Returns the spins reached and all their values.
+    """
+    values, slopes = (np.asarray(x) for x in around.values_and_slopes(spins))
+    damping = np.ones(len(goals))
+    for _ in range(steps):
+        rest = weights * (values - goals)
+        matrix = (weights[:, None, None] * slopes).reshape(*values.shape, -1)
+        normal = np.einsum("pvi,pvj->pij", matrix, matrix) + damping[:, None, None] * np.eye(matrix.shape[-1])
+        turn = -np.linalg.solve(normal, np.einsum("pvi,pv->pi", matrix, rest)[..., None])
+        trial = normalize(retract(spins, jnp.asarray(turn).reshape(spins.shape)))
+        found, changed = (np.asarray(x) for x in around.values_and_slopes(trial))
+        better = np.sum((weights * (found - goals)) ** 2, axis=1) < np.sum(rest**2, axis=1)
+        spins = jnp.where(better[:, None, None], trial, spins)
+        values = np.where(better[:, None], found, values)
+        slopes = np.where(better[:, None, None, None], changed, slopes)
+        damping = np.clip(damping * np.where(better, 0.2, 5.0), 1e-14, 1e6)
+    return spins, values
 
 
 def rms(difference: np.ndarray) -> np.ndarray:
@@ -250,24 +252,14 @@ def rms(difference: np.ndarray) -> np.ndarray:
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
-    """One line a set; the last column says how far apart the closest collision is in the other sets."""
-    heads = [
-        "neighbourhood",
-        "set",
-        "features",
-        "rank",
-        "of",
-        "spins' freedom",
-        "collisions",
-        "least distance elsewhere",
-    ]
+    """One line a set; the last column says how far apart its closest collision is in the other sets."""
+    heads = ["neighbourhood", "set", "features", "rank", "spins' freedom", "collisions", "least distance in other sets"]
     lines = [heads, ["---"] * len(heads)]
     for row in rows:
-        least = {k: d for k, d in row.get("least distance", {}).items() if k != row["set"]}
-        numbers = [row[k] for k in ("features", "rank", "rank of the variables", "degrees of freedom")]
+        numbers = [str(row[k]) for k in ("features", "rank", "degrees of freedom")]
         count = f"{row['collisions']} of {row['tries']}" if "tries" in row else ""
-        words = "; ".join(f"{k}: {d:.1g}" for k, d in least.items())
-        lines.append([row["neighbourhood"], row["set"], *map(str, numbers), count, words])
+        least = [f"{k}: {d:.1g}" for k, d in row.get("least distance", {}).items() if k != row["set"]]
+        lines.append([row["neighbourhood"], row["set"], *numbers, count, "; ".join(least)])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
