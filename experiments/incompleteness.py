@@ -152,8 +152,9 @@ class Surroundings:
     def images(self) -> np.ndarray:
         """What the point group and time reversal do to the variables, `(2 order, variables, variables)`."""
         bonds, triangles = self.around.bonds, self.around.triangles
-        turns = [block_diag(*parts) for parts in zip(*(x.representation for x in (*bonds, *triangles)), strict=True)]
-        odd = np.repeat([1.0, -1.0], [sum(len(x.members) for x in orbits) for orbits in (bonds, triangles)])
+        orbits = [x.representation for x in (*bonds, *triangles)]
+        turns = np.array([block_diag(*parts) for parts in zip(*orbits, strict=True)])
+        odd = np.repeat([1.0, -1.0], [sum(len(x.members) for x in kind) for kind in (bonds, triangles)])
         return np.concatenate([turns, odd[:, None] * turns])
 
     def apart(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
