@@ -25,6 +25,8 @@ from jaxspin.spins import tangent
 from jaxspin.training import SpinData, evaluate
 from jaxspin.training.losses import predict
 
+TRAINING = js.TrainConfig(steps=800, batch=2, learning_rate=4e-3, validation=0.08, evaluate_every=200)
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -56,11 +58,7 @@ class Config:
     """Third-order products of references (bispectrum); without them power and phases alone."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the network's layers."""
-    training: js.TrainConfig = dataclasses.field(
-        default_factory=lambda: js.TrainConfig(
-            steps=800, batch=2, learning_rate=4e-3, validation=0.08, evaluate_every=200
-        )
-    )
+    training: js.TrainConfig = TRAINING
     """How the force field is trained."""
 
     def __post_init__(self):
@@ -77,7 +75,7 @@ def run(config: Config) -> dict[str, Any]:
     folder = new_folder(config.output, overwrite=config.overwrite)
     rows = []
     for seed in config.seeds:
-        fitted, held, numbers = split(config, data, seed)
+        fitted, held, numbers = split(data, config.held_out, seed)
         model_key, training_key = jax.random.split(jax.random.key(seed))
         model = js.BehlerParrinello(descriptor=described, hidden=config.hidden, key=model_key)
         began = time.perf_counter()
@@ -102,11 +100,7 @@ def run(config: Config) -> dict[str, Any]:
     summary = {
         "file": config.data.name,
         "features": described.n_features,
-        "torque error": {
-            kind: {"mean": float(np.mean(values)), "least": min(values), "largest": max(values)}
-            for kind in rows[0]["errors"]
-            for values in [[row["errors"][kind]["torque"] for row in rows]]
-        },
+        "torque error": spread(rows),
         "runs": rows,
         "provenance": provenance(config),
     }
@@ -131,13 +125,13 @@ def descriptor(config: Config, lattice: js.Lattice, params: dict[str, Any]) -> A
     )
 
 
-def split(config: Config, data: SpinData, seed: int) -> tuple[SpinData, SpinData, list[int]]:
-    """What is learnt from, what is held out, and the numbers of the latter in the file."""
+def split(data: SpinData, held_out: float, seed: int) -> tuple[SpinData, SpinData, list[int]]:
+    """What is learnt from, what is held out (this fraction of each kind, at least one), and its numbers in the file."""
     rng = np.random.default_rng(seed)
     held = np.zeros(len(data), bool)
     for kind in sorted(set(data.sources)):
         members = np.flatnonzero(np.array(data.sources) == kind)
-        count = max(1, round(config.held_out * len(members)))
+        count = max(1, round(held_out * len(members)))
         held[rng.choice(members, count, replace=False)] = True
     if held.all():
         raise ValueError("nothing is left to learn from; lower --held-out or give more configurations of each kind.")
@@ -148,6 +142,15 @@ def judge(model: js.BehlerParrinello, held: SpinData) -> dict[str, dict[str, flo
     """Errors on the configurations held out, by kind."""
     kinds = sorted(set(held.sources))
     return {kind: dataclasses.asdict(evaluate(model, held[np.array(held.sources) == kind])) for kind in kinds}
+
+
+def spread(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Mean, least and largest torque error over the seeds, by kind."""
+    return {
+        kind: {"mean": float(np.mean(values)), "least": min(values), "largest": max(values)}
+        for kind in rows[0]["errors"]
+        for values in [[row["errors"][kind]["torque"] for row in rows]]
+    }
 
 
 def draw(path: Path, learnt: js.Learnt, held: SpinData) -> None:

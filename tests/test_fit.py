@@ -1,13 +1,16 @@
 """Files of other programs, training on them and evaluation: small sizes, and what is refused."""
 
+import dataclasses
+import itertools
 import json
+import typing
 
 import jax
 import numpy as np
 import pytest
 
 import jaxspin as js
-from experiments import data_files, evaluate, fit, locality
+from experiments import data_files, evaluate, features, fit, locality
 from experiments.benchmarks import forcefield
 from jaxspin.training import random_configurations
 
@@ -70,6 +73,93 @@ def test_the_bispectrum_needs_no_couplings(written, tmp_path):
     assert not (tmp_path / "out").exists()
     chosen = config(data, tmp_path / "out", descriptor="bispectrum", radius=1.0, polynomials=False, seeds=(0,))
     assert fit.run(chosen)["features"] > 0
+
+
+def small_table(data, output, **changes):
+    """Two trainings of a few steps: all of the configurations, and half of them."""
+    training = js.TrainConfig(steps=4, batch=2, evaluate_every=2, validation=0.4)
+    small = {"parts": ("data",), "radius": 1.0, "bond_radius": 0.0, "hidden": (4,), "fractions": (0.5,), "seeds": (0,)}
+    return features.Config((data,), output, training=training, **(small | changes))
+
+
+def without_times(rows):
+    """What does not depend on the machine."""
+    return [{k: v for k, v in run.items() if k != "seconds"} for row in rows for run in row["runs"]]
+
+
+def test_a_table_that_was_killed_and_resumed_is_unbroken(written, tmp_path, monkeypatch):
+    data, train, calls = written(), js.train, []
+
+    def killed(*args, **settings):
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return train(*args, **settings)
+
+    monkeypatch.setattr(js, "train", killed)
+    with pytest.raises(KeyboardInterrupt):
+        features.run(small_table(data, tmp_path / "broken"))
+    with pytest.raises(FileExistsError, match="choose another folder"):
+        features.run(small_table(data, tmp_path / "broken"))
+    with pytest.raises(ValueError, match="holds other settings"):
+        features.run(small_table(data, tmp_path / "broken", seeds=(1,), resume=True))
+    with pytest.raises(ValueError, match="give one of them"):
+        features.run(small_table(data, tmp_path / "broken", overwrite=True, resume=True))
+    resumed = features.run(small_table(data, tmp_path / "broken", resume=True))
+    assert len(calls) == 3
+    unbroken = features.run(small_table(data, tmp_path / "whole"))
+    assert without_times(resumed["rows"]) == without_times(unbroken["rows"])
+    assert [row["configurations"] for row in unbroken["rows"]] == [2, 4]
+    assert unbroken["rows"][0]["torque error"] != unbroken["rows"][1]["torque error"]
+    folder = tmp_path / "broken"
+    stored = json.loads((folder / "summary.json").read_text())
+    assert stored["rows"] == json.loads(js.io.to_json(resumed["rows"]))
+    assert (folder / "table.md").read_text().count("\n") == 4
+    assert (folder / "features.png").stat().st_size > 1000
+
+
+def test_each_feature_set_adds_one_family_of_features(written, tmp_path):
+    """Zero lengths leave out bonds among neighbours and chiralities; the last set is the default descriptor."""
+    config = small_table(written(), tmp_path, radius=2.0, bond_radius=1.5)
+    lattice = js.square(7)
+    sets = [features.bispectrum(config, lattice, **s) for s in features.feature_sets().values()]
+    assert sets[-1] == js.Bispectrum(lattice, 2.0, 1.5)
+    assert set(sets[0].labels) == {"bond1 A1", "bond2 A1", "bond3 A1"}
+    families = [{(x.split()[-1].rstrip("123456"), x[:4]) for x in s.labels} for s in sets]
+    around = [s.neighborhood for s in sets]
+    for n, (fewer, more) in enumerate(itertools.pairwise(sets)):
+        assert fewer.n_features < more.n_features
+        assert (len(around[n].bonds) < len(around[n + 1].bonds)) == (n == 1)
+        assert (len(around[n].triangles) < len(around[n + 1].triangles)) == (n == 2)
+        for what in ("power", "phase", "bispectrum"):
+            new = {x for x, _ in families[n + 1]} - {x for x, _ in families[n]}
+            assert (what in new) == (n == {"power": 0, "phase": 3, "bispectrum": 4}[what])
+
+
+def test_every_part_holds_the_default_model(written, tmp_path):
+    """Which is trained once; `LocalMoments` needs the coupling."""
+    chosen = {"parts": typing.get_args(features.Part), "radii": ((1.5, 1.0),), "clusters": ((1, 4),)}
+    config = small_table(written(), tmp_path, **chosen)
+    data, params = features.load(config)
+    table = features.models(config, data.lattice, params)
+    (shared,) = set.intersection(*(set(part.values()) for part in table.values()))
+    assert shared == features.Model(js.Bispectrum(data.lattice, 1.0, 0.0), (4,))
+    sizes = {part: len(rows) for part, rows in table.items()}
+    assert sizes == {"features": 6, "radius": 2, "moments": 2, "network": 3, "data": 2}
+    with pytest.raises(ValueError, match="leave moments out of --parts"):
+        features.models(config, data.lattice, {})
+    other = written("other.npz", PARAMS | {"coupling": 3.0})
+    with pytest.raises(ValueError, match="give files of one model"):
+        features.load(dataclasses.replace(config, data=(*config.data, other)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "remedy"),
+    [({"seeds": ()}, "pass --seeds"), ({"held_out": 1.0}, "0.1 is usual"), ({"fractions": (1.0,)}, "0.25 0.5")],
+)
+def test_tables_that_cannot_be_made(changes, remedy, tmp_path):
+    with pytest.raises(ValueError, match=remedy):
+        small_table(tmp_path / "data.npz", tmp_path, **changes)
 
 
 def test_other_electrons_are_refused_unless_asked_for(written, tmp_path):

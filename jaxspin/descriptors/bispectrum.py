@@ -149,7 +149,14 @@ class Bispectrum(AbstractDescriptor):
         if jax.device_count() == 1:
             # one long axis is faster, but merging a sharded axis with others gathers it
             variables = variables.reshape(len(variables), -1)
-        return _features(self._table, variables, self.power).reshape(-1, *shape)
+        return self.of_variables(variables).reshape(-1, *shape)
+
+    def of_variables(self, variables: Float[Array, "variables *sites"]) -> Float[Array, "features *sites"]:
+        """The features as rows, from the bonds and chiralities of any number of sites.
+
+        The variables are those of `neighborhood`, its bonds first, in the order of the orbits' members.
+        """
+        return _features(self._table, variables, self.power)
 
 
 def _features(
