@@ -76,8 +76,13 @@ class BehlerParrinello(AbstractPotential):
     def site_energies(self, spins: Spins) -> Float[Array, "*cells sublattices"]:
         """epsilon_i of every site: only their sum has a meaning."""
         check_spins(self.lattice, spins)
+        return self.energies_of_rows(self.descriptor.rows(spins), spins)
+
+    def energies_of_rows(
+        self, rows: Float[Array, "features sublattices *cells"], spins: Spins
+    ) -> Float[Array, "*cells sublattices"]:
+        """`site_energies` where the descriptor's rows are known; of `spins` only vacancies and precision matter."""
         local = {name: jax.lax.stop_gradient(getattr(self, name)).astype(spins.dtype) for name in _CONSTANTS}
-        rows = self.descriptor.rows(spins)
         # a contiguous copy, which XLA on CPUs would otherwise make again for every product with it
         features = jax.lax.optimization_barrier(rows.reshape(rows.shape[0], -1).T)
         network = in_precision(self.network, spins.dtype)
