@@ -22,8 +22,9 @@ from tqdm import tqdm
 
 import jaxspin as js
 from experiments import quickstart_figures as figures
+from experiments.folders import open_folder
 from experiments.quickstart_figures import spins_of
-from jaxspin.io import new_folder, provenance, save_trajectory, to_json
+from jaxspin.io import provenance, save_trajectory, to_json
 from jaxspin.training import ShardWriter, SpinData, evaluate, perturbed_configurations, random_configurations
 
 
@@ -133,7 +134,7 @@ def smoke_size(config: Config) -> Config:
 def run(config: Config) -> dict[str, Any]:
     """All stages; returns what `summary.json` holds."""
     config = smoke_size(config) if config.smoke else config
-    folder = _open(config)
+    folder = open_folder(config)
     origin = provenance(config, config.seed)
     timer = _Timer(folder)
     with timer("sampling"):
@@ -302,20 +303,7 @@ def _write(path: Path, run: js.Trajectory, config: Config) -> None:
     save_trajectory(path, run.times, spins_of(run), run.lattice, config=config, overwrite=True)
 
 
-# --- folder, resumption, timing -------------------------------------------------------------------------------------
-
-
-def _open(config: Config) -> Path:
-    """The output folder, new or (with `resume`) that of a run with the same settings."""
-    story = Path(config.output) / "config.json"
-    settings = json.loads(to_json(dataclasses.replace(config, resume=False, overwrite=False)))
-    if config.resume and story.exists():
-        if json.loads(story.read_text()) != settings:
-            raise ValueError(f"{story} holds other settings; give those, or another --output.")
-        return Path(config.output)
-    folder = new_folder(config.output, overwrite=config.overwrite)
-    story.write_text(to_json(settings, indent=1))
-    return folder
+# --- timing ---------------------------------------------------------------------------------------------------------
 
 
 class _Timer:
