@@ -248,7 +248,7 @@ def judge(committee: js.Committee, held: SpinData) -> dict[str, Any]:
     return {
         "errors": dataclasses.asdict(evaluate(committee, held)),
         "rms spread": float(np.sqrt(np.mean(spread**2))),
-        "rank correlation of spread and error": float(np.corrcoef(ranks)[0, 1]),
+        "rank correlation of spread and error": float(np.asarray(np.corrcoef(ranks))[0, 1]),
         "unfamiliar": float(np.mean([committee.unfamiliar(s) for s in held.spins])),
     }
 
