@@ -19,7 +19,7 @@ from jaxspin.electrons import (
     bloch_energy,
 )
 from jaxspin.field import AbstractField, AbstractPotential
-from jaxspin.forcefield import BehlerParrinello
+from jaxspin.forcefield import BehlerParrinello, Committee
 from jaxspin.forcefield import load as load_forcefield
 from jaxspin.forcefield import save as save_forcefield
 from jaxspin.lattice import Lattice, chain, cubic, honeycomb, kagome, square, triangular
@@ -36,7 +36,7 @@ from jaxspin.textures import (
     stripe,
     tetrahedral,
 )
-from jaxspin.training import Learnt, SpinData, TrainConfig, sample, train
+from jaxspin.training import Learnt, SpinData, TrainConfig, sample, train, train_committee
 
 __version__ = version("jaxspin")
 
@@ -47,6 +47,7 @@ __all__ = [
     "BehlerParrinello",
     "Bispectrum",
     "Coloring",
+    "Committee",
     "DzyaloshinskiiMoriya",
     "ExactDiagonalization",
     "ExactTrace",
@@ -88,5 +89,6 @@ __all__ = [
     "tangent",
     "tetrahedral",
     "train",
+    "train_committee",
     "triangular",
 ]

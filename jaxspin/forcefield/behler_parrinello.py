@@ -86,6 +86,11 @@ class BehlerParrinello(AbstractPotential):
         occupied = jnp.sum(spins * spins, axis=-1) > 0
         return jnp.where(occupied, jnp.moveaxis(self.from_rows(self.descriptor.rows(spins)), 0, -1), 0)
 
+    def energy_of_rows(self, rows: Float[Array, "features sublattices *cells"], spins: Spins) -> Float[Array, ""]:
+        """The energy where the descriptor's rows are known; of `spins` only vacancies matter."""
+        occupied = jnp.moveaxis(jnp.sum(spins * spins, axis=-1) > 0, -1, 0)
+        return jnp.sum(jnp.where(occupied, self.from_rows(rows), 0))
+
     def from_rows(self, rows: Float[Array, "features *sites"]) -> Float[Array, "*sites"]:
         """epsilon of sites with these features, whether or not they have a spin."""
         local = {name: jax.lax.stop_gradient(getattr(self, name)).astype(rows.dtype) for name in _CONSTANTS}
@@ -157,9 +162,8 @@ class BehlerParrinello(AbstractPotential):
 @eqx.filter_jit
 def _energy_and_field(model: BehlerParrinello, spins: Spins) -> tuple[Float[Array, ""], Spins]:
     check_spins(model.lattice, spins)
-    occupied = jnp.moveaxis(jnp.sum(spins * spins, axis=-1) > 0, -1, 0)
     rows = model.descriptor.rows(spins)
-    energy, slopes = jax.value_and_grad(lambda r: jnp.sum(jnp.where(occupied, model.from_rows(r), 0)))(rows)
+    energy, slopes = jax.value_and_grad(lambda rows: model.energy_of_rows(rows, spins))(rows)
     return energy, -model.descriptor.pullback(spins, slopes)
 
 

@@ -10,12 +10,20 @@ import jax
 import orbax.checkpoint as ocp
 
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
+from jaxspin.forcefield.committee import Committee
 
 _FORMAT = 1
+_KINDS: dict[str, type[BehlerParrinello] | type[Committee]] = {
+    kind.__name__: kind for kind in (BehlerParrinello, Committee)
+}
 
 
 def save(
-    path: str | Path, model: BehlerParrinello, *, metadata: dict[str, Any] | None = None, overwrite: bool = False
+    path: str | Path,
+    model: BehlerParrinello | Committee,
+    *,
+    metadata: dict[str, Any] | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Write weights, descriptor settings and `metadata` (plain data: config, errors, provenance) to the folder `path`.
 
@@ -51,13 +59,18 @@ def save(
     return path
 
 
-def load(path: str | Path) -> BehlerParrinello:
-    """The force field stored at `path`, on the lattice it was trained on; `.on(lattice)` moves it.
+def load(path: str | Path) -> BehlerParrinello | Committee:
+    """The force field stored at `path`, or the committee of them, on the lattice of training; `.on(lattice)` moves it.
 
     Raises `FileNotFoundError` if there is none, `ValueError` if it is not a force field of this version.
     """
     settings = _settings(path)
-    model = BehlerParrinello.from_settings(settings["model"])
+    kind = settings["model"].get("kind", BehlerParrinello.__name__)  # a single force field names none
+    if kind not in _KINDS:
+        raise ValueError(
+            f"{path} holds a {kind!r}, this version reads {' and '.join(_KINDS)}; use the one that wrote it."
+        )
+    model = _KINDS[kind].from_settings(settings["model"])
     arrays = _arrays(model)
     with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
         restored = checkpointer.restore(
@@ -74,7 +87,7 @@ def load_metadata(path: str | Path) -> dict[str, Any]:
 
 
 def _check_model(model: Any) -> None:
-    if isinstance(model, BehlerParrinello):
+    if isinstance(model, BehlerParrinello | Committee):
         return
     remedy = "pass its .model" if hasattr(model, "model") else "pass a BehlerParrinello, such as learnt.model"
     raise TypeError(f"a {type(model).__name__} is not a force field; {remedy}.")
@@ -89,7 +102,7 @@ def _check_plain(settings: dict[str, Any]) -> None:
         ) from error
 
 
-def _arrays(model: BehlerParrinello) -> dict[str, Any]:
+def _arrays(model: BehlerParrinello | Committee) -> dict[str, Any]:
     leaves = [x for x in jax.tree.leaves(model) if eqx.is_inexact_array(x)]
     return {f"{number:04d}": leaf for number, leaf in enumerate(leaves)}
 

@@ -1,5 +1,6 @@
 """Data sets, labels and training of force fields."""
 
+from jaxspin.training.committee import LearntCommittee, train_committee
 from jaxspin.training.dataset import ShardWriter, SpinData
 from jaxspin.training.losses import Errors, LossScales, evaluate, loss, loss_and_slope, predict
 from jaxspin.training.sampling import distinct, perturbed_configurations, random_configurations, sample
@@ -8,6 +9,7 @@ from jaxspin.training.trainer import Learnt, TrainConfig, train
 __all__ = [
     "Errors",
     "Learnt",
+    "LearntCommittee",
     "LossScales",
     "ShardWriter",
     "SpinData",
@@ -21,4 +23,5 @@ __all__ = [
     "random_configurations",
     "sample",
     "train",
+    "train_committee",
 ]

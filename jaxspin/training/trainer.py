@@ -1,6 +1,7 @@
 """Training of a force field on fields and energies."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import time
@@ -130,31 +131,15 @@ def train(
     shift = float(per_site.mean()) if per_site.size else 0.0
     model = model.standardized(fitted.spins, shift=shift, scale=float(scales.torque))
 
-    optimizer = optax.chain(optax.clip_by_global_norm(config.clip), optax.adam(_schedule(config)))
-    weights, frozen = eqx.partition(model.network, eqx.is_inexact_array)
-    state = _State(weights, weights, weights, optimizer.init(weights), jnp.asarray(jnp.inf), 0, 0)
+    # how configurations arose plays no part in a step, and as static data would compile it anew
+    fitted = SpinData(fitted.lattice, fitted.spins, fitted.field, fitted.energy, has_energy=fitted.has_energy)
+
+    weights = eqx.filter(model.network, eqx.is_inexact_array)
+    optimizer = _optimizer(config).init(weights)
+    state = _State(weights, weights, weights, optimizer, jnp.asarray(jnp.inf), 0, 0)
     history: dict[str, list] = {name: [] for name in ("step", "loss", "torque", "energy", "seconds")}
 
-    def with_weights(w):
-        return eqx.tree_at(lambda m: m.network, model, eqx.combine(w, frozen))
-
-    @eqx.filter_jit
-    def advance(carry, data, rows, known):
-        weights, average, opt_state, total = carry
-        part = jax.tree.map(lambda x: x[rows], data)
-        value, slope = loss_and_slope(with_weights, weights, part, scales, config.energy_weight, known)
-        updates, opt_state = optimizer.update(slope, opt_state, weights)
-        weights = optax.apply_updates(weights, updates)
-        average = optax.incremental_update(weights, average, 1 - config.average)
-        return weights, average, opt_state, total + value
-
     batch = min(config.batch, len(fitted))
-
-    @jax.jit
-    def drawn(number):
-        # a function of the step alone, so that a resumed run sees the same ones
-        return jax.random.choice(jax.random.fold_in(batch_key, number), len(fitted), (batch,), replace=False)
-
     manager = _manager(checkpoint)
     identity = {
         "config": dataclasses.asdict(config),
@@ -174,8 +159,9 @@ def train(
         # one call a step: inside a loop of its own XLA's CPU backend runs the same step several times slower
         carry = (state.weights, state.average, state.optimizer, jnp.zeros((), scales.torque.dtype))
         for number in range(state.step, state.step + count):
-            rows = drawn(jnp.asarray(number))
-            carry = advance(carry, fitted, rows, None if known is None else known.batch(np.asarray(rows)))
+            rows = np.asarray(_rows(jax.random.fold_in(batch_key, number), len(fitted), batch))
+            stored = None if known is None else known.batch(rows)
+            carry = _advance(carry, model, fitted, rows, stored, scales, config)
         weights, average, opt_state, total = carry
         value = total / count
         step = state.step + count
@@ -184,7 +170,7 @@ def train(
             raise FloatingPointError(f"the loss is not finite at step {step}; lower learning_rate or clip.")
         # early on the average still remembers the start
         average = weights if step < 3 / (1 - config.average) else average
-        errors = evaluate(with_weights(average), held)
+        errors = evaluate(_with_weights(model, average), held)
         better = errors.torque < float(state.best_error)
         state = _State(
             weights,
@@ -204,7 +190,41 @@ def train(
     if manager is not None:
         manager.close()
     columns = {name: np.asarray(column) for name, column in history.items()}
-    return Learnt(with_weights(state.best), columns, state.best_step)
+    return Learnt(_with_weights(model, state.best), columns, state.best_step)
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _rows(key: PRNGKeyArray, number: int, size: int) -> Array:
+    """Which of `number` configurations make a batch: a function of the key alone, so that a resumed run sees the same."""
+    return jax.random.choice(key, number, (size,), replace=False)
+
+
+@eqx.filter_jit  # of arguments alone, so that trainings of one shape (members, rounds, seeds) share one compilation
+def _advance(
+    carry,
+    model: BehlerParrinello,
+    data: SpinData,
+    rows: Array,
+    stored: LinearizedSet | None,
+    scales: LossScales,
+    config: TrainConfig,
+):
+    """One optimizer step: weights, their average, the optimizer's state and the sum of the losses."""
+    weights, average, opt_state, total = carry
+    part = jax.tree.map(lambda x: x[rows], data)
+
+    def model_of(w):
+        return _with_weights(model, w)
+
+    value, slope = loss_and_slope(model_of, weights, part, scales, config.energy_weight, stored)
+    updates, opt_state = _optimizer(config).update(slope, opt_state, weights)
+    weights = optax.apply_updates(weights, updates)
+    average = optax.incremental_update(weights, average, 1 - config.average)
+    return weights, average, opt_state, total + value
+
+
+def _with_weights(model: BehlerParrinello, weights: Any) -> BehlerParrinello:
+    return eqx.tree_at(lambda m: m.network, model, eqx.combine(weights, model.network))
 
 
 def _linearized(model: BehlerParrinello, data: SpinData, config: TrainConfig, progress: bool) -> LinearizedSet | None:
@@ -237,6 +257,10 @@ def _digest(weights: Any) -> str:
     """A fingerprint of arrays: their types, shapes and bits."""
     leaves = [np.asarray(x) for x in jax.tree.leaves(weights)]
     return hashlib.sha256(b"".join(f"{x.dtype}{x.shape}".encode() + x.tobytes() for x in leaves)).hexdigest()
+
+
+def _optimizer(config: TrainConfig) -> optax.GradientTransformation:
+    return optax.chain(optax.clip_by_global_norm(config.clip), optax.adam(_schedule(config)))
 
 
 def _schedule(config: TrainConfig) -> optax.Schedule:

@@ -1,0 +1,173 @@
+"""Several learnt potentials of one descriptor: their mean is the field, their spread says where it is known."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxspin.field import AbstractPotential, Spins, Time
+from jaxspin.forcefield.behler_parrinello import BehlerParrinello
+from jaxspin.lattice import Lattice
+from jaxspin.spins import check_finite, check_spins, tangent
+
+
+class Committee(AbstractPotential):
+    """E = (1/M) sum_m E_m over M force fields of one descriptor and one architecture; B is the mean of their fields.
+
+    Members trained from other weights, splits and batches agree where the data bind them and nowhere else: `spread`
+    says per site how far they disagree, in units of the hopping. It is a measure of what is not known, not an error
+    bar: errors that all members share (a descriptor that sees too little) do not show in it.
+
+    `energy` and `field` compute the descriptor once and the networks M times; `member_fields` and `spread` go back
+    through the descriptor M times. `calibrated(spins)` keeps as `reference` the spread usual on known configurations,
+    which `unfamiliar` compares with. `on(lattice)` moves the committee to any size of its lattice, and it is stored
+    with `jaxspin.forcefield.save`. `members` holds the weights of all with a leading axis M; `committee[m]` is one.
+
+    Raises `ValueError` for fewer than two members, and for members of different descriptors, layers or precision.
+    Sources: H. S. Seung, M. Opper, H. Sompolinsky, COLT 1992, 287, 10.1145/130385.130417; C. Schran, K. Brezina,
+    O. Marsalek, J. Chem. Phys. 153, 104105 (2020), 10.1063/5.0016004.
+    """
+
+    members: BehlerParrinello
+    reference: Float[Array, ""] | None
+    size: int = eqx.field(static=True)
+
+    def __init__(self, members: Sequence[BehlerParrinello]):
+        if len(members) < 2:
+            raise ValueError(f"a committee of {len(members)} cannot disagree; give at least two members.")
+        first = members[0]
+        for number, member in enumerate(members):
+            for name in ("lattice", "descriptor", "hidden", "dtype"):
+                if member.settings()[name] != first.settings()[name]:
+                    raise ValueError(
+                        f"member {number} has another {name} than the first; "
+                        "train all from one model, as train_committee does, or move them with .on(lattice)."
+                    )
+        self.members = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
+        self.reference = None
+        self.size = len(members)
+
+    @property
+    def lattice(self) -> Lattice:
+        return self.members.lattice
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, number: int) -> BehlerParrinello:
+        """One member; `IndexError` if there are not so many."""
+        if not -self.size <= number < self.size:
+            raise IndexError(f"there is no member {number} of {self.size}; count from 0 to {self.size - 1}.")
+        return jax.tree.map(lambda leaf: leaf[number], self.members)
+
+    def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
+        """The mean of the members' energies, in units of the hopping."""
+        check_spins(self.lattice, spins)
+        return jnp.mean(_energies(self.members, self.members.descriptor.rows(spins), spins))
+
+    def energy_and_field(
+        self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None
+    ) -> tuple[Float[Array, ""], Spins]:
+        """Both means, for the price of one field of one member and the networks of the others."""
+        check_finite(spins)
+        check_spins(self.lattice, spins)
+        return _energy_and_field(self.members, spins)
+
+    def member_fields(self, spins: Spins) -> Float[Array, "members *cells sublattices 3"]:
+        """B of every member, in units of the hopping; `field` is their mean, at less cost."""
+        check_spins(self.lattice, spins)
+        return _fields(self.members, spins)
+
+    def spread(self, spins: Spins) -> Float[Array, "*cells sublattices"]:
+        """sqrt((1/M) sum_m |B_m - B|^2) of the tangential fields at every site, in units of the hopping.
+
+        Zero at vacancies.
+        """
+        check_spins(self.lattice, spins)
+        return _spread(self.members, spins)
+
+    def calibrated(self, spins: Float[Array, "n *cells sublattices 3"], *, quantile: float = 0.99) -> "Committee":
+        """With `reference`, the spread that this share of the sites of known configurations stays below.
+
+        Give configurations of the kind the members know but were not trained on, such as validation data: on those of
+        training the members agree better. Raises `ValueError` unless 0 < quantile < 1.
+        """
+        if not 0 < quantile < 1:
+            raise ValueError(f"quantile must be between 0 and 1, got {quantile}; 0.99 is usual.")
+        spread = jnp.stack([self.spread(s) for s in spins])
+        usual = jnp.nanquantile(jnp.where(jnp.any(spins != 0, axis=-1), spread, jnp.nan), quantile)
+        return eqx.tree_at(
+            lambda c: c.reference, self, usual.astype(self.members.mean.dtype), is_leaf=lambda x: x is None
+        )
+
+    def unfamiliar(self, spins: Spins) -> Float[Array, ""]:
+        """The fraction of the spins at which the members disagree by more than `reference`.
+
+        With the default calibration 0.01 on configurations like those it was made with; several times that is a
+        warning: label some of these configurations and train again. Raises `ValueError` without calibration.
+        """
+        if self.reference is None:
+            raise ValueError(
+                "the committee has no reference to compare with; use committee.calibrated(spins) of known spins."
+            )
+        occupied = jnp.any(spins != 0, axis=-1)
+        beyond = (self.spread(spins) > self.reference.astype(spins.dtype)) & occupied
+        return jnp.sum(beyond).astype(spins.dtype) / jnp.maximum(jnp.sum(occupied), 1).astype(spins.dtype)
+
+    def on(self, lattice: Lattice) -> "Committee":
+        """The same committee on another size of the lattice; `ValueError` if smaller than the neighbourhood."""
+        return eqx.tree_at(lambda c: c.members, self, self.members.on(lattice))
+
+    def settings(self) -> dict[str, Any]:
+        """Everything but the weights, as plain data: what `from_settings` takes."""
+        return {
+            "kind": type(self).__name__,
+            "size": self.size,
+            "calibrated": self.reference is not None,
+            "member": self.members.settings(),
+        }
+
+    @staticmethod
+    def from_settings(settings: dict[str, Any]) -> "Committee":
+        """The untrained committee described by `settings()`."""
+        member = BehlerParrinello.from_settings(settings["member"])
+        made = Committee([member] * settings["size"])
+        if not settings["calibrated"]:
+            return made
+        zero = jnp.zeros((), member.mean.dtype)
+        return eqx.tree_at(lambda c: c.reference, made, zero, is_leaf=lambda x: x is None)
+
+
+# Of the stacked members alone, so that calibration compiles nothing anew; jitted, so that a call outside jit compiles
+# once and not operation by operation.
+
+
+def _energies(
+    members: BehlerParrinello, rows: Float[Array, "features sublattices *cells"], spins: Spins
+) -> Float[Array, " members"]:
+    """E_m of every member."""
+    return eqx.filter_vmap(lambda member: member.energy_of_rows(rows, spins))(members)
+
+
+@eqx.filter_jit
+def _energy_and_field(members: BehlerParrinello, spins: Spins) -> tuple[Float[Array, ""], Spins]:
+    rows = members.descriptor.rows(spins)
+    energy, slopes = jax.value_and_grad(lambda rows: jnp.mean(_energies(members, rows, spins)))(rows)
+    return energy, -members.descriptor.pullback(spins, slopes)
+
+
+@eqx.filter_jit
+def _fields(members: BehlerParrinello, spins: Spins) -> Float[Array, "members *cells sublattices 3"]:
+    rows = members.descriptor.rows(spins)
+    slopes = eqx.filter_vmap(jax.grad(lambda rows, member: member.energy_of_rows(rows, spins)), in_axes=(None, 0))
+    return -jax.vmap(members.descriptor.pullback, in_axes=(None, 0))(spins, slopes(rows, members))
+
+
+@eqx.filter_jit
+def _spread(members: BehlerParrinello, spins: Spins) -> Float[Array, "*cells sublattices"]:
+    fields = _fields(members, spins)
+    apart = tangent(jnp.broadcast_to(spins, fields.shape), fields - jnp.mean(fields, axis=0, keepdims=True))
+    return jnp.where(jnp.any(spins != 0, axis=-1), jnp.sqrt(jnp.mean(jnp.sum(apart**2, axis=-1), axis=0)), 0)

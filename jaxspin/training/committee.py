@@ -1,0 +1,72 @@
+"""Training of a committee: the same model and data, other weights to begin with, other splits, other batches."""
+
+from pathlib import Path
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxspin.forcefield import BehlerParrinello, Committee
+from jaxspin.lattice import Lattice
+from jaxspin.training.dataset import SpinData
+from jaxspin.training.trainer import Learnt, TrainConfig, train
+
+
+class LearntCommittee(eqx.Module):
+    """A trained committee with the story of each member's training (`Learnt.history`, `Learnt.best_step`)."""
+
+    model: Committee
+    members: tuple[Learnt, ...]
+
+    def on(self, lattice: Lattice) -> Committee:
+        """The trained committee on another size of the lattice."""
+        return self.model.on(lattice)
+
+
+def train_committee(
+    model: BehlerParrinello,
+    data: SpinData,
+    config: TrainConfig | None = None,
+    *,
+    members: int = 4,
+    key: PRNGKeyArray | None = None,
+    known: Float[Array, "n *cells sublattices 3"] | None = None,
+    checkpoint: str | Path | None = None,
+    progress: bool = False,
+) -> LearntCommittee:
+    """Train `members` force fields of the descriptor and layers of `model` and calibrate their committee.
+
+    Each member has its own key for the weights it begins with, the part it holds back to choose its best step, and
+    its batches; the weights of `model` are not used. A committee's first members are those of a smaller one with the
+    same key. The committee is calibrated (`Committee.calibrated`) on the configurations `known`; where None, a
+    fraction `config.validation` of the data is held back from all members for it.
+
+    With `checkpoint` each member keeps its state in a folder of its own in there: a run that was killed goes on where
+    it stopped, with the result of an unbroken one. Raises `ValueError` for fewer than two members, and what `train`
+    raises. Source: see `Committee`.
+    """
+    if members < 2:
+        raise ValueError(f"members must be at least 2, got {members}; 4 is usual, and train gives a single one.")
+    config = TrainConfig() if config is None else config
+    key = jax.random.key(0) if key is None else key
+    split_key, member_key = jax.random.split(key)
+    if known is None:
+        held, data = data.split((config.validation, 1 - config.validation), key=split_key, by=config.split)
+        known = held.spins
+    learnt = []
+    for number in range(members):
+        start_key, training_key = jax.random.split(jax.random.fold_in(member_key, number))
+        learnt.append(
+            train(
+                BehlerParrinello(
+                    descriptor=model.descriptor, hidden=model.hidden, key=start_key, dtype=model.mean.dtype
+                ),
+                data,
+                config,
+                key=training_key,
+                checkpoint=None if checkpoint is None else Path(checkpoint) / f"member_{number}",
+                progress=progress,
+            )
+        )
+    committee = Committee([member.model for member in learnt]).calibrated(known.astype(model.mean.dtype))
+    return LearntCommittee(committee, tuple(learnt))

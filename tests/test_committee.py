@@ -1,0 +1,350 @@
+"""Committees: mean and spread of their members, what they know and what not, storage, training and the experiment."""
+
+import functools
+import json
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import active_learning
+from jaxspin.classical import Exchange
+from jaxspin.descriptors import Bispectrum
+from jaxspin.forcefield import BehlerParrinello, Committee, load, load_metadata, save
+from jaxspin.lattice import chain, triangular
+from jaxspin.spins import dilute, random_spins, tangent
+from jaxspin.testing import assert_field_is_gradient
+from jaxspin.textures import ferromagnet
+from jaxspin.training import (
+    TrainConfig,
+    committee,
+    perturbed_configurations,
+    random_configurations,
+    sample,
+    train,
+    train_committee,
+)
+
+ROUNDING = 1e-10  # sums of a few hundred site energies of order one, in double precision
+DIFFERENCE = 1e-6  # central differences with a step of 1e-4
+
+FAST = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+compiled = functools.partial(jax.jit, compiler_options=FAST)
+solve = compiled(lambda model, spins: model.energy_and_field(spins))
+RING = Bispectrum(chain(8), radius=1.0, bond_radius=1.0, bispectrum=False)
+SHORT = TrainConfig(steps=20, batch=4, evaluate_every=10, learning_rate=0.02, average=0.5, validation=0.25)
+
+
+@pytest.fixture(autouse=True)
+def _optax_mixes_types():
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+def random_model(seed, descriptor=RING, hidden=(5, 4), dtype=None):
+    """A model whose weights, feature scales, shift and scale are all away from their starting values."""
+    model = BehlerParrinello(descriptor=descriptor, hidden=hidden, key=jax.random.key(seed), dtype=dtype)
+    rng = np.random.default_rng(seed)
+
+    def moved(x):
+        return x + jnp.asarray(rng.normal(scale=0.3, size=x.shape), x.dtype) if eqx.is_inexact_array(x) else x
+
+    return jax.tree.map(moved, model)
+
+
+@pytest.fixture(scope="module")
+def members():
+    return [random_model(seed) for seed in range(3)]
+
+
+@pytest.fixture(scope="module")
+def three(members):
+    return Committee(members)
+
+
+@pytest.fixture
+def spins(three, key):
+    return random_spins(three.lattice, key=key)
+
+
+def assert_same(found, expected):
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b)
+
+
+# --- mean and spread
+
+
+def test_energy_and_field_are_the_mean_of_the_members(three, members, spins):
+    energies, fields = zip(*(solve(member, spins) for member in members), strict=True)
+    energy, field = solve(three, spins)
+    assert np.std(energies) > 0.1
+    assert energy == pytest.approx(float(np.mean(energies)), abs=ROUNDING)
+    np.testing.assert_allclose(field, np.mean(fields, axis=0), atol=ROUNDING)
+    np.testing.assert_allclose(three.member_fields(spins), np.stack(fields), atol=ROUNDING)
+    assert len(three) == 3
+    assert_same(three[1], members[1])
+    assert_same(three[-1], members[2])
+    with pytest.raises(IndexError, match="count from 0 to 2"):
+        three[3]
+
+
+def test_field_is_minus_the_gradient(three, spins, key):
+    assert_field_is_gradient(three, spins, key=key, atol=DIFFERENCE)
+
+
+def test_spread_by_hand(three, members, spins):
+    """The rms length, over members, of what the tangential fields differ from their mean; nothing at vacancies."""
+    spins = dilute(spins, jnp.arange(8)[:, None] != 3)
+    fields = np.stack([np.asarray(tangent(spins, solve(member, spins)[1])) for member in members])
+    apart = np.linalg.norm(fields - fields.mean(axis=0), axis=-1)
+    expected = np.sqrt((apart**2).mean(axis=0))
+    expected[3] = 0
+    found = three.spread(spins)
+    assert found.shape == (8, 1)
+    assert np.all(np.delete(expected, 3, axis=0) > 1e-3)
+    np.testing.assert_allclose(found, expected, atol=ROUNDING)
+
+
+def test_equal_members_have_no_spread(members, spins):
+    agreed = Committee([members[0]] * 3)
+    np.testing.assert_allclose(agreed.spread(spins), 0, atol=ROUNDING)
+    assert agreed.energy(spins) == pytest.approx(float(members[0].energy(spins)), abs=ROUNDING)
+
+
+def test_moved_to_another_lattice(three, spins):
+    """Everything repeats with the spins, calibration included."""
+    three = three.calibrated(spins[None], quantile=0.5)
+    large = three.on(chain(16))
+    assert large.lattice == chain(16)
+    twice = jnp.tile(spins, (2, 1, 1))
+    np.testing.assert_allclose(large.spread(twice), jnp.tile(three.spread(spins), (2, 1)), atol=ROUNDING)
+    np.testing.assert_allclose(solve(large, twice)[1], jnp.tile(solve(three, spins)[1], (2, 1, 1)), atol=ROUNDING)
+    assert large.unfamiliar(twice) == three.unfamiliar(spins) == 0.5
+    with pytest.raises(ValueError, match=r"lattice\.resize"):
+        large.energy(spins)
+
+
+def test_precision_is_that_of_the_spins(spins):
+    single = Committee([random_model(seed, dtype=jnp.float32) for seed in range(2)])
+    single = single.calibrated(spins[None])
+    for dtype in (jnp.float32, jnp.float64):
+        given = spins.astype(dtype)
+        energy, field = solve(single, given)
+        assert energy.dtype == field.dtype == single.spread(given).dtype == single.unfamiliar(given).dtype == dtype
+
+
+def test_what_is_no_committee_is_refused(members, spins):
+    for few in ([], members[:1]):
+        with pytest.raises(ValueError, match="give at least two members"):
+            Committee(few)
+    wider = Bispectrum(chain(8), radius=2.0, bond_radius=1.0, bispectrum=False)
+    for other, name in (
+        (random_model(0, wider), "descriptor"),
+        (random_model(0, RING.on(chain(9))), "lattice"),
+        (random_model(0, hidden=(5,)), "hidden"),
+        (random_model(0, dtype=jnp.float32), "dtype"),
+    ):
+        with pytest.raises(ValueError, match=f"member 2 has another {name} than the first; train all from one model"):
+            Committee([*members[:2], other])
+    with pytest.raises(ValueError, match=r"use committee\.calibrated\(spins\)"):
+        Committee(members).unfamiliar(spins)
+    with pytest.raises(ValueError, match=r"0\.99 is usual"):
+        Committee(members).calibrated(spins[None], quantile=1.0)
+
+
+# --- storage
+
+
+@pytest.mark.parametrize("calibrated", [False, True])
+def test_saved_and_loaded_is_the_same_to_the_last_bit(calibrated, three, spins, tmp_path):
+    given = three.calibrated(spins[None]) if calibrated else three
+    save(tmp_path / "committee", given, metadata={"error": 0.1})
+    loaded = load(tmp_path / "committee")
+    assert isinstance(loaded, Committee)
+    assert_same(loaded, given)
+    assert load_metadata(tmp_path / "committee") == {"error": 0.1}
+    with pytest.raises(FileExistsError, match="pass overwrite=True"):
+        save(tmp_path / "committee", given)
+    save(tmp_path / "committee", given[0], overwrite=True)
+    assert_same(load(tmp_path / "committee"), given[0])
+
+
+def test_folders_of_no_known_kind_are_refused(three, tmp_path, monkeypatch):
+    monkeypatch.setattr(Committee, "settings", lambda self: {"kind": "Parliament"})
+    save(tmp_path / "other", three)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="holds a 'Parliament', this version reads BehlerParrinello and Committee"):
+        load(tmp_path / "other")
+    # without the settings nothing is known of the weights
+    save(tmp_path / "cut", three)
+    for path in (tmp_path / "cut" / "settings").rglob("*"):
+        path.unlink()
+    with pytest.raises(ValueError, match="is not a force field of jaxspin; give the folder"):
+        load(tmp_path / "cut")
+
+
+# --- training
+
+
+@pytest.fixture(scope="module")
+def known():
+    """Near the ferromagnet: random spins are nothing like these."""
+    amplitudes = jnp.full(24, 0.2)
+    spins = perturbed_configurations(ferromagnet(RING.lattice), amplitudes, key=jax.random.key(1))
+    return sample(Exchange(RING.lattice, 1.0), spins)
+
+
+@pytest.fixture(scope="module")
+def trained(known):
+    with jax.numpy_dtype_promotion("standard"):
+        model = BehlerParrinello(descriptor=RING, hidden=(4,))
+        return train_committee(model, known, SHORT, members=3, key=jax.random.key(2))
+
+
+def test_members_differ_and_repeat(trained, known):
+    """A smaller committee holds the first members of a larger one, which are what `train` gives."""
+    model = BehlerParrinello(descriptor=RING, hidden=(4,), key=jax.random.key(9))
+    again = train_committee(model, known, SHORT, members=2, key=jax.random.key(2))
+    for number in range(2):
+        assert_same(again.model[number], trained.model[number])
+        assert_same(again.members[number].model, trained.model[number])
+    assert again.model.reference.shape == ()
+    assert {tuple(member.history["step"]) for member in trained.members} == {(10, 20)}
+    first, second = (m.network.hidden[0].kernel[...] for m in (trained.model[0], trained.model[1]))
+    assert jnp.max(jnp.abs(first - second)) > 0.01
+    # each held back its own part: feature means differ
+    assert jnp.any(trained.model[0].mean != trained.model[1].mean)
+    assert trained.on(chain(12)).lattice == chain(12)
+    with pytest.raises(ValueError, match="4 is usual, and train gives a single one"):
+        train_committee(model, known, SHORT, members=1)
+
+
+def test_killed_and_resumed_is_unbroken(trained, known, tmp_path, monkeypatch):
+    """A kill while the second member is trained costs that member at most: the first is read back."""
+    model = BehlerParrinello(descriptor=RING, hidden=(4,))
+    folders = []
+
+    def killed(*arguments, checkpoint, **settings):
+        folders.append(checkpoint.name)
+        if len(folders) == 2:
+            raise KeyboardInterrupt
+        return train(*arguments, checkpoint=checkpoint, **settings)
+
+    again = functools.partial(
+        train_committee, model, known, SHORT, members=3, key=jax.random.key(2), checkpoint=tmp_path
+    )
+    monkeypatch.setattr(committee, "train", killed)
+    with pytest.raises(KeyboardInterrupt):
+        again()
+    monkeypatch.undo()
+    resumed = again()
+    assert folders == ["member_0", "member_1"]
+    assert_same(resumed.model, trained.model)
+    for found, expected in zip(resumed.members, trained.members, strict=True):
+        np.testing.assert_array_equal(found.history["torque"], expected.history["torque"])
+        assert found.best_step == expected.best_step
+
+
+def test_spins_never_seen_are_unfamiliar(trained, known):
+    """Those of the kind trained on, but new, hardly are."""
+    shares = {}
+    alike = perturbed_configurations(ferromagnet(RING.lattice), jnp.full(8, 0.2), key=jax.random.key(7))
+    foreign = random_configurations(RING.lattice, 8, key=jax.random.key(8))
+    for name, spins in (("alike", alike), ("foreign", foreign)):
+        shares[name] = np.mean([trained.model.unfamiliar(s) for s in spins])
+    assert shares["alike"] < 0.1
+    assert shares["foreign"] > 0.5
+    # by its definition, on what it was calibrated with
+    calibrated = trained.model.calibrated(known.spins, quantile=0.75)
+    assert np.mean([calibrated.unfamiliar(s) for s in known.spins]) == pytest.approx(0.25, abs=0.01)
+
+
+# --- the experiment
+
+
+def tiny(output, **changes):
+    training = TrainConfig(steps=4, batch=2, evaluate_every=2, validation=0.3, average=0.5)
+    small = {
+        "size": 4,
+        "radius": 1.0,
+        "hidden": (4,),
+        "training": training,
+        "seeds": (0,),
+        "arms": ("random", "relative"),
+        "duration": 2.0,
+        "frames": 4,
+        "quenches": 1,
+        "test_quenches": 1,
+        "random": 4,
+        "ordered": 2,
+        "rounds": 1,
+        "picks": 2,
+        "members": 2,
+    }
+    return active_learning.Config(output, **(small | changes))
+
+
+def test_active_learning_killed_and_resumed_is_unbroken(tmp_path, monkeypatch):
+    summary = active_learning.run(tiny(tmp_path / "whole"))
+    stored = json.loads((tmp_path / "whole" / "summary.json").read_text())
+    assert stored["rounds"] == json.loads(json.dumps(summary["rounds"]))
+    assert [(row["arm"], row["labels"]) for row in stored["rounds"]] == [
+        ("random", 6),
+        ("random", 8),
+        ("relative", 6),
+        ("relative", 8),
+    ]
+    # both arms begin with one committee
+    assert stored["rounds"][0]["errors"] == stored["rounds"][2]["errors"]
+    assert (tmp_path / "whole" / "active_learning.png").stat().st_size > 1000
+    assert isinstance(load(tmp_path / "whole" / "seed_0" / "relative" / "committee"), Committee)
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(active_learning, "score", killed)
+    with pytest.raises(KeyboardInterrupt):
+        active_learning.run(tiny(tmp_path / "broken"))
+    monkeypatch.undo()
+    resumed = active_learning.run(tiny(tmp_path / "broken", resume=True))
+    assert resumed["rounds"] == summary["rounds"]
+    with pytest.raises(FileExistsError, match="choose another folder"):
+        active_learning.run(tiny(tmp_path / "broken"))
+    with pytest.raises(ValueError, match="holds other settings"):
+        active_learning.run(tiny(tmp_path / "broken", resume=True, picks=1))
+
+
+def test_near_copies_are_not_chosen_twice(members):
+    """By spread: the largest first, without frames like another or a known one; filled up where too few differ."""
+    lattice = triangular(4)
+    made = Committee([random_model(seed, Bispectrum(lattice, 1.0, 1.0, bispectrum=False)) for seed in range(2)])
+    config = active_learning.Config(size=4, picks=2)
+    frames = random_configurations(lattice, 3, key=jax.random.key(0))
+    scores = [active_learning.score("mean", made, s) for s in frames]
+    best, second, third = np.argsort(scores)[::-1].tolist()
+    doubled = jnp.concatenate([frames, frames[best][None]])
+    known = random_configurations(lattice, 1, key=jax.random.key(1))
+    draw = functools.partial(active_learning.choose, config, "mean", made, key=jax.random.key(2))
+    assert draw(doubled, known) == [best, second]
+    assert draw(frames, frames[second][None]) == [best, third]
+    assert draw(doubled, frames[jnp.array([second, third])]) in ([best, 3], [best, second])
+    assert active_learning.score("max", made, frames[0]) > scores[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"resume": True, "overwrite": True}, "give one of them"),
+        ({"size": 7}, "use 8"),
+        ({"picks": 99}, "raise --frames"),
+        ({"seeds": ()}, "pass --seeds 0"),
+    ],
+)
+def test_impossible_settings_are_refused(settings, text):
+    with pytest.raises(ValueError, match=text):
+        active_learning.Config(**settings)
