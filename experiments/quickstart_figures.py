@@ -8,18 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxspin as js
+from experiments.stages import spins_of
 from jaxspin import plotting
 from jaxspin.observables import domain_length, high_symmetry_points, scalar_chirality, structure_factor
 from jaxspin.training import SpinData, predict
 
 # |S_i . (S_j x S_k)| of the perfect tetrahedral state.
 PERFECT_CHIRALITY = 4 / (3 * 3**0.5)
-
-
-def spins_of(run: js.Trajectory) -> jax.Array:
-    """The frames of a run that kept its spins, as every run here does."""
-    assert run.spins is not None
-    return run.spins
 
 
 def draw(
