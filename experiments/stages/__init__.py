@@ -1,6 +1,7 @@
 """What the experiments share: electrons, sampling, quenches that survive a kill, errors by kind, folders."""
 
 from experiments.stages.folder import Timer, open_folder, settings_of
+from experiments.stages.learning import Network, learn, parameters, stored_forcefield
 from experiments.stages.model import Electrons, Motion, Texture, textures_on
 from experiments.stages.motion import compare, frame_steps, quench, spins_of
 from experiments.stages.sampling import Sampling, hold_out, judge, sample
@@ -8,6 +9,7 @@ from experiments.stages.sampling import Sampling, hold_out, judge, sample
 __all__ = [
     "Electrons",
     "Motion",
+    "Network",
     "Sampling",
     "Texture",
     "Timer",
@@ -15,10 +17,13 @@ __all__ = [
     "frame_steps",
     "hold_out",
     "judge",
+    "learn",
     "open_folder",
+    "parameters",
     "quench",
     "sample",
     "settings_of",
     "spins_of",
+    "stored_forcefield",
     "textures_on",
 ]

@@ -14,6 +14,9 @@ import jaxspin as js
 from experiments.stages.model import Motion
 from jaxspin.io import TrajectoryWriter, load_trajectory
 
+# Frames of any distance share one compiled program up to this many steps in a call of `simulate`.
+_STEPS_A_CALL = 64
+
 
 def spins_of(run: js.Trajectory) -> jax.Array:
     """The frames of a run that kept its spins, as every run here does."""
@@ -64,19 +67,21 @@ def quench(
         writer.append(0.0, start)
     state = jnp.asarray(load_trajectory(path).spins[-1].values)
     done = round(writer.last_time / step)
-    for end in tqdm([n for n in frame_steps(steps, frames, spacing) if n > done], desc=path.stem, unit="frame"):
-        state = js.simulate(
-            field,
-            state,
-            duration=(end - done) * step,
-            start=done * step,
-            step=step,
-            damping=motion.damping,
-            temperature=motion.temperature,
-            key=key,
-            save_every=(end - done) * step,
-        ).final
-        done = int(end)
+    for end in tqdm([int(n) for n in frame_steps(steps, frames, spacing) if n > done], desc=path.stem, unit="frame"):
+        while done < end:
+            length = min(end - done, _STEPS_A_CALL) * step
+            state = js.simulate(
+                field,
+                state,
+                duration=length,
+                start=done * step,
+                step=step,
+                damping=motion.damping,
+                temperature=motion.temperature,
+                key=key,
+                save_every=length,
+            ).final
+            done = min(done + _STEPS_A_CALL, end)
         writer.append(done * step, state)
     return _read(path, lattice, motion, step)
 
