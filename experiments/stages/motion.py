@@ -65,7 +65,8 @@ def quench(
     writer = TrajectoryWriter(path, lattice, config=settings, append=True)
     if writer.frames == 0:
         writer.append(0.0, start)
-    state = jnp.asarray(load_trajectory(path).spins[-1].values)
+    # bound to a device as what a force field from disk returns is, or the second call would compile anew
+    state = jax.device_put(load_trajectory(path).spins[-1].values, jax.local_devices()[0])
     done = round(writer.last_time / step)
     for end in tqdm([int(n) for n in frame_steps(steps, frames, spacing) if n > done], desc=path.stem, unit="frame"):
         while done < end:
