@@ -73,9 +73,10 @@ def test_a_quench_cut_short_goes_on_as_if_unbroken(tmp_path, key, monkeypatch):
             raise KeyboardInterrupt
         appended(writer, times, spins)
 
-    with monkeypatch.context() as context, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as context:
         context.setattr(stages.motion.TrajectoryWriter, "append", killed)
-        stages.quench(tmp_path / "cut.zarr", field, start, motion, **settings)
+        with pytest.raises(KeyboardInterrupt):
+            stages.quench(tmp_path / "cut.zarr", field, start, motion, **settings)
     assert load_trajectory(tmp_path / "cut.zarr").sizes["time"] == 3
     resumed = stages.quench(tmp_path / "cut.zarr", field, start, motion, **settings)
     np.testing.assert_allclose(resumed.spins, whole.spins, atol=1e-10)
@@ -111,9 +112,10 @@ def test_sampling_cut_short_goes_on_as_if_unbroken(tmp_path, key, monkeypatch):
         return original(self, data)
 
     original = writer.write
-    with monkeypatch.context() as context, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as context:
         context.setattr(writer, "write", killed)
-        stages.sample(electrons, SAMPLING, motion, tmp_path / "cut", key=key)
+        with pytest.raises(KeyboardInterrupt):
+            stages.sample(electrons, SAMPLING, motion, tmp_path / "cut", key=key)
     resumed = stages.sample(electrons, SAMPLING, motion, tmp_path / "cut", key=key, resume=True)
     np.testing.assert_array_equal(resumed.spins, whole.spins)
     with pytest.raises(FileExistsError, match="choose another folder"):
@@ -169,14 +171,18 @@ def test_a_force_field_of_other_electrons_is_refused(forcefield):
 # --- what is measured -----------------------------------------------------------------------------------------------
 
 
-def test_chirality_length_of_two_domains():
+def test_chirality_length_of_two_domains(key):
     """Two stripes of opposite chirality, 12 cells wide each, in a lattice of 24."""
     lattice = js.triangular(24)
     up, down = (js.tetrahedral(lattice, chirality=c) for c in (1, -1))
     left = jnp.asarray(np.indices(lattice.cells)[0] < 12)[..., None, None]
-    chirality = scalar_chirality(lattice, jnp.where(left, up, down))
-    # walls cross one lattice vector only: 2 in 24 cells along it, none along the other
-    assert domain_length(lattice, chirality) == pytest.approx(24, rel=0.1)
+    spins = jnp.where(left, up, down)
+    # without noise the two triangles of a cell in the wall cancel, and a cell of zero belongs to no domain
+    noisy = js.normalize(spins + 0.02 * jax.random.normal(key, spins.shape))
+    # 2 changes in 24 cells along one vector and none along the other make 24; cells in the walls have random signs,
+    # which adds up to half as many along the other
+    assert 14 < domain_length(lattice, scalar_chirality(lattice, noisy)) <= 24
+    chirality = scalar_chirality(lattice, spins)
     # fundamental wavelength 24 sin(60 degrees); its harmonics shorten the mean
     assert 0.4 < moment_length(lattice, chirality) / (24 * 3**0.5 / 2) < 1
     assert jnp.max(jnp.abs(chirality)) == pytest.approx(PERFECT_CHIRALITY)
@@ -202,7 +208,7 @@ def test_the_exponent_of_known_growth(exponent):
     with pytest.raises(ValueError, match="widen the window"):
         fit_growth(times, times[None] + 1, (1900, 2000))
     with pytest.raises(ValueError, match="end it earlier"):
-        fit_growth(times, times[None] * np.inf, (10, 2000))
+        fit_growth(times, np.where(times > 1000, np.inf, 1.0), (10, 2000))
 
 
 def test_puddles_of_a_ferromagnetic_disc():
@@ -266,10 +272,19 @@ def solver_as_model(solver):
     return Model()
 
 
+class Nearest:
+    """In the place of a stored force field: a field that compiles fast."""
+
+    @staticmethod
+    def on(lattice):
+        return js.Exchange(lattice, -0.1)
+
+
 # --- runs -----------------------------------------------------------------------------------------------------------
 
 
-def test_triangular_run_with_a_force_field(forcefield, tmp_path):
+def test_triangular_run_with_a_force_field(forcefield, tmp_path, monkeypatch):
+    monkeypatch.setattr(stages, "stored_forcefield", lambda path, electrons: Nearest())
     electrons = triangular_120.DEFAULT.electrons
     config = triangular.smoke_size(
         dataclasses.replace(triangular_120.DEFAULT, output=tmp_path / "out", forcefield=forcefield(electrons))
@@ -279,8 +294,9 @@ def test_triangular_run_with_a_force_field(forcefield, tmp_path):
     stored = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert stored["torques"] == json.loads(js.io.to_json(summary["torques"]))
     assert {"near order", "quench, late"} < set(stored["torques"])
-    # a field of zero misses all of the torque
-    assert stored["torques"]["near order"]["relative error"] == pytest.approx(1)
+    near = stored["torques"]["near order"]
+    ratio = near["mean square error"] / near["mean square torque"]
+    assert near["relative error"] == pytest.approx(ratio**0.5)
     assert stored["energies per site"]["lowest"]["exact"] == "one_hundred_twenty"
     assert (tmp_path / "out" / "figures" / "vector_chirality.png").stat().st_size > 1000
     with pytest.raises(FileExistsError, match="choose another folder"):
@@ -291,8 +307,9 @@ def test_triangular_run_with_a_force_field(forcefield, tmp_path):
     assert again["large quench"] == summary["large quench"]
 
 
-def test_coarsening_run(forcefield, tmp_path):
+def test_coarsening_run(forcefield, tmp_path, monkeypatch):
     electrons = Electrons()
+    monkeypatch.setattr(coarsening, "stored_forcefield", lambda path, electrons: Nearest())
     config = coarsening.Config(
         forcefield(electrons), tmp_path / "out", seeds=(0, 1), side=8, duration=8.0, frames=8, window=(0.5, 8.0)
     )
@@ -306,7 +323,8 @@ def test_coarsening_run(forcefield, tmp_path):
         dataclasses.replace(config, seeds=(0, 0))
 
 
-def test_double_exchange_run(forcefield, tmp_path):
+def test_double_exchange_run(forcefield, tmp_path, monkeypatch):
+    monkeypatch.setattr(double_exchange_quench, "stored_forcefield", lambda path, electrons: Nearest())
     electrons = Electrons("square", 6.0, 0.485, 0.1)
     config = double_exchange_quench.Config(
         forcefield(electrons),
