@@ -11,8 +11,8 @@ from jaxspin.lattice import Lattice
 from jaxspin.observables import wavevectors
 
 # Exponents tried, finer than any error bar here.
-_EXPONENTS = np.linspace(0.1, 2.0, 381)
-_RESAMPLES = 200
+_EXPONENTS = np.linspace(0.1, 2.0, 96)
+_RESAMPLES = 50
 
 
 def moment_length(lattice: Lattice, values: jax.Array) -> jax.Array:
