@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 from tqdm import tqdm
 
 import jaxspin as js
-from experiments.folders import open_folder
+from experiments.stages import open_folder
 from jaxspin.field import AbstractField
 from jaxspin.io import provenance, to_json
 from jaxspin.plotting.style import new_figure, save_figure

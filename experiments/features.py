@@ -30,7 +30,7 @@ from tqdm import tqdm
 import jaxspin as js
 from experiments import fit
 from experiments.data_files import read
-from experiments.folders import open_folder
+from experiments.stages import open_folder
 from jaxspin.descriptors import AbstractDescriptor, LocalMoments
 from jaxspin.io import provenance, to_json
 from jaxspin.training import SpinData

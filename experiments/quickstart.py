@@ -10,22 +10,18 @@ trains the bispectrum force field, and quenches a large lattice with it. Everyth
 
 import dataclasses
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 import tyro
-from tqdm import tqdm
 
 import jaxspin as js
 from experiments import quickstart_figures as figures
-from experiments.folders import open_folder
-from experiments.quickstart_figures import spins_of
-from jaxspin.io import provenance, save_trajectory, to_json
-from jaxspin.training import ShardWriter, SpinData, evaluate, perturbed_configurations, random_configurations
+from experiments import stages
+from experiments.stages import Electrons, Motion, Sampling, Texture, Timer, judge, open_folder, settings_of
+from jaxspin.io import provenance, to_json
+from jaxspin.training import SpinData
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +102,36 @@ class Config:
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}; see --help for the default.")
 
+    @property
+    def electrons(self) -> Electrons:
+        """Of every field computed."""
+        return Electrons("triangular", self.coupling, self.filling, self.electron_temperature)
+
+    @property
+    def motion(self) -> Motion:
+        """Of every run."""
+        return Motion(self.damping, self.step, self.bath_temperature)
+
+    @property
+    def sampling(self) -> Sampling:
+        """Of the data."""
+        textures: tuple[Texture, ...] = ("tetrahedral", "stripe", "double_q")
+        return Sampling(
+            side=self.sample_size,
+            field="kpm",
+            colors=self.colors,
+            quenches=self.quenches,
+            quench_duration=self.quench_duration,
+            quench_frames=self.quench_frames,
+            spacing=1.0,
+            hot_temperatures=self.hot_temperatures,
+            hot_duration=self.hot_duration,
+            hot_frames=self.hot_frames,
+            ordered=self.ordered,
+            textures=textures if self.sample_size % 3 else (*textures, "one_hundred_twenty"),
+            random=self.random,
+        )
+
 
 def smoke_size(config: Config) -> Config:
     """The same pipeline in seconds."""
@@ -134,7 +160,7 @@ def run(config: Config) -> dict[str, Any]:
     config = smoke_size(config) if config.smoke else config
     folder = open_folder(config)
     origin = provenance(config, config.seed)
-    timer = _Timer(folder)
+    timer = Timer(folder)
     with timer("sampling"):
         data = sample(config, folder)
     trained, tested = hold_out(config, data)
@@ -175,75 +201,20 @@ def run(config: Config) -> dict[str, Any]:
 
 def solvers(config: Config, size: int) -> tuple[js.ExactDiagonalization, js.KernelPolynomial]:
     """The exact field for labels, and the kernel-polynomial one for the sampling runs."""
-    model = js.SDModel(js.triangular(size), 1.0, config.coupling)
-    filling, temperature, probes = config.filling, config.electron_temperature, js.Coloring(config.colors)
-    return (
-        js.ExactDiagonalization(model, filling=filling, temperature=temperature),
-        js.KernelPolynomial(model, filling=filling, temperature=temperature, probes=probes, tolerance=1e-2),
-    )
+    return config.electrons.exact(size), config.electrons.kernel_polynomial(size, config.colors)
 
 
 def sample(config: Config, folder: Path) -> SpinData:
     """Configurations of many kinds with exact labels; each kind is a shard on disk, and is not made again."""
-    exact, kpm = solvers(config, config.sample_size)
-    lattice = exact.lattice
-    keys = jax.random.split(jax.random.key(config.seed), 64)
-
-    def follow(start, duration, frames, temperature, key):
-        run = js.simulate(
-            kpm,
-            start,
-            duration=duration,
-            step=config.step,
-            damping=config.damping,
-            temperature=temperature,
-            key=key,
-            save_every=duration / frames,
-        )
-        return spins_of(run)[1:]
-
-    jobs = []
-    for n in range(config.quenches):
-        start = js.random_spins(lattice, key=keys[2 * n])
-        jobs.append(
-            ("quench", start, config.quench_duration, config.quench_frames, config.bath_temperature, keys[2 * n + 1])
-        )
-    for n, temperature in enumerate(config.hot_temperatures):
-        start = js.tetrahedral(lattice, chirality=1 if n % 2 else -1)
-        jobs.append(("hot", start, config.hot_duration, config.hot_frames, temperature, keys[30 + n]))
-
-    writer = ShardWriter(folder / "data", append=config.resume)
-    made = writer.shards
-    bar = tqdm(total=len(jobs) + 2, initial=made, desc="sampling", unit="run")
-    for number, (source, *job) in enumerate(jobs):
-        if number >= made:
-            writer.write(js.sample(exact, follow(*job), source=source, run=0))
-            bar.update()
-    if made <= len(jobs):
-        textures = [js.tetrahedral(lattice), js.stripe(lattice), js.double_q(lattice)]
-        if config.sample_size % 3 == 0:
-            textures.append(js.one_hundred_twenty(lattice))
-        amplitudes = jnp.linspace(0.02, 0.6, -(-config.ordered // len(textures)))
-        states = [
-            perturbed_configurations(texture, amplitudes, key=k)
-            for texture, k in zip(textures, jax.random.split(keys[50], len(textures)), strict=True)
-        ]
-        writer.write(js.sample(exact, jnp.concatenate(states), source="ordered"))
-        bar.update()
-    if made <= len(jobs) + 1:
-        writer.write(js.sample(exact, random_configurations(lattice, config.random, key=keys[51]), source="random"))
-        bar.update()
-    bar.close()
-    return SpinData.load(folder / "data")
+    key = jax.random.key(config.seed)
+    return stages.sample(
+        config.electrons, config.sampling, config.motion, folder / "data", key=key, resume=config.resume
+    )
 
 
 def hold_out(config: Config, data: SpinData) -> tuple[SpinData, SpinData]:
     """The first whole quenches, and a fifth of everything that is not a simulation, are for the errors reported."""
-    sources, runs = np.array(data.sources), np.asarray(data.run)
-    held = np.isin(runs, np.unique(runs[sources == "quench"])[: config.test_quenches])
-    for name in ("ordered", "random"):
-        held[np.flatnonzero(sources == name)[::5]] = True
-    return data[~held], data[held]
+    return stages.hold_out(data, config.test_quenches)
 
 
 def train(config: Config, data: SpinData, folder: Path) -> js.Learnt:
@@ -253,76 +224,34 @@ def train(config: Config, data: SpinData, folder: Path) -> js.Learnt:
     return js.train(model, data, config.training, key=training_key, checkpoint=folder / "training", progress=True)
 
 
-def judge(model: js.BehlerParrinello, tested: SpinData) -> dict[str, dict[str, float]]:
-    """Errors on configurations never used for training or selection, by their kind and together."""
-    kinds = {name: tested[np.array(tested.sources) == name] for name in sorted(set(tested.sources))}
-    return {
-        name: {field.name: getattr(errors, field.name) for field in dataclasses.fields(errors)}
-        for name, errors in ((name, evaluate(model, part)) for name, part in ({"all": tested} | kinds).items())
-    }
-
-
 def compare(config: Config, model: js.BehlerParrinello, folder: Path) -> dict[str, js.Trajectory]:
     """One small quench, with the exact and with the learnt field, from the same start with the same noise."""
     exact, _ = solvers(config, config.compare_size)
-    start = js.random_spins(exact.lattice, key=jax.random.key(config.seed + 2))
-    found = {}
-    for name, field in (("exact", exact), ("learnt", model.on(exact.lattice))):
-        found[name] = _quench(config, field, start, config.compare_duration, jax.random.key(config.seed + 3), 60)
-        _write(folder / f"quench_small_{name}.zarr", found[name], config)
-    return found
+    return stages.compare(
+        folder,
+        {"exact": exact, "learnt": model.on(exact.lattice)},
+        js.random_spins(exact.lattice, key=jax.random.key(config.seed + 2)),
+        config.motion,
+        duration=config.compare_duration,
+        frames=60,
+        key=jax.random.key(config.seed + 3),
+        settings=settings_of(config),
+    )
 
 
 def quench(config: Config, model: js.BehlerParrinello, folder: Path) -> js.Trajectory:
     """The large lattice from random spins, with the learnt field."""
     lattice = js.triangular(config.quench_size)
-    start = js.random_spins(lattice, key=jax.random.key(config.seed + 4))
-    run = _quench(config, model.on(lattice), start, config.large_duration, jax.random.key(config.seed + 5), 40)
-    _write(folder / "quench_large.zarr", run, config)
-    return run
-
-
-def _quench(config, field, start, duration, key, frames) -> js.Trajectory:
-    return js.simulate(
-        field,
-        start,
-        duration=duration,
-        step=config.step,
-        damping=config.damping,
-        temperature=config.bath_temperature,
-        key=key,
-        save_every=duration / frames,
-        progress=True,
+    return stages.quench(
+        folder / "quench_large.zarr",
+        model.on(lattice),
+        js.random_spins(lattice, key=jax.random.key(config.seed + 4)),
+        config.motion,
+        duration=config.large_duration,
+        frames=40,
+        key=jax.random.key(config.seed + 5),
+        settings=settings_of(config),
     )
-
-
-def _write(path: Path, run: js.Trajectory, config: Config) -> None:
-    assert run.lattice is not None
-    save_trajectory(path, run.times, spins_of(run), run.lattice, config=config, overwrite=True)
-
-
-# --- timing ----------------------------------------------------------------------------------------------------------
-
-
-class _Timer:
-    """Wall time of each stage, kept on disk so that a resumed run adds up."""
-
-    def __init__(self, folder: Path):
-        self.path = folder / "timings.json"
-        self.seconds: dict[str, float] = json.loads(self.path.read_text()) if self.path.exists() else {}
-
-    def __call__(self, stage: str):
-        self.stage = stage
-        return self
-
-    def __enter__(self):
-        print(f"--- {self.stage}", flush=True)
-        self.began = time.perf_counter()
-
-    def __exit__(self, *_):
-        spent = time.perf_counter() - self.began
-        self.seconds[self.stage] = round(self.seconds.get(self.stage, 0.0) + spent, 1)
-        self.path.write_text(json.dumps(self.seconds))
 
 
 if __name__ == "__main__":

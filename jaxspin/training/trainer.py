@@ -195,7 +195,7 @@ def train(
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def _rows(key: PRNGKeyArray, number: int, size: int) -> Array:
-    """Which of `number` configurations make a batch: a function of the key alone, so that a resumed run sees the same."""
+    """Which of `number` configurations make a batch: a function of the key alone, for a resumed run to see the same."""
     return jax.random.choice(key, number, (size,), replace=False)
 
 

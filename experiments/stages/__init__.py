@@ -1,0 +1,29 @@
+"""What the experiments share: electrons, sampling, quenches that survive a kill, errors by kind, folders."""
+
+from experiments.stages.folder import Timer, open_folder, settings_of
+from experiments.stages.learning import Network, learn, parameters, stored_forcefield
+from experiments.stages.model import Electrons, Motion, Texture, textures_on
+from experiments.stages.motion import compare, frame_steps, quench, spins_of
+from experiments.stages.sampling import Sampling, hold_out, judge, sample
+
+__all__ = [
+    "Electrons",
+    "Motion",
+    "Network",
+    "Sampling",
+    "Texture",
+    "Timer",
+    "compare",
+    "frame_steps",
+    "hold_out",
+    "judge",
+    "learn",
+    "open_folder",
+    "parameters",
+    "quench",
+    "sample",
+    "settings_of",
+    "spins_of",
+    "stored_forcefield",
+    "textures_on",
+]

@@ -1,0 +1,78 @@
+"""Force fields of an experiment: trained on its data or taken from a folder, for the electrons it is about."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+import jaxspin as js
+from experiments.stages.model import Electrons
+from jaxspin.descriptors import LocalMoments
+from jaxspin.forcefield import load, load_metadata
+from jaxspin.training import SpinData
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """The force field: moments of the electrons on clusters, and a network on them."""
+
+    hops: int = 3
+    """Radius of the clusters."""
+    moments: int = 22
+    """Number of moments."""
+    surroundings: int = 1
+    """Neighbour shells whose averages are features."""
+    weights: bool = True
+    """Whether weights by distance are features."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Widths of the network's layers."""
+
+    def on(self, electrons: Electrons, side: int, key: jax.Array | None = None) -> js.BehlerParrinello:
+        """The untrained force field; `ValueError` where the lattice is smaller than a cluster."""
+        descriptor = LocalMoments(
+            electrons.on(side),
+            electrons.coupling,
+            hops=self.hops,
+            moments=self.moments,
+            surroundings=self.surroundings,
+            weights=self.weights,
+        )
+        return js.BehlerParrinello(descriptor=descriptor, hidden=self.hidden, key=key)
+
+
+def parameters(electrons: Electrons) -> dict[str, Any]:
+    """What a stored force field says about the electrons it learnt from."""
+    about = {name: getattr(electrons, name) for name in ("lattice", "coupling", "filling", "temperature")}
+    return {**about, "hopping": 1.0}
+
+
+def stored_forcefield(path: Path, electrons: Electrons) -> js.BehlerParrinello:
+    """The force field in the folder `path`.
+
+    Raises `FileNotFoundError` if there is none, `ValueError` where it learnt other electrons than `electrons`, as far
+    as it says so itself.
+    """
+    model = load(path)
+    known = {"lattice": model.lattice.name, **load_metadata(path).get("params", {})}
+    if isinstance(model.descriptor, LocalMoments):
+        known["coupling"] = model.descriptor.coupling
+    for name, value in parameters(electrons).items():
+        there = known.get(name, value)
+        alike = str(there).split()[:1] == [value] if isinstance(value, str) else np.isclose(float(there), value)
+        if not alike:
+            raise ValueError(
+                f"the force field in {path} was trained for {name} {there}, the settings say {value}; "
+                f"give another --forcefield, or --electrons.{name} {there}."
+            )
+    return model
+
+
+def learn(
+    network: Network, electrons: Electrons, data: SpinData, training: js.TrainConfig, folder: Path, key: jax.Array
+) -> js.Learnt:
+    """Train on `data`, with checkpoints in `folder` to resume from."""
+    model_key, training_key = jax.random.split(key)
+    model = network.on(electrons, data.lattice.cells[0], model_key)
+    return js.train(model, data, training, key=training_key, checkpoint=folder, progress=True)

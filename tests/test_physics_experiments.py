@@ -1,0 +1,347 @@
+"""The experiments on quenches: shared stages, what is measured on known textures, and each run at a tiny size."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxspin as js
+from experiments import coarsening, double_exchange_quench, stages, triangular, triangular_120, triangular_tetrahedral
+from experiments.stages import Electrons, Motion, Network, Sampling, frame_steps
+from experiments.stages.figures import PERFECT_CHIRALITY, peak_shares
+from experiments.stages.growth import fit_growth, moment_length
+from experiments.triangular_figures import vector_chirality
+from jaxspin.io import load_trajectory
+from jaxspin.observables import domain_length, scalar_chirality, structure_factor
+
+
+@pytest.fixture(autouse=True)
+def _optax_mixes_types():
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.fixture
+def forcefield(tmp_path):
+    """An untrained force field on disk: its field is zero, and nothing else about it is special."""
+
+    def store(electrons):
+        model = Network(hops=1, moments=2, weights=False, surroundings=0, hidden=(2,)).on(electrons, 6)
+        path = tmp_path / "forcefield"
+        js.save_forcefield(path, model, metadata={"params": stages.parameters(electrons), "errors": {}})
+        return path
+
+    return store
+
+
+# --- stages ---------------------------------------------------------------------------------------------------------
+
+
+def test_frames_are_kept_evenly_or_early():
+    np.testing.assert_array_equal(frame_steps(8, 4), [2, 4, 6, 8])
+    np.testing.assert_array_equal(frame_steps(9, 4), [2, 4, 6, 8, 9])
+    for steps, frames, spacing in ((300, 100, 2.0), (4000, 40, 3.0), (5, 5, 1.1), (3, 10, 2.0)):
+        early = frame_steps(steps, frames, spacing)
+        assert early[0] >= 1
+        assert early[-1] == steps
+        assert np.all(np.diff(early) >= 1)
+        assert len(early) == min(frames, steps)
+    assert np.diff(frame_steps(4000, 40, 3.0))[0] == 1
+    with pytest.raises(ValueError, match="at least 1"):
+        frame_steps(8, 4, 0.5)
+
+
+def test_a_quench_cut_short_goes_on_as_if_unbroken(tmp_path, key, monkeypatch):
+    """Also where a frame is more steps away than one call makes."""
+    field = js.Exchange(js.square(4), 1.0)
+    start = js.random_spins(field.lattice, key=key)
+    settings = {"duration": 5.0, "frames": 4, "spacing": 2.0, "key": jax.random.key(1)}
+    motion = Motion(damping=0.2, step=0.1, temperature=0.1)
+    whole = stages.quench(tmp_path / "whole.zarr", field, start, motion, **settings)
+    reference = js.simulate(field, start, duration=5.0, step=0.1, damping=0.2, temperature=0.1, key=jax.random.key(1))
+    np.testing.assert_allclose(whole.final, reference.final, atol=1e-10)
+    np.testing.assert_allclose(whole.times, [0, 0.3, 1.2, 2.8, 5.0], atol=1e-12)
+
+    monkeypatch.setattr(stages.motion, "_STEPS_A_CALL", 5)
+    appended = stages.motion.TrajectoryWriter.append
+
+    def killed(writer, times, spins):
+        if writer.frames == 3:
+            raise KeyboardInterrupt
+        appended(writer, times, spins)
+
+    with monkeypatch.context() as context:
+        context.setattr(stages.motion.TrajectoryWriter, "append", killed)
+        with pytest.raises(KeyboardInterrupt):
+            stages.quench(tmp_path / "cut.zarr", field, start, motion, **settings)
+    assert load_trajectory(tmp_path / "cut.zarr").sizes["time"] == 3
+    resumed = stages.quench(tmp_path / "cut.zarr", field, start, motion, **settings)
+    np.testing.assert_allclose(resumed.spins, whole.spins, atol=1e-10)
+
+
+SAMPLING = Sampling(
+    side=4,
+    quenches=2,
+    quench_duration=2.0,
+    quench_frames=3,
+    hot_temperatures=(0.01,),
+    hot_duration=1.0,
+    hot_frames=2,
+    ordered=3,
+    textures=("tetrahedral", "stripe"),
+    random=2,
+)
+
+
+def test_sampling_cut_short_goes_on_as_if_unbroken(tmp_path, key, monkeypatch):
+    electrons, motion = Electrons("square", 2.0, 0.5, 0.1), Motion()
+    whole = stages.sample(electrons, SAMPLING, motion, tmp_path / "whole", key=key)
+    assert whole.sources == ("quench",) * 6 + ("hot",) * 2 + ("ordered",) * 4 + ("random",) * 2
+    assert len(np.unique(whole.run[:8])) == 3
+    exact = electrons.exact(4)
+    np.testing.assert_allclose(whole.field[3], exact.field(whole.spins[3]), atol=1e-10)
+    writer, written = stages.sampling.ShardWriter, []
+
+    def killed(self, data):
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        written.append(data)
+        return original(self, data)
+
+    original = writer.write
+    with monkeypatch.context() as context:
+        context.setattr(writer, "write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            stages.sample(electrons, SAMPLING, motion, tmp_path / "cut", key=key)
+    resumed = stages.sample(electrons, SAMPLING, motion, tmp_path / "cut", key=key, resume=True)
+    np.testing.assert_array_equal(resumed.spins, whole.spins)
+    with pytest.raises(FileExistsError, match="choose another folder"):
+        stages.sample(electrons, SAMPLING, motion, tmp_path / "cut", key=key)
+    learnt_from, held = stages.hold_out(whole, 1)
+    assert held.sources == ("quench",) * 3 + ("ordered", "random")
+    assert len(learnt_from) == len(whole) - len(held)
+    with pytest.raises(ValueError, match="use 1"):
+        stages.hold_out(whole, 2)
+
+
+def test_near_copies_are_left_out_before_they_are_labelled(tmp_path, key):
+    """Hot runs at a low temperature stay where they began: one of each is kept."""
+    electrons = Electrons("square", 2.0, 0.5, 0.1)
+    cold = dataclasses.replace(SAMPLING, hot_temperatures=(1e-6,), hot_textures=("neel",), overlap=0.9)
+    data = stages.sample(electrons, cold, Motion(), tmp_path / "data", key=key)
+    assert data.sources.count("hot") == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "remedy"),
+    [
+        (lambda: Sampling(overlap=1.5), "0.995 keeps"),
+        (lambda: Sampling(spacing=0.5), "early ones"),
+        (lambda: Sampling(textures=()), "at least one"),
+        (lambda: Sampling(quench_duration=-1), "see --help"),
+        (lambda: Sampling(random=0), "see --help"),
+        (lambda: Sampling(side=9).check(Electrons()), "use lattice.resize"),
+        (lambda: Electrons(filling=2), "0.5 is half filling"),
+        (lambda: Electrons(temperature=0), "0.05 is usual"),
+        (lambda: Motion(step=0), "0.5 is usual"),
+        (lambda: dataclasses.replace(triangular_120.DEFAULT, large_side=64), "large_side = 64.*resize"),
+        (lambda: dataclasses.replace(triangular_120.DEFAULT, energy_side=16), "energy_side = 16.*resize"),
+        (lambda: dataclasses.replace(triangular_tetrahedral.DEFAULT, compare_side=6), "fewer hops"),
+        (lambda: dataclasses.replace(triangular_tetrahedral.DEFAULT, test_quenches=12), "use 1"),
+    ],
+)
+def test_settings_that_cannot_run_are_refused(make, remedy):
+    with pytest.raises(ValueError, match=remedy):
+        make()
+
+
+def test_a_force_field_of_other_electrons_is_refused(forcefield):
+    path = forcefield(Electrons("triangular", 3.0, 0.25, 0.05))
+    assert stages.stored_forcefield(path, Electrons()).lattice.name == "triangular"
+    for changes, name in (({"coupling": 4.0}, "coupling 3.0"), ({"lattice": "square"}, "lattice triangular")):
+        with pytest.raises(ValueError, match=f"trained for {name}.*give another --forcefield"):
+            stages.stored_forcefield(path, dataclasses.replace(Electrons(), **changes))
+    with pytest.raises(FileNotFoundError, match="give the folder"):
+        stages.stored_forcefield(path / "none", Electrons())
+
+
+# --- what is measured -----------------------------------------------------------------------------------------------
+
+
+def test_chirality_length_of_two_domains(key):
+    """Two stripes of opposite chirality, 12 cells wide each, in a lattice of 24."""
+    lattice = js.triangular(24)
+    up, down = (js.tetrahedral(lattice, chirality=c) for c in (1, -1))
+    left = jnp.asarray(np.indices(lattice.cells)[0] < 12)[..., None, None]
+    spins = jnp.where(left, up, down)
+    # without noise the two triangles of a cell in the wall cancel, and a cell of zero belongs to no domain
+    noisy = js.normalize(spins + 0.02 * jax.random.normal(key, spins.shape))
+    # 2 changes in 24 cells along one vector and none along the other make 24; cells in the walls have random signs,
+    # which adds up to half as many along the other
+    assert 14 < domain_length(lattice, scalar_chirality(lattice, noisy)) <= 24
+    chirality = scalar_chirality(lattice, spins)
+    # fundamental wavelength 24 sin(60 degrees); its harmonics shorten the mean
+    assert 0.4 < moment_length(lattice, chirality) / (24 * 3**0.5 / 2) < 1
+    assert jnp.max(jnp.abs(chirality)) == pytest.approx(PERFECT_CHIRALITY)
+
+
+def test_moment_length_of_a_wave_is_its_wavelength():
+    lattice = js.square(12, 24)
+    x, y = np.indices(lattice.cells)
+    for wave, length in ((np.cos(2 * np.pi * x / 6), 6), (np.cos(2 * np.pi * (20 * y / 24)), 6)):
+        assert moment_length(lattice, jnp.asarray(wave + 0.3)) == pytest.approx(length)
+
+
+@pytest.mark.parametrize("exponent", [0.5, 1.0])
+def test_the_exponent_of_known_growth(exponent):
+    times = np.linspace(0, 1, 41) ** 3 * 2000
+    noise = 1 + 0.02 * np.random.default_rng(3).standard_normal((6, 41))
+    found = fit_growth(times, (3 + 0.05 * times**exponent) * noise, (10, 2000))
+    assert abs(found.exponent - exponent) < 3 * found.error + 0.01
+    assert found.error < 0.15
+    pure = fit_growth(times, 0.05 * times[None] ** exponent, (10, 2000), offset=False)
+    assert pure.exponent == pytest.approx(exponent, abs=0.01)
+    assert np.isnan(pure.seed_error)
+    with pytest.raises(ValueError, match="widen the window"):
+        fit_growth(times, times[None] + 1, (1900, 2000))
+    with pytest.raises(ValueError, match="end it earlier"):
+        fit_growth(times, np.where(times > 1000, np.inf, 1.0), (10, 2000))
+
+
+def test_puddles_of_a_ferromagnetic_disc():
+    lattice = js.square(24)
+    x, y = np.indices(lattice.cells)
+    spins = np.array(js.neel(lattice))
+    disc = (x - 8) ** 2 + (y - 8) ** 2 <= 25
+    block = (x >= 18) & (x < 21) & (y >= 18) & (y < 21)
+    spins[disc | block] = [0, 0, 1]
+    spins = jnp.asarray(spins)
+    # by hand: a site is inside where at least 3 of its 4 neighbours are parallel to it, S.S averaging 1/2 or more
+    sums = sum(np.sum(np.roll(spins, s, a) * spins, -1)[..., 0] for a in (0, 1) for s in (1, -1)) / 4
+    np.testing.assert_allclose(double_exchange_quench.site_correlations(lattice, spins), sums, atol=1e-12)
+    found = double_exchange_quench.puddles(lattice, spins, 0.25)
+    inside = sums > 0.25
+    apart = inside & (x < 16)
+    assert found["number"] == pytest.approx(2)
+    assert found["fraction of sites"] == pytest.approx(inside.mean())
+    assert found["mean size"] == pytest.approx(inside.sum() / 2)
+    large, small = apart.sum(), (inside & ~apart).sum()
+    assert found["mean size weighted by size"] == pytest.approx((large**2 + small**2) / (large + small))
+    assert double_exchange_quench.puddles(lattice, js.neel(lattice), 0.5)["mean size weighted by size"] == 0
+    bins = double_exchange_quench.correlation_histogram(lattice, js.neel(lattice)[None])
+    assert bins[0] * 0.05 == pytest.approx(1)
+
+
+def test_order_of_perfect_textures():
+    lattice = js.triangular(12)
+    coplanar = js.one_hundred_twenty(lattice, axis=(1.0, 2.0, 0.0))
+    np.testing.assert_allclose(vector_chirality(lattice, coplanar), 1, atol=1e-12)
+    np.testing.assert_allclose(vector_chirality(lattice, js.ferromagnet(lattice)), 0, atol=1e-12)
+    shares = peak_shares(lattice, structure_factor(lattice, coplanar), ("K", "K'"), reach=0)
+    assert sum(shares.values()) == pytest.approx(1)
+    factor = structure_factor(lattice, js.tetrahedral(lattice))
+    assert list(peak_shares(lattice, factor, ("M", "M'", "M''"), reach=0).values()) == pytest.approx([1 / 3] * 3)
+
+
+def test_energies_put_the_published_textures_in_order():
+    """The free energies per site at T = 0.02 that an independent program gives, on 24 x 24."""
+    for default, lowest, energy in (
+        (triangular_tetrahedral.DEFAULT, "tetrahedral", -2.6238),
+        (triangular_120.DEFAULT, "one_hundred_twenty", -4.4913),
+    ):
+        cold = dataclasses.replace(default.electrons, temperature=0.02)
+        config = dataclasses.replace(default, electrons=cold, energy_side=12)
+        solver = cold.exact(config.energy_side)
+        found = triangular.energies(config, solver_as_model(solver))
+        assert found["lowest"] == {"exact": lowest, "learnt": lowest}
+        assert found["ordering right"]
+        assert found["exact"][lowest] == pytest.approx(energy, abs=0.02)
+
+
+def solver_as_model(solver):
+    """The exact field in the place of a learnt one."""
+
+    class Model:
+        @staticmethod
+        def on(lattice):
+            return solver
+
+    return Model()
+
+
+class Nearest:
+    """In the place of a stored force field: a field that compiles fast."""
+
+    @staticmethod
+    def on(lattice):
+        return js.Exchange(lattice, -0.1)
+
+
+# --- runs -----------------------------------------------------------------------------------------------------------
+
+
+def test_triangular_run_with_a_force_field(forcefield, tmp_path, monkeypatch):
+    monkeypatch.setattr(stages, "stored_forcefield", lambda path, electrons: Nearest())
+    electrons = triangular_120.DEFAULT.electrons
+    config = triangular.smoke_size(
+        dataclasses.replace(triangular_120.DEFAULT, output=tmp_path / "out", forcefield=forcefield(electrons))
+    )
+    config = dataclasses.replace(config, large_side=6, compare_duration=1.5, compare_frames=3, large_duration=1.0)
+    summary = triangular.run(config)
+    stored = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert stored["torques"] == json.loads(js.io.to_json(summary["torques"]))
+    assert {"near order", "quench, late"} < set(stored["torques"])
+    near = stored["torques"]["near order"]
+    ratio = near["mean square error"] / near["mean square torque"]
+    assert near["relative error"] == pytest.approx(ratio**0.5)
+    assert stored["energies per site"]["lowest"]["exact"] == "one_hundred_twenty"
+    assert (tmp_path / "out" / "figures" / "vector_chirality.png").stat().st_size > 1000
+    with pytest.raises(FileExistsError, match="choose another folder"):
+        triangular.run(config)
+    with pytest.raises(ValueError, match="holds other settings"):
+        triangular.run(dataclasses.replace(config, seed=5, resume=True))
+    again = triangular.run(dataclasses.replace(config, resume=True))
+    assert again["large quench"] == summary["large quench"]
+
+
+def test_coarsening_run(forcefield, tmp_path, monkeypatch):
+    electrons = Electrons()
+    monkeypatch.setattr(coarsening, "stored_forcefield", lambda path, electrons: Nearest())
+    config = coarsening.Config(
+        forcefield(electrons), tmp_path / "out", seeds=(0, 1), side=8, duration=8.0, frames=8, window=(0.5, 8.0)
+    )
+    summary = coarsening.run(config)
+    assert np.shape(summary["length between walls"]) == (2, 9)
+    assert np.all(np.array(summary["length by first moment"]) < 8)
+    assert (tmp_path / "out" / "coarsening.png").stat().st_size > 1000
+    stored = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert set(stored["growth"]) == set(coarsening.LENGTHS)
+    with pytest.raises(ValueError, match="use 0 1 2 3"):
+        dataclasses.replace(config, seeds=(0, 0))
+
+
+def test_double_exchange_run(forcefield, tmp_path, monkeypatch):
+    monkeypatch.setattr(double_exchange_quench, "stored_forcefield", lambda path, electrons: Nearest())
+    electrons = Electrons("square", 6.0, 0.485, 0.1)
+    config = double_exchange_quench.Config(
+        forcefield(electrons),
+        tmp_path / "out",
+        electrons=electrons,
+        bath_temperatures=(0.01,),
+        side=8,
+        duration=4.0,
+        frames=4,
+        compare_side=4,
+        compare_duration=1.0,
+        compare_frames=2,
+    )
+    summary = double_exchange_quench.run(config)
+    stored = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert sum(stored["comparison"]["P(S.S) over the last quarter"]["exact"]) * 0.05 == pytest.approx(1)
+    assert len(summary["quenches"][0]["puddles"]["number"]) == 5
+    assert (tmp_path / "out" / "puddles.png").stat().st_size > 1000
+    with pytest.raises(ValueError, match="Neel order needs an even number; use 10"):
+        dataclasses.replace(config, side=9)
