@@ -70,12 +70,14 @@ class Config:
     """The force field."""
     training: js.TrainConfig = dataclasses.field(
         default_factory=lambda: js.TrainConfig(
-            steps=4000, batch=8, learning_rate=4e-3, validation=0.08, balance=0.5, evaluate_every=250
+            steps=6000, batch=8, learning_rate=4e-3, validation=0.06, balance=0.5, evaluate_every=1000
         )
     )
     """How it is trained."""
     test_quenches: int = 1
     """Sampling quenches held out of training."""
+    more_quenches: int = 0
+    """Quenches of the force field so trained, labelled exactly and added to the data for a second training."""
 
     energy_side: int = 24
     """Side of the lattice on which energies of the perfect textures are compared; a multiple of 6."""
@@ -137,6 +139,7 @@ def smoke_size(config: Config) -> Config:
         ),
         network=Network(hops=1, moments=4, hidden=(4,)),
         training=dataclasses.replace(config.training, steps=4, batch=2, evaluate_every=2, validation=0.2),
+        more_quenches=min(config.more_quenches, 1),
         energy_side=6,
         near_order=2,
         compare_side=6,
@@ -167,9 +170,14 @@ def run(config: Config) -> dict[str, Any]:
         if config.until == "sampling":
             return summary
         with timer("training"):
-            key = jax.random.key(config.seed + 1)
-            learnt = stages.learn(config.network, config.electrons, trained, config.training, folder / "training", key)
-            model, errors = learnt.model, judge(learnt.model, tested)
+            learnt = train(config, trained, folder, 1)
+        if config.more_quenches:
+            with timer("more sampling"):
+                trained = SpinData.concatenate([trained, sample_more(config, learnt.model, folder)])
+            kinds["learnt"] = trained.sources.count("learnt")
+            with timer("training again"):
+                learnt = train(config, trained, folder, 2)
+        model, errors = learnt.model, judge(learnt.model, tested)
         about = {"errors": errors, "params": stages.parameters(config.electrons), **origin}
         js.save_forcefield(folder / "forcefield", model, metadata=about, overwrite=True)
         summary["training"] |= {"best step": learnt.best_step, "errors on configurations held out": errors}
@@ -199,6 +207,27 @@ def sample(config: Config, folder: Path) -> SpinData:
     key = jax.random.key(config.seed)
     return stages.sample(
         config.electrons, config.sampling, config.motion, folder / "data", key=key, resume=config.resume
+    )
+
+
+def train(config: Config, data: SpinData, folder: Path, round_: int) -> js.Learnt:
+    """The force field, with checkpoints to resume from."""
+    key = jax.random.key(config.seed + round_)
+    place = folder / "training" / str(round_)
+    return stages.learn(config.network, config.electrons, data, config.training, place, key)
+
+
+def sample_more(config: Config, model: js.BehlerParrinello, folder: Path) -> SpinData:
+    """Quenches of a trained force field with exact labels."""
+    return stages.sample_quenches(
+        model,
+        config.electrons,
+        config.sampling,
+        config.motion,
+        config.more_quenches,
+        folder / "data_learnt",
+        key=jax.random.fold_in(jax.random.key(config.seed), 1),
+        resume=config.resume,
     )
 
 

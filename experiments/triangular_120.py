@@ -19,11 +19,14 @@ DEFAULT = triangular.Config(
     electrons=Electrons("triangular", coupling=4.0, filling=0.5, temperature=0.05),
     sampling=Sampling(
         quenches=12,
+        quench_duration=150.0,
+        quench_frames=60,
         hot_textures=("one_hundred_twenty",),
         textures=("one_hundred_twenty", "ferromagnet", "stripe", "tetrahedral", "double_q"),
         ordered=150,
         overlap=0.995,
     ),
+    large_duration=300.0,
 )
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ n = 0.25, J = 3, T = 0.05. The order: I. Martin and C. D. Batista, Phys. Rev. Le
 
 from pathlib import Path
 
+import jaxspin as js
 from experiments import triangular
-from experiments.stages import Electrons, Sampling
+from experiments.stages import Electrons, Network, Sampling
 
 DEFAULT = triangular.Config(
     output=Path("runs/triangular_tetrahedral"),
@@ -20,10 +21,20 @@ DEFAULT = triangular.Config(
     electrons=Electrons("triangular", coupling=3.0, filling=0.25, temperature=0.05),
     sampling=Sampling(
         quenches=12,
+        quench_duration=200.0,
+        quench_frames=80,
         textures=("tetrahedral", "one_hundred_twenty", "ferromagnet", "stripe", "double_q"),
         ordered=150,
         overlap=0.995,
     ),
+    # a metal while it is disordered: larger clusters and more data than an insulator needs
+    network=Network(hops=4, moments=36, surroundings=2),
+    training=js.TrainConfig(
+        steps=12000, batch=8, learning_rate=4e-3, validation=0.06, balance=0.5, evaluate_every=1000, memory=9.0
+    ),
+    more_quenches=24,
+    large_side=48,
+    large_duration=300.0,
 )
 
 if __name__ == "__main__":

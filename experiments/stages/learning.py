@@ -20,12 +20,12 @@ class Network:
 
     hops: int = 3
     """Radius of the clusters."""
-    moments: int = 22
+    moments: int = 24
     """Number of moments."""
     surroundings: int = 1
     """Neighbour shells whose averages are features."""
-    weights: bool = True
-    """Whether weights by distance are features."""
+    weights: bool = False
+    """Whether weights by distance are features; moments alone train several times faster."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the network's layers."""
 
@@ -55,6 +55,8 @@ def stored_forcefield(path: Path, electrons: Electrons) -> js.BehlerParrinello:
     as it says so itself.
     """
     model = load(path)
+    if not isinstance(model, js.BehlerParrinello):
+        raise ValueError(f"{path} holds a committee; give the folder of one force field, such as committee[0] stored.")
     known = {"lattice": model.lattice.name, **load_metadata(path).get("params", {})}
     if isinstance(model.descriptor, LocalMoments):
         known["coupling"] = model.descriptor.coupling

@@ -2,8 +2,9 @@
 
 import dataclasses
 import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -128,9 +129,42 @@ def sample(
     def drawn():
         return js.sample(exact, random_configurations(lattice, sampling.random, key=random_key), source="random")
 
-    jobs: list[Any] = [lambda n=n: quenched(n) for n in range(sampling.quenches)]
+    jobs: list[Callable[[], SpinData]] = [lambda n=n: quenched(n) for n in range(sampling.quenches)]
     jobs += [lambda n=n: heated(n) for n in range(len(sampling.hot_temperatures))]
     jobs += [perturbed, drawn]
+    return _written(jobs, folder, resume)
+
+
+def sample_quenches(
+    field: js.AbstractField,
+    electrons: Electrons,
+    sampling: Sampling,
+    motion: Motion,
+    number: int,
+    folder: Path,
+    *,
+    key: jax.Array,
+    resume: bool = False,
+) -> SpinData:
+    """Configurations of `number` quenches driven by `field`, a learnt one say, with exact labels; source "learnt".
+
+    A learnt field goes through a quench at the price of a few exact ones, and visits what it will be used for. Shards
+    and `resume` as in `sample`.
+    """
+    exact = electrons.exact(sampling.side)
+
+    def quenched(n):
+        start_key, noise = jax.random.split(jax.random.fold_in(key, n))
+        start = js.random_spins(exact.lattice, key=start_key)
+        length, frames = sampling.quench_duration, sampling.quench_frames
+        found = _frames(field, start, motion, length, frames, sampling.spacing, noise)
+        return js.sample(exact, found[np.array(_kept(found, sampling.overlap))], source="learnt", run=0)
+
+    return _written([lambda n=n: quenched(n) for n in range(number)], folder, resume)
+
+
+def _written(jobs: Sequence[Callable[[], SpinData]], folder: Path, resume: bool) -> SpinData:
+    """What the jobs give, a shard each; those already in the folder are not made again."""
     writer = ShardWriter(folder, append=resume)
     for job in tqdm(jobs[writer.shards :], total=len(jobs), initial=writer.shards, desc="sampling", unit="shard"):
         writer.write(job())

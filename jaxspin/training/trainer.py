@@ -159,8 +159,8 @@ def train(
         # one call a step: inside a loop of its own XLA's CPU backend runs the same step several times slower
         carry = (state.weights, state.average, state.optimizer, jnp.zeros((), scales.torque.dtype))
         for number in range(state.step, state.step + count):
-            rows = np.asarray(_rows(jax.random.fold_in(batch_key, number), len(fitted), batch))
-            stored = None if known is None else known.batch(rows)
+            rows = _rows(jax.random.fold_in(batch_key, number), len(fitted), batch)
+            stored = None if known is None else known.batch(np.asarray(rows))
             carry = _advance(carry, model, fitted, rows, stored, scales, config)
         weights, average, opt_state, total = carry
         value = total / count
