@@ -38,6 +38,9 @@ from jaxspin.training import SpinData
 Part = Literal["features", "radius", "moments", "network", "data"]
 
 
+TRAINING = dataclasses.replace(fit.TRAINING, steps=400, evaluate_every=100)
+
+
 @dataclasses.dataclass(frozen=True)
 class Config:
     """Data, what to compare, and training."""
@@ -62,7 +65,7 @@ class Config:
     """Reach of the other bonds and of the chiralities, where not compared."""
     radii: tuple[tuple[float, float], ...] = ((2.0, 1.0), (4.0, 3.0))
     """Other pairs of radius and bond_radius (radius)."""
-    clusters: tuple[tuple[int, int], ...] = ((2, 12), (3, 22))
+    clusters: tuple[tuple[int, int], ...] = ((2, 12), (3, 24), (4, 36))
     """Hops and number of moments (moments)."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the network's layers, where not compared."""
@@ -72,7 +75,7 @@ class Config:
     """Widths of a larger network (network)."""
     fractions: tuple[float, ...] = (0.25, 0.5)
     """Of the configurations that are not held out (data)."""
-    training: js.TrainConfig = fit.TRAINING
+    training: js.TrainConfig = TRAINING
     """How each force field is trained."""
 
     def __post_init__(self):
@@ -167,7 +170,8 @@ def models(config: Config, lattice: js.Lattice, params: dict[str, Any]) -> dict[
             "bispectrum": usual,
             **{
                 f"{moments} moments, {hops} hops": Model(
-                    LocalMoments(lattice, *couplings(config, params), hops=hops, moments=moments), config.hidden
+                    LocalMoments(lattice, *couplings(config, params), hops=hops, moments=moments, weights=False),
+                    config.hidden,
                 )
                 for hops, moments in config.clusters
             },

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import tyro
@@ -25,7 +26,7 @@ from jaxspin.spins import tangent
 from jaxspin.training import SpinData, evaluate
 from jaxspin.training.losses import predict
 
-TRAINING = js.TrainConfig(steps=800, batch=2, learning_rate=4e-3, validation=0.08, evaluate_every=200)
+TRAINING = js.TrainConfig(steps=3000, batch=2, learning_rate=4e-3, validation=0.08, evaluate_every=500)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,20 +39,23 @@ class Config:
     """Folder for results; an existing one is refused."""
     overwrite: bool = False
     """Empty an existing output folder first."""
+    more: tuple[Path, ...] = ()
+    """Folders of data sets on the same lattice that every seed learns from besides, as `experiments.label` makes them;
+    nothing of them is held out."""
     held_out: float = 0.1
     """Fraction of the configurations of each kind that training never sees, at least one."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Of split, initialization and batches; one model each."""
     descriptor: Literal["moments", "bispectrum"] = "moments"
     """Moments of the electrons on clusters, or polynomials of bonds and chiralities."""
-    hops: int = 3
+    hops: int = 4
     """Radius of the clusters (moments)."""
-    moments: int = 22
+    moments: int = 36
     """Number of moments (moments)."""
     surroundings: int = 1
     """Neighbour shells whose averages are features (moments)."""
-    weights: bool = True
-    """Whether weights by distance are features (moments)."""
+    weights: bool = False
+    """Whether weights by distance are features (moments); moments alone train several times faster."""
     radius: float = 3.0
     """Reach of the bonds to the centre (bispectrum)."""
     polynomials: bool = True
@@ -71,11 +75,13 @@ class Config:
 def run(config: Config) -> dict[str, Any]:
     """Trains one model a seed; returns what summary.json holds."""
     data, params = read(config.data)
+    more = [other(folder, data.lattice) for folder in config.more]
     described = descriptor(config, data.lattice, params)
     folder = new_folder(config.output, overwrite=config.overwrite)
     rows = []
     for seed in config.seeds:
         fitted, held, numbers = split(data, config.held_out, seed)
+        fitted = SpinData.concatenate([fitted, *more]) if more else fitted
         model_key, training_key = jax.random.split(jax.random.key(seed))
         model = js.BehlerParrinello(descriptor=described, hidden=config.hidden, key=model_key)
         began = time.perf_counter()
@@ -106,6 +112,17 @@ def run(config: Config) -> dict[str, Any]:
     }
     (folder / "summary.json").write_text(to_json(summary, indent=1))
     return summary
+
+
+def other(folder: Path, lattice: js.Lattice) -> SpinData:
+    """A data set on the same lattice, in single precision."""
+    data = SpinData.load(folder)
+    if data.lattice != lattice:
+        raise ValueError(
+            f"{folder} holds a {data.lattice.name} lattice of {data.lattice.cells} cells, the file one of "
+            f"{lattice.cells}; label configurations of that size (experiments.label --side {lattice.cells[0]})."
+        )
+    return jax.tree.map(lambda x: x.astype(np.float32) if jnp.issubdtype(x.dtype, jnp.floating) else x, data)
 
 
 def descriptor(config: Config, lattice: js.Lattice, params: dict[str, Any]) -> AbstractDescriptor:

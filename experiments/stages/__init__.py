@@ -4,7 +4,7 @@ from experiments.stages.folder import Timer, open_folder, settings_of
 from experiments.stages.learning import Network, learn, parameters, stored_forcefield
 from experiments.stages.model import Electrons, Motion, Texture, textures_on
 from experiments.stages.motion import compare, frame_steps, quench, spins_of
-from experiments.stages.sampling import Sampling, hold_out, judge, sample, sample_quenches
+from experiments.stages.sampling import Sampling, hold_out, judge, sample, sample_quenches, sample_random
 
 __all__ = [
     "Electrons",
@@ -23,6 +23,7 @@ __all__ = [
     "quench",
     "sample",
     "sample_quenches",
+    "sample_random",
     "settings_of",
     "spins_of",
     "stored_forcefield",

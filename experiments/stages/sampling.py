@@ -158,9 +158,19 @@ def sample_quenches(
         start = js.random_spins(exact.lattice, key=start_key)
         length, frames = sampling.quench_duration, sampling.quench_frames
         found = _frames(field, start, motion, length, frames, sampling.spacing, noise)
-        return js.sample(exact, found[np.array(_kept(found, sampling.overlap))], source="learnt", run=0)
+        return js.sample(exact, found[np.array(_kept(found, sampling.overlap))], source="learnt", run=0, batch=4)
 
     return _written([lambda n=n: quenched(n) for n in range(number)], folder, resume)
+
+
+def sample_random(
+    electrons: Electrons, side: int, number: int, folder: Path, *, key: jax.Array, resume: bool = False
+) -> SpinData:
+    """Random configurations with exact labels, eight to a shard."""
+    exact = electrons.exact(side)
+    spins = random_configurations(exact.lattice, number, key=key)
+    parts = [spins[first : first + 8] for first in range(0, number, 8)]
+    return _written([lambda p=p: js.sample(exact, p, source="random", batch=1) for p in parts], folder, resume)
 
 
 def _written(jobs: Sequence[Callable[[], SpinData]], folder: Path, resume: bool) -> SpinData:

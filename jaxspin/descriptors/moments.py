@@ -38,7 +38,7 @@ class LocalMoments(AbstractDescriptor):
     - `hops`: radius of the cluster. `moments`: how many moments a site has, an even number.
     - `weights`: also the weight of T_k(H_i/a) |up_i> on the sites 0, 1 .. hops-1 hops away, k = 2 ... moments/2 + 1.
     - `surroundings`: neighbour shells whose averages are added, 0 for none.
-    - `chunk`: sites treated at once, a bound of the memory; None treats all.
+    - `chunk`: sites treated at once, a bound of the memory; the default suits the caches of a CPU, None treats all.
 
     Sites without spin (vacancies, sites beyond an open edge) have no orbital. Raises `ValueError` for a periodic axis
     shorter than the cluster. Sources: moments as local quantities: F. Cyrot-Lackmann, J. Phys. Chem. Solids 29, 1235
@@ -66,7 +66,7 @@ class LocalMoments(AbstractDescriptor):
         moments: int = 12,
         surroundings: int = 1,
         weights: bool = True,
-        chunk: int | None = 1024,
+        chunk: int | None = 128,
     ):
         self.lattice = lattice
         self.coupling = float(coupling)
