@@ -19,7 +19,7 @@ from jaxspin.electrons import (
     bloch_energy,
 )
 from jaxspin.field import AbstractField, AbstractPotential
-from jaxspin.forcefield import BehlerParrinello, Committee
+from jaxspin.forcefield import BehlerParrinello, Committee, pretrained
 from jaxspin.forcefield import load as load_forcefield
 from jaxspin.forcefield import save as save_forcefield
 from jaxspin.lattice import Lattice, chain, cubic, honeycomb, kagome, square, triangular
@@ -75,6 +75,7 @@ __all__ = [
     "normalize",
     "one_hundred_twenty",
     "plot",
+    "pretrained",
     "random_spins",
     "relax",
     "rotate",

@@ -1,0 +1,65 @@
+"""The force fields that come with the package: they load, say what they are, and know the physics they learnt."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxspin as js
+from jaxspin.forcefield import pretrained_metadata, pretrained_names
+from jaxspin.spins import tangent
+from jaxspin.training import perturbed_configurations
+
+# Textures of perfect order and what the force field was trained to put lowest.
+LOWEST = {
+    "triangular-tetrahedral": js.tetrahedral,
+    "triangular-tetrahedral-fast": js.tetrahedral,
+    "triangular-120": js.one_hundred_twenty,
+}
+TEXTURES = (js.ferromagnet, js.one_hundred_twenty, js.stripe, js.tetrahedral)
+
+
+def test_every_force_field_says_where_it_comes_from():
+    assert set(LOWEST) < set(pretrained_names())
+    for name in pretrained_names():
+        about = pretrained_metadata(name)
+        assert {"errors", "params", "commit", "config"} <= set(about)
+        assert {"lattice", "coupling", "filling", "temperature"} <= set(about["params"])
+        for errors in about["errors"].values():
+            assert 0 < errors["torque"] < 1
+
+
+@pytest.mark.parametrize("name", LOWEST)
+def test_the_order_is_lowest(name):
+    lattice = js.triangular(12)
+    model = js.pretrained(name, lattice)
+    energies = {texture: float(model.energy(texture(lattice))) for texture in TEXTURES}
+    assert min(energies, key=lambda texture: energies[texture]) is LOWEST[name]
+
+
+@pytest.mark.parametrize("name", LOWEST)
+def test_torques_near_the_order_are_those_of_the_electrons(name):
+    lattice = js.triangular(12)
+    params = pretrained_metadata(name)["params"]
+    solver = js.ExactDiagonalization(
+        js.SDModel(lattice, params["hopping"], params["coupling"]),
+        filling=params["filling"],
+        temperature=params["temperature"],
+    )
+    (spins,) = perturbed_configurations(LOWEST[name](lattice), [0.1], key=jax.random.key(7))
+    exact, learnt = (tangent(spins, f.field(spins)) for f in (solver, js.pretrained(name, lattice)))
+    error = jnp.sqrt(jnp.mean((learnt - exact) ** 2) / jnp.mean(exact**2))
+    assert float(error) < (0.05 if name == "triangular-120" else 0.35)
+
+
+def test_weights_are_small():
+    for name in pretrained_names():
+        model = js.pretrained(name)
+        assert sum(np.asarray(x).nbytes for x in jax.tree.leaves(model)) < 300_000
+
+
+def test_an_unknown_name_is_refused_with_those_there_are():
+    with pytest.raises(ValueError, match="triangular-120"):
+        js.pretrained("honeycomb")
+    with pytest.raises(ValueError, match="use at least"):
+        js.pretrained("triangular-120", js.triangular(3))
