@@ -4,9 +4,10 @@
     python -m experiments.active_learning --help    # every setting
     python -m experiments.active_learning --resume  # goes on where a killed run stopped
 
-Triangular s-d model at quarter filling. Each arm begins with the same few exact labels. In each round it trains a
-committee, quenches random spins with the committee's mean field, and labels some of the frames: those on which the
-members disagree most, or as many at random. The error is that on frames of quenches with the exact field.
+Triangular s-d model at half filling, quenched towards 120 degree order. Each arm begins with the same few exact labels.
+In each round it trains a committee, quenches random spins with the committee's mean field, and labels some of the
+frames: those on which the members disagree most, or as many at random. The error is that on frames of quenches with
+the exact field.
 """
 
 import dataclasses
@@ -22,7 +23,7 @@ from jaxtyping import Array, Float
 from tqdm import tqdm
 
 import jaxspin as js
-from experiments.stages import open_folder
+from experiments.stages import Electrons, Motion, Network, Texture, open_folder, textures_on
 from jaxspin.field import AbstractField
 from jaxspin.io import provenance, to_json
 from jaxspin.plotting.style import new_figure, save_figure
@@ -53,20 +54,16 @@ class Config:
     """How frames are chosen: at random, or by the committee's spread: its rms over the sites ("mean"), that of the
     worst site ("max"), or its rms over the sites in units of the rms torque of the frame ("relative")."""
 
-    coupling: float = 3.0
-    """J of the s-d model."""
-    filling: float = 0.25
-    """Electrons per spin-orbital."""
-    electron_temperature: float = 0.05
-    """Fermi temperature of the electrons."""
-    size: int = 8
-    """Side of the lattice, even for the four-sublattice order."""
-    damping: float = 0.5
-    """Gilbert damping of every quench."""
-    step: float = 0.5
-    """Time step of every quench."""
-    bath_temperature: float = 0.001
-    """Temperature of the spins after a quench."""
+    electrons: Electrons = dataclasses.field(default_factory=lambda: Electrons("triangular", 4.0, 0.5, 0.05))
+    """The model."""
+    order: Texture = "one_hundred_twenty"
+    """What is perturbed to begin with."""
+    network: Network = dataclasses.field(default_factory=lambda: Network(hops=2, moments=16, hidden=(32, 32)))
+    """Of each member."""
+    motion: Motion = dataclasses.field(default_factory=Motion)
+    """Of every quench."""
+    size: int = 9
+    """Side of the lattice; the order must close around it."""
     duration: float = 60.0
     """Length of every quench."""
     frames: int = 30
@@ -76,10 +73,10 @@ class Config:
     test_quenches: int = 4
     """Quenches with the exact field, held out."""
 
-    random: int = 16
+    random: int = 6
     """Random configurations to begin with."""
     ordered: int = 4
-    """Perturbed tetrahedral states to begin with."""
+    """Perturbed states of the order to begin with."""
     rounds: int = 4
     """Rounds of choosing and labelling; training follows each."""
     picks: int = 10
@@ -88,22 +85,17 @@ class Config:
     """Frames more alike than this, see `jaxspin.training.distinct`, are not labelled twice when chosen by spread."""
     members: int = 3
     """Force fields in a committee."""
-    radius: float = 2.0
-    """Reach of the descriptor's bonds to the centre."""
-    bond_radius: float = 1.0
-    """Reach of its other bonds and chiralities."""
-    hidden: tuple[int, ...] = (32, 32)
-    """Widths of the network's layers."""
     training: js.TrainConfig = dataclasses.field(
-        default_factory=lambda: js.TrainConfig(steps=400, evaluate_every=100, average=0.98)
+        default_factory=lambda: js.TrainConfig(
+            steps=1000, learning_rate=4e-3, balance=0.5, evaluate_every=250, average=0.98
+        )
     )
     """How each member is trained."""
 
     def __post_init__(self):
         if self.resume and self.overwrite:
             raise ValueError("resume keeps what overwrite would delete; give one of them.")
-        if self.size % 2:
-            raise ValueError(f"size = {self.size}: the tetrahedral order needs an even number; use {self.size + 1}.")
+        textures_on(self.electrons.on(self.size), (self.order,))
         if self.quenches * self.frames < self.picks:
             raise ValueError(f"{self.picks} picks of {self.quenches * self.frames} frames; raise --frames.")
         if not self.seeds or not self.arms:
@@ -113,9 +105,7 @@ class Config:
 def run(config: Config) -> dict[str, Any]:
     """All seeds and arms; returns what summary.json holds."""
     folder = open_folder(config)
-    lattice = js.triangular(config.size)
-    electrons = js.SDModel(lattice, 1.0, config.coupling)
-    exact = js.ExactDiagonalization(electrons, filling=config.filling, temperature=config.electron_temperature)
+    exact = config.electrons.exact(config.size)
     stored = folder / "held_out.zarr"
     if not stored.exists():
         frames = quench(config, exact, config.test_quenches, jax.random.key(2**31 - 1))
@@ -144,8 +134,7 @@ def learn(config: Config, exact: js.ExactDiagonalization, held: SpinData, folder
     """
     begin_key, *keys = jax.random.split(jax.random.key(seed), config.rounds + 2)
     data = js.sample(exact, beginning(config, begin_key))
-    descriptor = js.Bispectrum(exact.lattice, config.radius, config.bond_radius)
-    model = js.BehlerParrinello(descriptor=descriptor, hidden=config.hidden)
+    model = config.network.on(config.electrons, config.size)
     place = folder / f"seed_{seed}" / arm
     place.mkdir(parents=True, exist_ok=True)
     for number, key in enumerate(keys):
@@ -181,11 +170,12 @@ def learn(config: Config, exact: js.ExactDiagonalization, held: SpinData, folder
 
 
 def beginning(config: Config, key) -> Float[Array, "n *cells sublattices 3"]:
-    """Random spins and perturbed tetrahedral states."""
+    """Random spins and perturbed states of the order."""
     random_key, ordered_key = jax.random.split(key)
-    lattice = js.triangular(config.size)
+    lattice = config.electrons.on(config.size)
     amplitudes = jnp.linspace(0.05, 0.5, config.ordered)
-    ordered = perturbed_configurations(js.tetrahedral(lattice), amplitudes, key=ordered_key)
+    (order,) = textures_on(lattice, (config.order,)).values()
+    ordered = perturbed_configurations(order, amplitudes, key=ordered_key)
     return jnp.concatenate([random_configurations(lattice, config.random, key=random_key), ordered])
 
 
@@ -196,11 +186,11 @@ def quench(config: Config, field: AbstractField, number: int, key) -> Float[Arra
         start_key, noise_key = jax.random.split(one)
         made = js.simulate(
             field,
-            js.random_spins(js.triangular(config.size), key=start_key),
+            js.random_spins(config.electrons.on(config.size), key=start_key),
             duration=config.duration,
-            step=config.step,
-            damping=config.damping,
-            temperature=config.bath_temperature,
+            step=config.motion.step,
+            damping=config.motion.damping,
+            temperature=config.motion.temperature,
             key=noise_key,
             save_every=config.duration / config.frames,
         )

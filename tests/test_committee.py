@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from experiments import active_learning
+from experiments.stages import Network
 from jaxspin.classical import Exchange
 from jaxspin.descriptors import Bispectrum
 from jaxspin.forcefield import BehlerParrinello, Committee, load, load_metadata, save
@@ -270,9 +271,8 @@ def test_spins_never_seen_are_unfamiliar(trained, known):
 def tiny(output, **changes):
     training = TrainConfig(steps=4, batch=2, evaluate_every=2, validation=0.3, average=0.5)
     small = {
-        "size": 4,
-        "radius": 1.0,
-        "hidden": (4,),
+        "size": 3,
+        "network": Network(hops=1, moments=4, hidden=(4,)),
         "training": training,
         "seeds": (0,),
         "arms": ("random", "relative"),
@@ -323,7 +323,7 @@ def test_near_copies_are_not_chosen_twice(members):
     """By spread: the largest first, without frames like another or a known one; filled up where too few differ."""
     lattice = triangular(4)
     made = Committee([random_model(seed, Bispectrum(lattice, 1.0, 1.0, bispectrum=False)) for seed in range(2)])
-    config = active_learning.Config(size=4, picks=2)
+    config = active_learning.Config(picks=2)
     frames = random_configurations(lattice, 3, key=jax.random.key(0))
     scores = [active_learning.score("mean", made, s) for s in frames]
     best, second, third = np.argsort(scores)[::-1].tolist()
@@ -340,7 +340,7 @@ def test_near_copies_are_not_chosen_twice(members):
     ("settings", "text"),
     [
         ({"resume": True, "overwrite": True}, "give one of them"),
-        ({"size": 7}, "use 8"),
+        ({"size": 7}, "multiples of 3"),
         ({"picks": 99}, "raise --frames"),
         ({"seeds": ()}, "pass --seeds 0"),
     ],
