@@ -59,6 +59,8 @@ class Config:
     """Of every random number."""
     forcefield: Path | None = None
     """Folder of a trained force field: sampling and training are left out."""
+    data: tuple[Path, ...] = ()
+    """Folders of data of an earlier run (its data, data_learnt) to learn from: sampling is left out."""
     until: Literal["sampling", "training", "end"] = "end"
     """The last stage; a run with another one goes on in the same folder with --resume."""
 
@@ -117,6 +119,8 @@ class Config:
                 raise ValueError(
                     f"test_quenches must leave some of the {self.sampling.quenches} quenches to learn from; use 1."
                 )
+        elif self.data:
+            raise ValueError("a force field that is there learns from no data; give --forcefield or --data.")
         elif self.until != "end":
             raise ValueError(f"nothing is sampled or trained with a force field given; leave out --until {self.until}.")
 
@@ -203,7 +207,9 @@ def run(config: Config) -> dict[str, Any]:
 
 
 def sample(config: Config, folder: Path) -> SpinData:
-    """The data, a shard for each run."""
+    """The data, a shard for each run, or those of an earlier run."""
+    if config.data:
+        return SpinData.concatenate([SpinData.load(place) for place in config.data])
     key = jax.random.key(config.seed)
     return stages.sample(
         config.electrons, config.sampling, config.motion, folder / "data", key=key, resume=config.resume
