@@ -27,7 +27,7 @@ class Config:
     """Where to write the JSON; an existing file is refused."""
     sizes: tuple[int, ...] = (32, 64, 256, 1024)
     """Sides of the lattices."""
-    moments: tuple[tuple[int, int], ...] = ((2, 12), (3, 22))
+    moments: tuple[tuple[int, int], ...] = ((2, 16), (3, 24))
     """(hops, moments) of the descriptors made of the electrons' moments."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the networks' layers."""
@@ -70,7 +70,7 @@ def fields(config: Config, lattice: js.Lattice) -> dict[str, js.AbstractPotentia
     """What to time on a lattice, by name."""
     chosen: dict[str, js.AbstractPotential] = {"learnt, bispectrum": js.BehlerParrinello(lattice, hidden=config.hidden)}
     for hops, moments in config.moments:
-        described = js.LocalMoments(lattice, 1.0, hops=hops, moments=moments)
+        described = js.LocalMoments(lattice, 1.0, hops=hops, moments=moments, weights=False)
         name = f"learnt, {moments} moments, {hops} hops"
         chosen[name] = js.BehlerParrinello(descriptor=described, hidden=config.hidden)
     model = js.SDModel(lattice, 1.0, 1.0)

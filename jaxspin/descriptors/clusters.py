@@ -169,12 +169,13 @@ class Recursion(NamedTuple):
             number, factor, psi = given
             # U_k-1-l of every k, zero where l > k - 1
             partners = jax.lax.dynamic_slice_in_dim(padded, highest - number, highest)
-            turned = jnp.stack([jnp.stack(_sigma(tuple(d), tuple(psi))) for d in directions], axis=1)
-            return total + factor * jnp.sum(partners[:, :, None] * turned[None], axis=1), None
+            turned = [_sigma(tuple(factor * c for c in direction), tuple(psi)) for direction in directions]
+            terms = [sum_of(partners[:, c] * part[None] for c, part in enumerate(parts)) for parts in turned]
+            return tuple(t + term for t, term in zip(total, terms, strict=True)), None
 
         factors = jnp.full(highest, 2 * self.exchange, spins.dtype).at[0].set(self.exchange)
-        zero = jnp.zeros((highest, 2, *spins.shape[1:]), spins.dtype)
-        found, _ = jax.lax.scan(add, zero, (jnp.arange(highest), factors, t))
+        zero = jnp.zeros((highest, *spins.shape[1:]), spins.dtype)
+        found = jnp.stack(jax.lax.scan(add, (zero, zero), (jnp.arange(highest), factors, t))[0], axis=1)
         # k = 1 .. highest so far; and the orbital itself turns with the spin at the centre
         _, of_orbital = jax.vjp(spinor_along, tuple(spins[:, 0]))
         occupied = (jnp.sum(spins[:, 0] ** 2, axis=0) > 0).astype(spins.dtype)
