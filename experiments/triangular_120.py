@@ -4,8 +4,9 @@
     python -m experiments.triangular_120 --until sampling       # data only; go on with --resume
     python -m experiments.triangular_120 --forcefield FOLDER    # with a force field that is there
 
-n = 0.5, J = 4, T = 0.05: an insulator, whose field reaches less far than a metal's. The quench with a learnt field:
-Y. Fan, S. Zhang and G.-W. Chern, Phys. Rev. B 110, 245105 (2024), 10.1103/PhysRevB.110.245105.
+n = 0.5, J = 4, T = 0.05: an insulator, whose field reaches less far than a metal's. Its order is that of classical
+spins with antiferromagnetic bonds: H. Kawamura and S. Miyashita, J. Phys. Soc. Jpn. 53, 4138 (1984),
+10.1143/JPSJ.53.4138.
 """
 
 from pathlib import Path
