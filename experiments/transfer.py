@@ -143,11 +143,11 @@ def states(config: Config, committee: Committee) -> dict[str, jax.Array]:
     for number, temperature in enumerate(config.temperatures, start=1):
         found[f"thermal, T = {temperature:g}"] = followed(order, temperature, number)
     side = config.side
-    turn = 2 * np.pi / side
+    turn = lattice.reciprocal() / side
     textures = {
-        "spiral, long": js.spiral(lattice, (turn, 0.0)),
-        "spiral, short": js.spiral(lattice, (6 * turn, 0.0)),
-        "conical spiral": js.spiral(lattice, (4 * turn, 0.0), cone=0.8),
+        "spiral, long": js.spiral(lattice, tuple(turn[0])),
+        "spiral, short": js.spiral(lattice, tuple(side // 4 * turn[0])),
+        "conical spiral": js.spiral(lattice, tuple(side // 6 * turn.sum(axis=0)), cone=0.8),
         "skyrmion": js.skyrmion(lattice, side / 4),
         "domain wall": js.domain_wall(lattice),
         "tetrahedral": js.tetrahedral(lattice),
