@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import tyro
@@ -144,12 +145,14 @@ def states(config: Config, committee: Committee) -> dict[str, jax.Array]:
         found[f"thermal, T = {temperature:g}"] = followed(order, temperature, number)
     side = config.side
     turn = lattice.reciprocal() / side
+    half = dataclasses.replace(lattice, cells=(side // 2, side), periodic=(False, True))
+    wall = js.domain_wall(half)
     textures = {
         "spiral, long": js.spiral(lattice, tuple(turn[0])),
         "spiral, short": js.spiral(lattice, tuple(side // 4 * turn[0])),
         "conical spiral": js.spiral(lattice, tuple(side // 6 * turn.sum(axis=0)), cone=0.8),
         "skyrmion": js.skyrmion(lattice, side / 4),
-        "domain wall": js.domain_wall(lattice),
+        "pair of domain walls": jnp.concatenate([wall, wall[::-1]]),
         "tetrahedral": js.tetrahedral(lattice),
     }
     for number, (name, texture) in enumerate(textures.items()):
