@@ -38,10 +38,10 @@ def curved(lattice, spins, **options):
 @pytest.mark.parametrize(
     ("lattice", "options"),
     [
-        ("triangular", {}),
-        ("honeycomb", {"weights": False, "surroundings": 0}),
-        ("triangular", {"weights": False, "chunk": 5}),
-        ("chain", {"surroundings": 2, "chunk": 5}),
+        ("triangular", {"weights": True}),
+        ("honeycomb", {"surroundings": 0}),
+        ("triangular", {"chunk": 5}),
+        ("chain", {"weights": True, "surroundings": 2, "chunk": 5}),
     ],
 )
 def test_energy_field_and_slope_are_those_of_the_model(lattice, options):

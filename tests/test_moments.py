@@ -24,10 +24,10 @@ ROUNDING = 1e-12
 DIFFERENCES = 1e-6
 
 DESCRIPTORS = {
-    "chain": LocalMoments(chain(9), 1.5, hops=3, moments=8, surroundings=2),
-    "square": LocalMoments(square(5), 2.0, (1.0, -0.3), hops=1, moments=6, weights=False),
-    "triangular": LocalMoments(triangular(6), 3.0, hops=2, moments=8),
-    "honeycomb": LocalMoments(honeycomb(6), 1.0, hops=3, moments=6, surroundings=2),
+    "chain": LocalMoments(chain(9), 1.5, hops=3, moments=8, surroundings=2, weights=True),
+    "square": LocalMoments(square(5), 2.0, (1.0, -0.3), hops=1, moments=6),
+    "triangular": LocalMoments(triangular(6), 3.0, hops=2, moments=8, weights=True),
+    "honeycomb": LocalMoments(honeycomb(6), 1.0, hops=3, moments=6, surroundings=2, weights=True),
     "kagome": LocalMoments(kagome(6), 1.0, hops=2, moments=6),
     "cubic": LocalMoments(cubic(4), 1.0, hops=1, moments=4),
 }
@@ -85,7 +85,7 @@ def test_moments_are_those_of_the_dense_hamiltonian(descriptor, key):
 
 @pytest.mark.parametrize("lattice", [square(6, periodic=False), kagome(6, periodic=(True, False))])
 def test_open_edges_and_vacancies_are_sites_without_orbital(lattice, key):
-    descriptor = LocalMoments(lattice, 1.5, hops=2, moments=6)
+    descriptor = LocalMoments(lattice, 1.5, hops=2, moments=6, weights=True)
     spins = dilute(random_spins(lattice, key=key), jax.random.bernoulli(jax.random.key(3), 0.8, lattice.shape))
     features = descriptor(spins)
     empty = jnp.all(spins == 0, axis=-1)
@@ -136,7 +136,7 @@ def test_derivatives_where_the_phase_of_the_spinor_jumps(texture, key):
     equator = normalize(free * jnp.array([1.0, 1.0, 0.0])[None, None, None])
     # amid spins that lie anyhow, so that no symmetry makes the derivative vanish
     spins = jnp.where(some, {"random": free, "poles": pole, "equator": equator}[texture], free)
-    potential = Curved(LocalMoments(lattice, 1.5, hops=2, moments=6))
+    potential = Curved(LocalMoments(lattice, 1.5, hops=2, moments=6, weights=True))
     assert_field_is_gradient(potential, spins, key=key, atol=DIFFERENCES)
     assert bool(jnp.all(jnp.isfinite(potential.field(spins))))
     slope = jax.jvp(potential.energy, (spins,), (jnp.ones_like(spins),))[1]
@@ -210,7 +210,7 @@ def test_neel_and_ferromagnet_differ():
     ("options", "remedy"),
     [
         ({"hops": 0}, "use hops=1"),
-        ({"moments": 5}, "12 is usual"),
+        ({"moments": 5}, "24 is usual"),
         ({"surroundings": -1}, "leave them out"),
         ({"hops": 3}, r"at least \(7, 7\) cells"),
     ],

@@ -36,7 +36,8 @@ class LocalMoments(AbstractDescriptor):
 
     - `coupling` J and `hopping` t, or a tuple of t by shell, as in `SDModel`; real and uniform.
     - `hops`: radius of the cluster. `moments`: how many moments a site has, an even number.
-    - `weights`: also the weight of T_k(H_i/a) |up_i> on the sites 0, 1 .. hops-1 hops away, k = 2 ... moments/2 + 1.
+    - `weights`: also the weight of T_k(H_i/a) |up_i> on the sites 0, 1 .. hops-1 hops away, k = 2 ... moments/2 + 1;
+      worth it with few moments, and dear in training.
     - `surroundings`: neighbour shells whose averages are added, 0 for none.
     - `chunk`: sites treated at once, a bound of the memory; the default suits the caches of a CPU, None treats all.
 
@@ -63,9 +64,9 @@ class LocalMoments(AbstractDescriptor):
         hopping: float | int | Sequence[float | int] = 1.0,
         *,
         hops: int = 3,
-        moments: int = 12,
+        moments: int = 24,
         surroundings: int = 1,
-        weights: bool = True,
+        weights: bool = False,
         chunk: int | None = 128,
     ):
         self.lattice = lattice
@@ -78,7 +79,7 @@ class LocalMoments(AbstractDescriptor):
         if self.hops < 1:
             raise ValueError(f"a cluster needs at least its neighbours, got hops={self.hops}; use hops=1 or more.")
         if self.moments < 2 or self.moments % 2:
-            raise ValueError(f"moments must be even and at least 2, got {self.moments}; 12 is usual.")
+            raise ValueError(f"moments must be even and at least 2, got {self.moments}; 24 is usual.")
         if self.surroundings < 0 or (self.chunk is not None and self.chunk < 1):
             raise ValueError("surroundings must not be negative and chunk must be positive; leave them out.")
         needed = self.smallest_cells()
