@@ -102,7 +102,12 @@ def run(config: Config) -> dict[str, Any]:
         labelled = js.sample(exact, spins, batch=1)
         rows.append({"case": name, "side": config.side, **row(moved, labelled)})
     draw(folder / "transfer.png", rows)
-    summary = {"rows": rows, "reference spread": committee.reference, "provenance": provenance(config, config.seed)}
+    summary = {
+        "rows": rows,
+        "held out, each member alone": [judge(committee[number], tested) for number in range(len(committee))],
+        "reference spread": committee.reference,
+        "provenance": provenance(config, config.seed),
+    }
     (folder / "summary.json").write_text(to_json(summary, indent=1))
     return summary
 
