@@ -5,7 +5,7 @@ that comes from an energy, B_i = -dE/dS_i. Fields add up with `+`.
 """
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin.lattice import Lattice
-from jaxspin.spins import check_finite
+from jaxspin.spins import check_finite, tangent
 
 Time = float | Float[Array, ""]
 Spins = Float[Array, "*cells sublattices 3"]
@@ -27,6 +27,9 @@ def times_of_change(source: Any) -> tuple[Time, ...]:
 class AbstractField(eqx.Module):
     """Anything that pushes spins. Subclass it for a push without an energy, `AbstractPotential` for one with."""
 
+    # whether the part of B along the spin stays where it is when the spin turns, as that of an outer field does
+    parallel_part_is_fixed: ClassVar[bool] = True
+
     @property
     def lattice(self) -> Lattice | None:
         """The lattice the field lives on, or None for one that fits any."""
@@ -35,6 +38,17 @@ class AbstractField(eqx.Module):
     @abc.abstractmethod
     def field(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
         """B_i in energy units, at time `t` (hbar/t), shape of `spins`. `key` feeds stochastic fields."""
+
+    def push(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
+        """The field as the dynamics takes it: that of `field`, or its part perpendicular to the spins.
+
+        The parallel part does not move a spin. That of electrons, J <sigma> . S, is many times larger than the
+        perpendicular one and turns with the spin; held still during a step it would turn the spin about itself, and
+        a time step would have to resolve that. That of an outer field stands still, and with it a step of the
+        rotation solvers is exact.
+        """
+        field = self.field(spins, t, key=key)
+        return field if self.parallel_part_is_fixed else tangent(spins, field)
 
     def times_of_change(self) -> tuple[Time, ...]:
         """When the field changes fast (a pulse begins, peaks, ends): times at which the dynamics must look."""
@@ -95,6 +109,9 @@ class SumField(AbstractField):
         keys = _split(key, len(self.terms))
         return sum_of(term.field(spins, t, key=k) for term, k in zip(self.terms, keys, strict=True))
 
+    def push(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
+        return _sum_of_pushes(self.terms, spins, t, key)
+
 
 class SumPotential(AbstractPotential):
     """E = sum of the terms' energies; made by `a + b`. Each term keeps its own fast field."""
@@ -122,6 +139,9 @@ class SumPotential(AbstractPotential):
         both = [term.energy_and_field(spins, t, key=k) for term, k in zip(self.terms, keys, strict=True)]
         return sum_of(e for e, _ in both), sum_of(b for _, b in both)
 
+    def push(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
+        return _sum_of_pushes(self.terms, spins, t, key)
+
 
 def sum_of(arrays):
     """The sum without the leading integer zero of `sum`, which strict dtype promotion would see."""
@@ -129,6 +149,11 @@ def sum_of(arrays):
     for array in rest:
         first = first + array
     return first
+
+
+def _sum_of_pushes(terms: tuple[AbstractField, ...], spins: Spins, t: Time, key: PRNGKeyArray | None) -> Spins:
+    keys = _split(key, len(terms))
+    return sum_of(term.push(spins, t, key=k) for term, k in zip(terms, keys, strict=True))
 
 
 def _terms(field: AbstractField) -> tuple[AbstractField, ...]:

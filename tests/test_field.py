@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from jaxtyping import Array
 
+import jaxspin as js
 from jaxspin.classical import Exchange, Zeeman
 from jaxspin.field import AbstractField, AbstractPotential, SumField, SumPotential
 from jaxspin.lattice import square
@@ -104,3 +105,28 @@ def test_sums_pass_through_jit_and_grad(spins):
     assert np.allclose(jax.jit(lambda f, s: f.field(s))(total, spins), total.field(spins), atol=ROUNDING)
     batch = jnp.stack([spins, -spins])
     assert np.allclose(jax.vmap(total.field)(batch)[1], total.field(-spins), atol=ROUNDING)
+
+
+def test_the_push_of_electrons_is_perpendicular_and_that_of_an_outer_field_is_whole(key):
+    lattice = js.square(4)
+    spins = js.random_spins(lattice, key=key)
+    electrons = js.ExactDiagonalization(js.SDModel(lattice, 1.0, 3.0), filling=0.3, temperature=0.1)
+    zeeman = js.Zeeman((0.0, 0.0, 0.5))
+    perpendicular = js.tangent(spins, electrons.field(spins))
+    assert float(jnp.abs(electrons.field(spins) - perpendicular).max()) > 1
+    np.testing.assert_allclose(electrons.push(spins), perpendicular, atol=1e-12)
+    np.testing.assert_array_equal(zeeman.push(spins), zeeman.field(spins))
+    np.testing.assert_allclose((electrons + zeeman).push(spins), perpendicular + zeeman.field(spins), atol=1e-12)
+
+
+@pytest.mark.parametrize("solver", [js.dynamics.DepondtMertens(), js.dynamics.SemiImplicit()])
+def test_the_parallel_field_of_electrons_asks_for_no_shorter_step(solver, key):
+    """The parallel field, 3 t here, would turn a spin about itself by 1.5 in this step; the torque turns it by 0.1."""
+    lattice = js.square(4)
+    electrons = js.ExactDiagonalization(js.SDModel(lattice, 1.0, 3.0), filling=0.3, temperature=0.1)
+    start = js.random_spins(lattice, key=key)
+    ends = [
+        js.simulate(electrons, start, duration=4.0, step=step, damping=0.5, solver=solver).final for step in (0.5, 0.05)
+    ]
+    assert float(jnp.abs(ends[1] - start).max()) > 0.1
+    np.testing.assert_allclose(ends[0], ends[1], atol=5e-3)

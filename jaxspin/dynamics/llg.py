@@ -125,7 +125,7 @@ class LLG(diffrax.AbstractTerm):
             # the root has an infinite slope at zero: a schedule that ends at T = 0 would give NaN gradients
             strength = jnp.where(hot, jnp.sqrt(jnp.where(hot, square, 1)), 0)
         moving = None if self.frozen is None else ~self.frozen[..., None]
-        return Push(y, self.field.field(y, self.clock.time(n), key=key), damping, strength, moving)
+        return Push(y, self.field.push(y, self.clock.time(n), key=key), damping, strength, moving)
 
     def contr(self, t0, t1, **kwargs) -> Interval:
         time = jnp.asarray(t1 - t0) * jnp.asarray(self.clock.step, jnp.result_type(t0))

@@ -51,7 +51,7 @@ def _rates(field, spins, damping, temperature, times, key):
     alive = jnp.any(spins != 0, axis=-1)
 
     def rate(t):
-        size = jnp.where(alive, jnp.linalg.norm(field.field(spins, t, key=key), axis=-1), 0)
+        size = jnp.where(alive, jnp.linalg.norm(field.push(spins, t, key=key), axis=-1), 0)
         return jnp.max(size / jnp.sqrt(1 + damping**2))
 
     return jnp.max(jax.lax.map(rate, times)), jnp.max(damping / (1 + damping**2)) * temperature

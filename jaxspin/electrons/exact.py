@@ -1,7 +1,7 @@
 """Exact diagonalization: the reference for every other solver. Cubic in the number of sites."""
 
 import functools
-from typing import Any, TypeGuard
+from typing import Any, ClassVar, TypeGuard
 
 import equinox as eqx
 import jax
@@ -30,6 +30,8 @@ class ExactDiagonalization(AbstractPotential):
 
     Raises `ValueError` if both or neither of filling and chemical potential are given, or one is out of range.
     """
+
+    parallel_part_is_fixed: ClassVar[bool] = False
 
     model: SDModel
     filling: Float[Array, ""] | None

@@ -1,6 +1,6 @@
 """The kernel-polynomial solver: energy and field linear in the number of sites."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -47,6 +47,8 @@ class KernelPolynomial(AbstractPotential):
     Sources: Weisse, Wellein, Alvermann and Fehske, Rev. Mod. Phys. 78, 275 (2006), 10.1103/RevModPhys.78.275;
     Barros and Kato, Phys. Rev. B 88, 235101 (2013), 10.1103/PhysRevB.88.235101.
     """
+
+    parallel_part_is_fixed: ClassVar[bool] = False
 
     model: SDModel
     filling: Float[Array, ""] | None

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import equinox as eqx
 import jax
@@ -31,6 +31,8 @@ class BehlerParrinello(AbstractPotential):
     Sources: J. Behler and M. Parrinello, Phys. Rev. Lett. 98, 146401 (2007), 10.1103/PhysRevLett.98.146401;
     P. Zhang and G.-W. Chern, Phys. Rev. Lett. 127, 146401 (2021), 10.1103/PhysRevLett.127.146401.
     """
+
+    parallel_part_is_fixed: ClassVar[bool] = False
 
     descriptor: AbstractDescriptor
     network: nnx.Module

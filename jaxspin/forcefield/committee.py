@@ -1,7 +1,7 @@
 """Several learnt potentials of one descriptor: their mean is the field, their spread says where it is known."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -30,6 +30,8 @@ class Committee(AbstractPotential):
     Sources: H. S. Seung, M. Opper, H. Sompolinsky, COLT 1992, 287, 10.1145/130385.130417; C. Schran, K. Brezina,
     O. Marsalek, J. Chem. Phys. 153, 104105 (2020), 10.1063/5.0016004.
     """
+
+    parallel_part_is_fixed: ClassVar[bool] = False
 
     members: BehlerParrinello
     reference: Float[Array, ""] | None
