@@ -243,7 +243,7 @@ def nearest(
         spins = jnp.where(better[:, None, None], trial, spins)
         values = np.where(better[:, None], found, values)
         slopes = np.where(better[:, None, None, None], changed, slopes)
-        damping = np.clip(damping * np.where(better, 0.2, 5.0), 1e-14, 1e6)
+        damping = np.clip(damping * np.where(better, 0.2, 5.0), 1e-10, 1e6)
     return spins, values
 
 
