@@ -16,11 +16,7 @@ from jaxspin.spins import tangent_frame
 
 
 class Linearized(eqx.Module):
-    """A configuration as the network sees it: own features G_i and dG_i/dS_j along two tangents of each spin j.
-
-    `members` `(sites, m)` numbers the spins that the features of each site depend on, `readers` `(sites, m)` the
-    places (site m + member) at which each spin is read: the two are transposes of one another.
-    """
+    """A configuration as the network sees it: own features G_i and dG_i/dS_j along two tangents of each spin j."""
 
     own: Float[Array, "own sublattices *cells"]
     jacobian: Float[Array, "sites m2 own"]
@@ -54,6 +50,9 @@ class Linearized(eqx.Module):
 
 class LinearizedSet(eqx.Module):
     """Every configuration of a data set, and who reads whom.
+
+    `members` `(sites, m)` numbers the spins that the features of each site depend on, `readers` `(sites, m)` the
+    places (site m + member) at which each spin is read: the two are transposes of one another.
 
     A list and not one array: a batch is then handed to the program without a copy.
     """
