@@ -56,9 +56,9 @@ class Config:
     """Length of each quench."""
     frames: int = 40
     """Configurations kept of each, frame k of n at the fraction (k/n)^3."""
-    window: tuple[float, float] = (20.0, 2000.0)
-    """Times between which the exponents are fitted; frames after which a length exceeds a quarter of the side are
-    left out."""
+    window: tuple[float, float] = (200.0, 2000.0)
+    """Times between which the exponents are fitted, after the walls have formed; frames after which a length exceeds
+    a quarter of the side are left out."""
     electrons: Electrons = dataclasses.field(default_factory=Electrons)
     """What the force field must have learnt."""
     motion: Motion = dataclasses.field(default_factory=Motion)
@@ -72,7 +72,7 @@ class Config:
         if not self.duration > 0 or self.frames < 1:
             raise ValueError("duration and frames must be positive; see --help for the defaults.")
         if not 0 < self.window[0] < self.window[1]:
-            raise ValueError(f"the window {self.window} must rise from a positive time; use 20 2000.")
+            raise ValueError(f"the window {self.window} must rise from a positive time; use 200 2000.")
 
 
 def run(config: Config) -> dict[str, Any]:
@@ -102,7 +102,12 @@ def run(config: Config) -> dict[str, Any]:
         if seed == config.seeds[0]:
             limits = (-PERFECT_CHIRALITY, PERFECT_CHIRALITY)
             draw_maps(
-                folder / "chirality.png", found, lambda s: scalar_chirality(lattice, s), "scalar chirality", limits
+                folder / "chirality.png",
+                found,
+                lambda s: scalar_chirality(lattice, s),
+                "scalar chirality",
+                limits,
+                frames=sorted({round((len(found) - 1) * share ** (1 / 3)) for share in SHOWN}),
             )
     measured = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     lengths = {name: values for name, values in measured.items() if name in LENGTHS}
@@ -121,6 +126,8 @@ def run(config: Config) -> dict[str, Any]:
     return summary
 
 
+# parts of the duration at which the chirality is drawn
+SHOWN = (1 / 8, 1 / 4, 1 / 2, 1)
 LENGTHS = ("length between walls", "length by first moment")
 
 
