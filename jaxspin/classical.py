@@ -12,9 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
-from jaxspin.field import AbstractPotential, Spins, Time, sum_of, times_of_change
+from jaxspin.field import AbstractPotential, Spins, Time, times_of_change
 from jaxspin.lattice import Bond, Lattice
-from jaxspin.spins import normalize
+from jaxspin.spins import check_finite, normalize
+from jaxspin.vectors import add, components, dot, stacked
 
 # Where a Gaussian pulse is looked at, in widths from its center: all but 1e-8 of it lies between the outermost.
 _PULSE = (-6, -3, -1, 0, 1, 3, 6)
@@ -55,12 +56,36 @@ class Exchange(AbstractPotential):
         return self._lattice
 
     def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
-        def shell(number, coupling):
-            ends = [bond_ends(self._lattice, spins, bond) for bond in self._lattice.shell(number)]
-            products = jnp.stack([jnp.sum(a * b, axis=-1) for a, b in ends], axis=-1)
-            return -jnp.sum(coupling.astype(spins.dtype) * products)
+        return -jnp.sum(dot(spins, self._neighbors(spins))) / 2
 
-        return sum_of(shell(number, coupling) for number, coupling in enumerate(self.couplings, 1))
+    def energy_and_field(
+        self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None
+    ) -> tuple[Float[Array, ""], Spins]:
+        """Both, without differentiating: B_i = sum_j J_ij S_j."""
+        check_finite(spins)
+        return _exchange(self, spins)
+
+    def _neighbors(self, spins: Spins) -> Spins:
+        """sum_j J_ij S_j, written for one loop over numbers: translations of single components."""
+        sites = [jnp.zeros_like(spins[..., 0, :]) for _ in range(self._lattice.sublattices)]
+        for number, couplings in enumerate(self.couplings, 1):
+            for n, bond in enumerate(self._lattice.shell(number)):
+                coupling = (couplings if couplings.ndim == 0 else couplings[..., n]).astype(spins.dtype)
+                back = tuple(-x for x in bond.offset)
+                there = [coupling * self._brought(x, bond.offset) for x in components(spins[..., bond.end, :])]
+                here = [self._brought(coupling * x, back) for x in components(spins[..., bond.start, :])]
+                sites[bond.start] = add(sites[bond.start], stacked(there))
+                sites[bond.end] = add(sites[bond.end], stacked(here))
+        return jnp.stack(sites, axis=-2)
+
+    def _brought(self, array: Array, offset: tuple[int, ...]) -> Array:
+        return self._lattice.translate(array, offset, fused=True)
+
+
+@eqx.filter_jit
+def _exchange(exchange: Exchange, spins: Spins) -> tuple[Float[Array, ""], Spins]:
+    field = exchange._neighbors(spins)
+    return -jnp.sum(dot(spins, field)) / 2, field
 
 
 class DzyaloshinskiiMoriya(AbstractPotential):

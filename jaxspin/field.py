@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_finite, tangent
+from jaxspin.vectors import add
 
 Time = float | Float[Array, ""]
 Spins = Float[Array, "*cells sublattices 3"]
@@ -107,7 +108,7 @@ class SumField(AbstractField):
 
     def field(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
         keys = _split(key, len(self.terms))
-        return sum_of(term.field(spins, t, key=k) for term, k in zip(self.terms, keys, strict=True))
+        return add(*(term.field(spins, t, key=k) for term, k in zip(self.terms, keys, strict=True)))
 
     def push(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
         return _sum_of_pushes(self.terms, spins, t, key)
@@ -137,7 +138,7 @@ class SumPotential(AbstractPotential):
     ) -> tuple[Float[Array, ""], Spins]:
         keys = _split(key, len(self.terms))
         both = [term.energy_and_field(spins, t, key=k) for term, k in zip(self.terms, keys, strict=True)]
-        return sum_of(e for e, _ in both), sum_of(b for _, b in both)
+        return sum_of(e for e, _ in both), add(*(b for _, b in both))
 
     def push(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
         return _sum_of_pushes(self.terms, spins, t, key)
@@ -153,7 +154,7 @@ def sum_of(arrays):
 
 def _sum_of_pushes(terms: tuple[AbstractField, ...], spins: Spins, t: Time, key: PRNGKeyArray | None) -> Spins:
     keys = _split(key, len(terms))
-    return sum_of(term.push(spins, t, key=k) for term, k in zip(terms, keys, strict=True))
+    return add(*(term.push(spins, t, key=k) for term, k in zip(terms, keys, strict=True)))
 
 
 def _terms(field: AbstractField) -> tuple[AbstractField, ...]:

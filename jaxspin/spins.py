@@ -10,14 +10,8 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from jaxspin.lattice import Lattice
-
-
-def normalize(spins: Float[Array, "*n 3"]) -> Float[Array, "*n 3"]:
-    """S / |S|, and zero where S is zero; its derivative at zero is zero."""
-    # one component after another: XLA on CPUs fuses no sum along an axis, and every step of the dynamics ends here
-    square = spins[..., :1] ** 2 + spins[..., 1:2] ** 2 + spins[..., 2:] ** 2
-    empty = square == 0
-    return jnp.where(empty, 0, spins * jax.lax.rsqrt(jnp.where(empty, 1, square)))
+from jaxspin.vectors import add, cross, dot, scale, subtract
+from jaxspin.vectors import normalize as normalize
 
 
 def random_spins(lattice: Lattice, *, key: PRNGKeyArray, dtype=None) -> Float[Array, "..."]:
@@ -27,7 +21,7 @@ def random_spins(lattice: Lattice, *, key: PRNGKeyArray, dtype=None) -> Float[Ar
 
 def tangent(spins: Float[Array, "*n 3"], vectors: Float[Array, "*n 3"]) -> Float[Array, "*n 3"]:
     """The part of `vectors` perpendicular to the spins, v - S (S . v): the only part of a field that acts."""
-    return vectors - spins * jnp.sum(spins * vectors, axis=-1, keepdims=True)
+    return subtract(vectors, scale(dot(spins, vectors), spins))
 
 
 def tangent_frame(spins: Float[Array, "*n 3"]) -> Float[Array, "*n 2 3"]:
@@ -39,7 +33,7 @@ def tangent_frame(spins: Float[Array, "*n 3"]) -> Float[Array, "*n 2 3"]:
 
 def torque(spins: Float[Array, "*n 3"], field: Float[Array, "*n 3"]) -> Float[Array, "*n 3"]:
     """S x B, which is dS/dt without damping."""
-    return jnp.cross(spins, field)
+    return cross(spins, field)
 
 
 def rotation_matrix(axis: Float[Array, "3"], angle: Float[Array, ""] | float) -> Float[Array, "3 3"]:
@@ -74,14 +68,14 @@ def retract(spins: Float[Array, "*n 3"], vectors: Float[Array, "*n 3"]) -> Float
     `vectors` are rotation vectors (radians), not tangent displacements; for a displacement v in the tangent
     plane use w = S x v.
     """
-    square = jnp.sum(vectors * vectors, axis=-1, keepdims=True)
+    square = dot(vectors, vectors)
     small = square < 1e-6
     safe = jnp.sqrt(jnp.where(small, 1, square))
     # series below 1e-3 rad: the next terms are under 1e-15
     sinc = jnp.where(small, 1 - square / 6 + square**2 / 120, jnp.sin(safe) / safe)
     versine = jnp.where(small, 0.5 - square / 24 + square**2 / 720, (1 - jnp.cos(safe)) / safe**2)
-    turn = jnp.cross(vectors, spins)
-    return spins + sinc * turn + versine * jnp.cross(vectors, turn)
+    turn = cross(vectors, spins)
+    return add(spins, scale(sinc, turn), scale(versine, cross(vectors, turn)))
 
 
 def dilute(spins: Float[Array, "*n 3"], occupied: Bool[Array, "*n"]) -> Float[Array, "*n 3"]:

@@ -11,6 +11,7 @@ ROOT = Path(jaxspin.__file__).parent
 
 FLOORS = {
     "lattice": 1,
+    "vectors": 1,
     "spins": 1,
     "textures": 1,
     "symmetry": 1,

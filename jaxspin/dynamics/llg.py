@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from jaxspin.field import AbstractField
+from jaxspin.vectors import add, cross, scale, subtract, where
 
 Spins = Float[Array, "*cells sublattices 3"]
 # A mask of ones and zeros serves as one of truth values.
@@ -59,25 +60,28 @@ class Push(eqx.Module):
 
     spins: Spins
     field: Spins
-    damping: Float[Array, ""] | Float[Array, "*cells sublattices 1"]
-    strength: Float[Array, "..."] | None
-    moving: Bool[Array, "*cells sublattices 1"] | None
+    damping: Float[Array, ""] | Float[Array, "*cells sublattices"]
+    strength: Float[Array, ""] | Float[Array, "*cells sublattices"] | None
+    moving: Bool[Array, "*cells sublattices"] | None
 
     def rotation(self, interval: Interval) -> Spins:
         """The rotation vector w of every spin (radians), zero where frozen."""
-        impulse = self.field * interval.time
+        impulse = scale(interval.time, self.field)
         if interval.wiener is not None and self.strength is not None:
-            impulse = impulse + self.strength * interval.wiener
-        turn = (self.damping * jnp.cross(self.spins, impulse) - impulse) / (1 + self.damping**2)
-        return turn if self.moving is None else jnp.where(self.moving, turn, 0)
+            impulse = add(impulse, scale(self.strength, interval.wiener))
+        turn = subtract(scale(self.damping, cross(self.spins, impulse)), impulse)
+        return self._where_moving(scale(1 / (1 + self.damping**2), turn), jnp.zeros_like(self.spins))
 
     def __call__(self, interval: Interval) -> Spins:
         """The tangent displacement dS = w x S."""
-        return jnp.cross(self.rotation(interval), self.spins)
+        return cross(self.rotation(interval), self.spins)
 
     def hold(self, spins: Spins) -> Spins:
         """`spins`, with the frozen ones put back to where they were, bit for bit."""
-        return spins if self.moving is None else jnp.where(self.moving, spins, self.spins)
+        return self._where_moving(spins, self.spins)
+
+    def _where_moving(self, vectors: Spins, otherwise: Spins) -> Spins:
+        return vectors if self.moving is None else where(self.moving, vectors, otherwise)
 
 
 class LLG(diffrax.AbstractTerm):
@@ -117,14 +121,13 @@ class LLG(diffrax.AbstractTerm):
             began = n if args is None else jnp.asarray(args, y.dtype)
             key = jax.random.fold_in(self.key, self.clock.number(began))
         damping = jnp.asarray(self.damping, y.dtype)
-        damping = damping[..., None] if damping.ndim else damping
         strength = None
         if self.temperature is not None:
             square = 2 * damping * jnp.asarray(self.temperature(self.clock.time(n)), y.dtype)
             hot = square > 0
             # the root has an infinite slope at zero: a schedule that ends at T = 0 would give NaN gradients
             strength = jnp.where(hot, jnp.sqrt(jnp.where(hot, square, 1)), 0)
-        moving = None if self.frozen is None else ~self.frozen[..., None]
+        moving = None if self.frozen is None else ~self.frozen
         return Push(y, self.field.push(y, self.clock.time(n), key=key), damping, strength, moving)
 
     def contr(self, t0, t1, **kwargs) -> Interval:

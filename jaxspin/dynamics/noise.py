@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from jaxspin.vectors import scale, stacked
+
 
 class StepNoise(diffrax.AbstractBrownianPath):
     """Brownian motion on a grid of unit steps: W(n+1) - W(n) ~ N(0, 1) from `fold_in(key, first + n)`.
@@ -44,5 +46,6 @@ class StepNoise(diffrax.AbstractBrownianPath):
         if use_levy:
             raise ValueError("StepNoise has no Levy area; use a solver of jaxspin.dynamics.solvers or diffrax.Heun.")
         number = jnp.round(jnp.asarray(t0)).astype(jnp.int32) + self.first
-        draw = jax.random.normal(jax.random.fold_in(self.key, number), self.shape, self.dtype)
-        return draw * jnp.sqrt(jnp.asarray(t1 - t0, self.dtype))
+        # drawn component by component: a draw of whole vectors would have to be taken apart again
+        draw = jax.random.normal(jax.random.fold_in(self.key, number), (3, *self.shape[:-1]), self.dtype)
+        return scale(jnp.sqrt(jnp.asarray(t1 - t0, self.dtype)), stacked(tuple(draw)))

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 
 from jaxspin.dynamics.llg import LLG, Interval
 from jaxspin.spins import normalize, retract
+from jaxspin.vectors import add, cross, dot, scale
 
 
 def _rate(terms, t0, y0, args):
@@ -76,9 +77,9 @@ class ProjectedHeun(AbstractSpinSolver):
     def advance(self, terms, t0, t1, spins, interval: Interval):
         start = terms.vf(t0, spins, t0)
         first = start(interval)
-        predicted = start.hold(normalize(spins + first))
+        predicted = start.hold(normalize(add(spins, first)))
         second = terms.vf(t1, predicted, t0)(interval)
-        return start.hold(normalize(spins + (first + second) / 2))
+        return start.hold(normalize(add(spins, scale(0.5, add(first, second)))))
 
 
 class DepondtMertens(AbstractSpinSolver):
@@ -96,16 +97,16 @@ class DepondtMertens(AbstractSpinSolver):
         start = terms.vf(t0, spins, t0)
         first = start.rotation(interval)
         second = terms.vf(t1, retract(spins, first), t0).rotation(interval)
-        return start.hold(normalize(retract(spins, (first + second) / 2)))
+        return start.hold(normalize(retract(spins, scale(0.5, add(first, second)))))
 
 
 class SemiImplicit(AbstractSpinSolver):
     """Two implicit midpoint steps with the rotation vector given explicitly, each solved in closed form.
 
-    P = S + w(S) x (S + P)/2;  S' = S + w(M) x (S + S')/2 with M the midpoint of S and P. Each is a Cayley
-    rotation, so the length of a spin is kept by construction, and S' normalized, as the rounding of
-    millions of rotations would add up. M is normalized before the field sees it, since fields are defined
-    for unit spins; the original scheme takes (S + P)/2, shorter by a term of second order in the step.
+    P = S + w(S) x (S + P)/2;  S' = S + w(M) x (S + S')/2 with M = (S + P)/2. Each is a Cayley rotation, so
+    the length of a spin is kept by construction, and S' normalized, as the rounding of millions of rotations
+    would add up. M is shorter than one by a term of second order in the step, and a field must accept that:
+    normalized, it would let the energy of undamped exchange drift 50 times faster.
 
     Source: Mentink, Tretyakov, Fasolino, Katsnelson and Rasing, J. Phys.: Condens. Matter 22, 176001 (2010),
     doi:10.1088/0953-8984/22/17/176001, scheme SIB.
@@ -113,18 +114,17 @@ class SemiImplicit(AbstractSpinSolver):
 
     def advance(self, terms, t0, t1, spins, interval: Interval):
         start = terms.vf(t0, spins, t0)
-        predicted = _cayley(spins, start.rotation(interval))
-        middle = start.hold(normalize(spins + predicted))
+        predicted = cayley(spins, start.rotation(interval))
+        middle = start.hold(scale(0.5, add(spins, predicted)))
         rotation = terms.vf((t0 + t1) / 2, middle, t0).rotation(interval)
-        return start.hold(normalize(_cayley(spins, rotation)))
+        return start.hold(normalize(cayley(spins, rotation)))
 
 
-def _cayley(spins, rotation):
+def cayley(spins, rotation):
     """X with X = S + w x (S + X)/2: a rotation about w by 2 arctan(|w|/2)."""
-    half = rotation / 2
-    turn = jnp.cross(half, spins)
-    scale = 2 / (1 + jnp.sum(half * half, axis=-1, keepdims=True))
-    return spins + scale * (turn + jnp.cross(half, turn))
+    half = scale(0.5, rotation)
+    turn = cross(half, spins)
+    return add(spins, scale(2 / (1 + dot(half, half)), add(turn, cross(half, turn))))
 
 
 def _ode(terms) -> diffrax.ODETerm:

@@ -1,0 +1,214 @@
+"""Spin-steps a second of the nearest-neighbour square model, every integrator, beside the memory's triad.
+
+    python -m experiments.benchmarks.dynamics --output FILE.json
+
+A spin-step is one spin over one time step, whatever the number of fields in it. Whole runs of `simulate` are timed, in
+one program, one frame each; compilation apart; median of several runs. The cost of saving, of the progress bar and of
+diffrax is measured on one size against a bare loop over the same step.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+
+import jaxspin as js
+from experiments.benchmarks.timing import timed
+from jaxspin.dynamics import (
+    LLG,
+    AbstractSpinSolver,
+    Clock,
+    Constant,
+    DepondtMertens,
+    ImplicitMidpoint,
+    ProjectedHeun,
+    ProjectedTsit5,
+    SemiImplicit,
+    SphericalMidpoint,
+    StepNoise,
+)
+from jaxspin.io import provenance, to_json
+
+SOLVERS: tuple[Any, ...] = (
+    ProjectedHeun(),
+    DepondtMertens(),
+    SemiImplicit(),
+    SphericalMidpoint(),
+    ImplicitMidpoint(),
+    ProjectedTsit5(),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to time."""
+
+    output: Path | None = None
+    """Where to write the JSON; an existing file is refused."""
+    sizes: tuple[int, ...] = (64, 256, 1024)
+    """Sides of the lattices."""
+    temperatures: tuple[float, ...] = (0.0, 0.1)
+    """Of the bath, in units of the exchange; at zero no noise is drawn."""
+    precisions: tuple[str, ...] = ("float32", "float64")
+    """Of the spins."""
+    step: float = 0.01
+    """Time step, in units of 1/exchange."""
+    damping: float = 0.1
+    """Gilbert damping."""
+    spin_steps: float = 2e7
+    """Of each run timed: smaller lattices make more steps."""
+    overhead_side: int = 256
+    """Side of the lattice on which saving, progress and diffrax are measured."""
+    repeats: int = 3
+    """Runs timed."""
+
+    def __post_init__(self):
+        unknown = set(self.precisions) - {"float32", "float64"}
+        if unknown:
+            raise ValueError(f"precisions {sorted(unknown)} are unknown; use float32 and float64.")
+
+
+def run(config: Config) -> dict[str, Any]:
+    """One row per integrator, temperature, precision and size; triads; overheads."""
+    if config.output is not None and config.output.exists():
+        raise FileExistsError(f"{config.output} exists; choose another --output.")
+    rows, triads = [], []
+    for precision in config.precisions:
+        with jax.enable_x64(precision == "float64"):
+            for size in config.sizes:
+                triads.append(triad(size, precision, config.repeats))
+                print(f"triad {size:5d} x {size:<5d} {precision} {triads[-1]['GB a second']:.1f} GB/s", flush=True)
+                for temperature in config.temperatures:
+                    for solver in SOLVERS:
+                        if temperature == 0 or not isinstance(solver, ProjectedTsit5):
+                            rows.append(timed_run(config, solver, temperature, precision, size))
+    found = {"rows": rows, "triads": triads, "overheads": overheads(config), "provenance": provenance(config)}
+    if config.output is not None:
+        config.output.write_text(to_json(found, indent=1))
+    return found
+
+
+def start(size: int, precision: str) -> tuple[js.AbstractPotential, jax.Array]:
+    lattice = js.square(size)
+    return js.Exchange(lattice, 1.0), js.random_spins(lattice, key=jax.random.key(size), dtype=jnp.dtype(precision))
+
+
+def simulation(config: Config, field, solver, temperature: float, steps: int, **settings) -> Callable[..., Any]:
+    def go(spins):
+        run = js.simulate(
+            field,
+            spins,
+            duration=steps * config.step,
+            step=config.step,
+            damping=config.damping,
+            temperature=temperature,
+            key=jax.random.key(0) if temperature else None,
+            solver=solver,
+            **{"save_every": steps * config.step, **settings},
+        )
+        return run.final
+
+    return go
+
+
+def timed_run(config: Config, solver, temperature: float, precision: str, size: int) -> dict[str, Any]:
+    field, spins = start(size, precision)
+    steps = max(1, round(config.spin_steps / size**2))
+    row = timed(simulation(config, field, solver, temperature, steps), (spins,), config.repeats)
+    row = {
+        "integrator": type(solver).__name__,
+        "temperature": temperature,
+        "precision": precision,
+        "side": size,
+        "steps": steps,
+        **row,
+        "million spin-steps a second": 1e-6 * steps * size**2 / row["median"],
+    }
+    print(
+        f"{row['integrator']:18s} T = {temperature:<4g} {precision} {size:5d} x {size:<5d} "
+        f"{row['million spin-steps a second']:8.1f} million spin-steps/s   compile {row['compile']:.1f} s",
+        flush=True,
+    )
+    return row
+
+
+def triad(size: int, precision: str, repeats: int) -> dict[str, Any]:
+    """a = b + s c over arrays of the spins' shape, again and again in one program: bytes read and written."""
+    shape, loops = (3, size, size), max(1, int(3e8 / size**2 / 9))
+    a, b = jnp.ones(shape, precision), jnp.full(shape, 0.5, precision)
+
+    @jax.jit
+    def go(a, b):
+        return jax.lax.fori_loop(0, loops, lambda _, pair: (pair[1], pair[0] + 0.5 * pair[1]), (a, b))
+
+    median = timed(go, (a, b), repeats)["median"]
+    return {"side": size, "precision": precision, "GB a second": 1e-9 * 3 * a.nbytes * loops / median}
+
+
+def overheads(config: Config) -> list[dict[str, Any]]:
+    """Time of a run against a bare loop over the same step, and of saving and the progress bar against without."""
+    field, spins = start(config.overhead_side, "float32")
+    steps = max(100, round(config.spin_steps / config.overhead_side**2))
+    rows = []
+    for solver in (ProjectedHeun(), DepondtMertens()):
+        for temperature in config.temperatures:
+            runs = {
+                "bare loop": jax.jit(bare(config, field, solver, temperature, steps)),
+                "simulate": simulation(config, field, solver, temperature, steps),
+                "100 frames of observables": simulation(
+                    config, field, solver, temperature, steps, save_every=None, save=lambda t, s: jnp.mean(s, (0, 1, 2))
+                ),
+                "100 frames of spins": simulation(config, field, solver, temperature, steps, save_every=None),
+                "100 frames and a progress bar": simulation(
+                    config, field, solver, temperature, steps, save_every=None, progress=True
+                ),
+            }
+            times = interleaved(runs, spins, config.repeats)
+            reference = times["bare loop"]
+            row = {name: value / reference - 1 for name, value in times.items() if name != "bare loop"}
+            rows.append(
+                {"integrator": type(solver).__name__, "temperature": temperature, "bare loop": reference, **row}
+            )
+            print(rows[-1], flush=True)
+    return rows
+
+
+def interleaved(runs: dict[str, Callable[..., Any]], spins, repeats: int) -> dict[str, float]:
+    """The fastest of several calls of each, in turn, so that a change of the machine's speed meets all alike."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for go in runs.values():
+        jax.block_until_ready(go(spins))
+    for _ in range(2 * repeats + 1):
+        for name, go in runs.items():
+            began = time.perf_counter()
+            jax.block_until_ready(go(spins))
+            times[name].append(time.perf_counter() - began)
+    return {name: float(np.min(values)) for name, values in times.items()}
+
+
+def bare(config: Config, field, solver: AbstractSpinSolver, temperature: float, steps: int) -> Callable[..., Any]:
+    """The same steps by `lax.fori_loop` alone."""
+
+    def go(spins):
+        noise = StepNoise(spins, key=jax.random.key(0)) if temperature else None
+        schedule = Constant(jnp.asarray(temperature, spins.dtype)) if temperature else None
+        clock = Clock(jnp.asarray(config.step, spins.dtype))
+        term = LLG(field, jnp.asarray(config.damping, spins.dtype), schedule, noise, clock=clock)
+
+        def step(number, spins):
+            n = number.astype(spins.dtype)
+            return solver.advance(term, n, n + 1, spins, term.contr(n, n + 1))
+
+        return jax.lax.fori_loop(0, steps, step, spins)
+
+    return go
+
+
+if __name__ == "__main__":
+    run(tyro.cli(Config, description=__doc__))
