@@ -61,7 +61,8 @@ def test_relaxed_stops_when_the_torque_is_small():
     run = simulate(PROBLEM.potential, PROBLEM.spins(), until=until, **settings)
     torque = jnp.linalg.norm(run.spins[:, 0, 0, :2], axis=-1)
     assert bool(run.stopped)
-    assert bool(jnp.all(torque[:-1] >= 1e-2)) and float(torque[-1]) < 1e-2
+    assert bool(jnp.all(torque[:-1] >= 1e-2))
+    assert float(torque[-1]) < 1e-2
     again = simulate(PROBLEM.potential, run.final, until=until, **settings)
     assert len(again) == 1
     assert bool(again.stopped)
@@ -77,7 +78,8 @@ def test_the_torque_on_frozen_spins_does_not_count(key):
     frozen = jnp.zeros(lattice.shape, bool).at[0].set(True)
     settings = {"duration": 200.0, "step": 0.1, "damping": 0.5, "save_every": 10.0, "frozen": frozen}
     run = simulate(field, spins, until=Relaxed(1e-3), **settings)
-    assert bool(run.stopped) and len(run) < 21
+    assert bool(run.stopped)
+    assert len(run) < 21
     assert float(jnp.linalg.norm(jnp.cross(spins, field.field(run.final))[0, 0])) > 0.1
     assert jnp.array_equal(run.final[0], spins[0])
 
@@ -106,16 +108,11 @@ class Counted(AbstractField):
 
 def test_the_work_ends_with_the_run_inside_jit():
     counter = []
+    field = Counted(lambda: counter.append(1))
 
     @jax.jit
     def run(spins):
-        return simulate(
-            Counted(lambda: counter.append(1)),
-            spins,
-            until=Leaves(height, high=0.4),
-            save=lambda t, s: (t, height(s)),
-            **SETTINGS,
-        )
+        return simulate(field, spins, until=Leaves(height, high=0.4), save=lambda t, s: (t, height(s)), **SETTINGS)
 
     found = jax.block_until_ready(run(PROBLEM.spins()))
     jax.effects_barrier()

@@ -15,6 +15,9 @@ from jaxspin import observables
 from jaxspin.field import AbstractPotential
 from jaxspin.lattice import Lattice
 
+# Intervals that differ by less are equal: times are rounded.
+_UNEQUAL = 1e-2
+
 
 class Trajectory(eqx.Module):
     """A run at its n saved times.
@@ -102,6 +105,23 @@ class Trajectory(eqx.Module):
         """S(q) on the reciprocal grid of the cells, for every frame."""
         lattice = self._lattice()
         return self.map(lambda spins: observables.structure_factor(lattice, spins))
+
+    def dynamical_structure_factor(self, *, window: str = "hann", components: str = "xyz") -> observables.Spectrum:
+        """S(q, w) of the frames; see `observables.dynamical_structure_factor`. A shorter last interval is left out.
+
+        Raises `ValueError` for a run stopped inside jit, whose last frames repeat one.
+        """
+        lattice = self._lattice()
+        if isinstance(self.held, Tracer) or int(self.held):
+            raise ValueError("frames after the event repeat the last one; take the spectrum of run.shortened().")
+        if self.spins is None:
+            return self.map(lambda spins: spins)
+        intervals = self.times[1:] - self.times[:-1]
+        spins = self.spins
+        if not isinstance(intervals, Tracer) and abs(float(intervals[-1] / intervals[0]) - 1) > _UNEQUAL:
+            spins = spins[:-1]
+        interval = (self.times[len(spins) - 1] - self.times[0]) / (len(spins) - 1)
+        return observables.dynamical_structure_factor(lattice, spins, interval, window=window, components=components)
 
     def energy(self, potential: AbstractPotential) -> Float[Array, " n"]:
         """E(S, t) of every frame."""
