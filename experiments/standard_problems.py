@@ -47,29 +47,29 @@ class Config:
     """Of the square lattice whose spin waves are measured; even."""
     gap: float = 0.1
     """Easy-axis anisotropy of the spin waves."""
-    seeds: int = 8
+    seeds: int = 4
     """Random starts of each spectrum."""
     spectrum_time: float = 256.0
     """Length of the runs behind the spectra, saved every 0.25."""
-    track: int = 320
+    track: int = 200
     """Sites of the chain the wall moves along."""
     wall: DrivenWall = dataclasses.field(default_factory=DrivenWall)
     """Anisotropies and damping of the wall."""
-    fields: tuple[float, ...] = (0.25, 0.5, 0.75, 0.9, 0.98, 1.02, 1.1, 1.3, 1.6, 2.0, 2.5, 3.0, 4.0)
+    fields: tuple[float, ...] = (0.25, 0.5, 0.75, 0.9, 0.98, 1.1, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
     """In units of Walker's field."""
-    field_time: float = 8000.0
+    field_time: float = 4000.0
     """Length of the runs in a field."""
-    drifts: tuple[float, ...] = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06)
+    drifts: tuple[float, ...] = (0.01, 0.02, 0.03, 0.05, 0.06, 0.08)
     """Drift velocities of the spin-transfer torque."""
-    nonadiabaticities: tuple[float, ...] = (0.0, 0.1, 0.2, 0.4)
+    nonadiabaticities: tuple[float, ...] = (0.0, 0.2, 0.4, 0.8)
     """Each a curve."""
-    current_time: float = 4000.0
+    current_time: float = 2000.0
     """Length of the runs in a current."""
-    step: float = 0.1
+    step: float = 0.2
     """Time step of the walls; a smooth wall precesses much more slowly than K."""
     skyrmion: IsolatedSkyrmion = dataclasses.field(default_factory=IsolatedSkyrmion)
     """The smallest of the skyrmions."""
-    stretches: tuple[int, ...] = (1, 2, 3, 4)
+    stretches: tuple[int, ...] = (1, 2, 3)
     """How much wider the others are."""
 
     def __post_init__(self):

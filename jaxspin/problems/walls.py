@@ -84,12 +84,12 @@ class DrivenWall(eqx.Module):
 
     sites: int = 128
     coupling: float = 1.0
-    easy: float = 0.05
-    hard: float = 0.01
+    easy: float = 0.08
+    hard: float = 0.016
     applied: float = 0.0
     drift: float = 0.0
     nonadiabaticity: float = 0.0
-    damping: float = 0.2
+    damping: float = 0.4
 
     def __check_init__(self):
         if not self.damping > 0:
