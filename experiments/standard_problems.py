@@ -265,7 +265,7 @@ def draw_waves(path: Path, problems: dict[str, SpinWaves], waves: dict[str, Spec
         ax.plot(np.arange(len(way)), exact[index], "--", color="#6fd3ff", lw=1, label="exact")
         ax.set(title=name, ylabel=r"$\omega$  ($K/\hbar$)", xticks=list(names.values()), xticklabels=list(names))
         ax.set_xlabel("wavevector")
-        ax.legend(loc="lower right", fontsize=7, labelcolor="w")
+        ax.legend(loc="lower right", fontsize=7, labelcolor="w", frameon=False)
         figure.colorbar(mesh, ax=ax, label=r"$S(q, \omega)$ / maximum")
     plotting.save_figure(figure, path)
 
