@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxspin.field import sum_of
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_spins
 
@@ -37,7 +38,7 @@ def wall_position(
         )
     unit = np.asarray(direction, float) / np.linalg.norm(direction)
     normal = lattice.reciprocal()[axis] / np.linalg.norm(lattice.reciprocal()[axis])
-    along = jnp.sum(spins * jnp.asarray(unit, spins.dtype), axis=-1)
+    along = sum_of(spins[..., k] * float(unit[k]) for k in range(3))
     others = tuple(k for k in range(along.ndim) if k != axis)
     occupied = jnp.any(spins != 0, axis=-1).astype(spins.dtype)
     profile = jnp.sum(along, axis=others) / jnp.maximum(jnp.sum(occupied, axis=others), 1)
