@@ -47,23 +47,23 @@ class Config:
     """Of the square lattice whose spin waves are measured; even."""
     gap: float = 0.1
     """Easy-axis anisotropy of the spin waves."""
-    seeds: int = 4
+    seeds: int = 2
     """Random starts of each spectrum."""
     spectrum_time: float = 256.0
     """Length of the runs behind the spectra, saved every 0.25."""
-    track: int = 200
+    track: int = 180
     """Sites of the chain the wall moves along."""
     wall: DrivenWall = dataclasses.field(default_factory=DrivenWall)
     """Anisotropies and damping of the wall."""
     fields: tuple[float, ...] = (0.25, 0.5, 0.75, 0.9, 0.98, 1.1, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
     """In units of Walker's field."""
-    field_time: float = 4000.0
+    field_time: float = 3000.0
     """Length of the runs in a field."""
-    drifts: tuple[float, ...] = (0.01, 0.02, 0.03, 0.05, 0.06, 0.08)
+    drifts: tuple[float, ...] = (0.01, 0.02, 0.03, 0.055, 0.0625, 0.07)
     """Drift velocities of the spin-transfer torque."""
     nonadiabaticities: tuple[float, ...] = (0.0, 0.2, 0.4, 0.8)
     """Each a curve."""
-    current_time: float = 2000.0
+    current_time: float = 1600.0
     """Length of the runs in a current."""
     step: float = 0.2
     """Time step of the walls; a smooth wall precesses much more slowly than K."""
@@ -193,17 +193,25 @@ def drive(problems: Sequence[DrivenWall], duration: float, step: float) -> tuple
 
 
 def speed(problem: DrivenWall, times: np.ndarray, positions: np.ndarray) -> float:
-    """The mean velocity: over whole periods beyond the breakdown, else over the second half; while on the track."""
+    """The mean velocity while on the track: the slope over the second half, or beyond the breakdown the advance of the
+    mean position over a period, from an early period to the last whole one.
+    """
     inside = (positions > 10) & (positions < problem.sites - 10)
     on_track = times[: len(times) if inside.all() else int(np.argmin(inside))]
-    first, last = on_track[-1] / 2, on_track[-1]
-    if problem.breaks_down:
-        first = min(problem.period, on_track[-1] / 2)
-        number = int((on_track[-1] - first) / problem.period)
-        last = first + number * problem.period if number else last
-    kept = on_track <= last + 1e-9
-    chosen = np.flatnonzero(kept)
-    return float(wall_velocity(jnp.asarray(times[chosen]), jnp.asarray(positions[chosen]), start=float(first)))
+    if not problem.breaks_down or problem.hard == 0:
+        kept = jnp.arange(len(on_track))
+        return float(wall_velocity(jnp.asarray(times)[kept], jnp.asarray(positions)[kept], start=on_track[-1] / 2))
+    period = problem.period
+    first = period / 4
+    number = int((on_track[-1] - first) / period) - 1
+    if number < 1:
+        return float("nan")
+
+    def mean(start):
+        fine = np.linspace(start, start + period, 1001)[:-1]
+        return np.interp(fine, on_track, positions[: len(on_track)]).mean()
+
+    return float((mean(first + number * period) - mean(first)) / (number * period))
 
 
 def wall_row(problem: DrivenWall, velocity: float) -> dict[str, Any]:
@@ -283,9 +291,10 @@ def draw_walls(
     left, middle, right = figure.subplots(1, 3)
     times, paths = tracks
     for n in sorted({len(config.fields) // 4, len(config.fields) // 2, len(config.fields) - 2}):
-        left.plot(times, paths[n] - paths[n][0], label=rf"$B/B_W = {config.fields[n]:g}$")
-    left.set(xlabel=r"time  ($\hbar/K$)", ylabel="displacement of the wall  ($a$)", xlim=(0, times[-1] / 2))
-    left.legend(fontsize=7)
+        half = times <= times[-1] / 2
+        left.plot(times[half], paths[n][half] - paths[n][0], label=rf"$B/B_W = {config.fields[n]:g}$")
+    left.set(xlabel=r"time  ($\hbar/K$)", ylabel="displacement of the wall  ($a$)")
+    left.legend(fontsize=7, frameon=False)
 
     fine = np.linspace(0, 1.05 * max(config.fields), 400)
     theory = [dataclasses.replace(base, applied=b * base.walker_field).velocity for b in fine]
@@ -293,7 +302,7 @@ def draw_walls(
     middle.plot(config.fields, in_field, "o", ms=4, label="simulated")
     middle.axvline(1, color="0.8", lw=0.8, zorder=0)
     middle.set(xlabel=r"field  $B/B_W$", ylabel=r"mean velocity  ($aK/\hbar$)", ylim=(0, None))
-    middle.legend(fontsize=7)
+    middle.legend(fontsize=7, frameon=False)
 
     fine = np.linspace(0, 1.05 * max(config.drifts), 300)
     rows = np.reshape(in_current, (-1, len(config.drifts)))
@@ -304,7 +313,7 @@ def draw_walls(
         curve = [dataclasses.replace(problem, drift=u).velocity for u in fine]
         right.plot(fine, curve, color=points.get_color(), lw=0.9)
     right.set(xlabel=r"drift velocity  $u$  ($aK/\hbar$)", ylabel=r"mean velocity of the wall  ($aK/\hbar$)")
-    right.legend(fontsize=7)
+    right.legend(fontsize=7, frameon=False)
     plotting.save_figure(figure, path)
 
 
@@ -327,14 +336,18 @@ def draw_skyrmion(path: Path, config: Config, problems: Sequence[IsolatedSkyrmio
         heights = np.asarray(found.spins)[..., 2].ravel()
         middle.plot(r[near], heights[near], ".", ms=3, label=f"lattice, $D = {problem.chirality:.3g} K$")
     middle.set(xlabel="distance from the core, over the stretch  ($a$)", ylabel="$S_z$", xlim=(0, 4 * continuum.radius))
-    middle.legend(fontsize=7)
+    middle.legend(fontsize=7, frameon=False)
 
     inverse = 1 / np.array(config.stretches, float) ** 2
     energies = [float(found.energy) - problem.uniform_energy for problem, found in zip(problems, relaxed, strict=True)]
     right.plot(inverse, energies, "o", ms=4, label="lattice, relaxed")
+    if len(energies) > 1:
+        slope = (energies[-2] - energies[-1]) / (inverse[-2] - inverse[-1])
+        ends = np.array([0, inverse[-2]])
+        right.plot(ends, energies[-1] + slope * (ends - inverse[-1]), ":", color="0.4", label="through the widest two")
     right.plot(0, continuum.energy, "*", ms=9, color="0.4", label="continuum")
     right.set(xlabel=r"$1/s^2$", ylabel="energy of the skyrmion  ($K$)")
-    right.legend(fontsize=7)
+    right.legend(fontsize=7, frameon=False)
     plotting.save_figure(figure, path)
 
 
