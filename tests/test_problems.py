@@ -10,6 +10,7 @@ import pytest
 from scipy.integrate import solve_bvp
 from scipy.optimize import minimize
 
+from experiments.standard_problems import drive, speed
 from jaxspin.dynamics import Leaves, Trajectory, relax, simulate
 from jaxspin.lattice import chain, honeycomb, square, triangular
 from jaxspin.observables import (
@@ -161,67 +162,39 @@ def test_a_wall_at_rest():
     np.testing.assert_allclose(errors[0] / errors[1], 4, rtol=0.15)
 
 
-def velocities(problems, duration, begin, windows):
-    """Measured in the window of each, all walls in one program."""
-    lattice = problems[0].lattice
-    fields = jax.tree.map(lambda *x: jnp.stack(x), *(p.field for p in problems))
-    spins = jnp.stack([p.spins(begin) for p in problems])
-
-    @jax.jit
-    @jax.vmap
-    def positions(field, start):
-        run = simulate(
-            field,
-            start,
-            duration=duration,
-            step=0.2,
-            damping=problems[0].damping,
-            save_every=duration / 200,
-            save=lambda t, s: wall_position(lattice, s),
-            throw=False,
-        )
-        return run.times, run.saved
-
-    times, paths = positions(fields, spins)
-    found = []
-    for path, (first, last) in zip(paths, windows, strict=True):
-        kept = np.flatnonzero(np.array(times[0]) <= last)
-        found.append(float(wall_velocity(times[0][kept], path[kept], start=first)))
-    return found
+def velocities(problems, duration):
+    """Of all walls, in one program."""
+    times, paths = drive(problems, duration, 0.2)
+    return [speed(problem, times, path) for problem, path in zip(problems, paths, strict=True)]
 
 
 @pytest.mark.slow
 def test_a_wall_in_a_field_below_and_above_the_breakdown():
-    base = DrivenWall(sites=110)
-    problems = [dataclasses.replace(base, applied=b * base.walker_field) for b in (0.4, 0.9, -0.9, 1.5, 3.0)]
+    base = DrivenWall(sites=100)
+    problems = [dataclasses.replace(base, applied=b * base.walker_field) for b in (0.4, 0.9, -0.4, 1.5, 3.0)]
     assert [p.breaks_down for p in problems] == [False, False, False, True, True]
-    duration = 1600.0
-    windows = [(500.0, duration)] * 3 + [(p.period, (duration // p.period) * p.period) for p in problems[3:]]
-    # the third moves the other way
-    found = velocities(problems, duration, 55.0, [(200.0, 900.0)] * 3 + windows[3:])
-    theory = [p.velocity for p in problems]
-    # the lattice makes the wall narrower by 0.1/width^2; beyond the breakdown theory is of first order in K_h/K_a
-    np.testing.assert_allclose(found[:3], theory[:3], rtol=0.03)
-    np.testing.assert_allclose(found[3:], theory[3:], rtol=0.08)
-    assert found[1] > 2 * max(found[3], 0.5 * found[1])
-    assert found[2] == pytest.approx(-found[1], rel=1e-3)
+    found, theory = velocities(problems, 1300.0), [p.velocity for p in problems]
+    # the lattice makes the wall narrower by 0.1/width^2; beyond the breakdown theory neglects waves of K_h/K_a
+    np.testing.assert_allclose(found[:3], theory[:3], rtol=0.02)
+    np.testing.assert_allclose(found[3:], theory[3:], rtol=0.06)
+    assert found[2] == pytest.approx(-found[0], rel=5e-3)
+    assert found[3] < found[4] < found[1]
 
 
 @pytest.mark.slow
 def test_a_wall_in_a_current():
     """v = b u/a below the breakdown, u (1 + a b)/(1 + a^2) without a hard axis, and at rest for b = 0."""
-    base, u = DrivenWall(sites=110, drift=0.03), 0.03
+    u, base = 0.03, DrivenWall(sites=90, drift=0.03)
     problems = [
         dataclasses.replace(base, nonadiabaticity=b, hard=hard)
         for b, hard in ((0.0, 0.016), (0.2, 0.016), (0.4, 0.016), (0.2, 0.0), (0.8, 0.0), (0.0, 0.0))
     ]
-    found = velocities(problems, 600.0, 40.0, [(300.0, 600.0)] * 6)
-    a = base.damping
+    found, a = velocities(problems, 600.0), base.damping
     assert found[0] == pytest.approx(0, abs=1e-5)
-    assert found[1] == pytest.approx(u * 0.2 / a, rel=0.01)
-    assert found[2] == pytest.approx(u, rel=0.01)
-    np.testing.assert_allclose(found[3:], [u * (1 + a * b) / (1 + a**2) for b in (0.2, 0.8, 0.0)], rtol=0.015)
-    np.testing.assert_allclose([p.velocity for p in problems[1:]], found[1:], rtol=0.015)
+    # centred differences of a wall of width 2.5 are too small by 1.5 per cent
+    np.testing.assert_allclose(found[1:3], [u * 0.2 / a, u], rtol=0.02)
+    np.testing.assert_allclose(found[3:], [u * (1 + a * b) / (1 + a**2) for b in (0.2, 0.8, 0.0)], rtol=0.02)
+    np.testing.assert_allclose([p.velocity for p in problems[1:]], found[1:], rtol=0.02)
 
 
 def test_answers_of_the_driven_wall():
