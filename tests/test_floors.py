@@ -17,6 +17,7 @@ FLOORS = {
     "symmetry": 1,
     "field": 2,
     "classical": 3,
+    "torques": 3,
     "electrons": 3,
     "descriptors": 3,
     "forcefield": 4,

@@ -1,5 +1,7 @@
 """Spins in time: the Landau-Lifshitz-Gilbert equation on diffrax, thermal noise, and relaxation."""
 
+from jaxspin.dynamics.events import Leaves as Leaves
+from jaxspin.dynamics.events import Relaxed as Relaxed
 from jaxspin.dynamics.implicit import ImplicitMidpoint as ImplicitMidpoint
 from jaxspin.dynamics.implicit import SphericalMidpoint as SphericalMidpoint
 from jaxspin.dynamics.llg import LLG as LLG

@@ -12,6 +12,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin.dynamics.checks import check_settings, check_state
+from jaxspin.dynamics.events import Condition, of_run
 from jaxspin.dynamics.grid import UnitSteps, adaptive_grid, fixed_grid
 from jaxspin.dynamics.llg import LLG, Clock, Mask, as_mask
 from jaxspin.dynamics.noise import StepNoise
@@ -38,6 +39,7 @@ def simulate(
     solver: diffrax.AbstractSolver | None = None,
     save_every: Number | None = None,
     save: Callable[..., Any] | None = None,
+    until: Condition | None = None,
     start: Number = 0.0,
     frozen: Mask | None = None,
     lattice: Lattice | None = None,
@@ -66,6 +68,13 @@ def simulate(
 
     Output. `save(t, spins)` returns a pytree of arrays stored in place of the spins (`Trajectory.saved`), for
     large lattices. Memory grows with the number of frames, never with the number of steps.
+
+    Events. `until(t, spins) -> bool`, such as `Relaxed(tolerance)`, `Leaves(observable, low, high)` or any
+    function, ends the run at the first frame where it is true: it is asked once a frame, the start included,
+    and not within one, so that a run that stops is the beginning of the run that does not, frame by frame;
+    `save_every` is the resolution. `Trajectory.stopped` says whether it did. The frames after are not
+    computed, and dropped; inside jit or grad, where shapes are fixed, they repeat the last one, and
+    `Trajectory.frames` counts those before. To go on from there, simulate from `run.final`, start=run.times[-1].
 
     Gradients flow to the spins, the parameters of the field, damping and temperature, with the noise held
     fixed; in reverse mode, with memory for one state a frame and the root of the steps in it; for forward
@@ -114,8 +123,10 @@ def simulate(
         controller = UnitSteps()
 
     clock = grid.clock
-    frames, final, temperatures, finite, steps, successful = _run(
-        _Settings(field, schedule if noisy else None, damping, as_mask(frozen), noise_key, field_key, save),
+    if until is not None:
+        until = of_run(until, field, frozen, field_key, dtype)
+    frames, final, temperatures, finite, steps, successful, stopped, last = _run(
+        _Settings(field, schedule if noisy else None, damping, as_mask(frozen), noise_key, field_key, save, until),
         spins,
         Clock(
             jnp.asarray(clock.step, dtype),
@@ -130,8 +141,9 @@ def simulate(
         grid.bound,
         _meter(progress),
     )
+    times = jnp.asarray(grid.times, dtype)
     run = Trajectory(
-        times=jnp.asarray(grid.times, dtype),
+        times=times,
         spins=frames if save is None else None,
         saved=None if save is None else frames,
         final=final,
@@ -141,7 +153,10 @@ def simulate(
         step=jnp.asarray(float("nan") if adaptive else clock.step, dtype),
         steps=steps,
         lattice=lattice,
+        stopped=stopped,
+        held=len(times) - 1 - last,
     )
+    run = run if until is None else run.shortened()
     return _thrown(run, successful, grid.bound) if throw else run
 
 
@@ -155,6 +170,7 @@ class _Settings(eqx.Module):
     noise_key: PRNGKeyArray | None
     field_key: PRNGKeyArray | None
     save: Callable[..., Any] | None
+    until: Condition | None
 
     def term(self, spins, clock: Clock) -> LLG:
         noise = None
@@ -168,6 +184,15 @@ class _Settings(eqx.Module):
         temperature = 0.0 if self.schedule is None else self.schedule(t)
         kept = spins if self.save is None else self.save(t, spins)
         return kept, jnp.asarray(temperature, spins.dtype), jnp.all(jnp.isfinite(spins))
+
+    def ends(self, spins, clock: Clock) -> Array | None:
+        """Whether the run stops here; None where nothing was asked."""
+        if self.until is None:
+            return None
+        answer = jnp.asarray(self.until(clock.time(jnp.zeros((), spins.dtype)), spins))
+        if answer.shape != ():
+            raise ValueError(f"until gave an answer of shape {answer.shape}; reduce it to one with jnp.any or jnp.all.")
+        return answer.astype(bool)
 
 
 @eqx.filter_jit
@@ -195,20 +220,36 @@ def _run(settings, spins, clock, lengths, changes, solver, controller, adjoint, 
         steps = jnp.asarray(solution.stats["num_steps"], jnp.int32)
         return ys[0], steps, diffrax.is_successful(solution.result)
 
-    def frame(carry, length):
-        spins, last, bar = carry
+    def advance(spins, last, length):
         end = Clock(clock.step, last + length, clock.origin)
         spins, steps, successful = integrate(spins, length, end)
-        bar = meter.step(bar, (end.last - clock.last).astype(dtype) / total)
-        return (spins, end.last, bar), (settings.look(spins, end), steps, successful)
+        return (spins, end.last), settings.look(spins, end), settings.ends(spins, end), steps, successful
+
+    def frame(carry, length):
+        (spins, last), bar, looked, stopped = carry
+        if stopped is None:
+            state, found, _, steps, successful = advance(spins, last, length)
+            bar = meter.step(bar, (state[1] - clock.last).astype(dtype) / total)
+            return (state, bar, None, None), (found, steps, successful, None)
+        # the last frame is carried along, so that nothing is computed for those after it
+        state, looked, ended, steps, successful = jax.lax.cond(
+            stopped,
+            lambda: ((spins, last), looked, stopped, jnp.zeros((), jnp.int32), jnp.ones((), bool)),
+            lambda: advance(spins, last, length),
+        )
+        bar = meter.step(bar, (state[1] - clock.last).astype(dtype) / total)
+        return (state, bar, looked, ended), (looked, steps, successful, ~stopped)
 
     total = jnp.sum(lengths).astype(dtype)
-    first = settings.look(spins, clock)
-    carry, (frames, steps, successful) = jax.lax.scan(frame, (spins, clock.last, meter.init()), lengths)
-    final, _, bar = carry
+    first, begun = settings.look(spins, clock), settings.ends(spins, clock)
+    start = ((spins, clock.last), meter.init(), None if begun is None else first, begun)
+    carry, (frames, steps, successful, made) = jax.lax.scan(frame, start, lengths)
+    (final, _), bar, _, stopped = carry
     meter.close(bar)
     kept, temperatures, finite = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, frames)
-    return kept, final, temperatures, finite, jnp.sum(steps), jnp.all(successful)
+    stopped, made = (jnp.zeros((), bool), jnp.ones_like(lengths)) if stopped is None else (stopped, made)
+    number = jnp.sum(made.astype(jnp.int32))
+    return kept, final, temperatures, finite, jnp.sum(steps), jnp.all(successful), stopped, number
 
 
 def _times(times, dtype) -> Float[Array, " n"]:

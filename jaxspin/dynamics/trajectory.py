@@ -1,5 +1,6 @@
 """What `simulate` returns: spins `(n, *cells, sublattices, 3)` at times `(n,)`, and what one plots."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -7,11 +8,15 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, PyTree
+from jax.core import Tracer
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from jaxspin import observables
 from jaxspin.field import AbstractPotential
 from jaxspin.lattice import Lattice
+
+# Intervals that differ by less are equal: times are rounded.
+_UNEQUAL = 1e-2
 
 
 class Trajectory(eqx.Module):
@@ -20,7 +25,8 @@ class Trajectory(eqx.Module):
     `spins` holds the frames, or is None for a run made with `save=...`, whose results are in `saved` (leading
     axis n). `final` is the state at the last time: start from it to continue. `finite` says per frame whether
     all spins were finite. `temperature` is that of the bath at the saved times; `step` the time step (NaN if
-    adaptive), `steps` how many were made.
+    adaptive), `steps` how many were made. `stopped` says whether the condition `until` ended the run, at
+    `times[-1]`; inside jit the last `held` frames then repeat the one before them, times included.
 
     The methods evaluate one frame after another, so they need memory for one; each raises `ValueError` where
     the frames, or the lattice, are missing.
@@ -36,9 +42,28 @@ class Trajectory(eqx.Module):
     step: Float[Array, ""]
     steps: Array
     lattice: Lattice | None = eqx.field(static=True, default=None)
+    stopped: Bool[Array, ""] | bool = False
+    held: Int[Array, ""] | int = 0
 
     def __len__(self) -> int:
         return self.times.shape[0]
+
+    @property
+    def frames(self) -> int | Int[Array, ""]:
+        """The number of frames without those that repeat the last one: len(run), but inside jit."""
+        return len(self) - self.held
+
+    def shortened(self) -> "Trajectory":
+        """Without the frames that repeat the last one; where their number is traced, with their times alike."""
+        if isinstance(self.held, Tracer):
+            number = jnp.minimum(jnp.arange(len(self)), self.frames - 1)
+            return eqx.tree_at(lambda run: run.times, self, self.times[number])
+        number = int(self.frames)
+        series = (self.times, self.spins, self.saved, self.finite, self.temperature)
+        times, spins, saved, finite, temperature = jax.tree.map(lambda x: x[:number], series)
+        return dataclasses.replace(
+            self, times=times, spins=spins, saved=saved, finite=finite, temperature=temperature, held=0
+        )
 
     @property
     def result(self) -> str:
@@ -80,6 +105,23 @@ class Trajectory(eqx.Module):
         """S(q) on the reciprocal grid of the cells, for every frame."""
         lattice = self._lattice()
         return self.map(lambda spins: observables.structure_factor(lattice, spins))
+
+    def dynamical_structure_factor(self, *, window: str = "hann", components: str = "xyz") -> observables.Spectrum:
+        """S(q, w) of the frames; see `observables.dynamical_structure_factor`. A shorter last interval is left out.
+
+        Raises `ValueError` for a run stopped inside jit, whose last frames repeat one.
+        """
+        lattice = self._lattice()
+        if isinstance(self.held, Tracer) or int(self.held):
+            raise ValueError("frames after the event repeat the last one; take the spectrum of run.shortened().")
+        if self.spins is None:
+            return self.map(lambda spins: spins)
+        intervals = self.times[1:] - self.times[:-1]
+        spins = self.spins
+        if not isinstance(intervals, Tracer) and abs(float(intervals[-1] / intervals[0]) - 1) > _UNEQUAL:
+            spins = spins[:-1]
+        interval = (self.times[len(spins) - 1] - self.times[0]) / (len(spins) - 1)
+        return observables.dynamical_structure_factor(lattice, spins, interval, window=window, components=components)
 
     def energy(self, potential: AbstractPotential) -> Float[Array, " n"]:
         """E(S, t) of every frame."""

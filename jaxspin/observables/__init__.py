@@ -1,6 +1,7 @@
 """What is measured on spins: order, correlations, topology, domains."""
 
 from jaxspin.observables.domains import decay_length, domain_labels, domain_length, domain_sizes
+from jaxspin.observables.dynamical import Spectrum, dynamical_structure_factor
 from jaxspin.observables.electronic import density_of_states, electron_density, local_density_of_states
 from jaxspin.observables.magnetization import (
     magnetization,
@@ -25,8 +26,10 @@ from jaxspin.observables.topology import (
     triangulation,
 )
 from jaxspin.observables.transport import bond_currents, conductivity, local_chern_marker, velocity
+from jaxspin.observables.walls import wall_position, wall_velocity
 
 __all__ = [
+    "Spectrum",
     "bond_currents",
     "charge_density",
     "conductivity",
@@ -38,6 +41,7 @@ __all__ = [
     "domain_labels",
     "domain_length",
     "domain_sizes",
+    "dynamical_structure_factor",
     "electron_density",
     "elementary_triangles",
     "high_symmetry_points",
@@ -53,5 +57,7 @@ __all__ = [
     "topological_charge",
     "triangulation",
     "velocity",
+    "wall_position",
+    "wall_velocity",
     "wavevectors",
 ]

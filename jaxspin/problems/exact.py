@@ -1,7 +1,6 @@
-"""Problems with known answers, as objects shared by tests, notebooks and benchmarks.
+"""Problems solved exactly: the motion of one or two spins and of a spin wave, and thermal averages.
 
-Each has the `lattice`, the `potential`, and its exact answer: `spins(t)` of shape `(*cells, sublattices, 3)`,
-or thermal averages. Units: hbar = k_B = 1.
+Spins are `(*cells, sublattices, 3)`; units hbar = k_B = 1.
 """
 
 import equinox as eqx

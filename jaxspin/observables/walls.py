@@ -1,0 +1,73 @@
+"""Domain walls: where one is and how fast it moves, of spins `(*cells, sublattices, 3)`."""
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxspin.field import sum_of
+from jaxspin.lattice import Lattice
+from jaxspin.spins import check_spins
+
+# A profile is kept this many units in the last place from saturation, where artanh is infinite.
+_SATURATION = 4
+
+
+def wall_position(
+    lattice: Lattice,
+    spins: Float[Array, "*cells sublattices 3"],
+    *,
+    axis: int = 0,
+    direction: Sequence[float | int] = (0.0, 0.0, 1.0),
+) -> Float[Array, ""]:
+    """Where the mean of S . `direction` over a layer of cells changes sign along the open lattice `axis`.
+
+    In lattice constants along the normal of the layers (x for axis 0 of a chain or square lattice), as
+    `textures.domain_wall` counts it. Between the two layers of the steepest change of sign, artanh(S . d) is
+    interpolated linearly, which is exact for the profile tanh(x/width): the position of a moving wall is smooth. Of
+    several walls it finds one. NaN without a wall. Differentiable.
+
+    Raises `ValueError` for an axis that is periodic, of a single cell, or not of the lattice.
+    """
+    check_spins(lattice, spins)
+    if not 0 <= axis < lattice.dimension or lattice.periodic[axis] or lattice.cells[axis] < 2:
+        raise ValueError(
+            f"axis {axis} of the {lattice.name} lattice {lattice.cells} holds no single wall; use an open axis, "
+            "periodic=False, of two cells or more."
+        )
+    unit = np.asarray(direction, float) / np.linalg.norm(direction)
+    normal = lattice.reciprocal()[axis] / np.linalg.norm(lattice.reciprocal()[axis])
+    along = sum_of(spins[..., k] * float(unit[k]) for k in range(3))
+    others = tuple(k for k in range(along.ndim) if k != axis)
+    occupied = jnp.any(spins != 0, axis=-1).astype(spins.dtype)
+    profile = jnp.sum(along, axis=others) / jnp.maximum(jnp.sum(occupied, axis=others), 1)
+    limit = 1 - _SATURATION * jnp.finfo(spins.dtype).eps
+    rise = jnp.arctanh(jnp.clip(profile, -limit, limit))
+    changes = profile[:-1] * profile[1:] < 0
+    steepness = jnp.where(changes, jnp.abs(profile[1:] - profile[:-1]), -1)
+    # a site that is exactly across belongs to the wall on both sides
+    steepness = jnp.where(profile[:-1] * profile[1:] == 0, jnp.abs(profile[1:] - profile[:-1]), steepness)
+    n = jnp.argmax(steepness)
+    before, after = rise[n], rise[n + 1]
+    exists = steepness[n] > 0
+    fraction = before / jnp.where(exists, before - after, 1)
+    first, spacing = (
+        float(x) for x in (np.mean(np.array(lattice.basis) @ normal), np.array(lattice.vectors[axis]) @ normal)
+    )
+    position = first + spacing * (n.astype(spins.dtype) + fraction)
+    return jnp.where(exists, position, jnp.nan)
+
+
+def wall_velocity(
+    times: Float[Array, " n"], positions: Float[Array, " n"], *, start: float | Float[Array, ""] = -float("inf")
+) -> Float[Array, ""]:
+    """The slope of the straight line fitted to `positions` at the `times` from `start` on: the mean velocity.
+
+    Of an oscillating wall take many periods: the slope errs by about six amplitudes over the time. NaN with fewer than
+    two frames, or where a position is.
+    """
+    kept = (times >= jnp.asarray(start, times.dtype)).astype(positions.dtype)
+    number = jnp.sum(kept)
+    centred = times - jnp.sum(kept * times) / number
+    return jnp.sum(kept * centred * jnp.where(kept > 0, positions, 0)) / jnp.sum(kept * centred**2)

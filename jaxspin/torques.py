@@ -1,0 +1,185 @@
+"""Torques of currents on spins `(*cells, sublattices, 3)`: spin transfer through a texture, and spin-orbit torque.
+
+They have no energy. Each is written as the field B for which the equation of motion of `jaxspin.dynamics`,
+(1 + a^2) dS/dt = S x B - a S x (S x B), or dS/dt = S x B - a S x dS/dt, contains the torque S x B, undamped;
+so they add to any other field with `+`. Currents follow a `profile` in time as the field of `ZeemanPulse`.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxspin.classical import Numbers, _check_sites, _floating, _spread, _vector
+from jaxspin.field import AbstractField, Spins, Time, sum_of, times_of_change
+from jaxspin.lattice import Bond, Lattice
+from jaxspin.spins import check_spins, normalize
+
+Profile = Callable[[Time], Float[Array, ""]]
+
+
+class SpinTransferTorque(AbstractField):
+    """The torque of a current on the texture it flows through, of Zhang and Li:
+
+        dS/dt = S x B - a S x dS/dt - (u.grad) S - b S x (u.grad) S,   B_torque = S x (u.grad) S - b (u.grad) S.
+
+    u is `drift`, the velocity at which the texture would drift with the electrons (lattice constants a unit
+    of time): one vector `(dimension,)`, or one a site `(*cells, sublattices, dimension)`. b is
+    `nonadiabaticity`; with b = a, the damping, any texture at rest drifts rigidly at u. The sign of b goes
+    with that of the damping, which here is -a S x dS/dt as spins precess by S x B; papers in which the moment
+    precesses by -M x B write both with a plus. `profile` maps the time to a factor of u: any callable that is a
+    pytree, such as `GaussianPulse` or `Ramp`; 1 by default.
+
+    (u.grad) S is `directional_derivative`, so the texture has to be smooth on the lattice: it is meant for
+    ferromagnets. For a current perpendicular to a film use `SpinOrbitTorque`.
+
+    Raises `ValueError` for a drift of another shape, and when used on spins of another lattice.
+    Source: Zhang and Li, Phys. Rev. Lett. 93, 127204 (2004), doi:10.1103/PhysRevLett.93.127204;
+    Thiaville, Nakatani, Miltat and Suzuki, Europhys. Lett. 69, 990 (2005), doi:10.1209/epl/i2004-10452-6.
+    """
+
+    drift: Float[Array, "*n dimension"]
+    nonadiabaticity: Float[Array, ""]
+    profile: Profile | None
+    _lattice: Lattice
+    # along the spin it has a small part on a lattice, which turns with it
+    parallel_part_is_fixed: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        lattice: Lattice,
+        drift: Numbers,
+        nonadiabaticity: float | int | Float[Array, ""] = 0.0,
+        *,
+        profile: Profile | None = None,
+    ):
+        self.drift = jnp.atleast_1d(_floating(drift))
+        one, each = (lattice.dimension,), (*lattice.shape, lattice.dimension)
+        if self.drift.shape not in (one, each):
+            raise ValueError(
+                f"a drift of shape {self.drift.shape} does not fit the {lattice.name} lattice; "
+                f"give a velocity {one}, or {each} for one a site."
+            )
+        self.nonadiabaticity = _floating(nonadiabaticity)
+        self.profile = profile
+        self._lattice = lattice
+
+    @property
+    def lattice(self) -> Lattice:
+        return self._lattice
+
+    def field(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
+        drift = self.drift.astype(spins.dtype) * _strength(self.profile, t, spins)
+        change = directional_derivative(self._lattice, spins, drift)
+        return jnp.cross(spins, change) - self.nonadiabaticity.astype(spins.dtype) * change
+
+    def times_of_change(self) -> tuple[Time, ...]:
+        return times_of_change(self.profile)
+
+
+class SpinOrbitTorque(AbstractField):
+    """The torque of spins that a current carries into every site (spin Hall, Rashba, a polarizing layer):
+
+        dS/dt = S x B - a S x dS/dt - d S x (S x p) + f S x p,   B_torque = f p + d p x S.
+
+    p is `polarization`, a direction `(3,)` or one a site `(*cells, sublattices, 3)`, of any length, zero for none;
+    `dampinglike` d and `fieldlike` f, in energy units, one number or one a site `(*cells, sublattices)`. With
+    d > 0 the spins turn towards p, as the damping turns them towards the field; the angular dependence of
+    Slonczewski's efficiency is left out. `profile` as in `SpinTransferTorque`.
+
+    Raises `ValueError` for a polarization without three components, and when used on spins of another
+    shape. Source: Slonczewski, J. Magn. Magn. Mater. 159, L1 (1996), doi:10.1016/0304-8853(96)00062-5;
+    Manchon et al., Rev. Mod. Phys. 91, 035004 (2019), doi:10.1103/RevModPhys.91.035004.
+    """
+
+    polarization: Float[Array, "*n 3"]
+    dampinglike: Float[Array, "..."]
+    fieldlike: Float[Array, "..."]
+    profile: Profile | None
+
+    def __init__(
+        self,
+        polarization: Numbers,
+        dampinglike: Numbers = 0.0,
+        fieldlike: Numbers = 0.0,
+        *,
+        profile: Profile | None = None,
+    ):
+        self.polarization = _vector(polarization, "polarization")
+        self.dampinglike, self.fieldlike = _floating(dampinglike), _floating(fieldlike)
+        self.profile = profile
+
+    def field(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
+        towards = _spread(normalize(self.polarization), spins, "polarization") * _strength(self.profile, t, spins)
+        damping, field = (
+            _by_site(values, spins, name)
+            for values, name in ((self.dampinglike, "dampinglike"), (self.fieldlike, "fieldlike"))
+        )
+        return field * towards + damping * jnp.cross(towards, spins)
+
+    def times_of_change(self) -> tuple[Time, ...]:
+        return times_of_change(self.profile)
+
+
+def directional_derivative(
+    lattice: Lattice, spins: Spins, direction: Float[Array, "*n dimension"]
+) -> Float[Array, "*cells sublattices 3"]:
+    """(u.grad) S at every site for u = `direction`, `(dimension,)` or `(*cells, sublattices, dimension)`.
+
+    grad S is the least-squares solution of (r.grad) S = S_j - S_i over the nearest neighbours present, r from i
+    to j: centred differences in the bulk of a Bravais lattice, one-sided ones at open edges and beside
+    vacancies. It vanishes at a vacancy, and along directions in which no neighbour lies.
+    """
+    check_spins(lattice, spins)
+    occupied = jnp.any(spins != 0, axis=-1)
+    present = occupied.astype(spins.dtype)
+    changes = []
+    for sublattice in range(lattice.sublattices):
+        bonds, table = _difference_weights(lattice, sublattice)
+        here = spins[..., sublattice, :]
+        pattern = sum_of(
+            (lattice.translate(present[..., bond.end], bond.offset) > 0).astype(jnp.int32) << k
+            for k, bond in enumerate(bonds)
+        )
+        pattern = jnp.where(occupied[..., sublattice], pattern, 0)
+        u = direction if direction.ndim == 1 else direction[..., sublattice, None, :]
+        weights = jnp.asarray(table, spins.dtype)
+        if direction.ndim == 1:
+            weights = jnp.take(jnp.sum(weights * u[None, None], axis=-1), pattern, axis=0, mode="clip")
+        else:
+            weights = jnp.sum(jnp.take(weights, pattern, axis=0, mode="clip") * u, axis=-1)
+        changes.append(
+            sum_of(
+                weights[..., k, None] * (lattice.translate(spins[..., bond.end, :], bond.offset) - here)
+                for k, bond in enumerate(bonds)
+            )
+        )
+    return jnp.stack(changes, axis=-2)
+
+
+@functools.lru_cache(maxsize=64)
+def _difference_weights(lattice: Lattice, sublattice: int) -> tuple[tuple[Bond, ...], np.ndarray]:
+    """The nearest neighbours, and the weights `(2^z, z, dimension)` of their differences in the gradient.
+
+    One entry for each set of neighbours present; no more than 12 spheres touch one, so the table is small.
+    """
+    radius = 1.0
+    while not (bonds := lattice.neighbors(radius, sublattice)):
+        radius += 1.0
+    nearest = min(bond.length for bond in bonds)
+    bonds = tuple(bond for bond in bonds if bond.length < nearest + 1e-4)
+    sets = np.arange(2 ** len(bonds))[:, None] >> np.arange(len(bonds)) & 1
+    rows = sets[..., None] * np.array([bond.vector for bond in bonds])
+    return bonds, np.swapaxes(np.linalg.pinv(rows), 1, 2)
+
+
+def _strength(profile: Profile | None, t: Time, spins: Spins) -> Float[Array, ""]:
+    return jnp.ones((), spins.dtype) if profile is None else jnp.asarray(profile(t)).astype(spins.dtype)
+
+
+def _by_site(values: Array, spins: Spins, name: str) -> Array:
+    _check_sites(values, spins.shape[:-1], name)
+    return jnp.broadcast_to(values.astype(spins.dtype), spins.shape[:-1])[..., None]
