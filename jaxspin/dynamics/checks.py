@@ -30,9 +30,15 @@ def check_state(spins: Array, lattice: Lattice | None, frozen: Array | None) -> 
 
 
 def check_settings(
-    shape: tuple[int, ...], duration: float, start: float, save_every: float | None, damping: Any, temperature: Any
+    shape: tuple[int, ...],
+    duration: float,
+    start: float,
+    save_every: float | None,
+    damping: Any,
+    moment: Any,
+    temperature: Any,
 ) -> None:
-    """Raises `ValueError` for times, damping or a temperature that no run on sites of this `shape` can have."""
+    """Raises `ValueError` for times or parameters of the motion that no run on sites of this `shape` can have."""
     if not duration > 0 or not math.isfinite(duration) or not math.isfinite(start):
         raise ValueError(f"duration = {duration} must be positive and start = {start} finite; give times in hbar/t.")
     if save_every is not None and not save_every > 0:
@@ -43,6 +49,12 @@ def check_settings(
         )
     if not _holds(_are_physical, damping):
         raise ValueError("damping must be finite and not negative; pass zero or more, such as 0.1.")
+    if moment is not None and np.shape(moment) not in ((), shape):
+        raise ValueError(
+            f"moment of shape {np.shape(moment)} does not fit the sites {shape}; give one number, or one per site."
+        )
+    if moment is not None and not _holds(lambda m: jnp.all(jnp.isfinite(m) & (m > 0)), moment):
+        raise ValueError("moment must be positive and finite; for a vacancy make the spin zero, not its moment.")
     if not callable(temperature) and not _holds(_are_physical, temperature):
         raise ValueError(f"temperature = {temperature} is not finite or negative; pass zero or more.")
 

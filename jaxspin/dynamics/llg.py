@@ -11,10 +11,11 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from jaxspin.field import AbstractField
-from jaxspin.vectors import add, cross, scale, subtract, where
+from jaxspin.vectors import add, cross, dot, scale, subtract, where
 
 Spins = Float[Array, "*cells sublattices 3"]
 # A mask of ones and zeros serves as one of truth values.
@@ -49,6 +50,8 @@ class Interval(eqx.Module):
 
     time: Float[Array, ""]
     wiener: Float[Array, "..."] | None
+    # whether a turn by more than half a turn within it is an error: it is where it is a time step
+    bounded: bool = eqx.field(static=True, default=False)
 
 
 class Push(eqx.Module):
@@ -65,8 +68,15 @@ class Push(eqx.Module):
     moving: Bool[Array, "*cells sublattices"] | None
 
     def rotation(self, interval: Interval) -> Spins:
-        """The rotation vector w of every spin (radians), zero where frozen."""
+        """The rotation vector w of every spin (radians), zero where frozen.
+
+        NaN where the field turns a spin by more than pi within a time step: such a motion is not resolved, and
+        would go unnoticed by solvers that keep the spins' length.
+        """
         impulse = scale(interval.time, self.field)
+        if interval.bounded:
+            resolved = dot(impulse, impulse) <= np.pi**2 * (1 + self.damping**2)
+            impulse = where(resolved, impulse, jnp.full_like(impulse, jnp.nan))
         if interval.wiener is not None and self.strength is not None:
             impulse = add(impulse, scale(self.strength, interval.wiener))
         turn = subtract(scale(self.damping, cross(self.spins, impulse)), impulse)
@@ -92,6 +102,9 @@ class LLG(diffrax.AbstractTerm):
     `clock.step`; with the default clock it is physical time. Without `noise` the temperature is zero. `key`
     feeds fields that draw random numbers: the spin solvers use `fold_in(key, step number)` throughout a step.
 
+    A spin of length m (`moment`; hbar and the gyromagnetic ratio are 1) is turned by B/m and feels the noise of
+    T/m, while `spins` and energies are those of the unit vector along it. The equilibrium does not depend on m.
+
     Stratonovich solvers of diffrax itself, such as `diffrax.Heun`, accept the term too, but only those of
     `jaxspin.dynamics` keep the length of the spins.
 
@@ -108,6 +121,7 @@ class LLG(diffrax.AbstractTerm):
     frozen: Bool[Array, "*cells sublattices"] | None = eqx.field(default=None, converter=as_mask)
     key: PRNGKeyArray | None = None
     clock: Clock = Clock()
+    moment: float | Float[Array, ""] | Float[Array, "*cells sublattices"] | None = None
 
     def __check_init__(self):
         if (self.noise is None) != (self.temperature is None):
@@ -128,13 +142,18 @@ class LLG(diffrax.AbstractTerm):
             # the root has an infinite slope at zero: a schedule that ends at T = 0 would give NaN gradients
             strength = jnp.where(hot, jnp.sqrt(jnp.where(hot, square, 1)), 0)
         moving = None if self.frozen is None else ~self.frozen
-        return Push(y, self.field.push(y, self.clock.time(n), key=key), damping, strength, moving)
+        field = self.field.push(y, self.clock.time(n), key=key)
+        if self.moment is not None:
+            inverse = 1 / jnp.asarray(self.moment, y.dtype)
+            field = scale(inverse, field)
+            strength = None if strength is None else strength * jnp.sqrt(inverse)
+        return Push(y, field, damping, strength, moving)
 
     def contr(self, t0, t1, **kwargs) -> Interval:
         time = jnp.asarray(t1 - t0) * jnp.asarray(self.clock.step, jnp.result_type(t0))
         if self.noise is None:
-            return Interval(time, None)
-        return Interval(time, self.noise.evaluate(t0, t1, **kwargs) * jnp.sqrt(self.clock.step))
+            return Interval(time, None, bounded=True)
+        return Interval(time, scale(jnp.sqrt(self.clock.step), self.noise.evaluate(t0, t1, **kwargs)), bounded=True)
 
     def prod(self, vf: Push, control: Interval):
         return vf(control)

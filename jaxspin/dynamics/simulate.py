@@ -34,6 +34,7 @@ def simulate(
     duration: Number,
     step: Number | str | None = None,
     damping: Number | Float[Array, "*cells sublattices"] = 0.1,
+    moment: Number | Float[Array, "*cells sublattices"] | None = None,
     temperature: Number | Callable[..., Any] = 0.0,
     key: PRNGKeyArray | None = None,
     solver: diffrax.AbstractSolver | None = None,
@@ -63,7 +64,8 @@ def simulate(
     selects the draw: `simulate(field, run.final, start=10.0, ...)` with the same key and step continues the
     run exactly, if the step divides start and both durations.
 
-    Space. `damping` is one number or one per site; `frozen` spins (mask) do not move; zero-length spins stay
+    Space. `damping` and `moment` (the length of a spin, 1 unless given: it turns by B/moment) are one number
+    or one per site; `frozen` spins (mask) do not move; zero-length spins stay
     zero.
 
     Output. `save(t, spins)` returns a pytree of arrays stored in place of the spins (`Trajectory.saved`), for
@@ -93,8 +95,9 @@ def simulate(
     lattice = lattice if lattice is not None else field.lattice
     check_state(spins, lattice, frozen)
     dtype = spins.dtype
-    check_settings(spins.shape[:-1], duration, start, save_every, damping, temperature)
+    check_settings(spins.shape[:-1], duration, start, save_every, damping, moment, temperature)
     damping = jnp.asarray(damping, dtype)
+    moment = None if moment is None else jnp.asarray(moment, dtype)
     noisy = callable(temperature) or isinstance(temperature, Tracer) or float(temperature) != 0
     schedule = temperature if callable(temperature) else Constant(temperature)
     schedule = jax.tree.map(lambda x: jnp.asarray(x, dtype) if _is_float(x) else x, schedule)
@@ -118,15 +121,20 @@ def simulate(
         if step is None:
             hottest = _hottest(schedule, start, duration, dtype) if noisy else 0.0
             looks = _within(changes, start, duration)
-            step = suggest_timestep(field, spins, damping=damping, temperature=hottest, t=looks, key=field_key)
+            step = suggest_timestep(
+                field, spins, damping=damping, temperature=hottest, t=looks, key=field_key, moment=moment
+            )
         grid = fixed_grid(duration, float(step), start, save_every, max_steps, dtype)
         controller = UnitSteps()
 
     clock = grid.clock
     if until is not None:
         until = of_run(until, field, frozen, field_key, dtype)
-    frames, final, temperatures, finite, steps, successful, stopped, last = _run(
-        _Settings(field, schedule if noisy else None, damping, as_mask(frozen), noise_key, field_key, save, until),
+    settings = _Settings(
+        field, schedule if noisy else None, damping, moment, as_mask(frozen), noise_key, field_key, save, until
+    )
+    frames, final, temperatures, finite, steps, solved, stopped, last, sound = _run(
+        settings,
         spins,
         Clock(
             jnp.asarray(clock.step, dtype),
@@ -155,9 +163,10 @@ def simulate(
         lattice=lattice,
         stopped=stopped,
         held=len(times) - 1 - last,
+        solved=solved,
     )
     run = run if until is None else run.shortened()
-    return _thrown(run, successful, grid.bound) if throw else run
+    return _thrown(run, settings, sound, None if not adaptive else grid.bound) if throw else run
 
 
 class _Settings(eqx.Module):
@@ -166,6 +175,7 @@ class _Settings(eqx.Module):
     field: AbstractField
     schedule: Callable[..., Any] | None
     damping: Array
+    moment: Array | None
     frozen: Array | None
     noise_key: PRNGKeyArray | None
     field_key: PRNGKeyArray | None
@@ -176,7 +186,7 @@ class _Settings(eqx.Module):
         noise = None
         if self.schedule is not None and self.noise_key is not None:
             noise = StepNoise(spins, key=self.noise_key, first=clock.last)
-        return LLG(self.field, self.damping, self.schedule, noise, self.frozen, self.field_key, clock)
+        return LLG(self.field, self.damping, self.schedule, noise, self.frozen, self.field_key, clock, self.moment)
 
     def look(self, spins, clock: Clock):
         """What a frame stores: spins or observables, temperature, and whether the spins are finite."""
@@ -220,36 +230,46 @@ def _run(settings, spins, clock, lengths, changes, solver, controller, adjoint, 
         steps = jnp.asarray(solution.stats["num_steps"], jnp.int32)
         return ys[0], steps, diffrax.is_successful(solution.result)
 
-    def advance(spins, last, length):
+    def advance(state, length):
+        spins, last, sound, alive = state
         end = Clock(clock.step, last + length, clock.origin)
-        spins, steps, successful = integrate(spins, length, end)
-        return (spins, end.last), settings.look(spins, end), settings.ends(spins, end), steps, successful
+        # nothing is computed after a failure
+        spins, steps, solved = jax.lax.cond(
+            alive,
+            lambda: integrate(spins, length, end),
+            lambda: (spins, jnp.zeros((), jnp.int32), jnp.zeros((), bool)),
+        )
+        alive = solved & jnp.all(jnp.isfinite(spins))
+        state = (spins, end.last, jnp.where(alive, spins, sound), alive)
+        return state, settings.look(spins, end), settings.ends(spins, end), steps, solved
 
     def frame(carry, length):
-        (spins, last), bar, looked, stopped = carry
+        state, bar, looked, stopped = carry
         if stopped is None:
-            state, found, _, steps, successful = advance(spins, last, length)
+            state, found, _, steps, solved = advance(state, length)
             bar = meter.step(bar, (state[1] - clock.last).astype(dtype) / total)
-            return (state, bar, None, None), (found, steps, successful, None)
+            return (state, bar, None, None), (found, steps, solved, None)
         # the last frame is carried along, so that nothing is computed for those after it
-        state, looked, ended, steps, successful = jax.lax.cond(
+        state, looked, ended, steps, solved = jax.lax.cond(
             stopped,
-            lambda: ((spins, last), looked, stopped, jnp.zeros((), jnp.int32), jnp.ones((), bool)),
-            lambda: advance(spins, last, length),
+            lambda: (state, looked, stopped, jnp.zeros((), jnp.int32), jnp.ones((), bool)),
+            lambda: advance(state, length),
         )
         bar = meter.step(bar, (state[1] - clock.last).astype(dtype) / total)
-        return (state, bar, looked, ended), (looked, steps, successful, ~stopped)
+        return (state, bar, looked, ended), (looked, steps, solved, ~stopped)
 
     total = jnp.sum(lengths).astype(dtype)
     first, begun = settings.look(spins, clock), settings.ends(spins, clock)
-    start = ((spins, clock.last), meter.init(), None if begun is None else first, begun)
-    carry, (frames, steps, successful, made) = jax.lax.scan(frame, start, lengths)
-    (final, _), bar, _, stopped = carry
+    state = (spins, clock.last, spins, jnp.ones((), bool))
+    start = (state, meter.init(), None if begun is None else first, begun)
+    carry, (frames, steps, solved, made) = jax.lax.scan(frame, start, lengths)
+    (final, _, sound, _), bar, _, stopped = carry
     meter.close(bar)
     kept, temperatures, finite = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, frames)
     stopped, made = (jnp.zeros((), bool), jnp.ones_like(lengths)) if stopped is None else (stopped, made)
     number = jnp.sum(made.astype(jnp.int32))
-    return kept, final, temperatures, finite, jnp.sum(steps), jnp.all(successful), stopped, number
+    solved = jnp.concatenate([jnp.ones((1,), bool), solved])
+    return kept, final, temperatures, finite, jnp.sum(steps), solved, stopped, number, sound
 
 
 def _times(times, dtype) -> Float[Array, " n"]:
@@ -307,22 +327,36 @@ def _meter(progress) -> diffrax.AbstractProgressMeter:
     return diffrax.TqdmProgressMeter(refresh_steps=1) if progress else diffrax.NoProgressMeter()
 
 
-def _thrown(run: Trajectory, successful, bound) -> Trajectory:
+def _thrown(run: Trajectory, settings: _Settings, sound: Array, bound: int | None) -> Trajectory:
     remedy = "pass a smaller step, or throw=False to look at the frames before"
-    if any(isinstance(x, Tracer) for x in (run.finite, successful)):
+    if bound is not None:
+        remedy = f"pass more than max_steps = {bound} for a frame, a smaller save_every, or a fixed step"
+    if any(isinstance(x, Tracer) for x in (run.finite, run.solved)):
         final = eqx.error_if(
             run.final,
-            ~jnp.all(run.finite) | ~successful,
-            f"the spins became non-finite, or the run too long; {remedy}.",
+            ~jnp.all(run.finite & run.solved),
+            f"the spins became non-finite, a step too long or its solver did not converge; {remedy}.",
         )
         return eqx.tree_at(lambda r: r.final, run, final)
-    if not np.all(np.asarray(run.finite)):
-        raise RuntimeError(f"{run.result}; {remedy}.")
-    if not successful:
-        raise RuntimeError(
-            f"more than {bound} adaptive steps were needed for a frame; raise max_steps or use a fixed step."
-        )
+    if not np.all(np.asarray(run.finite & run.solved)):
+        raise RuntimeError(f"{run.result}{_fastest(run, settings, sound)}; {remedy}.")
     return run
+
+
+def _fastest(run: Trajectory, settings: _Settings, sound: Array) -> str:
+    """Where in the last sound frame a spin turned fastest, or its field was not finite."""
+    good = np.asarray(run.finite) & np.asarray(run.solved)
+    frame = max(int(np.argmin(good)) - 1, 0)
+    field = np.asarray(settings.field.push(sound, run.times[frame], key=settings.field_key), float)
+    where = f"at t = {float(run.times[frame]):g}"
+    broken = np.argwhere(~np.isfinite(field).all(axis=-1))
+    if len(broken):
+        return f"; {where} the field is not finite at the site {tuple(map(int, broken[0]))}"
+    rate = np.linalg.norm(field, axis=-1) / (1 if settings.moment is None else np.asarray(settings.moment))
+    rate = rate / np.sqrt(1 + np.asarray(settings.damping, float) ** 2)
+    site = np.unravel_index(int(np.argmax(rate)), rate.shape)
+    turn = "" if np.isnan(run.step) else f", {float(rate[site] * run.step):.2g} rad a step"
+    return f"; {where} the fastest spin, at the site {tuple(map(int, site))}, turns by {rate[site]:.3g} rad/time{turn}"
 
 
 def _is_float(x) -> bool:

@@ -7,7 +7,7 @@ without noise, and use one noise increment for both stages, so they converge to 
 
 import abc
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import diffrax
 import jax.numpy as jnp
@@ -59,7 +59,7 @@ class AbstractSpinSolver(diffrax.AbstractStratonovichSolver):
     def init(self, terms, t0, t1, y0, args) -> None:
         return None
 
-    def step(self, terms, t0, t1, y0, args, solver_state, made_jump):
+    def step(self, terms, t0, t1, y0, args, solver_state, made_jump) -> tuple[Any, None, dict[str, Any], None, Any]:
         y1 = self.advance(terms, t0, t1, y0, terms.contr(t0, t1))
         return y1, None, {"y0": y0, "y1": y1}, None, diffrax.RESULTS.successful
 

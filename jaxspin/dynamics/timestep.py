@@ -18,14 +18,15 @@ def suggest_timestep(
     tolerance: float = 1e-3,
     t: Time | Float[Array, " n"] = 0.0,
     key: PRNGKeyArray | None = None,
+    moment: float | int | Float[Array, "..."] | None = None,
 ) -> float:
     """The step h at which the fastest spin turns by theta = sqrt(6 tolerance), rms, in units of time.
 
-    theta^2 = (h W)^2 + 4 h D, with the precession rate W = max_i |B_i|/sqrt(1 + a^2), damping included, and
-    the thermal diffusion of a direction, D = a T/(1 + a^2). A second-order scheme makes an error of theta^2/6
-    or less per radian of precession (just that for `ProjectedHeun` and a narrow cone about a constant field),
-    so `tolerance` is the relative error of the precession frequency; the default turns by 0.08 rad. The error
-    of thermal averages is of first order in h D.
+    theta^2 = (h W)^2 + 4 h D, with the precession rate W = max_i |B_i|/(m sqrt(1 + a^2)), damping included, and
+    the thermal diffusion of a direction, D = a T/(m (1 + a^2)); m is the `moment`, 1 unless given. A
+    second-order scheme makes an error of theta^2/6 or less per radian of precession (just that for
+    `ProjectedHeun` and a narrow cone about a constant field), so `tolerance` is the relative error of the
+    precession frequency; the default turns by 0.08 rad. The error of thermal averages is of first order in h D.
 
     The field is looked at in the state given, at the time `t` or at each of several, of which the fastest
     counts: where it grows later (a quench from random spins), pass an ordered state, or take half. Raises
@@ -33,9 +34,9 @@ def suggest_timestep(
     """
     if isinstance(spins, Tracer):
         raise ValueError("the step cannot be chosen inside jit or grad; pass step=... (suggest_timestep outside).")
-    pair = _rates(
-        field, spins, jnp.asarray(damping, spins.dtype), temperature, jnp.atleast_1d(jnp.asarray(t, spins.dtype)), key
-    )
+    times = jnp.atleast_1d(jnp.asarray(t, spins.dtype))
+    moment = jnp.asarray(1 if moment is None else moment, spins.dtype)
+    pair = _rates(field, spins, jnp.asarray(damping, spins.dtype), moment, temperature, times, key)
     if any(isinstance(x, Tracer) for x in pair):
         raise ValueError("the step cannot be chosen inside jit or grad; pass step=... (suggest_timestep outside).")
     rate, diffusion = map(float, pair)
@@ -47,11 +48,11 @@ def suggest_timestep(
 
 
 @eqx.filter_jit
-def _rates(field, spins, damping, temperature, times, key):
+def _rates(field, spins, damping, moment, temperature, times, key):
     alive = jnp.any(spins != 0, axis=-1)
 
     def rate(t):
         size = jnp.where(alive, jnp.linalg.norm(field.push(spins, t, key=key), axis=-1), 0)
-        return jnp.max(size / jnp.sqrt(1 + damping**2))
+        return jnp.max(size / (moment * jnp.sqrt(1 + damping**2)))
 
-    return jnp.max(jax.lax.map(rate, times)), jnp.max(damping / (1 + damping**2)) * temperature
+    return jnp.max(jax.lax.map(rate, times)), jnp.max(damping / (moment * (1 + damping**2))) * temperature

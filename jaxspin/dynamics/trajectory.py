@@ -25,8 +25,9 @@ class Trajectory(eqx.Module):
     `spins` holds the frames, or is None for a run made with `save=...`, whose results are in `saved` (leading
     axis n). `final` is the state at the last time: start from it to continue. `finite` says per frame whether
     all spins were finite. `temperature` is that of the bath at the saved times; `step` the time step (NaN if
-    adaptive), `steps` how many were made. `stopped` says whether the condition `until` ended the run, at
-    `times[-1]`; inside jit the last `held` frames then repeat the one before them, times included.
+    adaptive), `steps` how many were made; `solved` whether the solver reached each frame. `stopped` says
+    whether the condition `until` ended the run, at `times[-1]`; inside jit the last `held` frames then repeat
+    the one before them, times included.
 
     The methods evaluate one frame after another, so they need memory for one; each raises `ValueError` where
     the frames, or the lattice, are missing.
@@ -44,6 +45,7 @@ class Trajectory(eqx.Module):
     lattice: Lattice | None = eqx.field(static=True, default=None)
     stopped: Bool[Array, ""] | bool = False
     held: Int[Array, ""] | int = 0
+    solved: Bool[Array, " n"] | bool = True
 
     def __len__(self) -> int:
         return self.times.shape[0]
@@ -59,21 +61,21 @@ class Trajectory(eqx.Module):
             number = jnp.minimum(jnp.arange(len(self)), self.frames - 1)
             return eqx.tree_at(lambda run: run.times, self, self.times[number])
         number = int(self.frames)
-        series = (self.times, self.spins, self.saved, self.finite, self.temperature)
-        times, spins, saved, finite, temperature = jax.tree.map(lambda x: x[:number], series)
-        return dataclasses.replace(
-            self, times=times, spins=spins, saved=saved, finite=finite, temperature=temperature, held=0
-        )
+        names = ("times", "spins", "saved", "finite", "temperature", "solved")
+        series = {name: getattr(self, name) for name in names}
+        return dataclasses.replace(self, **jax.tree.map(lambda x: x[:number] if np.ndim(x) else x, series), held=0)
 
     @property
     def result(self) -> str:
-        """The word "successful", or when the spins stopped being finite."""
-        finite = np.asarray(self.finite)
-        if finite.all():
+        """The word "successful", or when and how the run failed."""
+        finite, solved = np.asarray(self.finite), np.broadcast_to(np.asarray(self.solved), self.times.shape)
+        good = finite & solved
+        if good.all():
             return "successful"
-        bad = int(np.argmin(finite))
+        bad = int(np.argmin(good))
         before = f"after t = {float(self.times[bad - 1]):g} and " if bad else ""
-        return f"the spins became non-finite {before}by t = {float(self.times[bad]):g}"
+        what = "the solver did not converge" if not solved[bad] else "the spins became non-finite or a step too long"
+        return f"{what} {before}by t = {float(self.times[bad]):g}"
 
     def map(self, function: Callable[[Float[Array, "..."]], PyTree[Array]]) -> PyTree[Array]:
         """`function(spins)` of every frame, stacked."""

@@ -5,13 +5,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxspin.classical import Exchange, Zeeman
-from jaxspin.dynamics import DepondtMertens, ProjectedHeun, SemiImplicit, simulate
-from jaxspin.lattice import chain, square
+from jaxspin.classical import Anisotropy, Exchange, Zeeman
+from jaxspin.dynamics import (
+    DepondtMertens,
+    ImplicitMidpoint,
+    ProjectedHeun,
+    SemiImplicit,
+    SphericalMidpoint,
+    simulate,
+)
+from jaxspin.lattice import chain, cubic, square
 from jaxspin.problems import langevin, langevin_variance
 from jaxspin.spins import random_spins
 
-SCHEMES = [ProjectedHeun(), DepondtMertens(), SemiImplicit()]
+SCHEMES = [ProjectedHeun(), DepondtMertens(), SemiImplicit(), SphericalMidpoint(), ImplicitMidpoint()]
 # standard errors a statistical test may be off by: one run in 16000 beyond it
 SIGMAS = 4
 
@@ -52,12 +59,13 @@ def test_langevin(temperature, key):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("step", [0.02, 0.04])
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 3.0])
 @pytest.mark.parametrize("solver", SCHEMES, ids=name)
-def test_langevin_for_every_scheme(solver, temperature, key):
-    found, error = free_spins(temperature, solver, side=128, key=key, step=0.04, frames=5)
-    # Heun's, the largest of the three, is 0.4 a T step
-    bias = 0.5 * 0.5 * temperature * 0.04
+def test_langevin_for_every_scheme(solver, temperature, step, key):
+    found, error = free_spins(temperature, solver, side=128, key=key, step=step, frames=5)
+    # Heun's, the largest of them, is 0.4 a T step
+    bias = 0.5 * 0.5 * temperature * step
     assert abs(found - langevin(1 / temperature)) < SIGMAS * error + bias
 
 
@@ -91,3 +99,96 @@ def test_equilibrium_does_not_depend_on_the_damping(damping, key):
         error = float(jnp.std(means)) / np.sqrt(copies)
         bias = 0.5 * damping * temperature * 0.05
         assert abs(float(jnp.mean(means)) - float(langevin(1 / temperature)) ** apart) < SIGMAS * error + bias
+
+
+def excess(values, density, bins=16):
+    """How far the histogram of independent `values` in [-1, 1] is from the density, in standard deviations of chi^2."""
+    edges = np.linspace(-1, 1, bins + 1)
+    fine = np.linspace(-1, 1, 200 * bins + 1)
+    weight = density((fine[1:] + fine[:-1]) / 2).reshape(bins, -1).sum(axis=1)
+    expected = len(values) * weight / weight.sum()
+    counts = np.histogram(values, edges)[0]
+    return (np.sum((counts - expected) ** 2 / expected) - (bins - 1)) / np.sqrt(2 * (bins - 1))
+
+
+def final_spins(potential, lattice, key, solver, *, temperature, step, duration):
+    """Where spins of many lengths and dampings are in equilibrium."""
+    start, noise, damping, moment = jax.random.split(key, 4)
+    run = simulate(
+        potential,
+        random_spins(lattice, key=start),
+        duration=duration,
+        step=step,
+        damping=jax.random.uniform(damping, lattice.shape, minval=0.4, maxval=1.0),
+        moment=jax.random.uniform(moment, lattice.shape, minval=0.5, maxval=2.0),
+        temperature=temperature,
+        key=noise,
+        solver=solver,
+        save_every=duration,
+        save=lambda t, spins: spins[0, 0],
+    )
+    return run.final
+
+
+EVERY_STEP = [
+    (DepondtMertens(), 0.04),
+    *(pytest.param(solver, step, marks=pytest.mark.slow) for solver in SCHEMES for step in (0.01, 0.03)),
+]
+
+
+@pytest.mark.parametrize(("solver", "step"), EVERY_STEP)
+def test_boltzmann_histogram_of_an_anisotropic_spin(solver, step, key):
+    """p(S_z) ~ exp(K S_z^2/T), whatever the lengths and dampings."""
+    strength, temperature, lattice = 1.0, 0.5, square(96)
+    spins = final_spins(Anisotropy(strength), lattice, key, solver, temperature=temperature, step=step, duration=16.0)
+    assert excess(np.asarray(spins[..., 2]).ravel(), lambda z: np.exp(strength * z**2 / temperature)) < SIGMAS
+    # the test can tell: twice the temperature is far off
+    assert excess(np.asarray(spins[..., 2]).ravel(), lambda z: np.exp(strength * z**2 / (2 * temperature))) > 20
+
+
+@pytest.mark.parametrize(("solver", "step"), EVERY_STEP)
+def test_energy_distribution_of_two_coupled_spins(solver, step, key):
+    """p(S_1 . S_2) ~ exp(K S_1 . S_2/T): pairs on a chain with every second bond cut."""
+    coupling, temperature, lattice = 1.0, 0.6, chain(2**14)
+    pairs = jnp.where(jnp.arange(2**14) % 2 == 0, coupling, 0.0)[:, None]
+    spins = final_spins(
+        Exchange(lattice, pairs), lattice, key, solver, temperature=temperature, step=step, duration=16.0
+    )[:, 0]
+    cosines = np.asarray(jnp.sum(spins[::2] * spins[1::2], axis=-1))
+    assert excess(cosines, lambda x: np.exp(coupling * x / temperature)) < SIGMAS
+    assert excess(cosines, lambda x: np.exp(coupling * x / (1.3 * temperature))) > SIGMAS
+
+
+@pytest.mark.slow
+def test_curie_temperature_of_the_cubic_heisenberg_model(key):
+    """The Binder cumulants 1 - <m^4>/(3 <m^2>^2) of two sizes cross at T_c = 1.443 J (Monte Carlo)."""
+    temperatures, copies = np.array([1.36, 1.44, 1.52]), 24
+
+    def cumulants(side):
+        lattice = cubic(side)
+        model = Exchange(lattice, 1.0)
+
+        def one(temperature, key):
+            run = simulate(
+                model,
+                jnp.zeros((*lattice.shape, 3)).at[..., 2].set(1.0),
+                duration=1200.0,
+                step=0.04,
+                damping=0.5,
+                temperature=temperature,
+                key=key,
+                save_every=4.0,
+                save=lambda t, spins: jnp.sum(jnp.mean(spins, axis=(0, 1, 2, 3)) ** 2),
+                throw=False,
+            )
+            return run.saved[50:]
+
+        keys = jax.random.split(jax.random.fold_in(key, side), (len(temperatures), copies))
+        square = np.asarray(jax.jit(jax.vmap(jax.vmap(one, (None, 0))))(jnp.asarray(temperatures), keys))
+        return 1 - np.mean(square**2, axis=(1, 2)) / (3 * np.mean(square, axis=(1, 2)) ** 2)
+
+    small, large = cumulants(4), cumulants(8)
+    gap = large - small
+    assert gap[0] > 0 > gap[-1]
+    crossing = np.interp(0.0, -gap, temperatures)
+    assert crossing == pytest.approx(1.443, abs=0.04)

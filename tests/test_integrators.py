@@ -1,0 +1,281 @@
+"""The integrators: orders of convergence, lengths and energies, and what the implicit ones promise."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.integrators import Config, diffusion_errors, slope
+from jaxspin.classical import Anisotropy, Exchange, Zeeman
+from jaxspin.dynamics import (
+    LLG,
+    Clock,
+    Constant,
+    DepondtMertens,
+    ImplicitMidpoint,
+    ProjectedHeun,
+    ProjectedTsit5,
+    SemiImplicit,
+    SphericalMidpoint,
+    StepNoise,
+    simulate,
+)
+from jaxspin.field import AbstractField, AbstractPotential
+from jaxspin.lattice import chain, square
+from jaxspin.problems import DampedLarmor, SpinWave
+from jaxspin.spins import dilute, random_spins, retract, tangent
+from jaxspin.vectors import add, cross, dot, normalize, scale, subtract, where
+
+EXPLICIT = [ProjectedHeun(), DepondtMertens(), SemiImplicit()]
+IMPLICIT = [SphericalMidpoint(), ImplicitMidpoint()]
+SCHEMES = [*EXPLICIT, *IMPLICIT]
+KEEP_LENGTH = [DepondtMertens(), SemiImplicit(), *IMPLICIT]
+EVERY = [*SCHEMES, ProjectedTsit5()]
+# a few hundred steps, each rounding by some units in the last place of a double
+ROUNDING = 1e-13
+
+
+def name(solver):
+    return type(solver).__name__
+
+
+def distance(a, b):
+    return float(jnp.max(jnp.abs(a - b)))
+
+
+def length_error(spins):
+    return float(jnp.max(jnp.abs(jnp.linalg.norm(spins, axis=-1) - 1)))
+
+
+@pytest.mark.parametrize("solver", SCHEMES, ids=name)
+def test_order_is_two(solver):
+    problem = DampedLarmor(strength=1.0, damping=0.5, height=0.2)
+    numbers = np.array([260, 350, 512])
+    errors = [
+        distance(
+            simulate(
+                problem.potential,
+                problem.spins(),
+                duration=1.0,
+                step=1 / n,
+                damping=0.5,
+                solver=solver,
+                save_every=1.0,
+            ).final,
+            problem.spins(1.0),
+        )
+        for n in numbers
+    ]
+    slope = -np.polyfit(np.log(numbers), np.log(errors), 1)[0]
+    assert slope == pytest.approx(solver.order(None), abs=0.15)
+
+
+def test_order_of_the_projected_runge_kutta_pair():
+    problem, solver = DampedLarmor(strength=4.0, damping=0.5, height=0.2), ProjectedTsit5()
+    numbers = np.array([30, 42, 60])
+    errors = [
+        distance(
+            simulate(
+                problem.potential,
+                problem.spins(),
+                duration=1.0,
+                step=1 / n,
+                damping=0.5,
+                solver=solver,
+                save_every=1.0,
+            ).final,
+            problem.spins(1.0),
+        )
+        for n in numbers
+    ]
+    slope = -np.polyfit(np.log(numbers), np.log(errors), 1)[0]
+    # the projection gains a little: an error along the spin is removed
+    assert solver.order(None) - 0.15 < slope < solver.order(None) + 1
+
+
+@pytest.mark.parametrize("solver", SCHEMES, ids=name)
+def test_spin_wave_energy_and_length(solver):
+    """An exact solution of interacting spins; the order is seen in the phase, the energy is conserved to
+    it.
+    """
+    wave = SpinWave(sites=12, mode=2, amplitude=0.5, coupling=1.0)
+    potential = wave.potential + Anisotropy(0.0)
+    numbers = (300, 500)
+
+    def runs(spins):
+        return [
+            simulate(potential, spins, duration=10.0, step=10 / n, damping=0.0, solver=solver, save_every=0.5)
+            for n in numbers
+        ]
+
+    def order(errors):
+        return np.log(errors[0] / errors[1]) / np.log(numbers[1] / numbers[0])
+
+    waves = runs(wave.spins())
+    errors = [distance(run.final, wave.spins(10.0)) for run in waves]
+    assert errors[1] < 1e-3
+    assert order(errors) == pytest.approx(2, abs=0.15)
+    if solver in KEEP_LENGTH:
+        assert length_error(waves[1].final) < ROUNDING
+
+    disturbed = retract(wave.spins(), 0.3 * jax.random.normal(jax.random.key(1), wave.spins().shape))
+    start = potential.energy(disturbed)
+    drifts = [abs(float(run.energy(potential)[-1] - start)) for run in runs(disturbed)]
+    # of 12 in energy, in 500 steps of 0.04 rad
+    assert drifts[1] < 1e-2
+    # at least second order
+    assert order(drifts) > 1.85
+
+    damped = simulate(potential, disturbed, duration=10.0, step=10 / 500, damping=0.4, solver=solver, save_every=0.5)
+    assert np.all(np.diff(damped.energy(potential)) < 0)
+    np.testing.assert_allclose(damped.times, np.linspace(0, 10, 21), rtol=1e-15)
+
+
+def test_one_step_takes_two_fields():
+    calls = []
+
+    class Counting(AbstractField):
+        def field(self, spins, t=0.0, *, key=None):
+            calls.append(t)
+            return spins[..., ::-1]
+
+    spins = random_spins(chain(4), key=jax.random.key(0))
+    for solver in EXPLICIT:
+        calls.clear()
+        solver.step(LLG(Counting(), 0.1), jnp.array(0.0), jnp.array(1.0), spins, None, None, False)
+        assert len(calls) == 2
+
+
+@pytest.mark.parametrize("solver", EVERY, ids=name)
+def test_frozen_spins_and_vacancies(solver, key):
+    lattice = square(3, 3)
+    occupied = jnp.ones(lattice.shape, bool).at[0, 0].set(False)
+    frozen = jnp.zeros(lattice.shape, bool).at[1, 1].set(True).at[2, 0].set(True)
+    spins = dilute(random_spins(lattice, key=key), occupied)
+    noise = {"temperature": Constant(0.3), "noise": StepNoise(spins, key=key)}
+    term = LLG(
+        Exchange(lattice, 1.0),
+        0.2,
+        frozen=frozen,
+        clock=Clock(0.1),
+        **({} if solver == ProjectedTsit5() else noise),
+    )
+    n = jnp.array(3.0)
+
+    @jax.jit
+    def step(spins):
+        return solver.step(term, n, n + 1, spins, None, solver.init(term, n, n + 1, spins, None), False)[0]
+
+    after = step(spins)
+    assert jnp.array_equal(after[frozen], spins[frozen])
+    assert jnp.array_equal(after[0, 0], jnp.zeros((1, 3)))
+    moved = occupied & ~frozen
+    assert bool(jnp.all(jnp.linalg.norm(after - spins, axis=-1)[moved] > 1e-3))
+    assert length_error(after[moved]) < ROUNDING
+
+
+@pytest.mark.parametrize("solver", KEEP_LENGTH, ids=name)
+def test_length_does_not_drift_in_single_precision(solver):
+    """A rotation by one angle again and again is rounded the same way again and again."""
+    spins = jnp.array([[[0.6, 0.0, 0.8]], [[0.0, 0.0, 0.0]]], jnp.float32)
+    field = Zeeman([0.1, 0.2, 1.0])
+    run = simulate(field, spins, duration=2e4, step=0.1, damping=0.0, save_every=1e4, solver=solver)
+    # a few units in the last place
+    assert abs(np.linalg.norm(np.asarray(run.final[0, 0], np.float64)) - 1) < 3e-7
+    assert jnp.array_equal(run.final[1], spins[1])
+
+
+@pytest.mark.parametrize(
+    "solver",
+    [DepondtMertens(), SphericalMidpoint(), *(pytest.param(s, marks=pytest.mark.slow) for s in SCHEMES)],
+    ids=name,
+)
+def test_strong_and_weak_order_with_noise(solver):
+    """Noise about three axes that do not commute: strong order 1/2, weak order 1."""
+    config = Config(noise_steps=(4, 16), walkers=4096)
+    strong, weak = zip(*diffusion_errors(config, solver), strict=True)
+    assert slope(config.noise_steps, strong) == pytest.approx(0.5, abs=0.1)
+    # of the fluctuations of the difference some tenth is left in the mean
+    assert slope(config.noise_steps, weak) == pytest.approx(1.0, abs=0.4)
+    assert weak[1] < weak[0] < 0.05
+
+
+def test_midpoint_rules_keep_the_energy_at_large_steps(key):
+    lattice = square(4, 4)
+    quadratic = Exchange(lattice, 1.0) + Anisotropy(0.3)
+
+    class Quartic(AbstractPotential):
+        def energy(self, spins, t=0.0, *, key=None):
+            return quadratic.energy(spins) - 0.2 * jnp.sum(dot(spins, spins[::-1]) ** 2)
+
+    spins = random_spins(lattice, key=key)
+
+    def deviation(potential, solver, duration):
+        run = simulate(potential, spins, duration=duration, step=0.1, damping=0.0, solver=solver, save_every=1.0)
+        energy = np.asarray(run.energy(potential)) / lattice.sites
+        return np.max(np.abs(energy - energy[0]))
+
+    # the angle turned in a step is 0.3 rad
+    assert deviation(quadratic, ImplicitMidpoint(), 100.0) < 1e-13
+    assert deviation(quadratic, SphericalMidpoint(), 100.0) > 1e-6
+    # no drift: ten times the duration, the same bound
+    short, long = (deviation(Quartic(), SphericalMidpoint(), duration) for duration in (50.0, 500.0))
+    assert long < 2.5 * short < 0.01
+    assert deviation(Quartic(), SemiImplicit(), 500.0) > 2 * long
+
+
+@pytest.mark.parametrize("solver", IMPLICIT, ids=name)
+def test_gradients_through_the_iteration(solver, key):
+    lattice = square(3, 2)
+    spins, across = random_spins(lattice, key=key), jax.random.normal(jax.random.key(7), (3, 2, 1, 3))
+    along = tangent(spins, across)
+
+    def final(shift, coupling):
+        run = simulate(
+            Exchange(lattice, coupling),
+            retract(spins, shift * along),
+            duration=0.4,
+            step=0.1,
+            damping=0.1,
+            solver=solver,
+            save_every=0.4,
+            throw=False,
+        )
+        return jnp.sum(run.final * across)
+
+    final = jax.jit(final)
+    slopes = jax.jit(jax.grad(final, argnums=(0, 1)))(0.0, 1.0)
+    h = 1e-5
+    differences = (final(h, 1.0) - final(-h, 1.0)) / (2 * h), (final(0.0, 1 + h) - final(0.0, 1 - h)) / (2 * h)
+    np.testing.assert_allclose(slopes, differences, rtol=1e-7)
+
+
+def test_an_iteration_that_does_not_converge_is_reported(key):
+    spins = random_spins(chain(4), key=key)
+    solver = SphericalMidpoint(iterations=2)
+    with pytest.raises(RuntimeError, match=r"the solver did not converge after t = 0 and by t = 1; .* pass a smaller step"):
+        simulate(Exchange(chain(4), 1.0), spins, duration=2.0, step=0.5, save_every=1.0, solver=solver)
+
+
+def test_turns_of_more_than_half_a_turn_are_refused():
+    field = Zeeman(jnp.zeros((4, 1, 3)).at[2, 0, 2].set(10.0))
+    spins = random_spins(chain(4), key=jax.random.key(0))
+    with pytest.raises(RuntimeError, match=r"at t = 0 the fastest spin, at the site \(2, 0\), turns by 9.95 rad/time"):
+        simulate(field, spins, duration=2.0, step=0.5, damping=0.1)
+    assert simulate(field, spins, duration=2.0, step=0.25, damping=0.1).result == "successful"
+    # a spin twice as long turns half as fast
+    assert simulate(field, spins, duration=2.0, step=0.5, damping=0.1, moment=2.0).result == "successful"
+
+
+def test_vector_arithmetic(key):
+    a, b = jax.random.normal(key, (2, 5, 4, 3))
+    number = jnp.arange(20.0).reshape(5, 4)
+    np.testing.assert_allclose(cross(a, b), jnp.cross(a, b), atol=1e-15)
+    np.testing.assert_allclose(dot(a, b), jnp.sum(a * b, axis=-1), atol=1e-15)
+    np.testing.assert_array_equal(scale(number, a), number[..., None] * a)
+    np.testing.assert_array_equal(add(a, b, a), a + b + a)
+    np.testing.assert_array_equal(subtract(a, b), a - b)
+    np.testing.assert_array_equal(where(number > 3, a, b), jnp.where(number[..., None] > 3, a, b))
+    assert length_error(normalize(a)) < 1e-15
+    assert not jnp.any(normalize(jnp.zeros((2, 3))))
+    assert jnp.all(jnp.isfinite(jax.jacobian(normalize)(jnp.zeros((2, 3)))))
