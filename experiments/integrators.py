@@ -75,7 +75,7 @@ class Config:
     """Numbers of steps in which the spin wave turns for t = 10."""
     noise_steps: tuple[int, ...] = (4, 8, 16)
     """Numbers of steps in which the spins diffuse for t = 1."""
-    walkers: int = 65536
+    walkers: int = 16384
     """Spins that diffuse."""
 
     def __post_init__(self):
@@ -162,7 +162,7 @@ def diffusion_errors(config: Config, solver: Any) -> list[tuple[float, float]]:
     damping, temperature = jnp.asarray(0.5), Constant(jnp.asarray(0.5))
 
     @eqx.filter_jit
-    def final(steps: int) -> Array:
+    def final(steps: int, spins: Array, increments: Array) -> Array:
         noise = Refined(increments, cells // steps)
         term = LLG(js.Zeeman([0.0, 0.0, 0.0]), damping, temperature, noise, clock=Clock(jnp.asarray(1 / steps)))
 
@@ -172,8 +172,8 @@ def diffusion_errors(config: Config, solver: Any) -> list[tuple[float, float]]:
 
         return jax.lax.fori_loop(0, steps, step, spins)
 
-    fine = final(cells)
-    differences = [final(steps) - fine for steps in config.noise_steps]
+    fine = final(cells, spins, increments)
+    differences = [final(steps, spins, increments) - fine for steps in config.noise_steps]
     return [
         (float(jnp.sqrt(jnp.mean(jnp.sum(d**2, axis=-1)))), float(jnp.abs(jnp.mean(d[..., 2])))) for d in differences
     ]

@@ -16,6 +16,14 @@ from jaxspin.spins import normalize
 from jaxspin.vectors import add, dot, scale
 
 
+class _Iteration(optx.FixedPointIteration):
+    """The library's iteration, with its error in the dtype of the iterates rather than the default one."""
+
+    def init(self, fn, y, args, options, f_struct, aux_struct, tags):
+        state = super().init(fn, y, args, options, f_struct, aux_struct, tags)
+        return jax.tree.map(lambda x: x.astype(y.dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x, state)
+
+
 class AbstractMidpoint(AbstractSpinSolver):
     """S' = S + w(M) x M by fixed-point iteration: a new rule is one `middle`.
 
@@ -51,7 +59,7 @@ class AbstractMidpoint(AbstractSpinSolver):
         tolerance = 10 * float(jnp.finfo(spins.dtype).eps) if self.tolerance is None else self.tolerance
         found = optx.fixed_point(
             improved,
-            optx.FixedPointIteration(rtol=0.0, atol=tolerance),
+            _Iteration(rtol=0.0, atol=tolerance),
             jax.lax.stop_gradient(cayley(spins, begun.rotation(interval))),
             (terms, t0, t1, spins, interval),
             max_steps=self.iterations,
