@@ -10,10 +10,10 @@ from jaxtyping import Array
 
 from jaxspin.electrons.negf import quadrature, recursion
 from jaxspin.electrons.negf.poles import matsubara
-from jaxspin.electrons.negf.system import Setup, System
 from jaxspin.electrons.negf.quadrature import Panels
+from jaxspin.electrons.negf.system import Setup, System
 
-_POLES_AT_ONCE = 16
+_POLES_AT_ONCE = 8
 
 
 def filled(setup: Setup, system: System) -> tuple[dict[str, Array], Array]:
@@ -38,6 +38,8 @@ def equilibrium(setup: Setup, system: System) -> dict[str, Array]:
     x, weights = matsubara(setup.poles)
     mu, temperature = system.reference
     chunk = min(_POLES_AT_ONCE, setup.poles)
+    missing = -setup.poles % chunk
+    x, weights = np.pad(x, (0, missing), constant_values=1.0), np.pad(weights, (0, missing))
     x, weights = (jnp.asarray(a.reshape(-1, chunk), mu.dtype) for a in (x, weights))
 
     @jax.checkpoint

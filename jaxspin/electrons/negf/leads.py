@@ -150,7 +150,9 @@ def _sites(name: str, sites: Any) -> tuple[str | tuple[int, ...], tuple[int, ...
         return chosen, None
     mask = np.asarray(chosen)
     if mask.dtype != bool:
-        raise ValueError(f"sites of lead {name!r} must be a mask of booleans, got {mask.dtype}; see np.zeros(..., bool).")
+        raise ValueError(
+            f"sites of lead {name!r} must be a mask of booleans, got {mask.dtype}; see np.zeros(..., bool)."
+        )
     return tuple(int(n) for n in np.flatnonzero(mask)), mask.shape
 
 

@@ -33,7 +33,11 @@ _HALF_KRONROD = (
     0.190350578064785409913256402421014,
     0.204432940075298892414161999234649,
 )
-_HALF_GAUSS = (0.129484966168869693270611432679082, 0.279705391489276667901467771423780, 0.381830050505118944950369775488975)
+_HALF_GAUSS = (
+    0.129484966168869693270611432679082,
+    0.279705391489276667901467771423780,
+    0.381830050505118944950369775488975,
+)
 
 NODES = np.array([-x for x in _HALF_NODES] + [0.0] + list(_HALF_NODES[::-1]))
 KRONROD = np.array([*_HALF_KRONROD, 0.209482141084727828012999174891714, *_HALF_KRONROD[::-1]])
@@ -134,9 +138,7 @@ def adapt(integrand: Callable[[Array], Any], edges: Array, *, tolerance: float, 
     def measure(state):
         # the panels to begin with and those halved pass through one program, compiled once
         turn, panels, values, errors = state
-        panels, index = jax.lax.cond(
-            turn < first, lambda: (panels, turn * batch + few), lambda: halve(panels, errors)
-        )
+        panels, index = jax.lax.cond(turn < first, lambda: (panels, turn * batch + few), lambda: halve(panels, errors))
         new, off = _chunk(integrand, edges, panels.segment[index], panels.low[index], panels.high[index])
         values = jax.tree.map(lambda old, x: old.at[index].set(x), values, new)
         return turn + 1, panels, values, errors.at[index].set(off.astype(errors.dtype))

@@ -19,8 +19,8 @@ from jaxspin.electrons.negf.system import (
     Setup,
     System,
     broadening,
-    effective,
     crystals,
+    effective,
     sandwich,
     self_energy,
     step,
@@ -109,9 +109,7 @@ def driven(setup: Setup, system: System, energy: Array, weights: Array) -> dict[
     """
     z = jax.lax.complex(energy, jnp.zeros_like(energy))
     sigmas = [self_energy(c, held, z) for c, held in zip(setup.contacts, system.leads, strict=True)]
-    gammas = [
-        broadening(c, held, sigma) for c, held, sigma in zip(setup.contacts, system.leads, sigmas, strict=True)
-    ]
+    gammas = [broadening(c, held, sigma) for c, held, sigma in zip(setup.contacts, system.leads, sigmas, strict=True)]
     at, early = setup.entry()
     slices = np.arange(setup.where.slices)
     enters = jnp.asarray(at[None, :] == slices[:, None])
@@ -156,7 +154,7 @@ def driven(setup: Setup, system: System, energy: Array, weights: Array) -> dict[
 
 
 def between(gammas: list[Array], columns: list[np.ndarray], g: Array) -> dict[str, Array]:
-    """"between": T_ab = Tr[Gamma_a G_ab Gamma_b G_ab+] `(leads, leads)`; "spectral": Tr[Gamma_a i (G_aa - G_aa+)]."""
+    """ "between": T_ab = Tr[Gamma_a G_ab Gamma_b G_ab+] `(leads, leads)`; "spectral": Tr[Gamma_a i (G_aa - G_aa+)]."""
     real = jnp.finfo(g.dtype).dtype
     count = len(gammas)
     table, spectral = jnp.zeros((count, count), real), jnp.zeros(count, real)

@@ -301,17 +301,26 @@ class GreensFunction(AbstractField):
         reference, bound = self._reference(), self.model.bound()
         couplings = sum((lead.coupling for lead in self.leads if isinstance(lead, WideBand)), self.bath)
         if any(isinstance(x, Tracer) for x in (reference, bound, *jax.tree.leaves(self.leads), self.bath)):
-            raise ValueError("the number of poles cannot be found while tracing; give poles=, 32 suit most temperatures.")
+            raise ValueError(
+                "the number of poles cannot be found while tracing; give poles=, 32 suit most temperatures."
+            )
         reach = 2 * float(bound) + 1 if self.model.occupied is not None else float(bound)
         for lead in self.leads:
             if isinstance(lead, Crystal):
-                z = sum(
-                    abs(float(t)) * len(self.lattice.shell(n + 1)) * 2 for n, t in enumerate(lead.hopping)
-                ) + sum(abs(float(t)) * len(self.lattice.shell(n + 1)) for n, t in enumerate(lead.coupling))
-                reach = max(reach, float(bound)) + z + abs(float(lead.potential) - float(self.mu)) + abs(float(self.voltage))
+                z = sum(abs(float(t)) * len(self.lattice.shell(n + 1)) * 2 for n, t in enumerate(lead.hopping)) + sum(
+                    abs(float(t)) * len(self.lattice.shell(n + 1)) for n, t in enumerate(lead.coupling)
+                )
+                reach = (
+                    max(reach, float(bound))
+                    + z
+                    + abs(float(lead.potential) - float(self.mu))
+                    + abs(float(self.voltage))
+                )
         mu, temperature = (float(x) for x in reference)
         return number_for(
-            max(1e-13, min(1e-3, self.tolerance / 10)), (reach + abs(mu)) / temperature, float(couplings) / temperature / 2
+            max(1e-13, min(1e-3, self.tolerance / 10)),
+            (reach + abs(mu)) / temperature,
+            float(couplings) / temperature / 2,
         )
 
     def _number(self, name: str, names: tuple[str, ...]) -> int:
@@ -350,4 +359,3 @@ def _open_axis(lattice: Lattice, axis: int | None) -> int | None:
     if axis not in opened:
         raise ValueError(f"axis {axis} is not an open axis of the lattice (open: {opened}); see Lattice.periodic.")
     return axis
-
