@@ -150,9 +150,7 @@ def _sites(name: str, sites: Any) -> tuple[str | tuple[int, ...], tuple[int, ...
         return chosen, None
     mask = np.asarray(chosen)
     if mask.dtype != bool:
-        raise ValueError(
-            f"sites of lead {name!r} must be a mask of booleans, got {mask.dtype}; see np.zeros(..., bool)."
-        )
+        raise ValueError(f"sites of lead {name!r} must be a mask, got {mask.dtype}; make it with dtype bool.")
     return tuple(int(n) for n in np.flatnonzero(mask)), mask.shape
 
 
@@ -189,7 +187,7 @@ def contact(lead: Lead, where: Cut, axis: int | None) -> Contact:
             thickness = reach(bonds, axis)
             if thickness > lattice.cells[axis]:
                 raise ValueError(
-                    f"the hopping of lead {lead.name!r} reaches {thickness} cells, more than the channel has; lengthen it."
+                    f"the hopping of lead {lead.name!r} reaches {thickness} cells; lengthen the channel to as many."
                 )
         layer = where.sites // where.thickness
         last = where.slices * where.sites
@@ -223,7 +221,8 @@ def lead_slices(lattice: Lattice, axis: int, thickness: int, shells: int) -> tup
     periodic = tuple(p and k != axis for k, p in enumerate(lattice.periodic))
     where = Cut(dataclasses.replace(lattice, cells=tuple(cells), periodic=periodic), axis, thickness)
     h, v = np.zeros((2, shells, where.sites, where.sites))
-    for n, bond in ((n, b) for n in range(shells) for b in lattice.shell(n + 1)):
+    bonds = [(shell, bond) for shell in range(shells) for bond in lattice.shell(shell + 1)]
+    for n, bond in bonds:
         for p in pairs(where, bond):
             if p.step == 0:
                 np.add.at(h[n], (p.i, p.j), 1.0)

@@ -46,12 +46,12 @@ GAUSS[1::2] = [*_HALF_GAUSS, 0.417959183673469387755102040816327, *_HALF_GAUSS[:
 
 
 class Panels(NamedTuple):
-    """Parts (low, high) of u in [-1, 1] between energies `segment` and `segment` + 1; the first `count` are in use."""
+    """Parts (low, high) of u in [-1, 1] between energies `segment` and `segment` + 1; the first `used` are in use."""
 
     segment: Array
     low: Array
     high: Array
-    count: Array
+    used: Array
 
 
 class Integral(NamedTuple):
@@ -121,17 +121,17 @@ def adapt(integrand: Callable[[Array], Any], edges: Array, *, tolerance: float, 
 
     def unfinished(state):
         turn, panels, _, errors = state
-        return (turn < first) | ((jnp.sum(errors) > tolerance) & (panels.count + batch // 2 <= most))
+        return (turn < first) | ((jnp.sum(errors) > tolerance) & (panels.used + batch // 2 <= most))
 
     def halve(panels, errors):
         _, worst = jax.lax.top_k(errors, batch // 2)
-        new = panels.count + few[: batch // 2]
+        new = panels.used + few[: batch // 2]
         middle, high = (panels.low[worst] + panels.high[worst]) / 2, panels.high[worst]
         halved = Panels(
             panels.segment.at[new].set(panels.segment[worst]),
             panels.low.at[new].set(middle),
             panels.high.at[worst].set(middle).at[new].set(high),
-            panels.count + batch // 2,
+            panels.used + batch // 2,
         )
         return halved, jnp.concatenate([worst.astype(jnp.int32), new])
 
@@ -160,7 +160,7 @@ def repeat(integrand: Callable[[Array], Any], edges: Array, panels: Panels, *, b
 
     def add(total, here):
         number, *part = here
-        more = jax.lax.cond(number < panels.count, some, lambda _: start, tuple(part))
+        more = jax.lax.cond(number < panels.used, some, lambda _: start, tuple(part))
         return jax.tree.map(jnp.add, total, more), None
 
     number = jnp.arange(0, panels.low.shape[0], batch, dtype=jnp.int32)

@@ -143,10 +143,9 @@ def driven(setup: Setup, system: System, energy: Array, weights: Array) -> dict[
             found["upper"] = _products(filled, after, up_i, up_j)
         return x, found
 
-    _, found = jax.lax.scan(
-        slice_, jnp.zeros_like(system.entering), (jnp.asarray(slices), g, y, system.upper), reverse=True
-    )
-    if setup.want == "rows":
+    carried = (jnp.asarray(slices), g, y, system.upper)
+    _, found = jax.lax.scan(slice_, jnp.zeros_like(system.entering), carried, reverse=True)
+    if isinstance(found, Array):
         return between(gammas, columns, jnp.sum(found, axis=0))
     if setup.want == "matrix":
         found["matrix"] = found["matrix"][0]

@@ -298,30 +298,20 @@ class GreensFunction(AbstractField):
         return jnp.asarray(edges[inside], jnp.result_type(float))
 
     def _enough_poles(self) -> int:
-        reference, bound = self._reference(), self.model.bound()
-        couplings = sum((lead.coupling for lead in self.leads if isinstance(lead, WideBand)), self.bath)
-        if any(isinstance(x, Tracer) for x in (reference, bound, *jax.tree.leaves(self.leads), self.bath)):
-            raise ValueError(
-                "the number of poles cannot be found while tracing; give poles=, 32 suit most temperatures."
-            )
-        reach = 2 * float(bound) + 1 if self.model.occupied is not None else float(bound)
-        for lead in self.leads:
-            if isinstance(lead, Crystal):
-                z = sum(abs(float(t)) * len(self.lattice.shell(n + 1)) * 2 for n, t in enumerate(lead.hopping)) + sum(
-                    abs(float(t)) * len(self.lattice.shell(n + 1)) for n, t in enumerate(lead.coupling)
-                )
-                reach = (
-                    max(reach, float(bound))
-                    + z
-                    + abs(float(lead.potential) - float(self.mu))
-                    + abs(float(self.voltage))
-                )
-        mu, temperature = (float(x) for x in reference)
-        return number_for(
-            max(1e-13, min(1e-3, self.tolerance / 10)),
-            (reach + abs(mu)) / temperature,
-            float(couplings) / temperature / 2,
-        )
+        bound, losses = self.model.bound(), [self.bath, *(x.coupling for x in self.leads if isinstance(x, WideBand))]
+        crystals = [lead for lead in self.leads if isinstance(lead, Crystal)]
+        if any(isinstance(x, Tracer) for x in (self._reference(), bound, *losses, *jax.tree.leaves(crystals))):
+            raise ValueError("the number of poles cannot be found while tracing; give poles=, 32 suit most bands.")
+        mu, temperature = (float(x) for x in self._reference())
+        reach = (2 if self.model.occupied is not None else 1) * float(bound) + 1
+        for lead in crystals:
+            # row sums of the lead and of its contact bound the spectrum of all
+            bonds = [2 * len(self.lattice.shell(n + 1)) for n in range(lead.hopping.shape[0])]
+            rows = float(jnp.sum((jnp.abs(lead.hopping) + jnp.abs(lead.coupling)) * jnp.asarray(bonds)))
+            reach = max(reach, rows + abs(float(lead.potential))) + rows
+        tolerance = max(1e-13, min(1e-3, self.tolerance / 10))
+        loss = float(sum(losses[1:], losses[0]))
+        return number_for(tolerance, (reach + abs(mu)) / temperature, loss / temperature / 2)
 
     def _number(self, name: str, names: tuple[str, ...]) -> int:
         if name not in names:

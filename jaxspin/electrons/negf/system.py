@@ -3,7 +3,6 @@
 import dataclasses
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
@@ -60,9 +59,10 @@ class Setup:
         return [p for bond in self.bonds for p in pairs(self.where, bond)]
 
 
-def _joined(found):
+def _joined(found: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     empty = np.zeros(0, int)
-    return tuple(np.concatenate([empty, *(pair[k] for pair in found)]) for k in range(2))
+    i, j = (np.concatenate([empty, *(pair[k] for pair in found)]) for k in range(2))
+    return i, j
 
 
 class System(NamedTuple):
@@ -168,7 +168,7 @@ def broadening(c: Contact, held: tuple[Array, ...], sigma: Array | None) -> Arra
 
 
 def effective(setup: Setup, system: System, sigmas: list[Array | None]) -> list[Array]:
-    """H_(n,n) of all slices without, and of the first and the last with, the crystals: (diagonal, first, last)."""
+    """What the crystals add to H_(n,n) of the first slice and of the last."""
     first = last = jnp.zeros(system.diagonal.shape[1:], system.diagonal.dtype)
     for c, columns, sigma in zip(setup.contacts, setup.columns(), sigmas, strict=True):
         if sigma is None:
@@ -201,8 +201,5 @@ def sandwich(upper: Array, g: Array) -> Array:
 
 
 def crystals(setup: Setup) -> bool:
+    """Whether any self-energy depends on the energy."""
     return any(c.kind != "wide" for c in setup.contacts)
-
-
-def tree_sum(x: Any, axis: int = 0) -> Any:
-    return jax.tree.map(lambda leaf: jnp.sum(leaf, axis=axis), x)
