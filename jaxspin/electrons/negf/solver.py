@@ -307,7 +307,9 @@ class GreensFunction(AbstractField):
         for lead in crystals:
             # row sums of the lead and of its contact bound the spectrum of all
             bonds = [2 * len(self.lattice.shell(n + 1)) for n in range(lead.hopping.shape[0])]
-            rows = float(jnp.sum((jnp.abs(lead.hopping) + jnp.abs(lead.coupling)) * jnp.asarray(bonds)))
+            rows = float(
+                jnp.sum((jnp.abs(lead.hopping) + jnp.abs(lead.coupling)) * jnp.asarray(bonds, jnp.result_type(float)))
+            )
             reach = max(reach, rows + abs(float(lead.potential))) + rows
         tolerance = max(1e-13, min(1e-3, self.tolerance / 10))
         loss = float(sum(losses[1:], losses[0]))
