@@ -27,9 +27,8 @@ def on_the_real_axis(hamiltonian, gammas, levels):
 
     def integrand(energy):
         g = np.linalg.inv(energy * np.eye(len(hamiltonian)) - effective)
-        filled = sum(
-            fermi(energy, *level) * (g * gamma) @ g.conj().T for gamma, level in zip(gammas, levels, strict=True)
-        )
+        pairs = list(zip(gammas, levels, strict=True))
+        filled = sum(fermi(energy, *level) * (g * gamma) @ g.conj().T for gamma, level in pairs)
         spectral = 1j * (g - g.conj().T)
         out = [
             np.sum(gamma * np.real(np.diagonal(fermi(energy, *level) * spectral - filled))) for gamma, level in pairs
