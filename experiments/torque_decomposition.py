@@ -38,7 +38,7 @@ class Config:
     """Empty an existing output folder first."""
     resume: bool = False
     """Use the folder of a run with the same settings."""
-    length: int = 8
+    length: int = 6
     """Cells along the current."""
     width: int = 4
     """Cells across, periodic."""
@@ -54,11 +54,11 @@ class Config:
     """Of the electrons."""
     lead: float = 1.0
     """Gamma of the leads at both ends."""
-    bath: float = 0.02
+    bath: float = 0.05
     """Gamma of the bath on every site."""
-    voltages: tuple[float, ...] = (0.0, 0.01, 0.03, 0.1, 0.2, 0.4, 0.8)
+    voltages: tuple[float, ...] = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
     """Biases; the first must be 0."""
-    tolerance: float = 1e-8
+    tolerance: float = 1e-6
     """Of the density matrix."""
     seed: int = 0
     """Of the tilts."""
