@@ -72,7 +72,7 @@ class Config:
 
 def texture(config: Config, lattice: js.Lattice) -> jax.Array:
     """A spiral about z along the channel, tilted at random."""
-    angle = 2 * np.pi * config.turns * jnp.arange(config.length) / config.length
+    angle = jnp.asarray(2 * np.pi * config.turns * np.arange(config.length) / config.length)
     spiral = jnp.stack([jnp.cos(angle), jnp.sin(angle), jnp.zeros_like(angle)], axis=-1)
     whole = jnp.broadcast_to(spiral[:, None, None, :], (*lattice.shape, 3))
     tilts = jax.random.normal(jax.random.key(config.seed), whole.shape, whole.dtype)
@@ -139,6 +139,8 @@ def draw(path: Path, config: Config, rows: list[dict[str, float]]) -> None:
         axes[1].plot(voltage, current, "o-", label=f"$J = {coupling:g}$", **look)
         axes[0].text(0.98, 0.04 + 0.06 * n, f"$V = 0$, $J = {coupling:g}$: curl {curl[0]:.0e}", ha="right", fontsize=8,
                      transform=axes[0].transAxes)  # fmt: skip
+    axes[0].set_xticks(config.voltages[1:], [f"{v:g}" for v in config.voltages[1:]])
+    axes[0].minorticks_off()
     axes[0].set(xlabel="bias $V$ ($t$)", ylabel="relative size", title=r"$\|D - D^T\|/2\|D\|$ of the field's Jacobian")
     axes[1].set(xlabel="bias $V$ ($t$)", ylabel=r"current ($t/\hbar$)", title="current out of the left lead")
     for ax in axes:

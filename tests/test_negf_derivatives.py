@@ -87,7 +87,7 @@ def test_curl_appears_with_the_current(spins):
     assert float(driven) > 1e-3
     solver = channel(voltage=1.0, mu=0.3)
     jacobian = np.asarray(field_jacobian(solver, spins, batch=3))
-    field = jax.jit(solver.field)
+    field = jax.jit(lambda s: solver.field(s))
     frame = tangent_frame(spins)
     step, column = 1e-4, 5  # site 2, second vector
     direction = jnp.zeros_like(spins).reshape(-1, 3).at[2].set(frame.reshape(-1, 2, 3)[2, 1]).reshape(spins.shape)
@@ -125,7 +125,7 @@ def test_a_potential_has_no_curl_and_a_twist_nothing_else(spins):
 def test_lowering_and_single_precision(platform):
     solver = channel(tolerance=1e-3)
     spins = random_spins(LATTICE, key=jax.random.key(3), dtype=jnp.float32)
-    exported = jax.export.export(jax.jit(solver.field), platforms=[platform])(spins)
+    exported = jax.export.export(jax.jit(lambda s: solver.field(s)), platforms=[platform])(spins)
     assert exported.out_avals[0].dtype == jnp.float32
     if platform == "cpu":
         found = solver.field(spins)

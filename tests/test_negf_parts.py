@@ -34,8 +34,8 @@ def test_frequencies_give_the_occupation(broadening):
 
 
 def test_enough_frequencies_are_taken():
-    assert number_for(1e-6, 100, 20) < number_for(1e-12, 100, 20) < number_for(1e-12, 3000, 20)
-    assert error(number_for(1e-6, 500, 0), 500, 0) <= 1e-6
+    assert number_for(1e-6, 100.0, 20.0) < number_for(1e-12, 100.0, 20.0) < number_for(1e-12, 3000.0, 20.0)
+    assert error(number_for(1e-6, 500.0, 0.0), 500.0, 0.0) <= 1e-6
     with pytest.raises(ValueError, match="raise temperature or tolerance"):
         number_for(1e-12, 1e7, 0.0)
 
@@ -95,7 +95,7 @@ def test_the_retarded_root_is_taken_on_the_real_axis():
     g = np.asarray(chain_surface(energies, jnp.ones(7), jnp.ones(7)))
     x = np.real(energies)
     root = np.where(np.abs(x) > 2, np.sign(x) * np.sqrt(np.maximum(x**2 - 4, 0)), 1j * np.sqrt(np.maximum(4 - x**2, 0)))
-    np.testing.assert_allclose(g, (x - root) / 2, atol=1e-14)
+    np.testing.assert_allclose(g, (x - root) / 2, atol=np.where(np.abs(x) == 2, 1e-7, 1e-14).max())
     slope = jax.grad(lambda a: jnp.sum(jnp.real(chain_surface(energies, a * jnp.ones(7), jnp.ones(7)))))(1.0)
     assert np.isfinite(slope)
 
@@ -176,6 +176,7 @@ def test_the_experiment_and_the_benchmark_run(tmp_path):
         repeats=1,
     )
     found = benchmark.run(small)
+    assert benchmark.solver_of(2, 2, tolerance=0.5, poles=16).energies_used(jnp.zeros((2, 2, 1, 3))) == 76
     assert [row["method"] for row in found] == ["recursive", "recursive", "dense", "recursive"]
     with pytest.raises(FileExistsError, match="choose another --output"):
         benchmark.run(small)

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -91,9 +92,9 @@ class Crystal(eqx.Module):
     def __init__(
         self,
         name: str,
-        hopping: ArrayLike = 1.0,
+        hopping: ArrayLike | Sequence[ArrayLike] = 1.0,
         *,
-        coupling: ArrayLike | None = None,
+        coupling: ArrayLike | Sequence[ArrayLike] | None = None,
         potential: ArrayLike = 0.0,
         rigid: bool = False,
         sites: str | None = None,
@@ -135,8 +136,8 @@ def _positive(what: str, value: ArrayLike, whose: str) -> Array:
     return jnp.asarray(value, jnp.result_type(float))
 
 
-def _shells(what: str, value: ArrayLike, name: str) -> Array:
-    shells = jnp.atleast_1d(jnp.asarray(value, jnp.result_type(float)))
+def _shells(what: str, value: ArrayLike | Sequence[ArrayLike], name: str) -> Array:
+    shells = jnp.atleast_1d(jnp.asarray(value, jnp.result_type(float)))  # pyright: ignore[reportArgumentType]
     if shells.ndim != 1:
         raise ValueError(f"{what} of lead {name!r} is a number or one for each shell, got shape {shells.shape}.")
     return shells
@@ -258,8 +259,12 @@ def _irrational():
 def chain_surface(x: Array, square: Array, coupling: Array) -> Array:
     """|c|^2 g with g = [x - sqrt(x^2 - 4 |v|^2)]/(2 |v|^2), the root that is small far from the band (Im x >= 0)."""
     inside = x * x - 4 * square.astype(x.dtype)
-    edge = inside == 0  # where the root has no derivative
-    root = jnp.where(edge, 0, jnp.sqrt(jnp.where(edge, 1, inside)))
+    # At an edge the root has no derivative and a clean wire no inverse; a rounding inside the band it has both.
+    # The root of a rounding, 1e-8, is what any energy so near an edge is good for.
+    edge = inside == 0
+    least = jax.lax.stop_gradient(jnp.abs(x)) * jnp.finfo(x.dtype).eps ** 0.5
+    least = jax.lax.complex(jnp.zeros_like(least), least)
+    root = jnp.where(edge, least, jnp.sqrt(jnp.where(edge, 1, inside)))
     wrong = jnp.where(jnp.imag(root) == 0, jnp.real(root) * jnp.real(x) < 0, jnp.imag(root) < 0)
     below = x + jnp.where(wrong, -root, root)
     empty = below == 0

@@ -186,6 +186,13 @@ class GreensFunction(AbstractField):
         """The estimated error of the integral over the bias window, in the worst entry of rho on a site."""
         return self._solved(spins, "field")[1]
 
+    def energies_used(self, spins: Spins) -> int:
+        """How many energies one field takes: the poles, and 15 for each panel tried on the way to the last ones."""
+        check_spins(self.lattice, spins)
+        first = len(self.leads) + 2 + len(self.corners)
+        tried = -(-first // self.batch) * self.batch + 2 * (int(self._panels(spins)) - first)
+        return self.poles + 15 * tried
+
     # --- how --------------------------------------------------------------------------------------------------
 
     def _onsite(self, spins: Spins) -> Array:
@@ -209,6 +216,11 @@ class GreensFunction(AbstractField):
     def _solved(self, spins: Spins, want: str) -> tuple[dict[str, Array], Array]:
         setup = self._setup(want)
         return integrals.filled(setup, self._system(setup, spins))
+
+    @eqx.filter_jit
+    def _panels(self, spins: Spins) -> Array:
+        setup = self._setup("field")
+        return integrals.window(setup, self._system(setup, spins))[2].used
 
     def _system(self, setup: Setup, spins: Spins):
         return assemble(setup, self.model, self.leads, (*self._levels(), self.mu, self.corners), self.bath, spins)
