@@ -93,7 +93,7 @@ def test_the_retarded_root_is_taken_on_the_real_axis():
     """g of a chain: real outside the band and falling off as 1/E, of negative imaginary part within."""
     energies = jnp.array([-5.0, -2.0, -1.0, 0.0, 1.5, 2.0, 5.0]).astype(complex)
     g = np.asarray(chain_surface(energies, jnp.ones(7), jnp.ones(7)))
-    x = np.real(energies)
+    x = np.asarray(jnp.real(energies))
     root = np.where(np.abs(x) > 2, np.sign(x) * np.sqrt(np.maximum(x**2 - 4, 0)), 1j * np.sqrt(np.maximum(4 - x**2, 0)))
     np.testing.assert_allclose(g, (x - root) / 2, atol=np.where(np.abs(x) == 2, 1e-7, 1e-14).max())
     slope = jax.grad(lambda a: jnp.sum(jnp.real(chain_surface(energies, a * jnp.ones(7), jnp.ones(7)))))(1.0)

@@ -125,13 +125,13 @@ Lead = WideBand | Crystal
 
 def check_temperature(value: ArrayLike, whose: str) -> Array:
     """A temperature above zero, as an array."""
-    if not isinstance(value, Tracer) and not float(jnp.asarray(value)) > 0:
+    if not isinstance(value, Tracer) and not float(np.asarray(value)) > 0:
         raise ValueError(f"temperature of {whose} must be positive, got {value}; 0.01 is cold for most bands.")
     return jnp.asarray(value, jnp.result_type(float))
 
 
 def _positive(what: str, value: ArrayLike, whose: str) -> Array:
-    if not isinstance(value, Tracer) and (jnp.ndim(value) != 0 or not float(jnp.asarray(value)) >= 0):
+    if not isinstance(value, Tracer) and (jnp.ndim(value) != 0 or not float(np.asarray(value)) >= 0):
         raise ValueError(f"{what} of {whose} must be a number, zero or more, got {value}; 1.0 is a good contact.")
     return jnp.asarray(value, jnp.result_type(float))
 

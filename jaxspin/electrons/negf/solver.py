@@ -88,7 +88,7 @@ class GreensFunction(AbstractField):
         batch: int = 4,
     ):
         float_ = jnp.result_type(float)
-        if not isinstance(bath, Tracer) and not float(jnp.asarray(bath)) >= 0:
+        if not isinstance(bath, Tracer) and not float(np.asarray(bath)) >= 0:
             raise ValueError(f"bath must be zero or a positive rate, got {bath}; 0.01 broadens levels gently.")
         if not 0 < tolerance < 1:
             raise ValueError(f"tolerance must lie between 0 and 1, got {tolerance}; 1e-6 is the default.")
