@@ -176,15 +176,15 @@ def test_current_is_conserved_and_that_of_landauer(key):
     through = jnp.sum(bond_currents(solver, spins)[:-1, :, 0], axis=1)
     np.testing.assert_allclose(through, total, atol=1e-10)
     assert float(jnp.sum(solver.currents(spins)[:2])) == pytest.approx(0, abs=1e-12)
-    energies, weights = np.polynomial.legendre.leggauss(160)
-    edges = np.unique(np.clip([-3.4, *np.asarray(solver.corners), 2.8], -3.4, 2.8))
+    energies, weights = np.polynomial.legendre.leggauss(480)
+    edges = np.unique(np.clip([-4.4, *np.asarray(solver.corners), 3.8], -4.4, 3.8))
     expected = 0.0
     for low, high in itertools.pairwise(edges):
         e = (low + high) / 2 + (high - low) / 2 * np.sin(np.pi / 2 * energies)
         step = (high - low) / 2 * np.pi / 2 * np.cos(np.pi / 2 * energies) * weights
         bias = fermi(e, 0.2, 0.1) - fermi(e, -0.8, 0.1)
         expected += np.sum(step * bias * np.asarray(solver.transmission(spins, jnp.asarray(e)))) / (2 * np.pi)
-    assert total == pytest.approx(expected, abs=1e-9)
+    assert total == pytest.approx(expected, abs=1e-10)
 
 
 def test_what_does_not_converge_is_told(key):
