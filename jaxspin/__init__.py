@@ -11,11 +11,14 @@ from jaxspin.descriptors import Bispectrum, LocalMoments
 from jaxspin.dynamics import Trajectory, relax, simulate, suggest_timestep
 from jaxspin.electrons import (
     Coloring,
+    Crystal,
     ExactDiagonalization,
     ExactTrace,
+    GreensFunction,
     Hopping,
     KernelPolynomial,
     SDModel,
+    WideBand,
     bloch_energy,
 )
 from jaxspin.field import AbstractField, AbstractPotential
@@ -48,10 +51,12 @@ __all__ = [
     "Bispectrum",
     "Coloring",
     "Committee",
+    "Crystal",
     "DzyaloshinskiiMoriya",
     "ExactDiagonalization",
     "ExactTrace",
     "Exchange",
+    "GreensFunction",
     "Hopping",
     "KernelPolynomial",
     "Lattice",
@@ -61,6 +66,7 @@ __all__ = [
     "SpinData",
     "TrainConfig",
     "Trajectory",
+    "WideBand",
     "Zeeman",
     "bloch_energy",
     "chain",

@@ -4,17 +4,21 @@ from jaxspin.electrons.accuracy import Accuracy, direct_field, measure_accuracy,
 from jaxspin.electrons.exact import ExactDiagonalization, bloch_energy, bloch_levels
 from jaxspin.electrons.kpm import KernelPolynomial
 from jaxspin.electrons.model import Hopping, SDModel, kinetic, magnetic_flux, rashba
+from jaxspin.electrons.negf import Crystal, GreensFunction, WideBand
 from jaxspin.electrons.probes import AbstractProbes, Coloring, ExactTrace
 
 __all__ = [
     "AbstractProbes",
     "Accuracy",
     "Coloring",
+    "Crystal",
     "ExactDiagonalization",
     "ExactTrace",
+    "GreensFunction",
     "Hopping",
     "KernelPolynomial",
     "SDModel",
+    "WideBand",
     "bloch_energy",
     "bloch_levels",
     "direct_field",

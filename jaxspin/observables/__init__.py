@@ -1,5 +1,6 @@
 """What is measured on spins: order, correlations, topology, domains."""
 
+from jaxspin.observables.curl import curl_fraction, field_jacobian
 from jaxspin.observables.domains import decay_length, domain_labels, domain_length, domain_sizes
 from jaxspin.observables.dynamical import Spectrum, dynamical_structure_factor
 from jaxspin.observables.electronic import density_of_states, electron_density, local_density_of_states
@@ -35,6 +36,7 @@ __all__ = [
     "conductivity",
     "correlation_function",
     "correlation_length",
+    "curl_fraction",
     "decay_length",
     "density_of_states",
     "displacements",
@@ -44,6 +46,7 @@ __all__ = [
     "dynamical_structure_factor",
     "electron_density",
     "elementary_triangles",
+    "field_jacobian",
     "high_symmetry_points",
     "local_chern_marker",
     "local_density_of_states",

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxspin.electrons import ExactDiagonalization, KernelPolynomial
+from jaxspin.electrons import ExactDiagonalization, GreensFunction, KernelPolynomial
 from jaxspin.electrons.chebyshev import jackson_kernel, lorentz_kernel, moments
 from jaxspin.electrons.model import unit_spinor
 from jaxspin.field import Spins
@@ -14,13 +14,18 @@ from jaxspin.field import Spins
 
 @eqx.filter_jit
 def electron_density(
-    solver: ExactDiagonalization | KernelPolynomial, spins: Spins, *, key: PRNGKeyArray | None = None
+    solver: ExactDiagonalization | KernelPolynomial | GreensFunction,
+    spins: Spins,
+    *,
+    key: PRNGKeyArray | None = None,
 ) -> Float[Array, "*cells sublattices"]:
     """n_i = sum_s <c+_is c_is> = dE/dV_i, the number of electrons on each site, between 0 and 2.
 
     The derivative of the solver's energy with respect to site energies V, so each solver gives the density that belongs
-    to its own energy.
+    to its own energy. Green's functions, which have none, give the diagonal of their density matrix.
     """
+    if isinstance(solver, GreensFunction):
+        return solver.density(spins)
     model = solver.model
     given = jnp.zeros((), spins.dtype) if model.potential is None else model.potential.astype(spins.dtype)
 

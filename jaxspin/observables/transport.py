@@ -11,22 +11,30 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, PRNGKeyArray
 
-from jaxspin.electrons import ExactDiagonalization, Hopping, KernelPolynomial, SDModel, chebyshev, fermi
+from jaxspin.electrons import ExactDiagonalization, GreensFunction, Hopping, KernelPolynomial, SDModel, chebyshev, fermi
 from jaxspin.electrons.model import Spinor, unit_spinor
 from jaxspin.field import Spins
 
 Solver = ExactDiagonalization | KernelPolynomial
 
 
-@eqx.filter_jit
-def bond_currents(solver: Solver, spins: Spins, *, key: PRNGKeyArray | None = None) -> Float[Array, "*cells hoppings"]:
+def bond_currents(
+    solver: Solver | GreensFunction, spins: Spins, *, key: PRNGKeyArray | None = None
+) -> Float[Array, "*cells hoppings"]:
     """I = 2 Im(t <c+_i M c_j>), electrons per unit time from i = (R, start) to j = (R + offset, end).
 
     One column for each entry of `solver.model.hoppings`. It is the derivative of the solver's energy with respect to a
     phase of the bond, t -> t exp(i phi), so each solver gives the current that belongs to its own energy. In
     equilibrium it is divergence-free; it circulates where time reversal is broken, as in chiral textures or a magnetic
-    flux.
+    flux. Green's functions give the current that is driven as well, which enters and leaves at the leads.
     """
+    if isinstance(solver, GreensFunction):
+        return solver.bond_currents(spins)
+    return _equilibrium_currents(solver, spins, key)
+
+
+@eqx.filter_jit
+def _equilibrium_currents(solver, spins, key):
     model = solver.model
     cells, ctype = model.lattice.cells, _complex(spins.dtype)
 

@@ -1,0 +1,119 @@
+"""The density matrix of a driven channel: an equilibrium part on complex frequencies, and the window of the bias."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from jaxspin.electrons.negf import quadrature, recursion
+from jaxspin.electrons.negf.poles import matsubara
+from jaxspin.electrons.negf.quadrature import Panels
+from jaxspin.electrons.negf.system import Setup, System
+
+_POLES_AT_ONCE = 8
+
+
+def filled(setup: Setup, system: System) -> tuple[dict[str, Array], Array]:
+    """What `setup.want` names, in slices, and the estimated error of the window's integral; NaN where it missed."""
+    value, error, _ = window(setup, system)
+    value = dict(value)
+    value.pop("watch")
+    if setup.want != "rows":
+        still = equilibrium(setup, system)
+        value = {name: value[name] + still[name] for name in value}
+    good = error <= tolerance_of(setup, system)
+    return jax.tree.map(lambda x: jnp.where(good, x, jnp.nan), value), error
+
+
+def tolerance_of(setup: Setup, system: System) -> float:
+    """The tolerance, or what single precision can reach."""
+    return max(setup.tolerance, 200 * float(jnp.finfo(system.mu.dtype).eps))
+
+
+def equilibrium(setup: Setup, system: System) -> dict[str, Array]:
+    """rho = 1/2 + T sum_p W_p [G(mu + i pi T x_p) + h.c.], mu and T of the reference."""
+    x, weights = matsubara(setup.poles)
+    mu, temperature = system.reference
+    chunk = min(_POLES_AT_ONCE, setup.poles)
+    missing = -setup.poles % chunk
+    x, weights = np.pad(x, (0, missing), constant_values=1.0), np.pad(weights, (0, missing))
+    x, weights = (jnp.asarray(a.reshape(-1, chunk), mu.dtype) for a in (x, weights))
+
+    @jax.checkpoint
+    def some(x, weights):
+        z = jax.lax.complex(jnp.broadcast_to(mu, x.shape), np.pi * temperature * x)
+        found = jax.vmap(lambda p: recursion.equilibrium(setup, system, p))(z)
+        return jax.tree.map(lambda g: jnp.tensordot(weights.astype(g.dtype), g, axes=1), found)
+
+    def add(total, here):
+        return jax.tree.map(jnp.add, total, some(*here)), None
+
+    shapes = jax.eval_shape(some, x[0], weights[0])
+    start = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    total = jax.lax.scan(add, start, (x, weights))[0]
+    total = {name: temperature.astype(g.dtype) * g for name, g in total.items()}
+    if "onsite" in total:
+        total["onsite"] = total["onsite"].at[..., 0].add(1.0)  # both spins, half each
+    else:
+        total["matrix"] = total["matrix"] + 0.5 * jnp.eye(len(total["matrix"]), dtype=total["matrix"].dtype)
+    return total
+
+
+def _edges(setup: Setup, system: System) -> Array:
+    """Ends of the window, chemical potentials and corners of the integrand within, ascending."""
+    mu = jnp.concatenate([system.mu, system.reference[:1]])
+    temperature = jnp.concatenate([system.temperature, system.reference[1:]])
+    far = float(np.log(100 / tolerance_of(setup, system))) * temperature
+    low, high = jnp.min(mu - far), jnp.max(mu + far)
+    inner = jnp.clip(jnp.concatenate([mu, system.edges]), low, high)
+    return jax.lax.stop_gradient(jnp.sort(jnp.concatenate([low[None], inner, high[None]])))
+
+
+def _integrand(setup: Setup, system: System, energy: Array) -> dict[str, Array]:
+    """What a unit of energy adds, and "watch", which has the same corners and is never zero.
+
+    Beside f_a - f_ref the watch takes -T f', so that what vanishes without bias is still followed: its slope in the
+    voltage does not vanish.
+    """
+    f = jax.nn.sigmoid((system.mu - energy) / system.temperature)
+    ref = jax.nn.sigmoid((system.reference[0] - energy) / system.reference[1])
+    driven = (f - ref) / (2 * np.pi)
+    slope = f * (1 - f) / (2 * np.pi)
+    watch = jnp.sqrt(driven**2 + jax.lax.stop_gradient(slope) ** 2 + jnp.finfo(f.dtype).tiny)
+    found = recursion.driven(setup, system, energy, jnp.stack([driven, watch]))
+    if setup.want != "rows":
+        return found
+    into = driven * found["spectral"] - found["between"] @ driven
+    return {"current": into, "watch": found["between"] @ watch}
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def window(setup: Setup, system: System) -> tuple[dict[str, Array], Array, Panels]:
+    """sum_a int dw/(2 pi) (f_a - f_ref) G Gamma_a G+, or the leads' currents: (value, error, panels)."""
+    found = quadrature.adapt(
+        functools.partial(_integrand, setup, system),
+        _edges(setup, system),
+        tolerance=tolerance_of(setup, system),
+        most=setup.max_panels,
+        batch=setup.batch,
+    )
+    return found.value, found.error, found.panels
+
+
+@window.defjvp
+def _window_jvp(setup: Setup, primals: tuple, tangents: tuple) -> tuple[Any, Any]:
+    (system,), (moved,) = primals, tangents
+    value, error, panels = window(setup, system)
+
+    def again(system):
+        integrand = functools.partial(_integrand, setup, system)
+        return quadrature.repeat(integrand, _edges(setup, system), panels, batch=setup.batch)
+
+    _, change = jax.jvp(again, (system,), (moved,))
+    still = jax.tree.map(
+        lambda x: jnp.zeros(x.shape, x.dtype if jnp.issubdtype(x.dtype, jnp.inexact) else jax.dtypes.float0), panels
+    )
+    return (value, error, panels), (change, jnp.zeros_like(error), still)

@@ -1,0 +1,168 @@
+"""Integrals over energy by bisection of panels, in a compiled program, with an error that is always told.
+
+Each panel takes the 15 points of Gauss and Kronrod; its error is judged from the 7 points of Gauss among them as in
+QUADPACK (Piessens et al., Springer 1983, 10.1007/978-3-642-61786-7), for the worst of all the numbers that are
+integrated. The panels with the largest errors are halved until all errors together meet the tolerance or the panels
+run out. Between given energies the variable w = c + h sin(pi u/2) is taken, which smooths square roots at both.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+_HALF_NODES = (
+    0.991455371120812639206854697526329,
+    0.949107912342758524526189684047851,
+    0.864864423359769072789712788640926,
+    0.741531185599394439863864773280788,
+    0.586087235467691130294144691838259,
+    0.405845151377397166906606412076961,
+    0.207784955007898467600689403773245,
+)
+_HALF_KRONROD = (
+    0.022935322010529224963732008058970,
+    0.063092092629978553290700663189204,
+    0.104790010322250183839876322541518,
+    0.140653259715525918745189590510238,
+    0.169004726639267902826583426598550,
+    0.190350578064785409913256402421014,
+    0.204432940075298892414161999234649,
+)
+_HALF_GAUSS = (
+    0.129484966168869693270611432679082,
+    0.279705391489276667901467771423780,
+    0.381830050505118944950369775488975,
+)
+
+NODES = np.array([-x for x in _HALF_NODES] + [0.0] + list(_HALF_NODES[::-1]))
+KRONROD = np.array([*_HALF_KRONROD, 0.209482141084727828012999174891714, *_HALF_KRONROD[::-1]])
+GAUSS = np.zeros(15)
+GAUSS[1::2] = [*_HALF_GAUSS, 0.417959183673469387755102040816327, *_HALF_GAUSS[::-1]]
+
+
+class Panels(NamedTuple):
+    """Parts (low, high) of u in [-1, 1] between energies `segment` and `segment` + 1; the first `used` are in use."""
+
+    segment: Array
+    low: Array
+    high: Array
+    used: Array
+
+
+class Integral(NamedTuple):
+    """Its value (any tree of arrays), the estimate of its error, and the panels it was taken on."""
+
+    value: Any
+    error: Array
+    panels: Panels
+
+
+def _energies(edges: Array, segment: Array, low: Array, high: Array) -> tuple[Array, Array]:
+    """(w, dw/du times half the panel) at the nodes, `(panels, 15)`."""
+    nodes = jnp.asarray(NODES, edges.dtype)
+    middle, half = (low + high) / 2, (high - low) / 2
+    u = middle[:, None] + half[:, None] * nodes[None]
+    a, b = edges[segment][:, None], edges[segment + 1][:, None]
+    w = (a + b) / 2 + (b - a) / 2 * jnp.sin(np.pi / 2 * u)
+    return w, (b - a) / 2 * (np.pi / 2) * jnp.cos(np.pi / 2 * u) * half[:, None]
+
+
+def _chunk(integrand: Callable[[Array], Any], edges: Array, segment: Array, low: Array, high: Array):
+    """Kronrod's values of some panels and their errors."""
+    w, stretch = _energies(edges, segment, low, high)
+    found = jax.vmap(integrand)(w.reshape(-1))
+    found = jax.tree.map(lambda x: x.reshape(*w.shape, *x.shape[1:]), found)
+
+    def rule(weights, x):
+        scaled = stretch * jnp.asarray(weights, stretch.dtype)[None]
+        return jnp.einsum("pk,pk...->p...", scaled.astype(x.dtype), x)
+
+    values = jax.tree.map(functools.partial(rule, KRONROD), found)
+
+    def error(value, x):
+        gauss = rule(GAUSS, x)
+        width = jnp.sum(stretch * jnp.asarray(KRONROD, stretch.dtype)[None], axis=1)
+        shape = (len(w), *(1,) * (value.ndim - 1))
+        mean = value / jnp.where(width == 0, 1, width).reshape(shape).astype(value.dtype)
+        spread = rule(KRONROD, jnp.abs(x - mean[:, None]))
+        off = jnp.abs(value - gauss)
+        share = jnp.minimum(1, 200 * off / jnp.where(spread > 0, spread, 1))
+        return jnp.max((spread * share**1.5).reshape(len(w), -1), axis=1, initial=0.0)
+
+    errors = jnp.stack(jax.tree.leaves(jax.tree.map(error, values, found)))
+    worst = jnp.max(errors, axis=0)
+    return values, jnp.where(jnp.isfinite(worst), worst, jnp.inf)
+
+
+def adapt(integrand: Callable[[Array], Any], edges: Array, *, tolerance: float, most: int, batch: int) -> Integral:
+    """The integral from the first to the last of the ascending `edges`, at most `most` panels, `batch` at a time.
+
+    Not to be differentiated: differentiate `repeat` on the panels found.
+    """
+    segments = edges.shape[0] - 1
+    first = -(-segments // batch)
+    most = -(-max(most, (first + 1) * batch) // batch) * batch
+    number = jnp.arange(most, dtype=jnp.int32)
+    used = number < segments
+    panels = Panels(
+        jnp.where(used, number, 0),
+        jnp.where(used, -1, 0).astype(edges.dtype),
+        jnp.where(used, 1, 0).astype(edges.dtype),
+        jnp.asarray(segments, jnp.int32),
+    )
+    one = jax.eval_shape(integrand, edges[0])
+    values = jax.tree.map(lambda x: jnp.zeros((most, *x.shape), x.dtype), one)
+    few = jnp.arange(batch, dtype=jnp.int32)
+
+    def unfinished(state):
+        turn, panels, _, errors = state
+        return (turn < first) | ((jnp.sum(errors) > tolerance) & (panels.used + batch // 2 <= most))
+
+    def halve(panels, errors):
+        _, worst = jax.lax.top_k(errors, batch // 2)
+        new = panels.used + few[: batch // 2]
+        middle, high = (panels.low[worst] + panels.high[worst]) / 2, panels.high[worst]
+        halved = Panels(
+            panels.segment.at[new].set(panels.segment[worst]),
+            panels.low.at[new].set(middle),
+            panels.high.at[worst].set(middle).at[new].set(high),
+            panels.used + batch // 2,
+        )
+        return halved, jnp.concatenate([worst.astype(jnp.int32), new])
+
+    def measure(state):
+        # the panels to begin with and those halved pass through one program, compiled once
+        turn, panels, values, errors = state
+        panels, index = jax.lax.cond(turn < first, lambda: (panels, turn * batch + few), lambda: halve(panels, errors))
+        new, off = _chunk(integrand, edges, panels.segment[index], panels.low[index], panels.high[index])
+        values = jax.tree.map(lambda old, x: old.at[index].set(x), values, new)
+        return turn + 1, panels, values, errors.at[index].set(off.astype(errors.dtype))
+
+    start = (jnp.asarray(0, jnp.int32), panels, values, jnp.zeros(most, edges.dtype))
+    _, panels, values, errors = jax.lax.while_loop(unfinished, measure, start)
+    return Integral(jax.tree.map(lambda x: jnp.sum(x, axis=0), values), jnp.sum(errors), panels)
+
+
+def repeat(integrand: Callable[[Array], Any], edges: Array, panels: Panels, *, batch: int) -> Any:
+    """The integral on given panels, differentiable; the panels not in use cost nothing."""
+    shapes = jax.eval_shape(integrand, edges[0])
+    start = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+    @jax.checkpoint
+    def some(part):
+        values, _ = _chunk(integrand, edges, *part)
+        return jax.tree.map(lambda x: jnp.sum(x, axis=0), values)
+
+    def add(total, here):
+        number, *part = here
+        more = jax.lax.cond(number < panels.used, some, lambda _: start, tuple(part))
+        return jax.tree.map(jnp.add, total, more), None
+
+    number = jnp.arange(0, panels.low.shape[0], batch, dtype=jnp.int32)
+    parts = (x.reshape(-1, batch) for x in panels[:3])
+    return jax.lax.scan(add, start, (number, *parts))[0]

@@ -1,0 +1,190 @@
+"""A channel cut into slices across its open axis: H is block tridiagonal, and only its blocks are made.
+
+Slices are as thick as the longest hopping reaches. Arrays on sites `(*cells, sublattices, ...)` become
+`(slices, m, ...)`, m sites a slice; its 2m orbitals are (site, spin) in C order. H_(n,n) are `(slices, 2m, 2m)`,
+H_(n,n+1) are `(slices, 2m, 2m)` (the last is zero), or `(slices, 2m)` where they are diagonal.
+"""
+
+import dataclasses
+import functools
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from jaxspin.electrons.model import PAULI, SDModel
+from jaxspin.field import Spins
+from jaxspin.lattice import Bond, Lattice
+
+
+@dataclasses.dataclass(frozen=True)
+class Cut:
+    """Where the slices are: `axis` of the lattice, `thickness` in cells."""
+
+    lattice: Lattice
+    axis: int
+    thickness: int
+
+    @property
+    def slices(self) -> int:
+        return self.lattice.cells[self.axis] // self.thickness
+
+    @property
+    def sites(self) -> int:
+        """Sites of a slice."""
+        return self.lattice.sites // self.slices
+
+    def into(self, array: Array) -> Array:
+        """`(*cells, sublattices, ...)` to `(slices, sites of a slice, ...)`."""
+        rest = array.shape[self.lattice.dimension + 1 :]
+        return jnp.moveaxis(array, self.axis, 0).reshape(self.slices, self.sites, *rest)
+
+    def back(self, array: Array) -> Array:
+        """The inverse of `into`."""
+        cells = list(self.lattice.cells)
+        along = cells.pop(self.axis)
+        whole = array.reshape(along, *cells, self.lattice.sublattices, *array.shape[2:])
+        return jnp.moveaxis(whole, 0, self.axis)
+
+    def cells_into(self, array: Array) -> Array:
+        """`(*cells)` to `(slices, cells of a slice)`."""
+        return jnp.moveaxis(array, self.axis, 0).reshape(self.slices, -1)
+
+    def cells_back(self, array: Array) -> Array:
+        """The inverse of `cells_into`."""
+        cells = list(self.lattice.cells)
+        along = cells.pop(self.axis)
+        return jnp.moveaxis(array.reshape(along, *cells), 0, self.axis)
+
+    def order(self) -> np.ndarray:
+        """The number of each site, in C order of the lattice's shape, when there is one slice."""
+        return np.array([self.place(site)[1] for site in range(self.lattice.sites)])
+
+    def place(self, site: int) -> tuple[int, int]:
+        """(slice, number within it) of a site, counted in C order of the lattice's shape."""
+        index = list(np.unravel_index(site, self.lattice.shape))
+        order = [index.pop(self.axis), *index]
+        cells = list(self.lattice.cells)
+        shape = [cells.pop(self.axis), *cells, self.lattice.sublattices]
+        flat = int(np.ravel_multi_index(tuple(order), tuple(shape)))
+        return flat // self.sites, flat % self.sites
+
+
+def reach(bonds: tuple[Bond, ...], axis: int) -> int:
+    """How many cells along `axis` the longest hopping goes."""
+    return max([1, *(abs(bond.offset[axis]) for bond in bonds)])
+
+
+def cut(lattice: Lattice, bonds: tuple[Bond, ...], axis: int | None) -> Cut:
+    """Slices across `axis`, as thin as the hoppings allow; a single one if `axis` is None."""
+    if axis is None:
+        return Cut(lattice, 0, lattice.cells[0])
+    length = lattice.cells[axis]
+    thickness = next(n for n in range(reach(bonds, axis), length + 1) if length % n == 0) if length > 1 else 1
+    return Cut(lattice, axis, thickness)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairs:
+    """The ends of a bond, by site within the slice: start `i` in slice n, end `j` in slice n + `step`, of `cell`."""
+
+    step: int
+    cell: np.ndarray
+    i: np.ndarray
+    j: np.ndarray
+
+
+@functools.lru_cache(maxsize=256)
+def pairs(where: Cut, bond: Bond) -> tuple[Pairs, ...]:
+    """The same in every slice; those with `step` +1 (-1) are missing in the last (first) one."""
+    lattice, axis = where.lattice, where.axis
+    cells = list(lattice.cells)
+    cells[axis] = where.thickness
+    r = np.stack(np.meshgrid(*(np.arange(c) for c in cells), indexing="ij"), -1).reshape(-1, len(cells))
+    target = r + np.array(bond.offset)
+    step = target[:, axis] // where.thickness
+    if where.slices == 1:
+        whole = where.lattice.cells[axis]
+        outside = (target[:, axis] < 0) | (target[:, axis] >= whole)
+        step = np.where(outside & (not lattice.periodic[axis]), 2, 0)
+    others = [k for k in range(len(cells)) if k != axis]
+    inside = np.ones(len(r), bool)
+    for k in others:
+        inside &= lattice.periodic[k] | ((target[:, k] >= 0) & (target[:, k] < cells[k]))
+    home = target % np.array(cells)
+
+    def number(points, sublattice):
+        moved = [points[:, axis], *(points[:, k] for k in others)]
+        flat = np.ravel_multi_index(tuple(moved), (where.thickness, *(cells[k] for k in others)))
+        return flat, flat * lattice.sublattices + sublattice
+
+    cell, i = number(r, bond.start)
+    _, j = number(home, bond.end)
+    found = []
+    for which in (-1, 0, 1):
+        chosen = inside & (step == which)
+        if chosen.any():
+            found.append(Pairs(which, cell[chosen], i[chosen], j[chosen]))
+    return tuple(found)
+
+
+def diagonal_steps(where: Cut, model: SDModel) -> bool:
+    """Whether each orbital couples to the same orbital of the next slice and to no other."""
+    return all(
+        p.step == 0 or (h.spin is None and bool((p.i == p.j).all()))
+        for h in model.hoppings
+        for p in pairs(where, h.bond)
+    )
+
+
+def blocks(where: Cut, model: SDModel, spins: Spins) -> tuple[Array, Array]:
+    """H_(n,n) and H_(n,n+1). Orbitals of vacancies are decoupled and moved above the spectrum."""
+    count, m = where.slices, where.sites
+    ctype = jnp.complex128 if spins.dtype == jnp.float64 else jnp.complex64
+    diagonal_only = diagonal_steps(where, model)
+    diagonal = jnp.zeros((count, 2 * m, 2 * m), ctype)
+    upper = jnp.zeros((count, 2 * m) if diagonal_only else (count, 2 * m, 2 * m), ctype)
+    within = jnp.asarray(np.arange(count) < count - 1, ctype)[:, None, None, None]  # the last slice has no next one
+    for h in model.hoppings:
+        amplitude = where.cells_into(jnp.broadcast_to(h.amplitude.astype(ctype), where.lattice.cells))
+        spin = jnp.eye(2, dtype=ctype) if h.spin is None else h.spin.astype(ctype)
+        for p in pairs(where, h.bond):
+            block = -amplitude[:, p.cell, None, None] * spin[None, None]
+            rows, columns = orbitals(p.i, p.j)
+            if p.step == 0:
+                value = block.reshape(count, -1)
+                diagonal = diagonal.at[:, rows, columns].add(value).at[:, columns, rows].add(jnp.conj(value))
+                continue
+            if p.step == -1:
+                rows, columns = columns, rows
+                block = jnp.concatenate([jnp.conj(block[1:]), jnp.zeros_like(block[:1])])
+            value = (block * within).reshape(count, -1)
+            if diagonal_only:
+                same = rows == columns
+                upper = upper.at[:, rows[same]].add(value[:, same])
+            else:
+                upper = upper.at[:, rows, columns].add(value)
+    local = -jnp.einsum(
+        "nic,cab->niab", where.into(model.coupled_spins(spins)).astype(ctype), jnp.asarray(PAULI, ctype)
+    )
+    if model.potential is not None:
+        v = where.into(jnp.broadcast_to(model.potential, where.lattice.shape)).astype(ctype)
+        local = local + v[:, :, None, None] * jnp.eye(2, dtype=ctype)[None, None]
+    rows, columns = orbitals(np.arange(m), np.arange(m))
+    diagonal = diagonal.at[:, rows, columns].add(local.reshape(count, -1))
+    if model.occupied is None:
+        return diagonal, upper
+    full = jnp.repeat(where.into(model.occupied), 2, axis=1)
+    diagonal = jnp.where(full[:, :, None] & full[:, None, :], diagonal, 0)
+    after = jnp.concatenate([full[1:], full[:1]])
+    upper = jnp.where(full & after if diagonal_only else full[:, :, None] & after[:, None, :], upper, 0)
+    above = jnp.where(full, 0, 2 * model.bound().astype(spins.dtype) + 1).astype(ctype)
+    return diagonal + above[:, :, None] * jnp.eye(2 * m, dtype=ctype)[None], upper
+
+
+def orbitals(i: np.ndarray, j: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the 2x2 blocks (i, j), flattened in the C order of (pair, spin, spin)."""
+    s = np.arange(2)
+    rows = np.broadcast_to(2 * i[:, None, None] + s[:, None], (len(i), 2, 2)).reshape(-1)
+    columns = np.broadcast_to(2 * j[:, None, None] + s[None, :], (len(j), 2, 2)).reshape(-1)
+    return rows, columns

@@ -1,0 +1,365 @@
+"""Electrons in a channel between leads, with a current through it: nonequilibrium Green's functions."""
+
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, ArrayLike, Complex, Float, PRNGKeyArray
+
+from jaxspin.electrons.exact import as_scalar
+from jaxspin.electrons.model import SDModel
+from jaxspin.electrons.negf import integrals, recursion
+from jaxspin.electrons.negf.leads import Contact, Crystal, Lead, WideBand, check_temperature, contact, lead_modes
+from jaxspin.electrons.negf.poles import number_for
+from jaxspin.electrons.negf.slices import Cut, cut, pairs
+from jaxspin.electrons.negf.system import Setup, assemble
+from jaxspin.field import AbstractField, Spins, Time
+from jaxspin.lattice import Lattice
+from jaxspin.spins import check_finite, check_spins
+
+
+class GreensFunction(AbstractField):
+    """The electrons of `model` between `leads` at different chemical potentials: a field without an energy.
+
+    G^r(w) = [w - H - Sigma^r(w)]^-1, rho = int dw/(2 pi) sum_a f_a(w) G^r Gamma_a G^a, B_i = J tr(sigma rho_ii). All
+    that is filled like the reference, bound states included, comes from complex frequencies (`negf.poles`); what the
+    leads fill differently, (f_a - f_ref) G^r Gamma_a G^a, from an integral over the window of the bias
+    (`negf.quadrature`). Cost: linear in the length of the open axis, cubic in the width of a slice.
+
+    **Arguments**
+
+    - `leads`: `WideBand` and `Crystal` terminals, any number. Two named "left" and "right" make a channel.
+    - `voltage`: V, the lead at the left end has mu + V/2, the one at the right end mu - V/2, those elsewhere mu. A
+      lead's own `mu` comes before this. A voltage fills states; it moves no level, except a rigid crystal's band.
+    - `mu`, `temperature`: of leads and bath that have none of their own. Temperatures are positive.
+    - `bath`: Gamma of a reservoir in the wide-band limit on every site; makes all levels broad. 0 for none. With its
+      own `bath_mu` and `bath_temperature`.
+    - `tolerance`: absolute, of each number in rho (of each current). In single precision at least 200 roundings.
+    - `axis`: the open axis along which the leads sit; None takes the first open one.
+    - `method`: "recursive", slice after slice, or "dense", the whole device as one slice.
+    - `poles`: complex frequencies; None takes as many as the tolerance needs.
+    - `max_panels`: where the integral over the window gives up (15 energies each); `batch`: how many at once.
+
+    The reference is the bath, or without one (mu, temperature): bound states outside the leads' bands are filled so.
+    An integral that misses the tolerance raises `RuntimeError`; inside `jit`, where nothing can be raised, all
+    results are NaN. Derivatives of any kind in spins and parameters are those of the sum at the energies chosen.
+
+    Raises `ValueError` for leads that fit no end or site, no lead at all, or numbers out of range. In equilibrium
+    `ExactDiagonalization` and `KernelPolynomial` are faster and have an energy.
+    """
+
+    parallel_part_is_fixed: ClassVar[bool] = False
+
+    model: SDModel
+    leads: tuple[Lead, ...]
+    voltage: Float[Array, ""]
+    mu: Float[Array, ""]
+    temperature: Float[Array, ""]
+    bath: Float[Array, ""]
+    bath_mu: Float[Array, ""] | None
+    bath_temperature: Float[Array, ""] | None
+    corners: Float[Array, " corners"]
+    tolerance: float = eqx.field(static=True)
+    axis: int | None = eqx.field(static=True)
+    method: str = eqx.field(static=True)
+    poles: int = eqx.field(static=True)
+    max_panels: int = eqx.field(static=True)
+    batch: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        model: SDModel,
+        *,
+        leads: tuple[Lead, ...] | list[Lead],
+        voltage: ArrayLike = 0.0,
+        mu: ArrayLike = 0.0,
+        temperature: ArrayLike,
+        bath: ArrayLike = 0.0,
+        bath_mu: ArrayLike | None = None,
+        bath_temperature: ArrayLike | None = None,
+        tolerance: float = 1e-6,
+        axis: int | None = None,
+        method: str = "recursive",
+        poles: int | None = None,
+        max_panels: int = 512,
+        batch: int = 4,
+    ):
+        float_ = jnp.result_type(float)
+        if not isinstance(bath, Tracer) and not float(np.asarray(bath)) >= 0:
+            raise ValueError(f"bath must be zero or a positive rate, got {bath}; 0.01 broadens levels gently.")
+        if not 0 < tolerance < 1:
+            raise ValueError(f"tolerance must lie between 0 and 1, got {tolerance}; 1e-6 is the default.")
+        if method not in ("recursive", "dense"):
+            raise ValueError(f"there is no method {method!r}; choose 'recursive' or 'dense'.")
+        if batch < 2 or batch % 2 or max_panels < batch:
+            raise ValueError(f"batch must be even, at least 2, and max_panels no less; got {batch} and {max_panels}.")
+        self.model, self.leads = model, tuple(leads)
+        names = [lead.name for lead in self.leads]
+        if not names or len(set(names)) < len(names) or "bath" in names:
+            raise ValueError(f"leads need names of their own, and not 'bath', got {names}; give each another.")
+        self.voltage, self.mu, self.bath = (jnp.asarray(x, float_) for x in (voltage, mu, bath))
+        self.temperature = check_temperature(temperature, "the solver")
+        self.bath_mu = as_scalar(bath_mu)
+        self.bath_temperature = None if bath_temperature is None else check_temperature(bath_temperature, "the bath")
+        self.axis = _open_axis(model.lattice, axis)
+        self.tolerance, self.method = float(tolerance), method
+        self.max_panels, self.batch = max_panels, batch
+        contacts = tuple(contact(lead, self._cut(), self.axis) for lead in self.leads)
+        self.corners = self._corners(contacts)
+        self.poles = self._enough_poles() if poles is None else int(poles)
+
+    # --- what is measured -------------------------------------------------------------------------------------
+
+    @property
+    def lattice(self) -> Lattice:
+        return self.model.lattice
+
+    @property
+    def terminals(self) -> tuple[str, ...]:
+        """The names of the leads, and "bath" last, which may be idle."""
+        return (*(lead.name for lead in self.leads), "bath")
+
+    def field(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
+        """B_i = J <sigma_i>."""
+        return self.model.coupled_spins(jnp.ones_like(spins)) * self.spin_density(spins)
+
+    def density(self, spins: Spins) -> Float[Array, "*cells sublattices"]:
+        """n_i = sum_s <c+_is c_is>, between 0 and 2; `observables.electron_density` is the same."""
+        return self._onsite(spins)[..., 0]
+
+    def spin_density(self, spins: Spins) -> Spins:
+        """<sigma_i>, `(*cells, sublattices, 3)`."""
+        return self._onsite(spins)[..., 1:]
+
+    def bond_currents(self, spins: Spins) -> Float[Array, "*cells hoppings"]:
+        """I = 2 Im(t <c+_i M c_j>), from i = (R, start) to j = (R + offset, end): `observables.bond_currents`."""
+        found, _ = self._solve(spins, "bonds")
+        return self._bond_currents(found)
+
+    def currents(self, spins: Spins) -> Float[Array, " terminals"]:
+        """Electrons per hbar/t that leave each of `terminals` for the device; they add up to zero.
+
+        I_a = int dw/(2 pi) sum_b (f_a - f_b) T_ab, T_ab = Tr[Gamma_a G^r Gamma_b G^a], b all leads and the bath.
+        """
+        found, _ = self._solve(spins, "rows")
+        return jnp.concatenate([found["current"], -jnp.sum(found["current"])[None]])
+
+    def current(self, spins: Spins, lead: str | None = None) -> Float[Array, ""]:
+        """The current out of one terminal, the first lead if None: out of "left", positive from left to right."""
+        return self.currents(spins)[0 if lead is None else self._number(lead, self.terminals)]
+
+    def transmission(
+        self, spins: Spins, energies: Float[Array, " n"], source: str | None = None, drain: str | None = None
+    ) -> Float[Array, " n"]:
+        """T(E) = Tr[Gamma_a G^r Gamma_b G^a], both spins, between two leads: the first and the last if None."""
+        count = len(self.leads)
+        a = 0 if source is None else self._number(source, self.terminals[:-1])
+        b = count - 1 if drain is None else self._number(drain, self.terminals[:-1])
+        if a == b:
+            raise ValueError("a transmission needs two different leads; give source= and drain=.")
+        check_spins(self.lattice, spins)
+        check_finite(spins)
+        return self._between(spins, energies)[:, a, b]
+
+    def local_density_of_states(
+        self, spins: Spins, energies: Float[Array, " n"]
+    ) -> Float[Array, "*cells sublattices n"]:
+        """rho_i(E) = -Im tr G^r_ii(E)/pi, both spins, per unit of energy. Infinite at a bound state: give a bath."""
+        check_spins(self.lattice, spins)
+        check_finite(spins)
+        return self._local(spins, energies)
+
+    def greens_function(self, spins: Spins, energy: ArrayLike) -> Complex[Array, "n n"]:
+        """G^r(E) as a matrix `(2N, 2N)`, orbitals in the C order of `(*cells, sublattices, 2)`. For small devices."""
+        check_spins(self.lattice, spins)
+        return self._retarded(spins, jnp.asarray(energy, spins.dtype))
+
+    def density_matrix(self, spins: Spins) -> Complex[Array, "n n"]:
+        """rho, rho_ij = <c+_j c_i>, as that of `ExactDiagonalization`, vacancies included. For small devices."""
+        found, _ = self._solve(spins, "matrix")
+        return self._ordered(found["matrix"])
+
+    def window_error(self, spins: Spins) -> Float[Array, ""]:
+        """The estimated error of the integral over the bias window, in the worst entry of rho on a site."""
+        return self._solved(spins, "field")[1]
+
+    def energies_used(self, spins: Spins) -> int:
+        """How many energies one field takes: the poles, and 15 for each panel tried on the way to the last ones."""
+        check_spins(self.lattice, spins)
+        first = len(self.leads) + 2 + len(self.corners)
+        tried = -(-first // self.batch) * self.batch + 2 * (int(self._panels(spins)) - first)
+        return self.poles + 15 * tried
+
+    # --- how --------------------------------------------------------------------------------------------------
+
+    def _onsite(self, spins: Spins) -> Array:
+        found, setup = self._solve(spins, "field")
+        whole = setup.where.back(found["onsite"])
+        return whole if self.model.occupied is None else jnp.where(self.model.occupied[..., None], whole, 0)
+
+    def _solve(self, spins: Spins, want: str) -> tuple[dict[str, Array], Setup]:
+        check_spins(self.lattice, spins)
+        check_finite(spins)
+        found, error = self._solved(spins, want)
+        allowed = max(self.tolerance, 200 * float(jnp.finfo(spins.dtype).eps))
+        if not isinstance(error, Tracer) and not float(error) <= allowed:
+            raise RuntimeError(
+                f"the integral over the bias window has an error of {float(error):.1e} after {self.max_panels} panels, "
+                f"tolerance {allowed:.1e}; raise max_panels, tolerance, or bath, which broadens the levels."
+            )
+        return found, self._setup(want)
+
+    @eqx.filter_jit
+    def _solved(self, spins: Spins, want: str) -> tuple[dict[str, Array], Array]:
+        setup = self._setup(want)
+        return integrals.filled(setup, self._system(setup, spins))
+
+    @eqx.filter_jit
+    def _panels(self, spins: Spins) -> Array:
+        setup = self._setup("field")
+        return integrals.window(setup, self._system(setup, spins))[2].used
+
+    def _system(self, setup: Setup, spins: Spins):
+        return assemble(setup, self.model, self.leads, (*self._levels(), self.mu, self.corners), self.bath, spins)
+
+    @eqx.filter_jit
+    def _between(self, spins: Spins, energies: Array) -> Array:
+        setup = self._setup("rows")
+        system = self._system(setup, spins)
+        weights = jnp.zeros((2, len(self.leads)), spins.dtype)
+
+        def at(energy):
+            return recursion.driven(setup, system, energy, weights)["between"]
+
+        return jax.lax.map(at, energies.astype(spins.dtype), batch_size=15 * self.batch)
+
+    @eqx.filter_jit
+    def _local(self, spins: Spins, energies: Array) -> Array:
+        setup = self._setup("field")
+        system = self._system(setup, spins)
+
+        def at(energy):
+            z = jax.lax.complex(energy, jnp.zeros_like(energy))
+            return recursion.spectral(setup, system, z) / np.pi
+
+        found = jax.lax.map(at, energies.astype(spins.dtype), batch_size=15 * self.batch)
+        whole = setup.where.back(jnp.moveaxis(found, 0, -1))
+        return whole if self.model.occupied is None else jnp.where(self.model.occupied[..., None], whole, 0)
+
+    @eqx.filter_jit
+    def _retarded(self, spins: Spins, energy: Array) -> Array:
+        setup = self._setup("matrix")
+        z = jax.lax.complex(energy, jnp.zeros_like(energy))
+        return self._ordered(recursion.retarded(setup, self._system(setup, spins), z))
+
+    def _ordered(self, matrix: Array) -> Array:
+        """Orbitals of the one slice back into the lattice's order."""
+        order = self._setup("matrix").where.order()[:, None] * 2 + np.arange(2)
+        return matrix[order.reshape(-1)][:, order.reshape(-1)]
+
+    def _cut(self, *, whole: bool = False) -> Cut:
+        lattice = self.lattice
+        if whole or self.method == "dense" or self.axis is None:
+            axis = 0 if self.axis is None else self.axis
+            return Cut(lattice, axis, lattice.cells[axis])
+        return cut(lattice, tuple(h.bond for h in self.model.hoppings), self.axis)
+
+    def _setup(self, want: str) -> Setup:
+        where = self._cut(whole=want == "matrix")
+        contacts: tuple[Contact, ...] = tuple(contact(lead, where, self.axis) for lead in self.leads)
+        bonds = tuple(h.bond for h in self.model.hoppings)
+        return Setup(where, bonds, contacts, want, self.poles, self.tolerance, self.max_panels, self.batch)
+
+    def _levels(self) -> tuple[Array, ...]:
+        shares = {"left": 0.5, "right": -0.5}
+        mu, temperature = [], []
+        for lead in self.leads:
+            share = shares.get(lead.sites, 0.0) if isinstance(lead.sites, str) else 0.0
+            mu.append(self.mu + share * self.voltage if lead.mu is None else lead.mu)
+            temperature.append(self.temperature if lead.temperature is None else lead.temperature)
+        return jnp.stack(mu), jnp.stack(temperature), self._reference()
+
+    def _reference(self) -> Array:
+        mu = self.mu if self.bath_mu is None else self.bath_mu
+        temperature = self.temperature if self.bath_temperature is None else self.bath_temperature
+        return jnp.stack([mu, temperature])
+
+    def _corners(self, contacts: tuple[Contact, ...]) -> Array:
+        """Edges of the crystals' subbands inside the window, where they are known."""
+        found = [np.zeros(0)]
+        mu, temperature, reference = self._levels()
+        if any(isinstance(x, Tracer) for x in jax.tree.leaves((self.leads, mu, temperature, reference))):
+            return jnp.zeros(0, jnp.result_type(float))
+        for lead, c, level in zip(self.leads, contacts, mu, strict=True):
+            if isinstance(lead, WideBand) or c.kind != "modes":
+                continue
+            assert self.axis is not None
+            modes = lead_modes(self.lattice, self.axis, c.thickness, c.shells)
+            assert modes is not None
+            t = np.asarray(lead.hopping, float)
+            center = float(lead.potential) + (float(level - self.mu) if lead.rigid else 0.0) - t @ modes[1]
+            width = 2 * np.abs(t @ modes[2])
+            found += [center - width, center + width]
+        edges = np.unique(np.round(np.concatenate(found), 12))
+        far = np.log(100 / self.tolerance) * np.concatenate([temperature, reference[1:]])
+        at = np.concatenate([mu, reference[:1]])
+        inside = (edges > np.min(at - far)) & (edges < np.max(at + far))
+        return jnp.asarray(edges[inside], jnp.result_type(float))
+
+    def _enough_poles(self) -> int:
+        bound, losses = self.model.bound(), [self.bath, *(x.coupling for x in self.leads if isinstance(x, WideBand))]
+        crystals = [lead for lead in self.leads if isinstance(lead, Crystal)]
+        if any(isinstance(x, Tracer) for x in (self._reference(), bound, *losses, *jax.tree.leaves(crystals))):
+            raise ValueError("the number of poles cannot be found while tracing; give poles=, 32 suit most bands.")
+        mu, temperature = (float(x) for x in self._reference())
+        reach = (2 if self.model.occupied is not None else 1) * float(bound) + 1
+        for lead in crystals:
+            # row sums of the lead and of its contact bound the spectrum of all
+            bonds = [2 * len(self.lattice.shell(n + 1)) for n in range(lead.hopping.shape[0])]
+            rows = float(
+                jnp.sum((jnp.abs(lead.hopping) + jnp.abs(lead.coupling)) * jnp.asarray(bonds, jnp.result_type(float)))
+            )
+            reach = max(reach, rows + abs(float(lead.potential))) + rows
+        tolerance = max(1e-13, min(1e-3, self.tolerance / 10))
+        loss = float(sum(losses[1:], losses[0]))
+        return number_for(tolerance, (reach + abs(mu)) / temperature, loss / temperature / 2)
+
+    def _number(self, name: str, names: tuple[str, ...]) -> int:
+        if name not in names:
+            raise ValueError(f"there is no lead {name!r}; choose one of {', '.join(names)}.")
+        return names.index(name)
+
+    def _bond_currents(self, found: dict[str, Array]) -> Array:
+        where = self._setup("bonds").where
+        model, columns = self.model, []
+        starts = {"inner": 0, "upper": 0}
+        for h in model.hoppings:
+            ctype = found["inner"].dtype
+            amplitude = where.cells_into(jnp.broadcast_to(h.amplitude.astype(ctype), self.lattice.cells))
+            spin = jnp.eye(2, dtype=ctype) if h.spin is None else h.spin.astype(ctype)
+            current = jnp.zeros(amplitude.shape, found["inner"].real.dtype)
+            for p in pairs(where, h.bond):
+                kind = "inner" if p.step == 0 else "upper"
+                rho = found[kind][:, starts[kind] : starts[kind] + len(p.i)]
+                starts[kind] += len(p.i)
+                if p.step == -1:
+                    rho = jnp.conj(jnp.swapaxes(rho, -1, -2))
+                    rho = jnp.concatenate([jnp.zeros_like(rho[:1]), rho[:-1]])
+                elif p.step == 1:
+                    rho = jnp.concatenate([rho[:-1], jnp.zeros_like(rho[:1])])
+                moved = amplitude[:, p.cell] * jnp.sum(spin[None, None] * jnp.conj(rho), axis=(-2, -1))
+                current = current.at[:, p.cell].add(2 * jnp.imag(moved))
+            columns.append(where.cells_back(current))
+        return jnp.stack(columns, axis=-1)
+
+
+def _open_axis(lattice: Lattice, axis: int | None) -> int | None:
+    opened = [k for k, periodic in enumerate(lattice.periodic) if not periodic]
+    if axis is None:
+        return opened[0] if opened else None
+    if axis not in opened:
+        raise ValueError(f"axis {axis} is not an open axis of the lattice (open: {opened}); see Lattice.periodic.")
+    return axis

@@ -1,0 +1,49 @@
+"""Which part of a field has an energy: the Jacobian of the torques on the sphere, and its antisymmetric part."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxspin.field import AbstractField, Spins
+from jaxspin.spins import check_finite, tangent_frame
+
+
+@eqx.filter_jit
+def field_jacobian(
+    field: AbstractField, spins: Spins, *, key: PRNGKeyArray | None = None, batch: int = 16
+) -> Float[Array, "n n"]:
+    """D_(ia),(jb) = e_a(i) . dB_i/dS_j . e_b(j) - (S_i . B_i) delta_ij delta_ab, n = 2N, in energy units.
+
+    The covariant derivative of the tangential field, e_1(i) and e_2(i) being `spins.tangent_frame`: for
+    B_i = -dE/dS_i it is minus the Hessian of E on the product of spheres, a symmetric matrix, whatever the values of E
+    off the sphere. `batch` columns are computed at once. The field must be differentiable; time is 0.
+    """
+    frame = tangent_frame(spins)
+    flat = frame.reshape(-1, 2, 3)
+    number = flat.shape[0]
+    value, push = jax.linearize(lambda s: field.field(s, 0.0, key=key), spins)
+
+    def column(k):
+        site, which = k // 2, k % 2
+        direction = jnp.zeros_like(flat[:, 0]).at[site].set(flat[site, which])
+        moved = push(direction.reshape(spins.shape)).reshape(-1, 3)
+        return jnp.sum(flat * moved[:, None], axis=-1).reshape(-1)
+
+    columns = jax.lax.map(column, jnp.arange(2 * number), batch_size=batch)
+    along = jnp.repeat(jnp.sum(spins * value, axis=-1).reshape(-1), 2)
+    return columns.T - jnp.diag(along)
+
+
+def curl_fraction(
+    field: AbstractField, spins: Spins, *, key: PRNGKeyArray | None = None, batch: int = 16
+) -> Float[Array, ""]:
+    """||(D - D^T)/2|| / ||D||, Frobenius norms of `field_jacobian`: zero where B is a gradient, at most 1.
+
+    In general B_i = -dE/dS_i - S_i x dG/dS_i in the tangent planes (Zhang and Chern, npj Comput. Mater. 9, 32 (2023));
+    a current through the electrons brings in the second part. Costs 2N derivatives of the field.
+    Raises `ValueError` for spins that are not finite.
+    """
+    check_finite(spins)
+    jacobian = field_jacobian(field, spins, key=key, batch=batch)
+    return jnp.linalg.norm(jacobian - jacobian.T) / (2 * jnp.linalg.norm(jacobian))
