@@ -7,6 +7,13 @@ from jaxspin.observables.magnetization import (
     nearest_neighbor_correlations,
     sublattice_magnetization,
 )
+from jaxspin.observables.spin_waves import (
+    SpinWaves,
+    effective_exchange,
+    spin_wave_frequencies,
+    spin_waves,
+    tangent_hessian,
+)
 from jaxspin.observables.structure_factor import (
     correlation_function,
     correlation_length,
@@ -27,6 +34,7 @@ from jaxspin.observables.topology import (
 from jaxspin.observables.transport import bond_currents, conductivity, local_chern_marker, velocity
 
 __all__ = [
+    "SpinWaves",
     "bond_currents",
     "charge_density",
     "conductivity",
@@ -38,6 +46,7 @@ __all__ = [
     "domain_labels",
     "domain_length",
     "domain_sizes",
+    "effective_exchange",
     "electron_density",
     "elementary_triangles",
     "high_symmetry_points",
@@ -46,9 +55,12 @@ __all__ = [
     "magnetization",
     "nearest_neighbor_correlations",
     "scalar_chirality",
+    "spin_wave_frequencies",
+    "spin_waves",
     "structure_factor",
     "structure_factor_at",
     "sublattice_magnetization",
+    "tangent_hessian",
     "texture_center",
     "topological_charge",
     "triangulation",
