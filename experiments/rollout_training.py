@@ -233,8 +233,8 @@ def measure_memory(config: Config) -> list[dict[str, Any]]:
                 field = eqx.tree_at(lambda m: m.network, model, eqx.combine(w, rest))
                 return rollout_loss(field, data, jnp.ones(()), adjoint=adjoint)
 
-            compiled = jax.jit(jax.grad(loss)).lower(weights).compile()
-            row[name] = compiled.memory_analysis().temp_size_in_bytes
+            analysis = jax.jit(jax.grad(loss)).lower(weights).compile().memory_analysis()
+            row[name] = None if analysis is None else analysis.temp_size_in_bytes
         rows.append(row)
         print(row, flush=True)
     return rows

@@ -159,8 +159,9 @@ def _modes(hessian: np.ndarray, dtype: Any) -> SpinWaves:
         frequencies, growth = np.clip(values[order], 0, None), np.zeros(2 * n)
     else:
         values, vectors = np.linalg.eig(turn @ hessian)
-        order = np.argsort(-values.imag)[:n][::-1]
-        frequencies, growth = np.clip(values.imag[order], 0, None), np.sort(values.real)
+        turning = np.imag(values)
+        order = np.argsort(-turning)[:n][::-1]
+        frequencies, growth = np.clip(turning[order], 0, None), np.sort(np.real(values))
         modes = np.conj(vectors[:, order])
     norms = np.linalg.norm(modes, axis=0)
     modes = modes / np.where(norms > 0, norms, 1)

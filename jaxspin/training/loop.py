@@ -118,7 +118,7 @@ def fit(
         for name, column in history.items():
             column.append(row[name])
         bar.update(count)
-        bar.set_postfix(loss=f"{value:.3g}", **{columns[0]: f"{100 * error:.1f} %"})
+        bar.set_postfix({"loss": f"{value:.3g}", columns[0]: f"{100 * error:.1f} %"})
         if manager is not None:
             checkpoints.store(manager, state.step, state, history, identity)
     bar.close()
