@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+import jaxspin as js
 from experiments import gradients
 
 FAST = ("exact, fixed filling", "kernel polynomial, fixed chemical potential", "learnt, moments")
@@ -63,3 +64,22 @@ def test_run_and_table(tmp_path, monkeypatch):
         gradients.run(gradients.Config(output=tmp_path / "other", fields=("unknown",)))
     with pytest.raises(ValueError, match="1e-3 suits"):
         gradients.Config(difference=0.0)
+
+
+def test_a_solver_may_be_built_inside_jit():
+    """With numbers that are not traced beside one that is: the temperature says whether there is a ground state."""
+    lattice = js.square(2)
+    spins = js.neel(lattice)
+
+    @jax.jit
+    def level(coupling, filling):
+        model = js.SDModel(lattice, 1.0, coupling)
+        warm = js.ExactDiagonalization(model, filling=filling, temperature=0.1)
+        cold = js.ExactDiagonalization(model, filling=filling)
+        assert not warm.ground_state
+        assert cold.ground_state
+        return warm.energy(spins) - cold.energy(spins)
+
+    model = js.SDModel(lattice, 1.0, 2.0)
+    expected = [js.ExactDiagonalization(model, filling=0.5, temperature=t).energy(spins) for t in (0.1, 0.0)]
+    assert level(2.0, 0.5) == pytest.approx(float(expected[0] - expected[1]), abs=1e-12)
