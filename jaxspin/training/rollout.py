@@ -11,7 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from jaxspin.dynamics import Trajectory, simulate
 from jaxspin.field import AbstractField, Spins
@@ -46,7 +46,7 @@ class RolloutData(eqx.Module):
     lattice: Lattice
     spins: Float[Array, "n frames *cells sublattices 3"]
     run: Int[Array, " n"]
-    keys: PRNGKeyArray | None
+    keys: Key[Array, " n"] | None
     interval: float = eqx.field(static=True)
     step: float = eqx.field(static=True)
     damping: float = eqx.field(static=True)
@@ -61,7 +61,7 @@ class RolloutData(eqx.Module):
         step: float,
         damping: float,
         temperature: float = 0.0,
-        keys: PRNGKeyArray | None = None,
+        keys: Key[Array, " n"] | None = None,
         run: Any = None,
     ):
         if spins.ndim < 3 or not len(spins) or spins.shape[1] < 2:
