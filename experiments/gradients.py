@@ -132,11 +132,11 @@ def cases(key: Array) -> dict[str, Callable[[], Case]]:
         "exact, fixed chemical potential": lambda: electrons("exact", "chemical potential"),
         "exact, fixed filling": lambda: electrons("exact", "filling"),
         "kernel polynomial, fixed chemical potential": lambda: electrons("kernel polynomial", "chemical potential"),
-        "kernel polynomial, fixed filling": lambda: electrons("kernel polynomial", "filling"),
         "learnt, bispectrum": lambda: learnt(
             js.Bispectrum(js.square(4), radius=1.0, bond_radius=1.0, bond_length=1.0, bispectrum=False)
         ),
         "learnt, moments": lambda: learnt(js.LocalMoments(js.square(4), 2.0, hops=1, moments=4)),
+        "kernel polynomial, fixed filling": lambda: electrons("kernel polynomial", "filling"),
     }
 
 
@@ -233,10 +233,10 @@ def run(config: Config) -> dict[str, Any]:
                 }
             table[name] = rows
             kept.write_text(to_json(table))
-    summary = {"table": table, "largest": largest(table), "provenance": provenance(config, config.seed)}
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
-    (folder / "table.md").write_text(markdown(table))
-    return summary
+            summary = {"table": table, "largest": largest(table), "provenance": provenance(config, config.seed)}
+            (folder / "summary.json").write_text(to_json(summary, indent=1))
+            (folder / "table.md").write_text(markdown(table))
+    return json.loads((folder / "summary.json").read_text())
 
 
 def largest(table: dict[str, Any]) -> dict[str, float]:

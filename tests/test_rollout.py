@@ -52,6 +52,12 @@ def exchange(weight):
     return eqx.tree_at(lambda m: m.network, model, Linear(weight))
 
 
+@pytest.fixture(autouse=True)
+def _optax_mixes_types():
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
 @pytest.fixture(scope="module")
 def data():
     starts = jnp.stack([js.random_spins(LATTICE, key=jax.random.key(n)) for n in range(4)])
@@ -111,7 +117,7 @@ def test_training_repairs_the_coupling_and_resumes_exactly(data, tmp_path):
     np.testing.assert_array_equal(learnt.history["step"], [10, 20, 30, 40])
     found = float(learnt.model.network.weight[...])
     assert found == pytest.approx(COUPLING, abs=0.02)
-    assert learnt.history["rollout"].min() < 0.2 * learnt.history["rollout"][0]
+    assert learnt.history["rollout"].min() < 0.04
 
     class Killed(Exception):
         pass
