@@ -254,7 +254,7 @@ def improved(config: Config, slope, shape: jax.Array, price: float, key: jax.Arr
         if value < config.reversed_below:
             return True, shape
         updates, state = optimizer.update(back(by_pulse)[0], state)
-        shape = optax.apply_updates(shape, updates)
+        shape = jnp.asarray(optax.apply_updates(shape, updates))
     return False, shape
 
 
@@ -269,7 +269,8 @@ def least_price(config: Config) -> float:
     def spent(c):
         return quad(lambda x: 1 / np.sqrt(drift(x) ** 2 + c), 0, end, limit=200)[0]
 
-    c = np.exp(brentq(lambda x: spent(np.exp(x)) - config.duration, np.log(1e-12), np.log(100.0)))
+    root: Any = brentq(lambda x: spent(np.exp(x)) - config.duration, np.log(1e-12), np.log(100.0))
+    c = float(np.exp(root))
 
     def rate(theta):
         speed = np.sqrt(drift(theta) ** 2 + c)
@@ -302,8 +303,8 @@ def draw(
         "one spin": summary["least price of one spin in this time"],
         r"$4\alpha K$": summary["least price of one spin without limit of time"],
     }
-    fourth.bar(list(bars), list(bars.values()), color=["C0", "C1", "C2", "C5"])
-    fourth.set(ylabel=r"least $\int h^2\,dt$")
+    fourth.barh(list(bars), list(bars.values()), color=["C0", "C1", "C2", "C5"])
+    fourth.set(xlabel=r"least price $\int h^2\,dt$  ($\hbar J$)")
     plotting.save_figure(figure, path)
 
 
