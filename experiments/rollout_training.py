@@ -8,7 +8,7 @@ Exact runs without noise start near an ordered state and hardly lose energy: sma
 small force field is trained on their fields, and from there (a) on the fields further, (b) through rollouts of some
 steps of the same runs, the loss on fields mixed in. Both are judged on held-out runs ten times as long as the rollouts,
 and by their torque error there. Also measured: the memory that the gradient of a rollout takes against its steps, with
-the checkpointed adjoint of diffrax and with the one that stores every step.
+the checkpointed and with the direct adjoint of diffrax; both bound the steps by a power of two, at least 64.
 """
 
 import dataclasses
@@ -227,7 +227,7 @@ def measure_memory(config: Config) -> list[dict[str, Any]]:
         interval = steps * config.step
         data = RolloutData(model.lattice, spins, interval=interval, step=config.step, damping=config.damping)
         row: dict[str, Any] = {"steps": steps}
-        for name, adjoint in (("checkpointed", None), ("every step stored", diffrax.DirectAdjoint())):
+        for name, adjoint in (("checkpointed", None), ("direct adjoint", diffrax.DirectAdjoint())):
 
             def loss(w, adjoint=adjoint, data=data):
                 field = eqx.tree_at(lambda m: m.network, model, eqx.combine(w, rest))
@@ -256,7 +256,7 @@ def draw(path: Path, config: Config, rows: dict[str, Any], memory: list[dict[str
     left.legend()
     middle.set(xlabel="torque error  (%)", ylabel="rms deviation at ten horizons")
     steps = [row["steps"] for row in memory]
-    for name, marker in (("checkpointed", "o-"), ("every step stored", "s--")):
+    for name, marker in (("checkpointed", "o-"), ("direct adjoint", "s--")):
         right.plot(steps, [row[name] / 1e6 for row in memory], marker, label=name)
     right.set(xscale="log", yscale="log", xlabel="steps of a rollout", ylabel="memory of its gradient  (MB)")
     right.legend()

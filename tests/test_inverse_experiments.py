@@ -73,7 +73,7 @@ def test_least_price():
 def test_rollout_training(tmp_path):
     rollout_training.run(rollout_training.Config(output=tmp_path / "out", smoke=True))
     found = summary(tmp_path / "out")
-    assert found["memory"][0]["checkpointed"] < found["memory"][0]["every step stored"]
+    assert found["memory"][0]["checkpointed"] < found["memory"][0]["direct adjoint"]
     assert set(found["rollouts over more fields, mean of the seeds"]) >= {"torque error"}
     with pytest.raises(ValueError, match="no multiple of every"):
         rollout_training.Config(horizon=5)
