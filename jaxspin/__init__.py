@@ -39,7 +39,17 @@ from jaxspin.textures import (
     stripe,
     tetrahedral,
 )
-from jaxspin.training import Learnt, SpinData, TrainConfig, sample, train, train_committee
+from jaxspin.training import (
+    Learnt,
+    RolloutConfig,
+    RolloutData,
+    SpinData,
+    TrainConfig,
+    sample,
+    train,
+    train_committee,
+    train_rollout,
+)
 
 __version__ = version("jaxspin")
 
@@ -62,6 +72,8 @@ __all__ = [
     "Lattice",
     "Learnt",
     "LocalMoments",
+    "RolloutConfig",
+    "RolloutData",
     "SDModel",
     "SpinData",
     "TrainConfig",
@@ -97,5 +109,6 @@ __all__ = [
     "tetrahedral",
     "train",
     "train_committee",
+    "train_rollout",
     "triangular",
 ]

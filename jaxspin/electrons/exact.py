@@ -6,6 +6,7 @@ from typing import Any, ClassVar, TypeGuard
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Complex, Float, PRNGKeyArray
 
@@ -52,7 +53,7 @@ class ExactDiagonalization(AbstractPotential):
         self.filling = as_scalar(filling)
         self.chemical_potential = as_scalar(chemical_potential)
         self.temperature = jnp.asarray(temperature, jnp.result_type(float))
-        self.ground_state = not isinstance(temperature, Tracer) and float(jnp.asarray(temperature)) == 0
+        self.ground_state = not isinstance(temperature, Tracer) and bool(np.asarray(temperature) == 0)
 
     @property
     def lattice(self) -> Lattice:

@@ -9,6 +9,13 @@ from jaxspin.observables.magnetization import (
     nearest_neighbor_correlations,
     sublattice_magnetization,
 )
+from jaxspin.observables.spin_waves import (
+    SpinWaves,
+    effective_exchange,
+    spin_wave_frequencies,
+    spin_waves,
+    tangent_hessian,
+)
 from jaxspin.observables.structure_factor import (
     correlation_function,
     correlation_length,
@@ -31,6 +38,7 @@ from jaxspin.observables.walls import wall_position, wall_velocity
 
 __all__ = [
     "Spectrum",
+    "SpinWaves",
     "bond_currents",
     "charge_density",
     "conductivity",
@@ -44,6 +52,7 @@ __all__ = [
     "domain_length",
     "domain_sizes",
     "dynamical_structure_factor",
+    "effective_exchange",
     "electron_density",
     "elementary_triangles",
     "field_jacobian",
@@ -53,9 +62,12 @@ __all__ = [
     "magnetization",
     "nearest_neighbor_correlations",
     "scalar_chirality",
+    "spin_wave_frequencies",
+    "spin_waves",
     "structure_factor",
     "structure_factor_at",
     "sublattice_magnetization",
+    "tangent_hessian",
     "texture_center",
     "topological_charge",
     "triangulation",

@@ -3,6 +3,14 @@
 from jaxspin.training.committee import LearntCommittee, train_committee
 from jaxspin.training.dataset import ShardWriter, SpinData
 from jaxspin.training.losses import Errors, LossScales, evaluate, loss, loss_and_slope, predict
+from jaxspin.training.rollout import (
+    RolloutConfig,
+    RolloutData,
+    rollout,
+    rollout_errors,
+    rollout_loss,
+    train_rollout,
+)
 from jaxspin.training.sampling import distinct, perturbed_configurations, random_configurations, sample
 from jaxspin.training.trainer import Learnt, TrainConfig, train
 
@@ -11,6 +19,8 @@ __all__ = [
     "Learnt",
     "LearntCommittee",
     "LossScales",
+    "RolloutConfig",
+    "RolloutData",
     "ShardWriter",
     "SpinData",
     "TrainConfig",
@@ -21,7 +31,11 @@ __all__ = [
     "perturbed_configurations",
     "predict",
     "random_configurations",
+    "rollout",
+    "rollout_errors",
+    "rollout_loss",
     "sample",
     "train",
     "train_committee",
+    "train_rollout",
 ]

@@ -1,0 +1,173 @@
+"""Small oscillations of spins `(*cells, sublattices, 3)` about a state without torque, for any potential.
+
+Every spin has two coordinates, its displacements along the tangents (e, S x e) of `spins.tangent_frame`; matrices are
+`(2N, 2N)` with coordinates in the C order of `(*cells, sublattices, 2)`.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Complex, Float
+
+from jaxspin.field import AbstractPotential, Spins
+from jaxspin.lattice import Lattice
+from jaxspin.spins import normalize, tangent, tangent_frame
+
+# A torque per spin above this fraction of the largest field: not a state that spins oscillate about.
+_TORQUE = 1e-3
+
+
+def tangent_hessian(potential: AbstractPotential, spins: Spins, *, chunk: int = 16) -> Float[Array, "n2 n2"]:
+    """H_(ia)(jb) = d^2 E / dx_ia dx_jb at x = 0, where S_i(x) = normalize(S_i + sum_a x_ia e_ia), e_ia the tangents.
+
+    The second derivative of the energy on the sphere, in units of the hopping: energies of small displacements are
+    E_0 + x H x/2, and the curvature of the sphere adds the parallel field S_i . B_i to the diagonal. `chunk` columns
+    are computed at once, each the derivative of a field.
+
+    Raises `ValueError` for vacancies, which have no tangents, and where a spin feels a torque: `relax` first.
+    """
+    _check(potential, spins)
+    return _hessian(potential, spins, chunk)
+
+
+@eqx.filter_jit
+def _hessian(potential: AbstractPotential, spins: Spins, chunk: int) -> Float[Array, "n2 n2"]:
+    frames = tangent_frame(spins)
+    shape = frames.shape[:-1]
+
+    def slope(x: Array) -> Array:
+        displaced = spins + jnp.sum(x[..., None] * frames, axis=-2)
+        _, back = jax.vjp(lambda x: normalize(spins + jnp.sum(x[..., None] * frames, axis=-2)), x)
+        return -back(potential.field(normalize(displaced)))[0]
+
+    # columns by reverse mode over the field, which every potential has (moments of kernel polynomials have no other)
+    _, back = jax.vjp(slope, jnp.zeros(shape, spins.dtype))
+    size = int(np.prod(shape))
+    rows = jax.lax.map(
+        lambda n: back(jax.nn.one_hot(n, size, dtype=spins.dtype).reshape(shape))[0].reshape(-1),
+        jnp.arange(size),
+        batch_size=min(chunk, size),
+    )
+    return (rows + rows.T) / 2
+
+
+class SpinWaves(eqx.Module):
+    """The small oscillations about a state.
+
+    `frequencies` `(N,)`, ascending, in units of the hopping (hbar = 1): the modes that precess, zero for Goldstone
+    modes. `growth` `(2N,)` are the real parts of all eigenvalues of the equation of motion: a positive one above
+    rounding means a displacement that grows without damping, see `stable`. `curvatures` `(2N,)` are the eigenvalues of
+    the Hessian: a negative one means that the state is no minimum. `modes` `(2N, N)` are the displacements, complex, of
+    each frequency, x(t) = Re[modes exp(-i w t)].
+    """
+
+    frequencies: Float[Array, " n"]
+    growth: Float[Array, " n2"]
+    curvatures: Float[Array, " n2"]
+    modes: Complex[Array, "n2 n"]
+
+    @property
+    def stable(self) -> bool:
+        """Whether no displacement grows: real frequencies, up to the root of rounding that a zero mode has."""
+        size = float(jnp.max(jnp.abs(self.curvatures)))
+        return bool(jnp.max(self.growth) <= _rounding(self.growth.dtype) * max(size, 1e-30))
+
+    @property
+    def minimum(self) -> bool:
+        """Whether the energy rises (or stays) along every displacement."""
+        size = float(jnp.max(jnp.abs(self.curvatures)))
+        return bool(jnp.min(self.curvatures) >= -_rounding(self.curvatures.dtype) * max(size, 1e-30))
+
+
+def spin_waves(potential: AbstractPotential, spins: Spins) -> SpinWaves:
+    """Frequencies and modes of small oscillations, linear spin-wave theory for any texture.
+
+    dS/dt = S x B becomes, in tangent coordinates with (e_1, e_2, S) right-handed up to sign, dx/dt = M x with
+    M = Omega H, H the `tangent_hessian` and Omega the rotation of the two coordinates of each spin by a right angle.
+    Its eigenvalues come in pairs -+i w (the Bogoliubov frequencies of classical spin waves); where H is positive they
+    are those of the Hermitian matrix i H^(1/2) Omega H^(1/2), otherwise some may grow.
+
+    Runs on the host (NumPy): time (2N)^3. Raises what `tangent_hessian` raises. Source: J. H. P. Colpa, Physica A 93,
+    327 (1978), doi:10.1016/0378-4371(78)90160-7, for the reduction to a Hermitian problem.
+    """
+    hessian = np.asarray(tangent_hessian(potential, spins), float)
+    return _modes(hessian, spins.dtype)
+
+
+def spin_wave_frequencies(potential: AbstractPotential, spins: Spins) -> Float[Array, " n"]:
+    """The frequencies w >= 0 of small oscillations, ascending, one for each spin, in units of the hopping.
+
+    Raises what `tangent_hessian` raises, and `ValueError` where displacements grow instead: look at `spin_waves`.
+    """
+    found = spin_waves(potential, spins)
+    if not found.stable:
+        raise ValueError(
+            f"displacements grow at the rate {float(jnp.max(found.growth)):.3g}: the state is unstable; "
+            "relax it after a small random turn, or look at spin_waves(...).growth."
+        )
+    return found.frequencies
+
+
+def effective_exchange(lattice: Lattice, hessian: Float[Array, "n2 n2"], spins: Spins) -> Float[Array, "n n"]:
+    """J_ij of E = -sum_(i<j) J_ij S_i . S_j that has the off-diagonal blocks of `hessian` (`tangent_hessian`).
+
+    H_ij = -J_ij e_ia . e_jb on the tangents: J_ij is the best fit over the four entries, exact for an exchange energy.
+    The diagonal is zero. Beyond bilinear energies it is the exchange that small displacements of this texture feel.
+    """
+    sites = lattice.sites
+    frames = tangent_frame(spins).reshape(sites, 2, 3)
+    overlaps = jnp.einsum("iax,jbx->iajb", frames, frames)
+    blocks = hessian.reshape(sites, 2, sites, 2)
+    found = -jnp.sum(blocks * overlaps, axis=(1, 3)) / jnp.sum(overlaps**2, axis=(1, 3))
+    return jnp.where(jnp.eye(sites, dtype=bool), 0, found)
+
+
+def _check(potential: AbstractPotential, spins: Spins) -> None:
+    if bool(jnp.any(jnp.sum(spins * spins, axis=-1) == 0)):
+        raise ValueError("a vacancy has no tangents; take a lattice without vacancies.")
+    field = potential.field(spins)
+    torque = float(jnp.max(jnp.linalg.norm(tangent(spins, field), axis=-1)))
+    largest = float(jnp.max(jnp.linalg.norm(field, axis=-1)))
+    if not torque <= _TORQUE * largest + 1e-9:
+        raise ValueError(
+            f"a spin feels the torque {torque:.3g} and does not stay; start from a state at rest: "
+            "jaxspin.relax(potential, spins).spins."
+        )
+
+
+def _rounding(dtype: Any) -> float:
+    # a Goldstone mode is a double eigenvalue zero, which rounding splits by its root
+    return 10 * float(np.sqrt(jnp.finfo(dtype).eps))
+
+
+def _modes(hessian: np.ndarray, dtype: Any) -> SpinWaves:
+    n = len(hessian) // 2
+    # S x e_1 = e_2, S x e_2 = -e_1 and dS/dt = S x B, B = -H x: dx_1/dt = -B_2, dx_2/dt = B_1
+    turn = np.kron(np.eye(n), np.array([[0.0, 1.0], [-1.0, 0.0]]))
+    curvatures, axes = np.linalg.eigh(hessian)
+    ctype = np.result_type(dtype, np.complex64)
+    scale = max(np.abs(curvatures).max(), 1e-30)
+    if curvatures.min() >= -1e-10 * scale:
+        # a double zero stays exactly zero this way, where the plain eigenvalues would split it
+        root = (axes * np.sqrt(np.clip(curvatures, 0, None))) @ axes.T
+        values, vectors = np.linalg.eigh(1j * root @ turn @ root)
+        order = np.argsort(values)[n:]
+        modes = turn @ root @ vectors[:, order]
+        frequencies, growth = np.clip(values[order], 0, None), np.zeros(2 * n)
+    else:
+        values, vectors = np.linalg.eig(turn @ hessian)
+        turning = np.imag(values)
+        order = np.argsort(-turning)[:n][::-1]
+        frequencies, growth = np.clip(turning[order], 0, None), np.sort(np.real(values))
+        modes = np.conj(vectors[:, order])
+    norms = np.linalg.norm(modes, axis=0)
+    modes = modes / np.where(norms > 0, norms, 1)
+    return SpinWaves(
+        jnp.asarray(frequencies, dtype),
+        jnp.asarray(growth, dtype),
+        jnp.asarray(curvatures, dtype),
+        jnp.asarray(modes, ctype),
+    )

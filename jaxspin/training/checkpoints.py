@@ -1,0 +1,55 @@
+"""What a killed training needs to go on exactly: its state as arrays, its history and whose it is, kept by Orbax."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+
+
+def manager(folder: str | Path | None) -> ocp.CheckpointManager | None:
+    """The keeper of the checkpoints in `folder`, which need not exist; None for no folder."""
+    if folder is None:
+        return None
+    options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
+    return ocp.CheckpointManager(Path(folder).absolute(), options=options, item_names=("state", "story"))
+
+
+def store(manager: ocp.CheckpointManager, step: int, state: Any, history: dict, identity: dict[str, Any]) -> None:
+    """Keep a pytree of arrays and numbers, the history, and what tells this training from another."""
+    story = {"history": history, "identity": identity}
+    items = ocp.args.Composite(state=ocp.args.StandardSave(_leaves(state)), story=ocp.args.JsonSave(story))
+    manager.save(step, args=items)
+
+
+def restore(manager: ocp.CheckpointManager, state: Any, identity: dict[str, Any]) -> tuple[Any, dict]:
+    """The last state, in the form of `state`, and its history; `ValueError` where it belongs to another training."""
+    step = manager.latest_step()
+    story = manager.restore(step, args=ocp.args.Composite(story=ocp.args.JsonRestore()))["story"]
+    known = story.get("identity", {})
+    other = " and ".join(name for name, value in identity.items() if known.get(name) != json.loads(json.dumps(value)))
+    if other:
+        raise ValueError(
+            f"the checkpoint belongs to a run with another {other}; "
+            f"choose another checkpoint folder, or the same {other}."
+        )
+    stored = manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(_leaves(state))))["state"]
+    leaves = [stored[name] for name in sorted(stored)]
+    leaves = [
+        type(old)(new) if isinstance(old, int) else new for old, new in zip(jax.tree.leaves(state), leaves, strict=True)
+    ]
+    return jax.tree.unflatten(jax.tree.structure(state), leaves), story["history"]
+
+
+def digest(arrays: Any) -> str:
+    """A fingerprint of arrays: their types, shapes and bits."""
+    leaves = [np.asarray(x) for x in jax.tree.leaves(arrays)]
+    return hashlib.sha256(b"".join(f"{x.dtype}{x.shape}".encode() + x.tobytes() for x in leaves)).hexdigest()
+
+
+def _leaves(state: Any) -> dict[str, Any]:
+    return {f"{n:04d}": jnp.asarray(x) for n, x in enumerate(jax.tree.leaves(state))}

@@ -1,0 +1,79 @@
+"""The experiments that differentiate runs, each at a tiny size."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from experiments import exchange_from_electrons, recover_parameters, rollout_training, switch
+from jaxspin.problems import spin_wave_frequency
+
+
+@pytest.fixture(autouse=True)
+def _optax_mixes_types():
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+def summary(folder):
+    return json.loads((folder / "summary.json").read_text())
+
+
+def test_recovery(tmp_path):
+    recover_parameters.run(recover_parameters.Config(output=tmp_path / "out", smoke=True))
+    found = summary(tmp_path / "out")
+    assert found["starts that reach 1 %"] in (0, 1)
+    np.testing.assert_allclose(found["fits"][0]["found"], [3.0, 0.25], rtol=0.3)
+    assert (tmp_path / "out" / "recover_parameters.png").stat().st_size > 1000
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        recover_parameters.Config(filling=1.5)
+
+
+def test_exchange(tmp_path):
+    exchange_from_electrons.run(exchange_from_electrons.Config(output=tmp_path / "out", smoke=True))
+    (found,) = summary(tmp_path / "out")["cases"].values()
+    assert found["stable"]
+    assert found["Goldstone modes"] == 3
+    assert found["largest deviation of a frequency"] < found["resolution"]
+    with pytest.raises(ValueError, match="choose among ferromagnet"):
+        exchange_from_electrons.Config(cases=("spiral",))
+
+
+def test_distances_on_a_torus():
+    lattice = exchange_from_electrons.js.chain(6)
+    waves = np.array([spin_wave_frequency(2 * np.pi * k / 6) for k in range(6)])
+    assert waves.max() == pytest.approx(4.0)
+    couplings = np.zeros((6, 6))
+    for i in range(6):
+        couplings[i, (i + 1) % 6] = couplings[(i + 1) % 6, i] = 1.0
+    found = exchange_from_electrons.by_distance(lattice, couplings)
+    assert [(row["distance"], row["J"]) for row in found] == [(1.0, 1.0), (2.0, 0.0), (3.0, 0.0)]
+
+
+def test_switch(tmp_path):
+    switch.run(switch.Config(output=tmp_path / "out", smoke=True))
+    found = summary(tmp_path / "out")
+    assert found["price of the shaped pulse"] <= found["price of the best simple pulse"]
+    # no pulse beats the path of least price of the single spin that this magnet is at this size
+    assert found["price of the shaped pulse"] > 0.95 * found["least price of one spin in this time"]
+    with pytest.raises(ValueError, match="five knots"):
+        switch.Config(knots=3)
+
+
+def test_least_price():
+    """Without damping the spin turns evenly: price (theta/T)^2 T; with time to spare it is 4 a K."""
+    free = switch.Config(damping=1e-6, duration=50.0, reversed_below=0.0)
+    assert switch.least_price(free) == pytest.approx((np.pi / 2) ** 2 / 50, rel=1e-3)
+    patient = switch.Config(duration=2000.0, reversed_below=0.0)
+    assert switch.least_price(patient) == pytest.approx(4 * patient.damping * patient.anisotropy, rel=1e-2)
+
+
+@pytest.mark.slow
+def test_rollout_training(tmp_path):
+    rollout_training.run(rollout_training.Config(output=tmp_path / "out", smoke=True))
+    found = summary(tmp_path / "out")
+    assert found["memory"][0]["checkpointed"] < found["memory"][0]["direct adjoint"]
+    assert set(found["rollouts over more fields, mean of the seeds"]) >= {"torque error"}
+    with pytest.raises(ValueError, match="no multiple of every"):
+        rollout_training.Config(horizon=5)
