@@ -46,12 +46,12 @@ STOCHASTIC: tuple[Any, ...] = (
     ImplicitMidpoint(),
 )
 SOLVERS: tuple[Any, ...] = (*STOCHASTIC, ProjectedTsit5())
-# Drift per spin over 10^4 steps of other programs on the same lattice and start, by time step.
+# Drift per spin of VAMPIRE, Spirit and UppASD over 10^4 steps, from a random start on such a lattice, by time step.
 PEERS = {
-    "VAMPIRE, Heun": {0.01: 5e-4, 0.05: 0.2},
-    "Spirit, semi-implicit": {0.01: 3e-6, 0.05: 2.5e-3},
-    "UppASD, Depondt": {0.05: 2.5e-3},
-    "RK4": {0.01: 3e-8, 0.05: 5e-4},
+    "others, Heun": {0.01: 5e-4, 0.05: 0.2},
+    "others, semi-implicit": {0.01: 3e-6, 0.05: 2.5e-3},
+    "others, Depondt": {0.05: 2.5e-3},
+    "others, RK4": {0.01: 3e-8, 0.05: 5e-4},
 }
 
 

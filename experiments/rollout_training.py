@@ -258,7 +258,8 @@ def draw(path: Path, config: Config, rows: dict[str, Any], memory: list[dict[str
     steps = [row["steps"] for row in memory]
     for name, marker in (("checkpointed", "o-"), ("direct adjoint", "s--")):
         right.plot(steps, [row[name] / 1e6 for row in memory], marker, label=name)
-    right.set(xscale="log", yscale="log", xlabel="steps of a rollout", ylabel="memory of its gradient  (MB)")
+    right.set_xscale("log", base=2)
+    right.set(yscale="log", xlabel="steps of a rollout", ylabel="memory of its gradient  (MB)")
     right.legend()
     plotting.save_figure(figure, path)
 

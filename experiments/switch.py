@@ -295,8 +295,8 @@ def draw(
     for name, values in order.items():
         third.plot(later, values, label=name)
     third.axvline(config.duration, color="0.7", linestyle=":", linewidth=1)
-    third.set(xlabel=r"time  ($\hbar/J$)", ylabel=r"mean $S_z$", ylim=(-1.05, 1.6))
-    third.legend(fontsize=7)
+    third.set(xlabel=r"time  ($\hbar/J$)", ylabel=r"mean $S_z$", ylim=(-1.05, 1.05))
+    third.legend(fontsize=6, loc="lower left")
     bars = {
         "best simple": summary["price of the best simple pulse"],
         "shaped": summary["price of the shaped pulse"],

@@ -75,7 +75,8 @@ class ImplicitMidpoint(AbstractMidpoint):
 
     Exchange, Dzyaloshinskii-Moriya, anisotropy and constant fields are quadratic; their energy is conserved to
     the tolerance of the iteration, whatever the step. M is shorter than one by a term of second order in the
-    step: a field must accept it, and one that is no quadratic form conserves nothing. Two to ten fields a step.
+    step: a field must accept it, and one that is no quadratic form conserves nothing. Four to seven fields a
+    step in single precision, eight to fifteen in double (nearest-neighbour exchange K, steps 0.01/K to 0.1/K).
 
     Source: d'Aquino, Serpico and Miano, J. Comput. Phys. 209, 730 (2005), doi:10.1016/j.jcp.2005.04.001.
     """
@@ -90,8 +91,8 @@ class SphericalMidpoint(AbstractMidpoint):
     """S' = S + w(M) x M, M = (S + S')/|S + S'|: symplectic on the product of spheres for any potential.
 
     Without damping the energy of any smooth potential, learnt and electronic ones included, swings within a
-    bound of second order in the step and does not drift. The field sees unit spins only. Two to ten fields a
-    step.
+    bound of second order in the step and does not drift. The field sees unit spins only. As many fields a step
+    as `ImplicitMidpoint`.
 
     Source: McLachlan, Modin and Verdier, Phys. Rev. E 89, 061301 (2014), doi:10.1103/PhysRevE.89.061301.
     """
