@@ -5,10 +5,11 @@
     python -m experiments.rollout_training --help     # every setting
 
 Exact runs without noise start near an ordered state and hardly lose energy: small errors of a field add up in them. A
-small force field is trained on their fields, and from there (a) on the fields further, (b) through rollouts of some
-steps of the same runs, the loss on fields mixed in. Both are judged on held-out runs ten times as long as the rollouts,
-and by their torque error there. Also measured: the memory that the gradient of a rollout takes against its steps, with
-the checkpointed and with the direct adjoint of diffrax; both bound the steps by a power of two, at least 64.
+small force field is trained on their fields and on those of random spins, and from there (a) on the fields further, (b)
+through rollouts of some steps of the same runs, the loss on fields mixed in. Both are judged on held-out runs ten times
+as long as the rollouts, and by their torque error. Also measured: the memory that the gradient of a rollout takes
+against its steps, with the checkpointed and the direct adjoint of diffrax (both bound the steps by a power of two, at
+least 64) and with a plain loop.
 """
 
 import dataclasses
@@ -26,12 +27,14 @@ import tyro
 import jaxspin as js
 from experiments.stages import Electrons, Network, Texture, open_folder, textures_on
 from jaxspin import plotting
+from jaxspin.dynamics import LLG, Clock, DepondtMertens
 from jaxspin.io import provenance, to_json
 from jaxspin.training import (
     RolloutData,
     SpinData,
     evaluate,
     perturbed_configurations,
+    random_configurations,
     rollout_errors,
     rollout_loss,
 )
@@ -65,6 +68,11 @@ class Config:
     """Exact runs to learn from."""
     test_runs: int = 3
     """Exact runs to judge by."""
+    random: int = 60
+    """Random configurations among the labelled fields: a force field is trained for hot states as well, whose torques
+    are large, and its loss hardly sees how well the small ones near the order come out."""
+    test_random: int = 20
+    """Random configurations among those that the torque error is taken on."""
     damping: float = 0.01
     """Of every run."""
     step: float = 0.5
@@ -107,6 +115,8 @@ def smoke_size(config: Config) -> Config:
         side=3,
         runs=3,
         test_runs=1,
+        random=4,
+        test_random=2,
         horizon=4,
         every=2,
         network=Network(hops=1, moments=2, surroundings=0, hidden=(2,)),
@@ -159,13 +169,22 @@ def reference_runs(config: Config, key: jax.Array, number: int) -> list[js.Traje
     ]
 
 
+def labels(exact: js.AbstractPotential, runs: list[js.Trajectory], random: int, key: jax.Array) -> SpinData:
+    """The exact fields of the runs' frames and of random configurations."""
+    parts = [js.sample(exact, run) for run in runs]
+    if random:
+        assert exact.lattice is not None
+        parts.append(js.sample(exact, random_configurations(exact.lattice, random, key=key), source="random"))
+    return SpinData.concatenate(parts)
+
+
 def compare(config: Config, seed: int, folder: Path) -> dict[str, Any]:
     """The force field as trained on fields first, and after each way of going on for the same time."""
     exact = config.electrons.exact(config.side)
-    keys = jax.random.split(jax.random.key(seed), 4)
+    keys = jax.random.split(jax.random.key(seed), 6)
     runs, tests = reference_runs(config, keys[0], config.runs), reference_runs(config, keys[1], config.test_runs)
-    labelled = SpinData.concatenate([js.sample(exact, run, run=0) for run in runs])
-    unseen = SpinData.concatenate([js.sample(exact, run, run=0) for run in tests])
+    labelled, near = labels(exact, runs, config.random, keys[4]), labels(exact, tests, 0, keys[5])
+    unseen = labels(exact, tests, config.test_random, keys[5])
     frames = config.horizon // config.every
     pieces, long = RolloutData.of(runs, frames), RolloutData.of(tests, 10 * frames)
 
@@ -193,6 +212,7 @@ def compare(config: Config, seed: int, folder: Path) -> dict[str, Any]:
             "deviation at ten horizons": deviation[-1],
             "mean deviation over ten horizons": jnp.sqrt(jnp.mean(deviation**2)),
             "torque error": evaluate(learnt.model, unseen).torque,
+            "torque error near the order": evaluate(learnt.model, near).torque,
         }
     found["motion"] = long.motion
     found["times"] = config.every * config.step * np.arange(1, long.frames + 1)
@@ -227,10 +247,13 @@ def measure_memory(config: Config) -> list[dict[str, Any]]:
         interval = steps * config.step
         data = RolloutData(model.lattice, spins, interval=interval, step=config.step, damping=config.damping)
         row: dict[str, Any] = {"steps": steps}
-        for name, adjoint in (("checkpointed", None), ("direct adjoint", diffrax.DirectAdjoint())):
+        adjoints = {"checkpointed": None, "direct adjoint": diffrax.DirectAdjoint(), "every step stored": "scan"}
+        for name, adjoint in adjoints.items():
 
-            def loss(w, adjoint=adjoint, data=data):
+            def loss(w, adjoint=adjoint, data=data, steps=steps):
                 field = eqx.tree_at(lambda m: m.network, model, eqx.combine(w, rest))
+                if adjoint == "scan":
+                    return jnp.mean((plain_loop(field, start, steps, config) - start) ** 2)
                 return rollout_loss(field, data, jnp.ones(()), adjoint=adjoint)
 
             analysis = jax.jit(jax.grad(loss)).lower(weights).compile().memory_analysis()
@@ -238,6 +261,17 @@ def measure_memory(config: Config) -> list[dict[str, Any]]:
         rows.append(row)
         print(row, flush=True)
     return rows
+
+
+def plain_loop(field: js.AbstractField, spins: jax.Array, steps: int, config: Config) -> jax.Array:
+    """The same steps by `lax.scan`, whose reverse pass keeps what every step computed."""
+    solver, dtype = DepondtMertens(), spins.dtype
+    term = LLG(field, jnp.asarray(config.damping, dtype), clock=Clock(jnp.asarray(config.step, dtype)))
+
+    def step(spins, n):
+        return solver.advance(term, n, n + 1, spins, term.contr(n, n + 1)), None
+
+    return jax.lax.scan(step, spins, jnp.arange(steps, dtype=dtype))[0]
 
 
 def draw(path: Path, config: Config, rows: dict[str, Any], memory: list[dict[str, Any]]) -> None:
@@ -256,7 +290,7 @@ def draw(path: Path, config: Config, rows: dict[str, Any], memory: list[dict[str
     left.legend()
     middle.set(xlabel="torque error  (%)", ylabel="rms deviation at ten horizons")
     steps = [row["steps"] for row in memory]
-    for name, marker in (("checkpointed", "o-"), ("direct adjoint", "s--")):
+    for name, marker in (("checkpointed", "o-"), ("direct adjoint", "s--"), ("every step stored", "^:")):
         right.plot(steps, [row[name] / 1e6 for row in memory], marker, label=name)
     right.set_xscale("log", base=2)
     right.set(yscale="log", xlabel="steps of a rollout", ylabel="memory of its gradient  (MB)")

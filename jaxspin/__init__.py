@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from jaxspin.classical import Anisotropy, DzyaloshinskiiMoriya, Exchange, Zeeman
 from jaxspin.descriptors import Bispectrum, LocalMoments
-from jaxspin.dynamics import Trajectory, relax, simulate, suggest_timestep
+from jaxspin.dynamics import Leaves, Relaxed, Trajectory, relax, simulate, suggest_timestep
 from jaxspin.electrons import (
     Coloring,
     Crystal,
@@ -39,6 +39,7 @@ from jaxspin.textures import (
     stripe,
     tetrahedral,
 )
+from jaxspin.torques import SpinOrbitTorque, SpinTransferTorque
 from jaxspin.training import (
     Learnt,
     RolloutConfig,
@@ -71,11 +72,15 @@ __all__ = [
     "KernelPolynomial",
     "Lattice",
     "Learnt",
+    "Leaves",
     "LocalMoments",
+    "Relaxed",
     "RolloutConfig",
     "RolloutData",
     "SDModel",
     "SpinData",
+    "SpinOrbitTorque",
+    "SpinTransferTorque",
     "TrainConfig",
     "Trajectory",
     "WideBand",
