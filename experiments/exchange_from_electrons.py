@@ -87,7 +87,7 @@ class Config:
 
 def smoke_size(config: Config) -> Config:
     """Four sites."""
-    return dataclasses.replace(config, side=2, cases=("tetrahedral, J = 3, n = 0.25",), steps_a_period=40, longest=800)
+    return dataclasses.replace(config, side=3, cases=("ferromagnet, J = 4, n = 0.1",), steps_a_period=40, longest=800)
 
 
 def run(config: Config) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 from scipy.optimize import least_squares
+from scipy.special import expit
 
 import jaxspin as js
 from experiments.stages import open_folder, spins_of
@@ -161,7 +162,7 @@ def fit(trajectory: Model, slopes: Model, seen: np.ndarray, start: np.ndarray) -
     path = []
 
     def inside(y):
-        return np.array([y[0], 1 / (1 + np.exp(-y[1]))])
+        return np.array([y[0], expit(y[1])])
 
     def residual(y):
         path.append(inside(y).tolist())

@@ -269,7 +269,7 @@ def least_price(config: Config) -> float:
     def spent(c):
         return quad(lambda x: 1 / np.sqrt(drift(x) ** 2 + c), 0, end, limit=200)[0]
 
-    root: Any = brentq(lambda x: spent(np.exp(x)) - config.duration, np.log(1e-12), np.log(100.0))
+    root: Any = brentq(lambda x: spent(np.exp(x)) - config.duration, np.log(1e-24), np.log(100.0))
     c = float(np.exp(root))
 
     def rate(theta):

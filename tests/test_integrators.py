@@ -123,8 +123,8 @@ def test_spin_wave_energy_and_length(solver):
     drifts = [abs(float(run.energy(potential)[-1] - start)) for run in runs(disturbed)]
     # of 12 in energy, in 500 steps of 0.04 rad
     assert drifts[1] < 1e-2
-    # at least second order
-    assert order(drifts) > 1.85
+    # at least second order, or none to speak of
+    assert order(drifts) > 1.85 or max(drifts) < ROUNDING
 
     damped = simulate(potential, disturbed, duration=10.0, step=10 / 500, damping=0.4, solver=solver, save_every=0.5)
     assert np.all(np.diff(damped.energy(potential)) < 0)
@@ -192,11 +192,11 @@ def test_length_does_not_drift_in_single_precision(solver):
 )
 def test_strong_and_weak_order_with_noise(solver):
     """Noise about three axes that do not commute: strong order 1/2, weak order 1."""
-    config = Config(noise_steps=(4, 16), walkers=4096)
+    config = Config(noise_steps=(4, 16), walkers=16384)
     strong, weak = zip(*diffusion_errors(config, solver), strict=True)
     assert slope(config.noise_steps, strong) == pytest.approx(0.5, abs=0.1)
     # of the fluctuations of the difference some tenth is left in the mean
-    assert slope(config.noise_steps, weak) == pytest.approx(1.0, abs=0.4)
+    assert slope(config.noise_steps, weak) == pytest.approx(1.0, abs=0.5)
     assert weak[1] < weak[0] < 0.05
 
 

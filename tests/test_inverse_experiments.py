@@ -34,7 +34,7 @@ def test_exchange(tmp_path):
     exchange_from_electrons.run(exchange_from_electrons.Config(output=tmp_path / "out", smoke=True))
     (found,) = summary(tmp_path / "out")["cases"].values()
     assert found["stable"]
-    assert found["Goldstone modes"] == 3
+    assert found["Goldstone modes"] == 1
     assert found["largest deviation of a frequency"] < found["resolution"]
     with pytest.raises(ValueError, match="choose among ferromagnet"):
         exchange_from_electrons.Config(cases=("spiral",))
@@ -65,7 +65,7 @@ def test_least_price():
     """Without damping the spin turns evenly: price (theta/T)^2 T; with time to spare it is 4 a K."""
     free = switch.Config(damping=1e-6, duration=50.0, reversed_below=0.0)
     assert switch.least_price(free) == pytest.approx((np.pi / 2) ** 2 / 50, rel=1e-3)
-    patient = switch.Config(duration=2000.0, reversed_below=0.0)
+    patient = switch.Config(duration=1000.0, reversed_below=0.0)
     assert switch.least_price(patient) == pytest.approx(4 * patient.damping * patient.anisotropy, rel=1e-2)
 
 
