@@ -51,6 +51,7 @@ def test_distances_on_a_torus():
     assert [(row["distance"], row["J"]) for row in found] == [(1.0, 1.0), (2.0, 0.0), (3.0, 0.0)]
 
 
+@pytest.mark.slow
 def test_switch(tmp_path):
     switch.run(switch.Config(output=tmp_path / "out", smoke=True))
     found = summary(tmp_path / "out")
