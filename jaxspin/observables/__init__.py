@@ -1,6 +1,6 @@
 """What is measured on spins: order, correlations, topology, domains."""
 
-from jaxspin.observables.curl import curl_fraction, field_jacobian
+from jaxspin.observables.curl import curl_fraction, field_jacobian, unreachable_fraction
 from jaxspin.observables.domains import decay_length, domain_labels, domain_length, domain_sizes
 from jaxspin.observables.dynamical import Spectrum, dynamical_structure_factor
 from jaxspin.observables.electronic import density_of_states, electron_density, local_density_of_states
@@ -75,4 +75,5 @@ __all__ = [
     "wall_position",
     "wall_velocity",
     "wavevectors",
+    "unreachable_fraction",
 ]
