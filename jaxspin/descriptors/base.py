@@ -63,5 +63,6 @@ def check_direction(lattice: Lattice, direction: tuple[float, ...] | None) -> No
         return
     if len(direction) != lattice.dimension or not 0 < np.linalg.norm(direction) < np.inf:
         raise ValueError(
-            f"{direction} is no direction on the {lattice.name} lattice; give {lattice.dimension} numbers, not all zero."
+            f"{direction} is no direction on the {lattice.name} lattice; "
+            f"give {lattice.dimension} numbers, not all zero."
         )

@@ -71,9 +71,9 @@ __all__ = [
     "texture_center",
     "topological_charge",
     "triangulation",
+    "unreachable_fraction",
     "velocity",
     "wall_position",
     "wall_velocity",
     "wavevectors",
-    "unreachable_fraction",
 ]

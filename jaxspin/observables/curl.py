@@ -41,7 +41,8 @@ def curl_fraction(
     """||(D - D^T)/2|| / ||D||, Frobenius norms of `field_jacobian`: zero where B is a gradient, at most 1.
 
     In general B_i = -dE/dS_i - S_i x dG/dS_i in the tangent planes (Zhang and Chern, npj Comput. Mater. 9, 32 (2023));
-    a current through the electrons brings in the second part (`unreachable_fraction` tells how much of it). Costs 2N derivatives of the field.
+    a current through the electrons brings in the second part, and more (`unreachable_fraction`). Costs 2N derivatives
+    of the field.
     Raises `ValueError` for spins that are not finite.
     """
     check_finite(spins)

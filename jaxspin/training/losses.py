@@ -144,7 +144,8 @@ class Errors(eqx.Module):
 def evaluate(model: AbstractField, data: SpinData) -> Errors:
     """The errors of `model` on `data`, one configuration at a time.
 
-    A field without energy has NaN for its errors of the energy. Raises `ValueError` if no spin feels a torque, since there is nothing to compare with.
+    A field without energy has NaN for its errors of the energy. Raises `ValueError` if no spin feels a torque, since
+    there is nothing to compare with.
     """
     if not data.torque_scale > 0:
         raise ValueError("no spin of these data feels a torque; add configurations away from equilibrium.")
