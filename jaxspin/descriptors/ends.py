@@ -24,6 +24,7 @@ class NearEnds(AbstractDescriptor):
     Raises `ValueError` without an open axis, and for lengths that are not positive.
     """
 
+    lattice: Lattice = eqx.field(static=True)
     descriptor: AbstractDescriptor
     axis: int = eqx.field(static=True)
     lengths: tuple[float, ...] = eqx.field(static=True)
@@ -44,12 +45,8 @@ class NearEnds(AbstractDescriptor):
             )
         if not lengths or min(lengths) <= 0:
             raise ValueError(f"lengths must be positive numbers of cells, got {tuple(lengths)}; (1, 3, 9) are usual.")
-        self.descriptor, self.axis = descriptor, chosen
+        self.lattice, self.descriptor, self.axis = descriptor.lattice, descriptor, chosen
         self.lengths = tuple(float(x) for x in lengths)
-
-    @property
-    def lattice(self) -> Lattice:
-        return self.descriptor.lattice
 
     @property
     def labels(self) -> tuple[str, ...]:

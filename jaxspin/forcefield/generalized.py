@@ -1,7 +1,7 @@
 """The learnt field of driven electrons: a conservative part and one that turns spins about the slope of a potential."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import equinox as eqx
 import jax
@@ -170,5 +170,5 @@ def _parts(model: GeneralizedPotential, spins: Spins) -> tuple[Float[Array, ""],
     return energy, -slopes[0], -cross(spins, slopes[1])
 
 
-Learnable = BehlerParrinello | GeneralizedPotential
-"""What `jaxspin.training.train` fits."""
+Learnable = TypeVar("Learnable", BehlerParrinello, GeneralizedPotential)
+"""What `jaxspin.training.train` fits: one kind or the other."""

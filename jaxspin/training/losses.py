@@ -102,7 +102,9 @@ def energy_and_field(model: AbstractField, spins: Spins) -> tuple[Float[Array, "
     return jnp.full((), jnp.nan, spins.dtype), model.field(spins)
 
 
-def _energy_along(model: Learnable, spins: Spins, direction: Spins) -> tuple[Array, Array]:
+def _energy_along(
+    model: BehlerParrinello | GeneralizedPotential, spins: Spins, direction: Spins
+) -> tuple[Array, Array]:
     """The energy, and -sum_i direction_i . B_i."""
     if isinstance(model, BehlerParrinello):
         return jax.jvp(model.energy, (spins,), (direction,))

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import equinox as eqx
 import jax
@@ -12,7 +12,7 @@ from jaxtyping import Array, PRNGKeyArray
 from tqdm import tqdm
 
 from jaxspin.descriptors import LocalMoments
-from jaxspin.forcefield import BehlerParrinello, Learnable
+from jaxspin.forcefield import BehlerParrinello, GeneralizedPotential, Learnable
 from jaxspin.lattice import Lattice
 from jaxspin.training import checkpoints
 from jaxspin.training.dataset import SpinData
@@ -68,7 +68,7 @@ class TrainConfig:
             raise ValueError(f"validation must be a fraction between 0 and 1, got {self.validation}; 0.1 is usual.")
 
 
-class Learnt(eqx.Module):
+class Learnt(eqx.Module, Generic[Learnable]):
     """A trained model with the story of its training.
 
     `history` holds, per evaluation, the columns "step", "loss" (mean training loss since the last evaluation),
@@ -92,7 +92,7 @@ def train(
     key: PRNGKeyArray | None = None,
     checkpoint: str | Path | None = None,
     progress: bool = False,
-) -> Learnt:
+) -> Learnt[Learnable]:
     """Fit the weights of `model` to the fields and energies of `data`, or the fields alone where it has no energies.
 
     `model` is a `BehlerParrinello`, or a `GeneralizedPotential` for a field that has no energy.
@@ -171,7 +171,7 @@ def batch_rows(key: PRNGKeyArray, number: int, size: int) -> Array:
 @eqx.filter_jit  # of arguments alone, so that trainings of one shape (members, rounds, seeds) share one compilation
 def _advance(
     carry,
-    model: Learnable,
+    model: BehlerParrinello | GeneralizedPotential,
     data: SpinData,
     rows: Array,
     stored: LinearizedSet | None,
@@ -193,7 +193,9 @@ def with_weights(model: Learnable, weights: Any) -> Learnable:
     return eqx.tree_at(lambda m: m.network, model, eqx.combine(weights, model.network))
 
 
-def linearized(model: Learnable, data: SpinData, memory: float, progress: bool) -> LinearizedSet | None:
+def linearized(
+    model: BehlerParrinello | GeneralizedPotential, data: SpinData, memory: float, progress: bool
+) -> LinearizedSet | None:
     """The derivatives of the features of all configurations, where there is room for them (`memory` gigabytes)."""
     descriptor = model.descriptor
     if not isinstance(model, BehlerParrinello) or not isinstance(descriptor, LocalMoments):
