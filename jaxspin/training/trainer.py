@@ -171,7 +171,7 @@ def batch_rows(key: PRNGKeyArray, number: int, size: int) -> Array:
 @eqx.filter_jit  # of arguments alone, so that trainings of one shape (members, rounds, seeds) share one compilation
 def _advance(
     carry,
-    model: BehlerParrinello | GeneralizedPotential,
+    model: Learnable,
     data: SpinData,
     rows: Array,
     stored: LinearizedSet | None,
