@@ -1,5 +1,6 @@
 """The field of driven electrons: E and G, the symmetry that a current leaves, and what is learnt from torques alone."""
 
+import dataclasses
 import functools
 import itertools
 
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments import driven_data
 from jaxspin.classical import Exchange
 from jaxspin.descriptors import Bispectrum, LocalMoments, NearEnds
 from jaxspin.electrons import GreensFunction, SDModel, WideBand
@@ -19,7 +21,7 @@ from jaxspin.observables import curl_fraction, unreachable_fraction
 from jaxspin.spins import dilute, random_rotation, random_spins, rotate, tangent
 from jaxspin.symmetry import transform_sites
 from jaxspin.textures import ferromagnet
-from jaxspin.training import LossScales, TrainConfig, evaluate, loss, loss_and_slope, sample, train, trainer
+from jaxspin.training import LossScales, SpinData, TrainConfig, evaluate, loss, loss_and_slope, sample, train, trainer
 from jaxspin.training.sampling import random_configurations
 
 ROUNDING = 1e-10  # sums of a few hundred numbers of order one, in double precision
@@ -381,3 +383,33 @@ def test_bad_input_is_refused(key):
             LocalMoments(CHANNEL, 1.0, hops=2, direction=direction)
         with pytest.raises(ValueError, match="is no direction on the square lattice; give 2 numbers, not all zero"):
             Bispectrum(CHANNEL, radius=1.0, bond_radius=1.0, direction=direction)
+
+
+def test_the_experiment_that_makes_data_goes_on_after_a_kill(tmp_path, monkeypatch):
+    config = driven_data.Config(
+        output=tmp_path / "out", length=3, width=2, coupling=1.0, mu=-1.0, bath=0.2, temperature=0.2, tolerance=1e-4,
+        runs=2, duration=1.0, frames=2, curls=1,
+    )  # fmt: skip
+    followed = driven_data.followed
+
+    def killed(config, solver, number):
+        if number == 1:
+            raise KeyboardInterrupt
+        return followed(config, solver, number)
+
+    monkeypatch.setattr(driven_data, "followed", killed)
+    with pytest.raises(KeyboardInterrupt):
+        driven_data.run(config)
+    monkeypatch.undo()
+    whole = driven_data.run(dataclasses.replace(config, resume=True))
+    data = SpinData.load(tmp_path / "out" / "data")
+    assert len(data) == whole["configurations"] == 4
+    assert len(np.unique(data.run)) == 2
+    assert not jnp.any(data.has_energy)
+    with jax.enable_x64(True):
+        again = followed(config, driven_data.solver_of(config, config.voltage), 0)
+    np.testing.assert_array_equal(again.spins, data.spins[:2])
+    assert 0 < whole["unreachable"][0] < whole["curl"][0] < 1
+    assert 0 < whole["torque error without current"] < 1
+    with pytest.raises(ValueError, match="curls no more than runs"):
+        driven_data.Config(runs=1, curls=2)
