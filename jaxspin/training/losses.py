@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from jaxspin.field import AbstractField, AbstractPotential, Spins
-from jaxspin.forcefield import BehlerParrinello, GeneralizedPotential, Learnable
+from jaxspin.forcefield import BehlerParrinello, GeneralizedPotential
 from jaxspin.spins import tangent
 from jaxspin.training.dataset import SpinData
 from jaxspin.training.linearized import LinearizedSet
@@ -53,7 +53,7 @@ def loss(
 
 
 def loss_and_slope(
-    model_of: Callable[[PyTree], Learnable],
+    model_of: Callable[[PyTree], BehlerParrinello | GeneralizedPotential],
     weights: PyTree[Array],
     data: SpinData,
     scales: LossScales,
@@ -103,12 +103,12 @@ def energy_and_field(model: AbstractField, spins: Spins) -> tuple[Float[Array, "
 
 
 def _energy_along(
-    model: BehlerParrinello | GeneralizedPotential, spins: Spins, direction: Spins
+    model: AbstractPotential | GeneralizedPotential, spins: Spins, direction: Spins
 ) -> tuple[Array, Array]:
     """The energy, and -sum_i direction_i . B_i."""
-    if isinstance(model, BehlerParrinello):
-        return jax.jvp(model.energy, (spins,), (direction,))
-    return model.potential_along(spins, direction)
+    if isinstance(model, GeneralizedPotential):
+        return model.potential_along(spins, direction)
+    return jax.jvp(model.energy, (spins,), (direction,))
 
 
 def _mismatch(energy, field, data: SpinData, scales: LossScales, energy_weight: float) -> Float[Array, ""]:
