@@ -7,7 +7,7 @@ the gradient of what came out. Importing changes no global flag.
 from importlib.metadata import version
 
 from jaxspin.classical import Anisotropy, DzyaloshinskiiMoriya, Exchange, Zeeman
-from jaxspin.descriptors import Bispectrum, LocalMoments
+from jaxspin.descriptors import Bispectrum, LocalMoments, NearEnds
 from jaxspin.dynamics import Leaves, Relaxed, Trajectory, relax, simulate, suggest_timestep
 from jaxspin.electrons import (
     Coloring,
@@ -22,7 +22,7 @@ from jaxspin.electrons import (
     bloch_energy,
 )
 from jaxspin.field import AbstractField, AbstractPotential
-from jaxspin.forcefield import BehlerParrinello, Committee, pretrained
+from jaxspin.forcefield import BehlerParrinello, Committee, GeneralizedPotential, pretrained
 from jaxspin.forcefield import load as load_forcefield
 from jaxspin.forcefield import save as save_forcefield
 from jaxspin.lattice import Lattice, chain, cubic, honeycomb, kagome, square, triangular
@@ -67,6 +67,7 @@ __all__ = [
     "ExactDiagonalization",
     "ExactTrace",
     "Exchange",
+    "GeneralizedPotential",
     "GreensFunction",
     "Hopping",
     "KernelPolynomial",
@@ -74,6 +75,7 @@ __all__ = [
     "Learnt",
     "Leaves",
     "LocalMoments",
+    "NearEnds",
     "Relaxed",
     "RolloutConfig",
     "RolloutData",

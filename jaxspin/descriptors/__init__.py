@@ -2,6 +2,7 @@
 
 from jaxspin.descriptors.base import AbstractDescriptor
 from jaxspin.descriptors.bispectrum import Bispectrum
+from jaxspin.descriptors.ends import NearEnds
 from jaxspin.descriptors.moments import LocalMoments
 
-__all__ = ["AbstractDescriptor", "Bispectrum", "LocalMoments"]
+__all__ = ["AbstractDescriptor", "Bispectrum", "LocalMoments", "NearEnds"]

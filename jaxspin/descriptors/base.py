@@ -7,6 +7,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from jaxspin.field import Spins
@@ -54,3 +55,14 @@ class AbstractDescriptor(eqx.Module):
     def settings(self) -> dict[str, Any]:
         """Every field but the lattice, as plain data: what the constructor takes as keywords."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "lattice"}
+
+
+def check_direction(lattice: Lattice, direction: tuple[float, ...] | None) -> None:
+    """`ValueError` for what is no direction in the space of the lattice."""
+    if direction is None:
+        return
+    if len(direction) != lattice.dimension or not 0 < np.linalg.norm(direction) < np.inf:
+        raise ValueError(
+            f"{direction} is no direction on the {lattice.name} lattice; "
+            f"give {lattice.dimension} numbers, not all zero."
+        )

@@ -7,6 +7,7 @@ Spins `(*cells, sublattices, 3)` -> features `(*cells, sublattices, n_features)`
 import functools
 import itertools
 import operator
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax
@@ -14,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxspin.descriptors.base import AbstractDescriptor
+from jaxspin.descriptors.base import AbstractDescriptor, check_direction
 from jaxspin.descriptors.components import ComponentTable, Monomials, component_table
 from jaxspin.descriptors.invariants import invariants
 from jaxspin.descriptors.neighborhood import Neighborhood, neighborhood
@@ -43,6 +44,10 @@ class Bispectrum(AbstractDescriptor):
     With `time_reversal` chiralities enter in even numbers only; without it odd products are added, for
     systems in a magnetic field or with a current.
 
+    `direction`, a vector in space such as (1.0, 0.0), is that of a current: irreps are then those of the part of the
+    point group that keeps it (of D4 and a current along x the identity and y -> -y), and features tell the two ends
+    of the current apart. They are several times as many: choose smaller radii.
+
     Lengths in lattice constants. Bonds join the centre to the sites within `radius`, and pairs of sites
     within `bond_radius` at most `bond_length` apart; triangles have corners within `bond_radius` and sides up
     to `triangle_side`. By default `radius` and `bond_radius` are 3 and 2 nearest-neighbour distances (2 and 1
@@ -66,6 +71,7 @@ class Bispectrum(AbstractDescriptor):
     phases: bool = eqx.field(static=True)
     bispectrum: bool = eqx.field(static=True)
     time_reversal: bool = eqx.field(static=True)
+    direction: tuple[float, ...] | None = eqx.field(static=True)
 
     def __init__(
         self,
@@ -78,6 +84,7 @@ class Bispectrum(AbstractDescriptor):
         phases: bool = True,
         bispectrum: bool | None = None,
         time_reversal: bool = True,
+        direction: Sequence[Length] | None = None,
     ):
         solid = lattice.dimension > 2
         nearest = infinite(lattice).shell(1)[0].length
@@ -88,8 +95,10 @@ class Bispectrum(AbstractDescriptor):
         self.triangle_side = _smallest_triangle(lattice) if triangle_side is None else float(triangle_side)
         self.power, self.phases, self.time_reversal = power, phases, time_reversal
         self.bispectrum = not solid if bispectrum is None else bispectrum
+        self.direction = None if direction is None else tuple(float(x) for x in direction)
 
     def __check_init__(self):
+        check_direction(self.lattice, self.direction)
         smallest = min(b.length for b in infinite(self.lattice).shell(1))
         if self.radius < smallest - 1e-6:
             raise ValueError(
@@ -107,7 +116,8 @@ class Bispectrum(AbstractDescriptor):
     @property
     def neighborhood(self) -> Neighborhood:
         """Sites, bonds and triangles around a site, and their irreps."""
-        return neighborhood(self.lattice, self.radius, self.bond_radius, self.bond_length, self.triangle_side)
+        lengths = (self.radius, self.bond_radius, self.bond_length, self.triangle_side)
+        return neighborhood(self.lattice, *lengths, self.direction)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -139,6 +149,7 @@ class Bispectrum(AbstractDescriptor):
             self.phases,
             self.bispectrum,
             self.time_reversal,
+            self.direction,
         )
 
     def rows(self, spins: Float[Array, "*cells sublattices 3"]) -> Float[Array, "features sublattices *cells"]:

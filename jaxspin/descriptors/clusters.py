@@ -63,7 +63,8 @@ class Recursion(NamedTuple):
     """psi_0 = |up>, psi_1 = H psi_0, psi_k+1 = 2 H psi_k - psi_k-1 on a cluster, H = exchange S.sigma + kinetic t.
 
     Gives the `number` moments <up|T_k(H)|up>, k from 3, two for a product with H (`number` is even), and
-    |T_k(H) up|^2 summed over the sites at each of the first `resolved` distances, k from 2.
+    |T_k(H) up|^2 summed over the sites at each of the first `resolved` distances, k from 2. With the coordinate x of
+    each site, `along`, also <psi_k|x|psi_k>, Re <psi_k-1|x|psi_k> and Im <psi_k-1|x|psi_k>, k from 2.
     """
 
     cluster: Cluster
@@ -71,6 +72,7 @@ class Recursion(NamedTuple):
     kinetic: float
     number: int
     resolved: int
+    along: np.ndarray | None = None
 
     def features(self, spins: Float[Array, "3 sites *many"]) -> Float[Array, "features *many"]:
         """Moments, then weights, of many clusters at once."""
@@ -82,12 +84,12 @@ class Recursion(NamedTuple):
             after = tuple(2 * h - p for h, p in zip(product(now), before, strict=True))
             moments = jnp.stack([2 * _dot(now, after) - mean, 2 * _dot(after, after) - norm])
             weights = [_dot(part, part) for part in self._at_distances(after)]
-            return (now, after), (moments, weights)
+            return (now, after), (moments, weights, self._directed(now, after))
 
         # a loop, as the program written out takes minutes to compile
-        _, (moments, weights) = jax.lax.scan(step, (first, second), None, length=self.number // 2)
-        by_distance = [jnp.stack(weights, axis=1)] if weights else []
-        return jnp.concatenate([x.reshape(-1, *norm.shape) for x in (moments, *by_distance)])
+        _, (moments, *rest) = jax.lax.scan(step, (first, second), None, length=self.number // 2)
+        others = [jnp.stack(found, axis=1) for found in rest if found]
+        return jnp.concatenate([x.reshape(-1, *norm.shape) for x in (moments, *others)])
 
     def pullback(
         self, spins: Float[Array, "3 sites *many"], slopes: Float[Array, "features *many"]
@@ -108,13 +110,16 @@ class Recursion(NamedTuple):
 
         (now, after), befores = jax.lax.scan(forward, (first, second), None, length=steps)
         odd, even = slopes[0 : 2 * steps : 2], slopes[1 : 2 * steps : 2]
-        weights = slopes[2 * steps :].reshape(steps, self.resolved, *slopes.shape[1:])
+        middle = steps * (2 + self.resolved)
+        weights = slopes[2 * steps : middle].reshape(steps, self.resolved, *slopes.shape[1:])
+        directed = slopes[middle:].reshape(steps, 0 if self.along is None else 3, *slopes.shape[1:])
 
         def backward(carry, given):
             phi_after, phi_now, after, now, total = carry
-            odd, even, weights, before = given
+            odd, even, weights, directed, before = given
             own = 4 * even[None] + self._by_site(2 * weights)
             phi_after = _plus(phi_after, (2 * odd[None], now), (own, after))
+            phi_now, phi_after = self._add_directed((phi_now, phi_after), (now, after), directed)
             total = _plus(total, (2, _spin_between(phi_after, now)))
             phi_now = _plus(phi_now, (2 * odd[None], after), (2, product(phi_after)))
             phi_before = tuple(-p for p in phi_after)
@@ -123,7 +128,7 @@ class Recursion(NamedTuple):
         zero = jnp.zeros_like(first[0])
         start = ((zero,) * 4, (zero,) * 4, after, now, (zero,) * 3)
         (phi_second, phi_first, _, _, total), _ = jax.lax.scan(
-            backward, start, (odd, even, weights, befores), reverse=True
+            backward, start, (odd, even, weights, directed, befores), reverse=True
         )
         # every odd moment has <up|H|up> subtracted
         mean = -jnp.sum(odd, axis=0)[None]
@@ -142,10 +147,10 @@ class Recursion(NamedTuple):
         """The derivative of every feature along two directions of every spin.
 
         Of moments by the identity dT_k(H) = sum_l (2 - delta_l0) U_k-1-l(H) dH T_l(H), l = 0 .. k-1, U the Chebyshev
-        polynomials of the second kind; weights need one `pullback` each.
+        polynomials of the second kind; other features need one `pullback` each.
         """
-        if self.resolved:
-            number = self.number + self.number // 2 * self.resolved
+        if self.resolved or self.along is not None:
+            number = self.number + self.number // 2 * (self.resolved + (0 if self.along is None else 3))
             units = jnp.eye(number, dtype=spins.dtype).reshape(number, number, *(1,) * (spins.ndim - 2))
             units = jnp.broadcast_to(units, (number, number, *spins.shape[2:]))
             parts = jax.vmap(self.pullback, in_axes=(None, 0))(spins, units)
@@ -202,6 +207,26 @@ class Recursion(NamedTuple):
         edges = self.cluster.edges[: self.resolved + 1]
         return [tuple(p[first:last] for p in psi) for first, last in itertools.pairwise(edges)]
 
+    def _directed(self, now: Spinors, after: Spinors) -> list[Array]:
+        if self.along is None:
+            return []
+        x = self._coordinate(now[0])
+        moved = tuple(x * p for p in after)
+        return [_dot(after, moved), _dot(now, moved), _dot(_times_i(now), moved)]
+
+    def _add_directed(self, slopes: tuple, states: tuple[Spinors, Spinors], given: Array) -> tuple[Spinors, Spinors]:
+        """The derivatives with respect to psi_k-1 and psi_k, with those of the directed features."""
+        phi_now, phi_after = slopes
+        if self.along is None:
+            return phi_now, phi_after
+        now, after = states
+        dipole, real, imaginary = (self._coordinate(now[0]) * g[None] for g in given)
+        phi_after = _plus(phi_after, (2 * dipole, after), (real, now), (imaginary, _times_i(now)))
+        return _plus(phi_now, (real, after), (-imaginary, _times_i(after))), phi_after
+
+    def _coordinate(self, like: Array) -> Array:
+        return jnp.asarray(self.along, like.dtype).reshape(-1, *(1,) * (like.ndim - 1))
+
     def _by_site(self, weights: Float[Array, "resolved *many"]) -> Float[Array, "sites *many"]:
         """What belongs to a distance at each of its sites, zero beyond."""
         counts = [last - first for first, last in itertools.pairwise(self.cluster.edges[: self.resolved + 1])]
@@ -257,6 +282,11 @@ def _spin_between(phi: Spinors, psi: Spinors) -> Vectors:
 def _hop(cluster: Cluster, kinetic: float, part: Array) -> Array:
     matrix = jnp.asarray(kinetic * cluster.hopping, part.dtype)
     return jnp.tensordot(matrix, part, axes=1, precision=jax.lax.Precision.HIGHEST)
+
+
+def _times_i(psi: Spinors) -> Spinors:
+    ur, ui, dr, di = psi
+    return -ui, ur, -di, dr
 
 
 def _plus(first, *terms):

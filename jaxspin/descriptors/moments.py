@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxspin.descriptors.base import AbstractDescriptor
-from jaxspin.descriptors.clusters import Recursion, clusters
+from jaxspin.descriptors.base import AbstractDescriptor, check_direction
+from jaxspin.descriptors.clusters import Cluster, Recursion, clusters
 from jaxspin.field import Spins, sum_of
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_spins
@@ -39,6 +39,11 @@ class LocalMoments(AbstractDescriptor):
     - `weights`: also the weight of T_k(H_i/a) |up_i> on the sites 0, 1 .. hops-1 hops away, k = 2 ... moments/2 + 1;
       worth it with few moments, and dear in training.
     - `surroundings`: neighbour shells whose averages are added, 0 for none.
+    - `direction`: of a current through the electrons, a vector in space such as (1.0, 0.0), None without one. Adds
+      with x_j the distance of site j from i along it and psi_k = T_k(H_i/a) |up_i>, k = 2 ... moments/2 + 1,
+      <psi_k|x|psi_k>, Re <psi_k-1|x|psi_k> and Im <psi_k-1|x|psi_k>. All three change sign when the cluster is
+      mirrored along the current; the last, an electric current i[H, x] of these states, also under S -> -S, and is
+      made of chiralities. Spin rotations and the symmetries that keep the direction leave all features alone.
     - `chunk`: sites treated at once, a bound of the memory; the default suits the caches of a CPU, None treats all.
 
     Sites without spin (vacancies, sites beyond an open edge) have no orbital. Raises `ValueError` for a periodic axis
@@ -55,6 +60,7 @@ class LocalMoments(AbstractDescriptor):
     moments: int = eqx.field(static=True)
     surroundings: int = eqx.field(static=True)
     weights: bool = eqx.field(static=True)
+    direction: tuple[float, ...] | None = eqx.field(static=True)
     chunk: int | None = eqx.field(static=True)
 
     def __init__(
@@ -67,6 +73,7 @@ class LocalMoments(AbstractDescriptor):
         moments: int = 24,
         surroundings: int = 1,
         weights: bool = False,
+        direction: Sequence[float | int] | None = None,
         chunk: int | None = 128,
     ):
         self.lattice = lattice
@@ -74,8 +81,10 @@ class LocalMoments(AbstractDescriptor):
         self.hopping = tuple(float(t) for t in (hopping if isinstance(hopping, Sequence) else (hopping,)))
         self.hops, self.moments, self.surroundings = int(hops), int(moments), int(surroundings)
         self.weights, self.chunk = bool(weights), chunk
+        self.direction = None if direction is None else tuple(float(x) for x in direction)
 
     def __check_init__(self):
+        check_direction(self.lattice, self.direction)
         if self.hops < 1:
             raise ValueError(f"a cluster needs at least its neighbours, got hops={self.hops}; use hops=1 or more.")
         if self.moments < 2 or self.moments % 2:
@@ -101,6 +110,8 @@ class LocalMoments(AbstractDescriptor):
         """What each feature is, such as "moment 4", "weight 2 at 1" or "shell 1 moment 4"."""
         own = [f"moment {k}" for k in range(3, self.moments + 3)]
         own += [f"weight {k} at {h}" for k in range(2, self.moments // 2 + 2) for h in range(self._resolved)]
+        kinds = ("dipole", "transition", "flow") if self.direction else ()
+        own += [f"{kind} {k}" for k in range(2, self.moments // 2 + 2) for kind in kinds]
         return (*own, *(f"shell {n + 1} {label}" for n in range(self.surroundings) for label in own))
 
     @property
@@ -183,7 +194,8 @@ class LocalMoments(AbstractDescriptor):
         found = clusters(infinite(self.lattice), self.hopping, self.hops)
         halfwidth = abs(self.coupling) + max(float(np.abs(c.hopping).sum(axis=1).max()) for c in found)
         scales = (-self.coupling / halfwidth, -1 / halfwidth)
-        return tuple(Recursion(c, *scales, self.moments, self._resolved) for c in found)
+        along = (None,) * len(found) if self.direction is None else _coordinates(self.lattice, found, self.direction)
+        return tuple(Recursion(c, *scales, self.moments, self._resolved, x) for c, x in zip(found, along, strict=True))
 
     def _gathered(self, spins: Spins, recursion: Recursion) -> Float[Array, "3 members *cells"]:
         """The spins of the cluster around every site of one sublattice."""
@@ -223,3 +235,10 @@ class LocalMoments(AbstractDescriptor):
         none = jnp.zeros((*lattice.cells, len(rows)), rows.dtype)
         averages = jnp.stack([sum_of(f) / number if f else none for f in found], axis=-2)
         return jnp.moveaxis(averages, (-1, -2), (0, 1))
+
+
+def _coordinates(lattice: Lattice, found: Sequence[Cluster], direction: Sequence[float]) -> list[np.ndarray]:
+    """How far along the direction each site of the clusters lies from the centre, in lattice constants."""
+    unit = np.array(direction) / np.linalg.norm(direction)
+    places = [np.array([np.array(n) @ lattice.vectors + lattice.basis[b] for n, b in c.sites]) for c in found]
+    return [(place - place[0]) @ unit for place in places]

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from jaxspin.lattice import Lattice
-from jaxspin.symmetry import PointGroup, infinite, point_group, position_key, site_maps
+from jaxspin.symmetry import PointGroup, generate_group, infinite, position_key, site_maps
 
 # Two lengths closer than this (in lattice constants) are equal.
 _TOLERANCE = 1e-6
@@ -55,19 +55,25 @@ class Neighborhood:
 
 @functools.lru_cache(maxsize=64)
 def neighborhood(
-    lattice: Lattice, radius: float, bond_radius: float, bond_length: float, triangle_side: float
+    lattice: Lattice,
+    radius: float,
+    bond_radius: float,
+    bond_length: float,
+    triangle_side: float,
+    direction: tuple[float, ...] | None = None,
 ) -> Neighborhood:
     """The neighbourhood of a site, with orbits ordered by distance. Lengths in lattice constants.
 
     Bonds join the centre to every site within `radius`, and pairs of sites within `bond_radius` that are at
     most `bond_length` apart. Triangles have their vertices within `bond_radius` and sides up to
-    `triangle_side`, counter-clockwise in the plane; collinear triples are left out.
+    `triangle_side`, counter-clockwise in the plane; collinear triples are left out. With a `direction` the group is
+    the part of the point group that leaves it alone.
 
     Raises `ValueError` if the sublattices are not equivalent, as one network could not serve them all.
     """
     if lattice != infinite(lattice):
-        return neighborhood(infinite(lattice), radius, bond_radius, bond_length, triangle_side)
-    group = point_group(lattice)
+        return neighborhood(infinite(lattice), radius, bond_radius, bond_length, triangle_side, direction)
+    group = generate_group(list(keeping(site_maps(lattice), direction)))
     around = lattice.neighbors(float(max(radius, bond_radius)), 0)
     vectors = np.array([np.zeros(lattice.dimension), *(b.vector for b in around)])
     number = {position_key(v): i for i, v in enumerate(vectors)}
@@ -91,7 +97,7 @@ def neighborhood(
     return Neighborhood(
         group,
         vectors,
-        tuple(_sites(lattice, vectors, s) for s in range(lattice.sublattices)),
+        tuple(_sites(lattice, vectors, s, direction) for s in range(lattice.sublattices)),
         tuple(Orbit(f"bond{i}", *orbit) for i, orbit in enumerate(bonds, 1)),
         tuple(Orbit(f"chirality{i}", *orbit) for i, orbit in enumerate(triangles, 1)),
     )
@@ -102,13 +108,21 @@ def parity(order: tuple[int, ...]) -> int:
     return (-1) ** sum(a > b for a, b in itertools.combinations(order, 2))
 
 
-def _sites(lattice: Lattice, vectors: np.ndarray, sublattice: int):
-    maps = site_maps(lattice, 0, sublattice)
+def keeping(maps: np.ndarray, direction: tuple[float, ...] | None) -> np.ndarray:
+    """Those of the orthogonal matrices that leave the direction alone; all for none."""
+    if direction is None:
+        return maps
+    unit = np.array(direction) / np.linalg.norm(direction)
+    return np.array([m for m in maps if np.allclose(m @ unit, unit, atol=_TOLERANCE)]).reshape(-1, *maps.shape[1:])
+
+
+def _sites(lattice: Lattice, vectors: np.ndarray, sublattice: int, direction: tuple[float, ...] | None):
+    maps = keeping(site_maps(lattice, 0, sublattice), direction)
     if not len(maps):
         raise ValueError(
             f"sublattices 0 and {sublattice} of the {lattice.name} lattice have "
             "different surroundings, so no one descriptor serves both; "
-            "use a lattice whose sublattices are equivalent by symmetry."
+            "use a lattice whose sublattices are equivalent by symmetry (one that keeps the direction)."
         )
     zero = tuple(0 for _ in lattice.vectors)
     reach = float(np.linalg.norm(vectors, axis=1).max())

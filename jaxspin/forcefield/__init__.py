@@ -3,12 +3,15 @@
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
 from jaxspin.forcefield.checkpoint import load, load_metadata, save
 from jaxspin.forcefield.committee import Committee
+from jaxspin.forcefield.generalized import GeneralizedPotential, Learnable
 from jaxspin.forcefield.networks import MultilayerPerceptron
 from jaxspin.forcefield.pretrained import pretrained, pretrained_metadata, pretrained_names
 
 __all__ = [
     "BehlerParrinello",
     "Committee",
+    "GeneralizedPotential",
+    "Learnable",
     "MultilayerPerceptron",
     "load",
     "load_metadata",

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxspin.descriptors import AbstractDescriptor, Bispectrum, LocalMoments
+from jaxspin.descriptors import AbstractDescriptor, Bispectrum, LocalMoments, NearEnds
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.forcefield.networks import MultilayerPerceptron
 from jaxspin.lattice import Lattice
@@ -149,12 +149,7 @@ class BehlerParrinello(AbstractPotential):
         """The untrained model described by `settings()`."""
         stored = {k: _tuples(v) if isinstance(v, list | tuple) else v for k, v in settings["lattice"].items()}
         lattice = Lattice(**cast(Any, stored))
-        chosen = dict(settings["descriptor"])
-        kind = chosen.pop("kind", Bispectrum.__name__)  # force fields were stored without it when there was one kind
-        if kind not in _DESCRIPTORS:
-            known = " and ".join(_DESCRIPTORS)
-            raise ValueError(f"descriptor {kind!r} is none of {known}; use the jaxspin that stored the force field.")
-        descriptor = _DESCRIPTORS[kind](lattice, **chosen)
+        descriptor = _descriptor(lattice, settings["descriptor"])
         dtype = jnp.dtype(settings["dtype"])
         if dtype == jnp.float64 and not jax.config.read("jax_enable_x64"):
             dtype = jnp.dtype(jnp.float32)  # weights of a double-precision run, used in single
@@ -167,6 +162,17 @@ def _energy_and_field(model: BehlerParrinello, spins: Spins) -> tuple[Float[Arra
     rows = model.descriptor.rows(spins)
     energy, slopes = jax.value_and_grad(lambda rows: model.energy_of_rows(rows, spins))(rows)
     return energy, -model.descriptor.pullback(spins, slopes)
+
+
+def _descriptor(lattice: Lattice, settings: dict[str, Any]) -> AbstractDescriptor:
+    chosen = dict(settings)
+    kind = chosen.pop("kind", Bispectrum.__name__)  # force fields were stored without it when there was one kind
+    if kind == NearEnds.__name__:
+        return NearEnds(_descriptor(lattice, chosen.pop("descriptor")), **chosen)
+    if kind not in _DESCRIPTORS:
+        known = " and ".join((*_DESCRIPTORS, NearEnds.__name__))
+        raise ValueError(f"descriptor {kind!r} is none of {known}; use the jaxspin that stored the force field.")
+    return _DESCRIPTORS[kind](lattice, **chosen)
 
 
 _DESCRIPTORS = {kind.__name__: kind for kind in (Bispectrum, LocalMoments)}

@@ -11,16 +11,18 @@ import orbax.checkpoint as ocp
 
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
 from jaxspin.forcefield.committee import Committee
+from jaxspin.forcefield.generalized import GeneralizedPotential
 
 _FORMAT = 1
-_KINDS: dict[str, type[BehlerParrinello] | type[Committee]] = {
-    kind.__name__: kind for kind in (BehlerParrinello, Committee)
+_ForceField = BehlerParrinello | Committee | GeneralizedPotential
+_KINDS: dict[str, type[_ForceField]] = {
+    kind.__name__: kind for kind in (BehlerParrinello, Committee, GeneralizedPotential)
 }
 
 
 def save(
     path: str | Path,
-    model: BehlerParrinello | Committee,
+    model: _ForceField,
     *,
     metadata: dict[str, Any] | None = None,
     overwrite: bool = False,
@@ -59,7 +61,7 @@ def save(
     return path
 
 
-def load(path: str | Path) -> BehlerParrinello | Committee:
+def load(path: str | Path) -> _ForceField:
     """The force field stored at `path`, or the committee of them, on the lattice of training; `.on(lattice)` moves it.
 
     Raises `FileNotFoundError` if there is none, `ValueError` if it is not a force field of this version.
@@ -87,7 +89,7 @@ def load_metadata(path: str | Path) -> dict[str, Any]:
 
 
 def _check_model(model: Any) -> None:
-    if isinstance(model, BehlerParrinello | Committee):
+    if isinstance(model, _ForceField):
         return
     remedy = "pass its .model" if hasattr(model, "model") else "pass a BehlerParrinello, such as learnt.model"
     raise TypeError(f"a {type(model).__name__} is not a force field; {remedy}.")
@@ -102,7 +104,7 @@ def _check_plain(settings: dict[str, Any]) -> None:
         ) from error
 
 
-def _arrays(model: BehlerParrinello | Committee) -> dict[str, Any]:
+def _arrays(model: _ForceField) -> dict[str, Any]:
     leaves = [x for x in jax.tree.leaves(model) if eqx.is_inexact_array(x)]
     return {f"{number:04d}": leaf for number, leaf in enumerate(leaves)}
 

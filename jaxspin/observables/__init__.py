@@ -1,6 +1,6 @@
 """What is measured on spins: order, correlations, topology, domains."""
 
-from jaxspin.observables.curl import curl_fraction, field_jacobian
+from jaxspin.observables.curl import curl_fraction, field_jacobian, unreachable_fraction
 from jaxspin.observables.domains import decay_length, domain_labels, domain_length, domain_sizes
 from jaxspin.observables.dynamical import Spectrum, dynamical_structure_factor
 from jaxspin.observables.electronic import density_of_states, electron_density, local_density_of_states
@@ -71,6 +71,7 @@ __all__ = [
     "texture_center",
     "topological_charge",
     "triangulation",
+    "unreachable_fraction",
     "velocity",
     "wall_position",
     "wall_velocity",

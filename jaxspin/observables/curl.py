@@ -41,9 +41,28 @@ def curl_fraction(
     """||(D - D^T)/2|| / ||D||, Frobenius norms of `field_jacobian`: zero where B is a gradient, at most 1.
 
     In general B_i = -dE/dS_i - S_i x dG/dS_i in the tangent planes (Zhang and Chern, npj Comput. Mater. 9, 32 (2023));
-    a current through the electrons brings in the second part. Costs 2N derivatives of the field.
+    a current through the electrons brings in the second part, and more (`unreachable_fraction`). Costs 2N derivatives
+    of the field.
     Raises `ValueError` for spins that are not finite.
     """
     check_finite(spins)
     jacobian = field_jacobian(field, spins, key=key, batch=batch)
     return jnp.linalg.norm(jacobian - jacobian.T) / (2 * jnp.linalg.norm(jacobian))
+
+
+def unreachable_fraction(
+    field: AbstractField, spins: Spins, *, key: PRNGKeyArray | None = None, batch: int = 16
+) -> Float[Array, ""]:
+    """The share of `field_jacobian` D that no E and G of a `GeneralizedPotential` can have, at most `curl_fraction`.
+
+    With R the right-angle turn of every tangent plane about its spin, -S x dG/dS has the Jacobian -R Hess G. Its
+    antisymmetric part commutes with R, so what of A = (D - D^T)/2 does not, (A + R A R)/2, is that of no such field:
+    its Frobenius norm over that of D. Zero for one spin, where E and G describe any field. Costs and what is raised
+    are those of `curl_fraction`.
+    """
+    check_finite(spins)
+    jacobian = field_jacobian(field, spins, key=key, batch=batch)
+    curl = (jacobian - jacobian.T) / 2
+    # e_1 -> S x e_1 = e_2 -> -e_1, in the frames' order
+    turn = jnp.kron(jnp.eye(len(curl) // 2, dtype=curl.dtype), jnp.asarray([[0, -1], [1, 0]], curl.dtype))
+    return jnp.linalg.norm(curl + turn @ curl @ turn) / (2 * jnp.linalg.norm(jacobian))

@@ -16,7 +16,7 @@ class LearntCommittee(eqx.Module):
     """A trained committee with the story of each member's training (`Learnt.history`, `Learnt.best_step`)."""
 
     model: Committee
-    members: tuple[Learnt, ...]
+    members: tuple[Learnt[BehlerParrinello], ...]
 
     def on(self, lattice: Lattice) -> Committee:
         """The trained committee on another size of the lattice."""

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from jaxspin.field import AbstractPotential
-from jaxspin.forcefield import BehlerParrinello
+from jaxspin.field import AbstractField, AbstractPotential, Spins
+from jaxspin.forcefield import BehlerParrinello, GeneralizedPotential
 from jaxspin.spins import tangent
 from jaxspin.training.dataset import SpinData
 from jaxspin.training.linearized import LinearizedSet
@@ -40,18 +40,20 @@ class LossScales(eqx.Module):
         return jnp.maximum(square, 1e-4) ** -self.balance
 
 
-def loss(model: AbstractPotential, data: SpinData, scales: LossScales, energy_weight: float) -> Float[Array, ""]:
+def loss(
+    model: AbstractPotential | GeneralizedPotential, data: SpinData, scales: LossScales, energy_weight: float
+) -> Float[Array, ""]:
     """<w |tangential field error|^2>/torque^2 + weight <(error of the energy per site)^2>/spread^2, w from `scales`.
 
     The parallel part of a field does nothing and is left out, and so are vacancies. Configurations without energy count
     in the first term.
     """
-    energy, field = jax.vmap(model.energy_and_field)(data.spins)
+    energy, field = jax.vmap(lambda s: energy_and_field(model, s))(data.spins)
     return _mismatch(energy, field, data, scales, energy_weight)
 
 
 def loss_and_slope(
-    model_of: Callable[[PyTree], BehlerParrinello],
+    model_of: Callable[[PyTree], BehlerParrinello | GeneralizedPotential],
     weights: PyTree[Array],
     data: SpinData,
     scales: LossScales,
@@ -68,13 +70,13 @@ def loss_and_slope(
 
     def energies_and_fields(model):
         if linearized is None:
-            return jax.vmap(model.energy_and_field)(data.spins)
+            return jax.vmap(lambda s: energy_and_field(model, s))(data.spins)
         found = [c.energy_and_field(model, linearized.readers) for c in linearized.configurations]
         return jnp.stack([energy for energy, _ in found]), jnp.stack([field for _, field in found])
 
     def energies_along(model, directions):
         if linearized is None:
-            return jax.vmap(lambda s, d: jax.jvp(model.energy, (s,), (d,)))(data.spins, directions)
+            return jax.vmap(lambda s, d: _energy_along(model, s, d))(data.spins, directions)
         pairs = zip(linearized.configurations, directions, strict=True)
         found = [c.energy_along(model, direction, linearized.members) for c, direction in pairs]
         return jnp.stack([energy for energy, _ in found]), jnp.stack([slope for _, slope in found])
@@ -89,6 +91,24 @@ def loss_and_slope(
         return jnp.sum(by_energy * energy - slope)
 
     return value, jax.grad(along)(weights)
+
+
+def energy_and_field(model: AbstractField, spins: Spins) -> tuple[Float[Array, ""], Spins]:
+    """Both, the energy NaN for a field without one; of a `GeneralizedPotential` its E."""
+    if isinstance(model, AbstractPotential):
+        return model.energy_and_field(spins)
+    if isinstance(model, GeneralizedPotential):
+        return model.potential_and_field(spins)
+    return jnp.full((), jnp.nan, spins.dtype), model.field(spins)
+
+
+def _energy_along(
+    model: AbstractPotential | GeneralizedPotential, spins: Spins, direction: Spins
+) -> tuple[Array, Array]:
+    """The energy, and -sum_i direction_i . B_i."""
+    if isinstance(model, GeneralizedPotential):
+        return model.potential_along(spins, direction)
+    return jax.jvp(model.energy, (spins,), (direction,))
 
 
 def _mismatch(energy, field, data: SpinData, scales: LossScales, energy_weight: float) -> Float[Array, ""]:
@@ -123,10 +143,11 @@ class Errors(eqx.Module):
     energy_centered: float
 
 
-def evaluate(model: AbstractPotential, data: SpinData) -> Errors:
+def evaluate(model: AbstractField, data: SpinData) -> Errors:
     """The errors of `model` on `data`, one configuration at a time.
 
-    Raises `ValueError` if no spin feels a torque, since there is nothing to compare with.
+    A field without energy has NaN for its errors of the energy. Raises `ValueError` if no spin feels a torque, since
+    there is nothing to compare with.
     """
     if not data.torque_scale > 0:
         raise ValueError("no spin of these data feels a torque; add configurations away from equilibrium.")
@@ -149,8 +170,8 @@ def evaluate(model: AbstractPotential, data: SpinData) -> Errors:
 
 
 def predict(
-    model: AbstractPotential, spins: Float[Array, "n *cells sublattices 3"]
+    model: AbstractField, spins: Float[Array, "n *cells sublattices 3"]
 ) -> tuple[Float[Array, " n"], Float[Array, "n *cells sublattices 3"]]:
-    """Energies and fields of n configurations, one after another: one compilation for any n."""
-    both = [model.energy_and_field(s) for s in spins]
+    """Energies (NaN without) and fields of n configurations, one after another: one compilation for any n."""
+    both = [energy_and_field(model, s) for s in spins]
     return jnp.stack([energy for energy, _ in both]), jnp.stack([field for _, field in both])

@@ -10,14 +10,14 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from tqdm import tqdm
 
 from jaxspin.dynamics import Trajectory
-from jaxspin.field import AbstractPotential
+from jaxspin.field import AbstractField, AbstractPotential
 from jaxspin.lattice import Lattice
 from jaxspin.spins import normalize, random_spins
 from jaxspin.training.dataset import SpinData
 
 
 def sample(
-    potential: AbstractPotential,
+    potential: AbstractField,
     spins: Trajectory | Float[Array, "n *cells sublattices 3"],
     *,
     source: str = "unknown",
@@ -27,7 +27,8 @@ def sample(
 ) -> SpinData:
     """Label every frame of a trajectory, or every configuration of an array, with the energy and field of `potential`.
 
-    Frames of a trajectory are labelled at their times, an array at t = 0.
+    A field without an energy, such as that of driven electrons, gives fields alone. Frames of a trajectory are labelled
+    at their times, an array at t = 0.
     Frames of a trajectory belong to one `run` (0 unless given), so that a split by runs keeps them together.
     `batch` configurations are labelled at once. Raises `ValueError` if the potential has no lattice or a label is not
     finite.
@@ -40,7 +41,12 @@ def sample(
         frames, times, run = spins.spins, spins.times, 0 if run is None else run
     else:
         frames, times = spins, jnp.zeros(len(spins), spins.dtype)
-    label = eqx.filter_jit(lambda p, s, t: jax.lax.map(lambda x: p.energy_and_field(*x), (s, t)))
+    has_energy = isinstance(potential, AbstractPotential)
+
+    def labelled(p, s, t):
+        return p.energy_and_field(s, t) if has_energy else (jnp.zeros((), s.dtype), p.field(s, t))
+
+    label = eqx.filter_jit(lambda p, s, t: jax.lax.map(lambda x: labelled(p, *x), (s, t)))
     energies, fields = [], []
     starts = range(0, len(frames), batch)
     for first in tqdm(starts, desc=f"labels ({source})", disable=not progress, leave=False):
@@ -54,7 +60,7 @@ def sample(
         potential.lattice,
         frames,
         np.concatenate(fields),
-        np.concatenate(energies),
+        np.concatenate(energies) if has_energy else None,
         source=source,
         run=None if run is None else np.full(len(frames), run),
     )

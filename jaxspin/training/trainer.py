@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import equinox as eqx
 import jax
@@ -12,7 +12,7 @@ from jaxtyping import Array, PRNGKeyArray
 from tqdm import tqdm
 
 from jaxspin.descriptors import LocalMoments
-from jaxspin.forcefield import BehlerParrinello
+from jaxspin.forcefield import BehlerParrinello, GeneralizedPotential, Learnable
 from jaxspin.lattice import Lattice
 from jaxspin.training import checkpoints
 from jaxspin.training.dataset import SpinData
@@ -68,33 +68,34 @@ class TrainConfig:
             raise ValueError(f"validation must be a fraction between 0 and 1, got {self.validation}; 0.1 is usual.")
 
 
-class Learnt(eqx.Module):
+class Learnt(eqx.Module, Generic[Learnable]):
     """A trained model with the story of its training.
 
     `history` holds, per evaluation, the columns "step", "loss" (mean training loss since the last evaluation),
     "torque" and "energy" (validation errors, see `Errors`), "seconds".
     """
 
-    model: BehlerParrinello
+    model: Learnable
     history: dict[str, np.ndarray]
     best_step: int = eqx.field(static=True)
 
-    def on(self, lattice: Lattice) -> BehlerParrinello:
+    def on(self, lattice: Lattice) -> Learnable:
         """The trained potential on another size of the lattice."""
         return self.model.on(lattice)
 
 
 def train(
-    model: BehlerParrinello,
+    model: Learnable,
     data: SpinData,
     config: TrainConfig | None = None,
     *,
     key: PRNGKeyArray | None = None,
     checkpoint: str | Path | None = None,
     progress: bool = False,
-) -> Learnt:
-    """Fit the weights of `model` to the fields and energies of `data`.
+) -> Learnt[Learnable]:
+    """Fit the weights of `model` to the fields and energies of `data`, or the fields alone where it has no energies.
 
+    `model` is a `BehlerParrinello`, or a `GeneralizedPotential` for a field that has no energy.
     Features are standardized on the training part, the loss is `loss`, the optimizer Adam with a warm-up-cosine
     schedule, and the averaged weights with the least validation torque error are returned. With `checkpoint` (a
     folder) the state is written at every evaluation and a run that was killed goes on from there, with the result of
@@ -170,7 +171,7 @@ def batch_rows(key: PRNGKeyArray, number: int, size: int) -> Array:
 @eqx.filter_jit  # of arguments alone, so that trainings of one shape (members, rounds, seeds) share one compilation
 def _advance(
     carry,
-    model: BehlerParrinello,
+    model: Learnable,
     data: SpinData,
     rows: Array,
     stored: LinearizedSet | None,
@@ -187,15 +188,19 @@ def _advance(
     return updated(carry, value, slope, config)
 
 
-def with_weights(model: BehlerParrinello, weights: Any) -> BehlerParrinello:
+def with_weights(model: Learnable, weights: Any) -> Learnable:
     """The model with these arrays in its network."""
     return eqx.tree_at(lambda m: m.network, model, eqx.combine(weights, model.network))
 
 
-def linearized(model: BehlerParrinello, data: SpinData, memory: float, progress: bool) -> LinearizedSet | None:
+def linearized(
+    model: BehlerParrinello | GeneralizedPotential, data: SpinData, memory: float, progress: bool
+) -> LinearizedSet | None:
     """The derivatives of the features of all configurations, where there is room for them (`memory` gigabytes)."""
     descriptor = model.descriptor
-    if not isinstance(descriptor, LocalMoments) or not all(descriptor.lattice.periodic):
+    if not isinstance(model, BehlerParrinello) or not isinstance(descriptor, LocalMoments):
+        return None
+    if not all(descriptor.lattice.periodic):
         return None
     if LinearizedSet.bytes_needed(descriptor, len(data), data.spins.dtype) > memory * 1e9:
         return None

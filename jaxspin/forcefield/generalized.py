@@ -1,0 +1,174 @@
+"""The learnt field of driven electrons: a conservative part and one that turns spins about the slope of a potential."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxspin.descriptors import AbstractDescriptor
+from jaxspin.field import AbstractField, Spins, Time
+from jaxspin.forcefield.behler_parrinello import BehlerParrinello
+from jaxspin.forcefield.networks import MultilayerPerceptron
+from jaxspin.lattice import Lattice
+from jaxspin.spins import check_finite, check_spins
+from jaxspin.vectors import cross
+
+
+class GeneralizedPotential(AbstractField):
+    """B_i = -dE/dS_i - S_i x dG/dS_i, with E and G each a sum over sites of a network on the same features.
+
+    For electrons that carry a current, whose field has no energy. E is `conservative`, a `BehlerParrinello`; G has a
+    network of its own, `rotor`, on the same standardized features and in the same units. The features are computed
+    once, and their derivative is taken twice. G = 0, the start of every training, is the conservative model;
+    `GeneralizedPotential.of(conservative)` makes it from one that is trained. Made, moved to other sizes, trained
+    (`jaxspin.training.train`; configurations without energies will do) and stored (`jaxspin.forcefield.save`) like a
+    `BehlerParrinello`, with the layers `hidden` in both networks. Not an `AbstractPotential`: nothing relaxes in it.
+
+    The symmetry is that of `descriptor`. A current along a direction breaks the mirror along it and time reversal:
+    give `LocalMoments(..., direction=(1.0, 0.0))`, whose flows are odd under S -> -S, or `Bispectrum(...,
+    direction=(1.0, 0.0), time_reversal=False)`, and wrap it in `NearEnds` in a channel between leads. An E even in S
+    gives a field odd in S, a G even in S one that is even, such as what damps; odd ones, made of chiralities, the
+    reverse: near a ferromagnet an E odd in S gives the adiabatic torque of a current, such a G the non-adiabatic one.
+
+    Two functions cannot describe every field of more than one spin: that part of the antisymmetric Jacobian that
+    changes sign when both ends are turned by a right angle about their spins stays out of reach, and
+    `observables.unreachable_fraction` measures it for a given field. Source: P. Zhang and G.-W. Chern, npj Comput.
+    Mater. 9, 32 (2023).
+    """
+
+    parallel_part_is_fixed: ClassVar[bool] = False
+
+    conservative: BehlerParrinello
+    rotor: nnx.Module
+    hidden: tuple[int, ...] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        descriptor: AbstractDescriptor,
+        *,
+        hidden: Sequence[int] = (64, 64),
+        key: PRNGKeyArray | None = None,
+        dtype=None,
+    ):
+        first, second = jax.random.split(jax.random.key(0) if key is None else key)
+        self.conservative = BehlerParrinello(descriptor=descriptor, hidden=hidden, key=first, dtype=dtype)
+        self.hidden = self.conservative.hidden
+        self.rotor = MultilayerPerceptron(
+            descriptor.n_features, self.hidden, key=second, dtype=self.conservative.mean.dtype
+        )
+
+    @staticmethod
+    def of(
+        conservative: BehlerParrinello, *, hidden: Sequence[int] | None = None, key: PRNGKeyArray | None = None
+    ) -> "GeneralizedPotential":
+        """The field of `conservative` and no more: G = 0, of a network with its layers unless `hidden` are given."""
+        model = GeneralizedPotential(
+            conservative.descriptor,
+            hidden=conservative.hidden if hidden is None else hidden,
+            key=key,
+            dtype=conservative.mean.dtype,
+        )
+        return eqx.tree_at(lambda m: m.conservative, model, conservative)
+
+    @property
+    def lattice(self) -> Lattice:
+        return self.conservative.lattice
+
+    @property
+    def descriptor(self) -> AbstractDescriptor:
+        return self.conservative.descriptor
+
+    @property
+    def network(self) -> tuple[nnx.Module, nnx.Module]:
+        """What is trained: the networks of E and G."""
+        return self.conservative.network, self.rotor
+
+    @property
+    def mean(self) -> Float[Array, " features"]:
+        return self.conservative.mean
+
+    def field(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
+        """B_i in units of the hopping; the part of G is perpendicular to the spins."""
+        return self.potential_and_field(spins)[1]
+
+    def potentials(self, spins: Spins) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """(E, G) in units of the hopping. A constant in either means nothing, and E is no energy under a current."""
+        check_spins(self.lattice, spins)
+        rows = self.descriptor.rows(spins)
+        return self.conservative.energy_of_rows(rows, spins), self._generator.energy_of_rows(rows, spins)
+
+    def potential_and_field(self, spins: Spins) -> tuple[Float[Array, ""], Spins]:
+        """E, and the whole of B."""
+        check_finite(spins)
+        energy, conservative, rest = _parts(self, spins)
+        return energy, conservative + rest
+
+    def parts(self, spins: Spins) -> tuple[Spins, Spins]:
+        """(-dE/dS_i, -S_i x dG/dS_i), whose sum is the field."""
+        check_finite(spins)
+        return _parts(self, spins)[1:]
+
+    def potential_along(self, spins: Spins, direction: Spins) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """E, and -sum_i direction_i . B_i: the derivative of E along d, and that of G along d_i x S_i.
+
+        What training differentiates with respect to the weights, without a reverse pass through the descriptor.
+        """
+
+        def move(displacement):
+            return jax.jvp(self.descriptor.rows, (spins,), (displacement,))
+
+        directions = jnp.stack([direction, cross(direction, spins)])
+        rows, moves = jax.vmap(move, out_axes=(None, 0))(directions)
+        energy, slope = jax.jvp(lambda r: self.conservative.energy_of_rows(r, spins), (rows,), (moves[0],))
+        _, turn = jax.jvp(lambda r: self._generator.energy_of_rows(r, spins), (rows,), (moves[1],))
+        return energy, slope + turn
+
+    def on(self, lattice: Lattice) -> "GeneralizedPotential":
+        """The same field on another size of the lattice; `ValueError` if smaller than the neighbourhood."""
+        return eqx.tree_at(lambda model: model.conservative, self, self.conservative.on(lattice))
+
+    def standardized(
+        self, spins: Float[Array, "n *cells sublattices 3"], *, shift: float = 0.0, scale: float = 1.0
+    ) -> "GeneralizedPotential":
+        """With feature mean and deviation taken from configurations, and the units of E and G set."""
+        scaled = self.conservative.standardized(spins, shift=shift, scale=scale)
+        return eqx.tree_at(lambda model: model.conservative, self, scaled)
+
+    def settings(self) -> dict[str, Any]:
+        """Everything but the weights, as plain data: what `from_settings` takes."""
+        return {
+            "kind": type(self).__name__,
+            "conservative": self.conservative.settings(),
+            "hidden": list(self.hidden),
+        }
+
+    @staticmethod
+    def from_settings(settings: dict[str, Any]) -> "GeneralizedPotential":
+        """The untrained model described by `settings()`."""
+        conservative = BehlerParrinello.from_settings(settings["conservative"])
+        return GeneralizedPotential.of(conservative, hidden=settings["hidden"])
+
+    @property
+    def _generator(self) -> BehlerParrinello:
+        """G, in the units of E."""
+        where = lambda m: (m.network, m.shift)  # noqa: E731
+        return eqx.tree_at(where, self.conservative, (self.rotor, jnp.zeros_like(self.conservative.shift)))
+
+
+@eqx.filter_jit
+def _parts(model: GeneralizedPotential, spins: Spins) -> tuple[Float[Array, ""], Spins, Spins]:
+    """E, -dE/dS_i and -S_i x dG/dS_i."""
+    check_spins(model.lattice, spins)
+    rows = model.descriptor.rows(spins)
+    energy, of_energy = jax.value_and_grad(lambda r: model.conservative.energy_of_rows(r, spins))(rows)
+    of_generator = jax.grad(lambda r: model._generator.energy_of_rows(r, spins))(rows)
+    slopes = jax.vmap(model.descriptor.pullback, in_axes=(None, 0))(spins, jnp.stack([of_energy, of_generator]))
+    return energy, -slopes[0], -cross(spins, slopes[1])
+
+
+Learnable = TypeVar("Learnable", BehlerParrinello, GeneralizedPotential)
+"""What `jaxspin.training.train` fits: one kind or the other."""
