@@ -65,6 +65,10 @@ class Config:
     """Of each run timed: smaller lattices make more steps."""
     overhead_side: int = 256
     """Side of the lattice on which saving, progress and diffrax are measured."""
+    overhead_steps: int = 2000
+    """Steps of those runs."""
+    overhead_frame: int = 50
+    """Steps between their frames."""
     repeats: int = 3
     """Runs timed."""
 
@@ -154,19 +158,19 @@ def triad(size: int, precision: str, repeats: int) -> dict[str, Any]:
 def overheads(config: Config) -> list[dict[str, Any]]:
     """Time of a run against a bare loop over the same step, and of saving and the progress bar against without."""
     field, spins = start(config.overhead_side, "float32")
-    steps = max(100, round(config.spin_steps / config.overhead_side**2))
+    steps, often = config.overhead_steps, config.overhead_frame * config.step
     rows = []
     for solver in (ProjectedHeun(), DepondtMertens()):
         for temperature in config.temperatures:
             runs = {
                 "bare loop": jax.jit(bare(config, field, solver, temperature, steps)),
                 "simulate": simulation(config, field, solver, temperature, steps),
-                "100 frames of observables": simulation(
-                    config, field, solver, temperature, steps, save_every=None, save=lambda t, s: jnp.mean(s, (0, 1, 2))
+                "frames of observables": simulation(
+                    config, field, solver, temperature, steps, save_every=often, save=lambda t, s: jnp.mean(s, (0, 1, 2))
                 ),
-                "100 frames of spins": simulation(config, field, solver, temperature, steps, save_every=None),
-                "100 frames and a progress bar": simulation(
-                    config, field, solver, temperature, steps, save_every=None, progress=True
+                "frames of spins": simulation(config, field, solver, temperature, steps, save_every=often),
+                "frames and a progress bar": simulation(
+                    config, field, solver, temperature, steps, save_every=often, progress=True
                 ),
             }
             times = interleaved(runs, spins, config.repeats)
@@ -184,7 +188,7 @@ def interleaved(runs: dict[str, Callable[..., Any]], spins, repeats: int) -> dic
     times: dict[str, list[float]] = {name: [] for name in runs}
     for go in runs.values():
         jax.block_until_ready(go(spins))
-    for _ in range(2 * repeats + 1):
+    for _ in range(repeats + 1):
         for name, go in runs.items():
             began = time.perf_counter()
             jax.block_until_ready(go(spins))

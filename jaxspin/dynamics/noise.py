@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from jaxspin.dynamics.normal import normal_components
 from jaxspin.vectors import scale, stacked
 
 
@@ -46,6 +47,5 @@ class StepNoise(diffrax.AbstractBrownianPath):
         if use_levy:
             raise ValueError("StepNoise has no Levy area; use a solver of jaxspin.dynamics.solvers or diffrax.Heun.")
         number = jnp.round(jnp.asarray(t0)).astype(jnp.int32) + self.first
-        # drawn component by component: a draw of whole vectors would have to be taken apart again
-        draw = jax.random.normal(jax.random.fold_in(self.key, number), (3, *self.shape[:-1]), self.dtype)
-        return scale(jnp.sqrt(jnp.asarray(t1 - t0, self.dtype)), stacked(tuple(draw)))
+        draw = normal_components(jax.random.fold_in(self.key, number), self.shape[:-1], self.dtype)
+        return scale(jnp.sqrt(jnp.asarray(t1 - t0, self.dtype)), stacked(draw))

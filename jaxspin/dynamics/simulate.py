@@ -25,6 +25,8 @@ from jaxspin.lattice import Lattice
 
 # Times at which a schedule is looked at for its highest temperature.
 _LOOKS = 101
+# How often a progress bar moves in a run, at most about.
+_LOOKS_OF_METER = 50
 
 
 def simulate(
@@ -147,7 +149,7 @@ def simulate(
         controller,
         adjoint if adjoint is not None else diffrax.RecursiveCheckpointAdjoint(),
         grid.bound,
-        _meter(progress),
+        _meter(progress, len(grid.lengths)),
     )
     times = jnp.asarray(grid.times, dtype)
     run = Trajectory(
@@ -321,10 +323,12 @@ def _hottest(schedule, start, duration, dtype) -> float:
     return float(jnp.max(temperatures))
 
 
-def _meter(progress) -> diffrax.AbstractProgressMeter:
+def _meter(progress, frames: int) -> diffrax.AbstractProgressMeter:
     if isinstance(progress, diffrax.AbstractProgressMeter):
         return progress
-    return diffrax.TqdmProgressMeter(refresh_steps=1) if progress else diffrax.NoProgressMeter()
+    # a look at the host costs about a millisecond
+    between = max(1, frames // _LOOKS_OF_METER)
+    return diffrax.TqdmProgressMeter(refresh_steps=between) if progress else diffrax.NoProgressMeter()
 
 
 def _thrown(run: Trajectory, settings: _Settings, sound: Array, bound: int | None) -> Trajectory:
