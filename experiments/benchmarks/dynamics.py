@@ -160,13 +160,17 @@ def overheads(config: Config) -> list[dict[str, Any]]:
     field, spins = start(config.overhead_side, "float32")
     steps, often = config.overhead_steps, config.overhead_frame * config.step
     rows = []
+
+    def mean(t, spins):
+        return jnp.mean(spins, (0, 1, 2))
+
     for solver in (ProjectedHeun(), DepondtMertens()):
         for temperature in config.temperatures:
             runs = {
                 "bare loop": jax.jit(bare(config, field, solver, temperature, steps)),
                 "simulate": simulation(config, field, solver, temperature, steps),
                 "frames of observables": simulation(
-                    config, field, solver, temperature, steps, save_every=often, save=lambda t, s: jnp.mean(s, (0, 1, 2))
+                    config, field, solver, temperature, steps, save_every=often, save=mean
                 ),
                 "frames of spins": simulation(config, field, solver, temperature, steps, save_every=often),
                 "frames and a progress bar": simulation(
