@@ -8,12 +8,15 @@ beyond an open edge are absent, and vacancies (spins of length zero) contribute 
 from collections.abc import Callable, Sequence
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 from jaxspin.field import AbstractPotential, Spins, Time, times_of_change
 from jaxspin.lattice import Bond, Lattice
+from jaxspin.shards import reach_of, shards_of
 from jaxspin.spins import check_finite, normalize
 from jaxspin.vectors import add, components, dot, stacked
 
@@ -66,20 +69,41 @@ class Exchange(AbstractPotential):
         return _exchange(self, spins)
 
     def _neighbors(self, spins: Spins) -> Spins:
-        """sum_j J_ij S_j, written for one loop over numbers: translations of single components."""
-        sites = [jnp.zeros_like(spins[..., 0, :]) for _ in range(self._lattice.sublattices)]
-        for number, couplings in enumerate(self.couplings, 1):
-            for n, bond in enumerate(self._lattice.shell(number)):
-                coupling = (couplings if couplings.ndim == 0 else couplings[..., n]).astype(spins.dtype)
-                back = tuple(-x for x in bond.offset)
-                there = [coupling * self._brought(x, bond.offset) for x in components(spins[..., bond.end, :])]
-                here = [self._brought(coupling * x, back) for x in components(spins[..., bond.start, :])]
-                sites[bond.start] = add(sites[bond.start], stacked(there))
-                sites[bond.end] = add(sites[bond.end], stacked(here))
-        return jnp.stack(sites, axis=-2)
+        """sum_j J_ij S_j."""
+        shards = shards_of(self._lattice, spins)
+        if shards is None:
+            return _sum_of_neighbors(self._lattice, self.couplings, spins)
+        # one exchange of edges: on 8 devices 1.3 to 7 times as fast as a translation of the shared lattice for each
+        bonds = [bond for number in range(len(self.couplings)) for bond in self._lattice.shell(number + 1)]
+        reach = reach_of([b.offset for bond in bonds for b in (bond, bond.reversed())])
+        placed = shards.spec(after=2)
+        uniform = jax.tree.map(lambda c: c.ndim == 0, self.couplings)
 
-    def _brought(self, array: Array, offset: tuple[int, ...]) -> Array:
-        return self._lattice.translate(array, offset, fused=True)
+        def local(part, couplings):
+            wide = [c if same else shards.widened(c, reach) for c, same in zip(couplings, uniform, strict=True)]
+            found = _sum_of_neighbors(shards.widened_lattice(reach), wide, shards.widened(part, reach))
+            return shards.home(found, reach)
+
+        specs = (placed, tuple(P() if same else shards.spec(after=1) for same in uniform))
+        return shards.run(local, (spins, self.couplings), specs, placed)
+
+
+def _sum_of_neighbors(lattice: Lattice, couplings: Sequence[Array], spins: Spins) -> Spins:
+    """Written for one loop over numbers: translations of single components."""
+    sites = [jnp.zeros_like(spins[..., 0, :]) for _ in range(lattice.sublattices)]
+
+    def brought(array, offset):
+        return lattice.translate(array, offset, fused=True)
+
+    for number, of_shell in enumerate(couplings, 1):
+        for n, bond in enumerate(lattice.shell(number)):
+            coupling = (of_shell if of_shell.ndim == 0 else of_shell[..., n]).astype(spins.dtype)
+            back = tuple(-x for x in bond.offset)
+            there = [coupling * brought(x, bond.offset) for x in components(spins[..., bond.end, :])]
+            here = [brought(coupling * x, back) for x in components(spins[..., bond.start, :])]
+            sites[bond.start] = add(sites[bond.start], stacked(there))
+            sites[bond.end] = add(sites[bond.end], stacked(here))
+    return jnp.stack(sites, axis=-2)
 
 
 @eqx.filter_jit

@@ -101,7 +101,7 @@ class Lattice:
         """`result[R] = array[R + offset]`: brings the neighbour at `offset` home, zero beyond an open edge.
 
         `array` has the cells as its leading axes. Its transpose is the translation by `-offset`, so a
-        gradient costs the same as the function. On one CPU it compiles to a `take` along each axis (4 to 6
+        gradient costs the same as the function. On one CPU device it compiles to a `take` along each axis (4 to 6
         times faster there), elsewhere to a roll, which on a sharded axis is a collective permute. With
         `fused` it is a roll everywhere: for one number a cell within a chain of arithmetic that XLA makes
         one loop of, where a roll is read in place and a `take` is not vectorized.
@@ -195,9 +195,17 @@ def _translate(x, *, fused: bool, **static):
     return translate_by_roll(x, **static)
 
 
-def _translate_on_cpu(x, *, fused: bool, **static):
-    translate = translate_by_take if jax.device_count() == 1 and not fused else translate_by_roll
-    return translate(x, **static)
+def _translate_on_cpu(context, x, *, fused: bool, **static):
+    translate = translate_by_take if _on_one_device(context) and not fused else translate_by_roll
+    return mlir.lower_fun(functools.partial(translate, **static), multiple_results=False)(context, x)
+
+
+def _on_one_device(context) -> bool:
+    """Whether what is lowered runs on one device, or is written for each of many by itself."""
+    placed = context.module_context.axis_context
+    if manual := getattr(placed, "manual_axes", None):
+        return all(name in manual for name, size in placed.mesh.shape.items() if size > 1)
+    return getattr(placed, "num_devices", jax.device_count()) == 1
 
 
 def _transpose(cotangent, x, *, offset, **static):
@@ -211,12 +219,12 @@ def _batch(arguments, axes, **static):
     return _translate_p.bind(jnp.moveaxis(x, axis, -1), **static), x.ndim - 1
 
 
-_translate_p.def_impl(functools.partial(jax.jit, static_argnames=("offset", "periodic", "fused"))(_translate_on_cpu))
+_translate_p.def_impl(jax.jit(_translate_p.bind, static_argnames=("offset", "periodic", "fused")))
 _translate_p.def_abstract_eval(lambda x, **static: ShapedArray(x.shape, x.dtype))
 ad.deflinear2(_translate_p, _transpose)
 batching.primitive_batchers[_translate_p] = _batch
 mlir.register_lowering(_translate_p, mlir.lower_fun(_translate, multiple_results=False))
-mlir.register_lowering(_translate_p, mlir.lower_fun(_translate_on_cpu, multiple_results=False), platform="cpu")
+mlir.register_lowering(_translate_p, _translate_on_cpu, platform="cpu")
 
 
 def _cells(cells: Sequence[float | int], dimension: int) -> tuple[int, ...]:

@@ -85,7 +85,10 @@ def dilute(spins: Float[Array, "*n 3"], occupied: Bool[Array, "*n"]) -> Float[Ar
 
 def check_finite(spins: Array) -> None:
     """Refuse spins that are not finite numbers: raises `ValueError`; traced values, inside `jit`, are let through."""
-    if not isinstance(spins, Tracer) and not np.isfinite(np.asarray(spins)).all():
+    if isinstance(spins, Tracer):
+        return
+    here = not isinstance(spins, jax.Array) or spins.is_fully_addressable
+    if not (np.isfinite(np.asarray(spins)).all() if here else bool(jnp.all(jnp.isfinite(spins)))):
         raise ValueError("spins hold nan or inf; look where they came from: a smaller time step, or normalize(...).")
 
 

@@ -10,7 +10,9 @@ import jaxspin
 ROOT = Path(jaxspin.__file__).parent
 
 FLOORS = {
+    "hosts": 1,
     "lattice": 1,
+    "shards": 1,
     "vectors": 1,
     "spins": 1,
     "textures": 1,

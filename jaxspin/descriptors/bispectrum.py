@@ -21,6 +21,7 @@ from jaxspin.descriptors.invariants import invariants
 from jaxspin.descriptors.neighborhood import Neighborhood, neighborhood
 from jaxspin.field import sum_of
 from jaxspin.lattice import Lattice
+from jaxspin.shards import reach_of, shards_of
 from jaxspin.spins import check_spins
 from jaxspin.symmetry import infinite
 
@@ -155,12 +156,22 @@ class Bispectrum(AbstractDescriptor):
     def rows(self, spins: Float[Array, "*cells sublattices 3"]) -> Float[Array, "features sublattices *cells"]:
         """The features as rows over the sites, the order in which they are computed."""
         check_spins(self.lattice, spins)
-        variables = invariants(self.lattice, spins, self.neighborhood)
-        shape = variables.shape[1:]
-        if jax.device_count() == 1:
-            # one long axis is faster, but merging a sharded axis with others gathers it
-            variables = variables.reshape(len(variables), -1)
-        return self.of_variables(variables).reshape(-1, *shape)
+        around = self.neighborhood
+        shards = shards_of(self.lattice, spins)
+        if shards is None:
+            return self._of_sites(invariants(self.lattice, spins, around))
+        reach = reach_of([offset for sites in around.sites for offset, _ in sites])
+
+        def local(part):
+            variables = invariants(shards.widened_lattice(reach), shards.widened(part, reach), around)
+            return self._of_sites(shards.home(variables, reach, before=2))
+
+        return shards.run(local, (spins,), (shards.spec(after=2),), shards.spec(before=2))
+
+    def _of_sites(self, variables: Float[Array, "variables sublattices *cells"]) -> Array:
+        # one long axis is faster
+        flat = variables.reshape(len(variables), -1)
+        return self.of_variables(flat).reshape(-1, *variables.shape[1:])
 
     def of_variables(self, variables: Float[Array, "variables *sites"]) -> Float[Array, "features *sites"]:
         """The features as rows, from the bonds and chiralities of any number of sites.

@@ -12,6 +12,7 @@ from jaxspin.descriptors.base import AbstractDescriptor, check_direction
 from jaxspin.descriptors.clusters import Cluster, Recursion, clusters
 from jaxspin.field import Spins, sum_of
 from jaxspin.lattice import Lattice
+from jaxspin.shards import brought, shards_of
 from jaxspin.spins import check_spins
 from jaxspin.symmetry import infinite
 
@@ -136,14 +137,13 @@ class LocalMoments(AbstractDescriptor):
 
     def completed(self, own: Float[Array, "own sublattices *cells"]) -> Float[Array, "features sublattices *cells"]:
         """The features from those of the sites' own clusters alone: with the averages over the neighbours."""
-        return jnp.concatenate([own, *(self._average(own, n + 1) for n in range(self.surroundings))])
+        return jnp.concatenate([own, *self._averages(own)])
 
     def pullback(self, spins: Spins, slopes: Float[Array, "features sublattices *cells"]) -> Spins:
         """The derivative of sum(slopes * rows(spins)) with respect to the spins: reverse mode, three times as fast."""
         check_spins(self.lattice, spins)
         number = len(slopes) // (1 + self.surroundings)
-        own = jax.ShapeDtypeStruct((number, *slopes.shape[1:]), slopes.dtype)
-        (slopes,) = jax.linear_transpose(self.completed, own)(slopes)
+        (slopes,) = jax.linear_transpose(self.completed, slopes[:number])(slopes)
         found = jnp.zeros_like(spins)
         for sublattice, recursion in enumerate(self._recursions):
             around = self._gathered(spins, recursion)
@@ -199,7 +199,7 @@ class LocalMoments(AbstractDescriptor):
 
     def _gathered(self, spins: Spins, recursion: Recursion) -> Float[Array, "3 members *cells"]:
         """The spins of the cluster around every site of one sublattice."""
-        members = [self.lattice.translate(spins[..., b, :], offset) for offset, b in recursion.cluster.sites]
+        members = brought(self.lattice, spins, recursion.cluster.sites)
         return jnp.moveaxis(jnp.stack(members), -1, 0)
 
     def _over_sites(
@@ -207,9 +207,15 @@ class LocalMoments(AbstractDescriptor):
     ) -> Array:
         """`function` of arrays whose last axes are the cells, so many at a time as `chunk` allows."""
         chunk = self.chunk if chunk is None else chunk
-        cells = self.lattice.cells
+        shards = shards_of(self.lattice, arrays[0])
+        if shards is None:
+            return self._in_chunks(function, chunk, *arrays)
+        return shards.by_site(lambda _, *parts: self._in_chunks(function, chunk, *parts), (), *arrays)
+
+    def _in_chunks(self, function: Callable[..., Array], chunk: int | None, *arrays: Float[Array, "..."]) -> Array:
+        cells = arrays[0].shape[-self.lattice.dimension :]
         sites = int(np.prod(cells))
-        if chunk is None or jax.device_count() > 1 or sites <= chunk:
+        if chunk is None or sites <= chunk:
             return function(*arrays)
         number = -(-sites // chunk)
         width = -(-sites // number)
@@ -224,17 +230,23 @@ class LocalMoments(AbstractDescriptor):
         found = jnp.moveaxis(found, 0, -2)
         return found.reshape(*found.shape[:-2], number * width)[..., :sites].reshape(*found.shape[:-2], *cells)
 
-    def _average(self, rows: Array, shell: int) -> Array:
+    def _averages(self, rows: Array) -> list[Array]:
+        """Over the neighbours in each of the shells."""
         lattice = self.lattice
+        shells = [lattice.shell(number + 1) for number in range(self.surroundings)]
+        bonds = [[b for bond in shell for b in (bond, bond.reversed())] for shell in shells]
         first = jnp.moveaxis(rows, (0, 1), (-1, -2))
-        found: list[list[Array]] = [[] for _ in range(lattice.sublattices)]
-        for bond in lattice.shell(shell):
-            for b in (bond, bond.reversed()):
-                found[b.start].append(lattice.translate(first[..., b.end, :], b.offset))
-        number = max(len(f) for f in found)
+        ends = iter(brought(lattice, first, [(b.offset, b.end) for shell in bonds for b in shell]) if bonds else ())
         none = jnp.zeros((*lattice.cells, len(rows)), rows.dtype)
-        averages = jnp.stack([sum_of(f) / number if f else none for f in found], axis=-2)
-        return jnp.moveaxis(averages, (-1, -2), (0, 1))
+        averages = []
+        for shell in bonds:
+            found: list[list[Array]] = [[] for _ in range(lattice.sublattices)]
+            for b in shell:
+                found[b.start].append(next(ends))
+            number = max(len(f) for f in found)
+            mean = jnp.stack([sum_of(f) / number if f else none for f in found], axis=-2)
+            averages.append(jnp.moveaxis(mean, (-1, -2), (0, 1)))
+        return averages
 
 
 def _coordinates(lattice: Lattice, found: Sequence[Cluster], direction: Sequence[float]) -> list[np.ndarray]:

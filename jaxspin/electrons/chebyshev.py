@@ -11,6 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import AxisType
 from jaxtyping import Array, Float, PyTree
 
 _LANES = 8  # numbers that a CPU adds side by side, before it adds up those
@@ -217,7 +218,7 @@ def _sums(arrays) -> tuple[Array, ...]:
 
 def _dots(now, after) -> tuple[Array, Array]:
     """(<now|now>, Re <after|now>)."""
-    if jax.default_backend() != "cpu" or jax.device_count() > 1:
+    if jax.default_backend() != "cpu" or _on_a_mesh(jax.tree.leaves(now)[0]):
         return _dot(now, now), _dot(after, now)
     own, mixed = [], []
     for x, y in zip(_real_parts(now), _real_parts(after), strict=True):
@@ -227,6 +228,13 @@ def _dots(now, after) -> tuple[Array, Array]:
         own.append(jnp.sum(a))
         mixed.append(jnp.sum(b))
     return functools.reduce(jnp.add, own), functools.reduce(jnp.add, mixed)
+
+
+def _on_a_mesh(array: Array) -> bool:
+    """Whether merging axes of the array could gather it from several devices."""
+    mesh = jax.typeof(array).sharding.mesh
+    kinds = zip(mesh.axis_names, mesh.axis_types, strict=True)
+    return any(mesh.shape[name] > 1 and kind != AxisType.Manual for name, kind in kinds)
 
 
 def _dot(a, b) -> Array:

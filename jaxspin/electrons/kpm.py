@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 from jaxspin.electrons import chebyshev, fermi
@@ -15,6 +16,7 @@ from jaxspin.electrons.model import SDModel, Spinor
 from jaxspin.electrons.probes import AbstractProbes, Coloring, ExactTrace, colors_for
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.lattice import Lattice
+from jaxspin.shards import Shards, shards_of
 from jaxspin.spins import check_finite, check_spins
 
 
@@ -25,6 +27,10 @@ class KernelPolynomial(AbstractPotential):
     probing vectors; the field is the exact gradient of that estimate, by the recursion run backwards. Time and memory
     are linear in the sites and memory does not depend on the order. No damping kernel: at T > 0 the series converges
     exponentially, as exp(-m pi T/a).
+
+    Spins on a mesh of devices (`jaxspin.scale`) share out the probing vectors, as far as their number divides, and only
+    then the lattice. Vectors meet in one sum at the end; a lattice that is shared out exchanges edges of all vectors in
+    every product with H, which is less only beyond tens of thousands of sites along an axis.
 
     **Arguments**
 
@@ -107,7 +113,25 @@ class KernelPolynomial(AbstractPotential):
         check_spins(self.lattice, spins)
         start = self.start(spins, key=key)
         order = self.order if order is None else order
-        return chebyshev.moments(self.rescaled(spins), start, order, blocks=_blocks(start[0][0]))
+        shards = shards_of(self.lattice, spins)
+        names = () if shards is None else _shared_probes(shards, start[0][0].shape[-1])
+        if shards is None or not names:
+            return self._moments(self.rescaled(spins), start, order)
+        # the lattice is whole along the axes of the mesh that share out the vectors
+        columns = P(*(None,) * self.lattice.dimension, names)
+        operator, rest = eqx.partition(self.rescaled(spins), eqx.is_array)
+
+        def local(arrays, start):
+            return jax.lax.psum(self._moments(eqx.combine(arrays, rest), start, order), names)
+
+        over = jax.shard_map(
+            local, mesh=shards.mesh, in_specs=(P(), columns), out_specs=P(), axis_names=set(names), check_vma=False
+        )
+        return jax.jit(over)(operator, start)
+
+    def _moments(self, operator: "Rescaled", start: Spinor, order: int) -> Float[Array, " order"]:
+        together = shards_of(self.lattice, operator.spins) is not None
+        return chebyshev.moments(operator, start, order, blocks=1 if together else _blocks(start[0][0]))
 
     def rescaled(self, spins: Spins) -> "Rescaled":
         """(H - c)/a as an operator on spinors, its spectrum inside [-1, 1]."""
@@ -179,13 +203,27 @@ class Rescaled(eqx.Module):
 def _blocks(part: Array) -> int:
     """How many blocks of columns to treat one after another on a CPU, so that the vectors of a block stay in its cache.
 
-    An accelerator wants all columns at once, and so does a lattice spread over devices.
+    An accelerator wants all columns at once.
     """
-    if jax.default_backend() != "cpu" or jax.device_count() > 1:
+    if jax.default_backend() != "cpu":
         return 1
     columns = part.shape[-1]
     fit = max(_NARROWEST, _CACHED // (4 * part.size // columns * part.dtype.itemsize))
     return min(n for n in range(1, columns + 1) if columns % n == 0 and columns // n <= fit)
+
+
+def _shared_probes(shards: Shards, columns: int) -> tuple[str, ...]:
+    """The axes of the mesh that share out the probing vectors: as many devices as divide their number.
+
+    The vectors of different devices meet in one sum at the end, while a lattice that is shared out exchanges the edges
+    of all vectors in every product with H.
+    """
+    found, rest = [], columns
+    for name in sorted((n for n in shards.names if n is not None), key=shards.count, reverse=True):
+        if rest % shards.count(name) == 0:
+            found.append(name)
+            rest //= shards.count(name)
+    return tuple(found)
 
 
 # Bytes of a vector, of which the reverse pass reuses four from cache, and columns below which the short last axis costs

@@ -14,6 +14,7 @@ from jaxspin.descriptors import AbstractDescriptor, Bispectrum, LocalMoments, Ne
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.forcefield.networks import MultilayerPerceptron
 from jaxspin.lattice import Lattice
+from jaxspin.shards import shards_of
 from jaxspin.spins import check_finite, check_spins
 
 
@@ -95,6 +96,13 @@ class BehlerParrinello(AbstractPotential):
 
     def from_rows(self, rows: Float[Array, "features *sites"]) -> Float[Array, "*sites"]:
         """epsilon of sites with these features, whether or not they have a spin."""
+        shards = shards_of(self.lattice, rows) if rows.shape[2:] == self.lattice.cells else None
+        if shards is None:
+            return self._from_rows(rows)
+        arrays, rest = eqx.partition(self, eqx.is_array)
+        return shards.by_site(lambda known, part: eqx.combine(known, rest)._from_rows(part), arrays, rows)
+
+    def _from_rows(self, rows: Float[Array, "features *sites"]) -> Float[Array, "*sites"]:
         local = {name: jax.lax.stop_gradient(getattr(self, name)).astype(rows.dtype) for name in _CONSTANTS}
         # a contiguous copy, which XLA on CPUs would otherwise make again for every product with it
         features = jax.lax.optimization_barrier(rows.reshape(rows.shape[0], -1).T)
@@ -115,9 +123,9 @@ class BehlerParrinello(AbstractPotential):
         `shift` is the mean energy per site, `scale` the size of what the network is to describe.
         """
         features = jax.lax.map(self.descriptor, spins.astype(self.mean.dtype))
-        features = features.reshape(-1, features.shape[-1])
-        mean = jnp.mean(features, axis=0)
-        deviation = jnp.std(features, axis=0)
+        sites = tuple(range(features.ndim - 1))
+        mean = jnp.mean(features, axis=sites)
+        deviation = jnp.std(features, axis=sites)
         # a feature that never changes, but for rounding, must not be blown up by the division
         largest = jnp.max(deviation)
         rounding = 1e3 * jnp.finfo(mean.dtype).eps * jnp.max(jnp.abs(mean))

@@ -12,6 +12,7 @@ import orbax.checkpoint as ocp
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
 from jaxspin.forcefield.committee import Committee
 from jaxspin.forcefield.generalized import GeneralizedPotential
+from jaxspin.hosts import by_first_process, to_host
 
 _FORMAT = 1
 _ForceField = BehlerParrinello | Committee | GeneralizedPotential
@@ -53,12 +54,16 @@ def save(
             args=ocp.args.Composite(weights=ocp.args.StandardSave(arrays), settings=ocp.args.JsonSave(settings)),
             force=True,  # of what a killed process left
         )
+    by_first_process(lambda: _put_in_place(partial, path, replaced))
+    return path
+
+
+def _put_in_place(partial: Path, path: Path, replaced: Path) -> None:
     shutil.rmtree(replaced, ignore_errors=True)
     if path.exists():
         path.rename(replaced)
     partial.rename(path)
     shutil.rmtree(replaced, ignore_errors=True)
-    return path
 
 
 def load(path: str | Path) -> _ForceField:
@@ -106,6 +111,9 @@ def _check_plain(settings: dict[str, Any]) -> None:
 
 def _arrays(model: _ForceField) -> dict[str, Any]:
     leaves = [x for x in jax.tree.leaves(model) if eqx.is_inexact_array(x)]
+    if jax.process_count() > 1:
+        # the weights, which every process has alike, are written by the first one
+        leaves = [to_host(x) for x in leaves]
     return {f"{number:04d}": leaf for number, leaf in enumerate(leaves)}
 
 

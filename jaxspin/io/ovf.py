@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxspin.hosts import by_first_process, to_host
 from jaxspin.io.records import refuse_existing, to_json
 from jaxspin.io.store import Numbers, lattice_from_json
 from jaxspin.lattice import Lattice
@@ -40,14 +41,14 @@ def save_ovf(
     line. Format: OOMMF User's Guide 2.1a0 (2023), section 19.3. Raises `ValueError` on the shape,
     `FileExistsError` where the file exists.
     """
-    path, spins = Path(path), np.asarray(spins)
+    path, spins = Path(path), to_host(spins)
     if spins.dtype not in (np.float32, np.float64):
         spins = spins.astype(np.float64)
     if spins.shape != (*lattice.shape, 3):
         raise ValueError(f"spins of shape {spins.shape} do not fit; give {(*lattice.shape, 3)}, one configuration.")
     if representation not in ("text", *_BINARY):
         raise ValueError(f"unknown representation {representation!r}; choose 'text', 'binary 4' or 'binary 8'.")
-    refuse_existing(path, overwrite)
+    by_first_process(lambda: refuse_existing(path, overwrite))
     table, points = in_file_order(spins, lattice), in_file_order(in_space(lattice), lattice)
     rectangular = _is_rectangular(lattice) or not positions
     if not rectangular:
@@ -67,6 +68,11 @@ def save_ovf(
         "End: Header",
         f"Begin: Data {representation.capitalize()}",
     ]
+    by_first_process(lambda: _write(path, header, table, representation))
+    return path
+
+
+def _write(path: Path, header: list[str], table: np.ndarray, representation: str) -> None:
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("wb") as file:
         file.write("".join(f"# {line}\n" for line in header).encode())
@@ -77,7 +83,6 @@ def save_ovf(
             file.write(np.array(control, dtype).tobytes() + table.astype(dtype).tobytes() + b"\n")
         file.write(f"# End: Data {representation.capitalize()}\n# End: Segment\n".encode())
     partial.replace(path)
-    return path
 
 
 def load_ovf(path: str | os.PathLike, lattice: Lattice | None = None) -> tuple[np.ndarray, Lattice]:

@@ -16,6 +16,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxspin.hosts import by_first_process, to_host
+
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "equinox", "diffrax", "jaxspin", "numpy")
 
 
@@ -50,9 +52,13 @@ def new_folder(path: str | os.PathLike, *, overwrite: bool = False) -> Path:
 
     A folder with something in it is refused with `FileExistsError`; with `overwrite` that folder's contents,
     and nothing else, are removed. The working directory, the home directory and whatever contains them are
-    never emptied.
+    never emptied. Of many processes the first does it.
     """
-    path = Path(path)
+    by_first_process(lambda: _new_folder(Path(path), overwrite))
+    return Path(path)
+
+
+def _new_folder(path: Path, overwrite: bool) -> None:
     if path.exists() and not path.is_dir():
         raise FileExistsError(f"{path} is a file; choose another name for the folder.")
     if path.is_dir() and any(path.iterdir()):
@@ -66,7 +72,6 @@ def new_folder(path: str | os.PathLike, *, overwrite: bool = False) -> Path:
         for child in path.iterdir():
             remove(child)
     path.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def remove(path: Path) -> None:
@@ -87,7 +92,7 @@ def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, np.ndarray | np.generic | jax.Array):
-        return np.asarray(value).tolist()
+        return to_host(value).tolist()
     return str(value) if isinstance(value, os.PathLike) else repr(value)
 
 

@@ -17,6 +17,7 @@ import xarray as xr
 import zarr
 from jaxtyping import ArrayLike
 
+from jaxspin.hosts import by_first_process
 from jaxspin.io.records import refuse_existing, remove, to_json
 from jaxspin.lattice import Lattice
 
@@ -76,9 +77,13 @@ def write_store(
     """Write a Zarr v3 store under another name, then rename it, so that `path` is never half a store.
 
     An existing store is replaced, after the new one is complete, only with `overwrite`; anything else at
-    `path` never.
+    `path` never. Of many processes the first writes.
     """
-    path = Path(path)
+    by_first_process(lambda: _write_store(dataset, Path(path), overwrite, encoding))
+    return Path(path)
+
+
+def _write_store(dataset: xr.Dataset, path: Path, overwrite: bool, encoding: Mapping | None) -> None:
     refuse_existing(path, overwrite)
     if path.exists() and not (path / "zarr.json").is_file():
         raise FileExistsError(f"{path} is not a Zarr store and will not be replaced; choose another path.")
@@ -91,7 +96,6 @@ def write_store(
     if path.exists():
         remove(path)
     partial.rename(path)
-    return path
 
 
 def append_to_store(path: Path, start: int, variables: Mapping[str, np.ndarray]) -> None:
@@ -99,8 +103,12 @@ def append_to_store(path: Path, start: int, variables: Mapping[str, np.ndarray])
 
     xarray reads the shapes from the consolidated metadata: one file, replaced atomically once the data are
     written. (xarray's own append rewrites that file before the data, so a kill in between would lose the
-    store.)
+    store.) Of many processes the first writes.
     """
+    by_first_process(lambda: _append_to_store(path, start, variables))
+
+
+def _append_to_store(path: Path, start: int, variables: Mapping[str, np.ndarray]) -> None:
     for name, values in variables.items():
         array = zarr.open_array(path / name, mode="r+")
         array.resize((start + len(values), *array.shape[1:]))

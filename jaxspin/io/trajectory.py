@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from jaxspin.hosts import by_first_process, to_host
 from jaxspin.io.records import to_json
 from jaxspin.io.store import (
     Numbers,
@@ -69,8 +70,9 @@ def load_trajectory(path: str | os.PathLike) -> xr.Dataset:
 class TrajectoryWriter:
     """Writes a long run as it goes: every `append` is on disk, whole, when it returns.
 
-    A process killed while it appends leaves a store that reads as if that call had not been made. One
-    process writes a path at a time. An existing store is refused unless `overwrite` (replaced by the first
+    A process killed while it appends leaves a store that reads as if that call had not been made. Of a run
+    on many processes (`jax.distributed`) all make the writer and append the same frames, on whatever mesh; the
+    first process writes. An existing store is refused unless `overwrite` (replaced by the first
     frames) or `append` (continued; its lattice, precision and `config`, where one is given, must agree, and
     a new store is begun where there is none).
     """
@@ -91,9 +93,12 @@ class TrajectoryWriter:
         self._dtype: np.dtype | None = None
         if overwrite and append:
             raise ValueError("overwrite and append exclude each other; choose one.")
-        if self.path.exists() and append:
+        # nothing is written before all processes have looked
+        exists = self.path.exists()
+        if exists and append:
             self._resume()
-        elif self.path.exists() and not overwrite:
+        by_first_process(lambda: None)
+        if exists and not (append or overwrite):
             raise FileExistsError(
                 f"{path} exists; choose another path, or pass append=True to continue it or overwrite=True."
             )
@@ -105,7 +110,7 @@ class TrajectoryWriter:
         Raises `ValueError` on shapes, precision, or times that do not increase.
         """
         if np.ndim(times) == 0:
-            times, spins = np.asarray(times)[None], np.asarray(spins)[None]
+            times, spins = np.asarray(times)[None], to_host(spins)[None]
         times, spins = _checked(times, spins, self.lattice)
         if times[0] <= self.last_time:
             raise ValueError(
@@ -156,7 +161,7 @@ def _frames(times: np.ndarray, spins: np.ndarray, lattice: Lattice) -> xr.Datase
 
 
 def _checked(times: Numbers, spins: Numbers, lattice: Lattice) -> tuple[np.ndarray, np.ndarray]:
-    times, spins = np.asarray(times, np.float64), np.asarray(spins)
+    times, spins = np.asarray(times, np.float64), to_host(spins)
     if times.ndim != 1 or len(times) == 0 or spins.shape != (len(times), *lattice.shape, 3):
         raise ValueError(
             f"times {times.shape} and spins {spins.shape} are no trajectory on this lattice; "

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxspin.hosts import by_first_process, to_host
 from jaxspin.io.ovf import in_file_order, in_space
 from jaxspin.io.records import refuse_existing
 from jaxspin.io.store import Numbers
@@ -26,12 +27,12 @@ def save_vtk(
     film. Raises `ValueError` on the shape or a name that does not end in .vtk, `FileExistsError` where the
     file exists.
     """
-    path, spins = Path(path), np.asarray(spins)
+    path, spins = Path(path), to_host(spins)
     if path.suffix != ".vtk":
         raise ValueError(f"{path.name} would not be recognized by ParaView; end the name in .vtk.")
     if spins.shape != (*lattice.shape, 3):
         raise ValueError(f"spins of shape {spins.shape} do not fit; give {(*lattice.shape, 3)}, one configuration.")
-    refuse_existing(path, overwrite)
+    by_first_process(lambda: refuse_existing(path, overwrite))
     parts = [f"# vtk DataFile Version 3.0\n{title[:250]}\nBINARY\n"]
     points, values = in_file_order(in_space(lattice), lattice), in_file_order(spins, lattice)
     sites = lattice.sites
@@ -50,7 +51,12 @@ def save_vtk(
         parts += ["SCALARS sublattice int 1\nLOOKUP_TABLE default\n", labels.astype(">i4")]
     precision = "float" if values.dtype == np.float32 else "double"
     parts += [f"VECTORS spin {precision}\n", values.astype(">f4" if precision == "float" else ">f8")]
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(b"".join(p.encode() if isinstance(p, str) else p.tobytes() + b"\n" for p in parts))
-    partial.replace(path)
+    content = b"".join(p.encode() if isinstance(p, str) else p.tobytes() + b"\n" for p in parts)
+    by_first_process(lambda: _write(path, content))
     return path
+
+
+def _write(path: Path, content: bytes) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(content)
+    partial.replace(path)

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from jaxspin.lattice import Lattice
 from jaxspin.observables.structure_factor import wavevectors
+from jaxspin.shards import fourier_transform
 from jaxspin.spins import check_spins
 
 _WINDOWS = {
@@ -82,10 +83,9 @@ def dynamical_structure_factor(
     weights = _WINDOWS[window](number)
     interval = jnp.asarray(interval, frames.dtype)
     phases = np.exp(-1j * wavevectors(lattice) @ np.array(lattice.basis).T)
-    axes = tuple(range(1, 1 + lattice.dimension))
 
     def power(component):
-        waves = jnp.fft.fftn(component, axes=axes)
+        waves = jax.vmap(lambda frame: fourier_transform(lattice, frame))(component)
         waves = jnp.sum(waves * jnp.asarray(phases, waves.dtype)[None], axis=-1)
         taper = jnp.asarray(weights, waves.dtype).reshape(-1, *(1,) * lattice.dimension)
         # exp(+i w t) is the inverse transform, but for its 1/n

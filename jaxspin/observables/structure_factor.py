@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxspin.lattice import Lattice
+from jaxspin.shards import fourier_transform
 from jaxspin.spins import check_spins
 
 
@@ -27,7 +28,7 @@ def structure_factor(lattice: Lattice, spins: Float[Array, "*cells sublattices 3
     reach other zones by `structure_factor_at`.
     """
     check_spins(lattice, spins)
-    amplitudes = jnp.fft.fftn(spins, axes=tuple(range(lattice.dimension)))
+    amplitudes = fourier_transform(lattice, spins)
     phases = np.exp(-1j * wavevectors(lattice) @ np.array(lattice.basis).T)
     total = jnp.sum(amplitudes * jnp.asarray(phases, amplitudes.dtype)[..., None], axis=-2)
     return jnp.sum(total.real**2 + total.imag**2, axis=-1) / lattice.sites
@@ -39,11 +40,11 @@ def structure_factor_at(
 ) -> Float[Array, "*q"]:
     """S(q) at any wavevectors `(..., dimension)`, by direct sums: memory and time of order N for each q."""
     check_spins(lattice, spins)
-    flat = spins.reshape(-1, 3)
-    positions = jnp.asarray(lattice.positions().reshape(-1, lattice.dimension), spins.dtype)
-    angles = jnp.einsum("...x,nx->...n", q.astype(spins.dtype), positions, precision="highest")
+    positions = jnp.asarray(lattice.positions(), spins.dtype)
+    angles = jnp.tensordot(q.astype(spins.dtype), positions, axes=(-1, -1), precision="highest")
+    sites = spins.ndim - 1
     real, imaginary = (
-        jnp.einsum("...n,nx->...x", wave(angles), flat, precision="highest") for wave in (jnp.cos, jnp.sin)
+        jnp.tensordot(wave(angles), spins, axes=sites, precision="highest") for wave in (jnp.cos, jnp.sin)
     )
     return jnp.sum(real**2 + imaginary**2, axis=-1) / lattice.sites
 
@@ -89,10 +90,12 @@ def correlation_function(lattice: Lattice, spins: Float[Array, "*cells sublattic
 
 def autocorrelation(lattice: Lattice, values: Float[Array, "*cells b c"]) -> Float[Array, "..."]:
     """sum over n, b, c of values[n, b, c] values[n + R, b, c], by FFT; nothing beyond an open edge."""
-    axes = tuple(range(lattice.dimension))
-    waves = jnp.fft.fftn(values, s=_correlation_shape(lattice), axes=axes)
+    sizes = _correlation_shape(lattice)
+    longer = [(0, size - cells) for size, cells in zip(sizes, lattice.cells, strict=True)]
+    large = lattice.resize(*sizes)
+    waves = fourier_transform(large, jnp.pad(values, [*longer, (0, 0), (0, 0)]))
     power = jnp.sum(waves.real**2 + waves.imag**2, axis=(-2, -1))
-    return jnp.fft.ifftn(power).real
+    return fourier_transform(large, power, inverse=True).real
 
 
 @jax.jit
@@ -112,7 +115,7 @@ def correlation_length(lattice: Lattice, spins: Float[Array, "..."]) -> Float[Ar
     if not axes:
         raise ValueError(f"cells {lattice.cells} are too few for a correlation length; use 3 along some axis.")
     snapshots = spins.reshape(-1, *lattice.shape, 3)
-    amplitudes = jnp.fft.fftn(snapshots, axes=tuple(range(1, 1 + lattice.dimension)))
+    amplitudes = jax.vmap(lambda s: fourier_transform(lattice, s))(snapshots)
     grid = jnp.mean(jnp.sum(amplitudes.real**2 + amplitudes.imag**2, axis=(-2, -1)), axis=0)
     peak = jnp.unravel_index(jnp.argmax(grid), grid.shape)
     kappa = np.linalg.norm(lattice.reciprocal(), axis=1) * np.sin(np.pi / np.array(lattice.cells)) / np.pi

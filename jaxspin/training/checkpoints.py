@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
+from jaxspin.hosts import to_host
+
 
 def manager(folder: str | Path | None) -> ocp.CheckpointManager | None:
     """The keeper of the checkpoints in `folder`, which need not exist; None for no folder."""
@@ -52,4 +54,8 @@ def digest(arrays: Any) -> str:
 
 
 def _leaves(state: Any) -> dict[str, Any]:
-    return {f"{n:04d}": jnp.asarray(x) for n, x in enumerate(jax.tree.leaves(state))}
+    leaves = [jnp.asarray(x) for x in jax.tree.leaves(state)]
+    if jax.process_count() > 1:
+        # what every process has alike, the first one writes
+        leaves = [to_host(x) if x.is_fully_replicated else x for x in leaves]
+    return {f"{n:04d}": x for n, x in enumerate(leaves)}

@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from jaxspin.hosts import to_host
 from jaxspin.io.records import to_json
 from jaxspin.io.store import (
     Numbers,
@@ -96,16 +97,17 @@ class SpinData(eqx.Module):
         self._refuse_bad_labels()
 
     def _refuse_bad_labels(self) -> None:
-        length = np.linalg.norm(np.asarray(self.spins), axis=-1)
-        bad = ~((np.abs(length - 1) <= _LENGTH_TOLERANCE) | (length == 0))
-        if bad.any():
-            which = tuple(map(int, np.argwhere(bad)[0]))
+        # where the data lie, which may be more than one process
+        length = jnp.linalg.norm(self.spins, axis=-1)
+        bad = ~((jnp.abs(length - 1) <= _LENGTH_TOLERANCE) | (length == 0))
+        if bool(jnp.any(bad)):
+            which = tuple(map(int, np.argwhere(to_host(bad))[0]))
             raise ValueError(
-                f"configuration {which[0]} has a spin of length {length[which]:.6g} at site {which[1:]}; "
+                f"configuration {which[0]} has a spin of length {to_host(length)[which]:.6g} at site {which[1:]}; "
                 "spins are unit vectors, or zero at vacancies: pass jaxspin.spins.normalize(spins)."
             )
         for name, finite in (
-            ("field", np.isfinite(np.asarray(self.field)).reshape(len(self), -1).all(axis=1)),
+            ("field", to_host(jnp.all(jnp.isfinite(self.field), axis=tuple(range(1, self.field.ndim))))),
             ("energy", np.isfinite(np.asarray(self.energy)) | ~np.asarray(self.has_energy)),
         ):
             if not finite.all():
@@ -220,7 +222,7 @@ class SpinData(eqx.Module):
             "run": ("configuration", {"long_name": "number of the simulation it comes from"}),
         }
         dataset = xr.Dataset(
-            {name: (axes, np.asarray(getattr(self, name)), notes) for name, (axes, notes) in about.items()},
+            {name: (axes, to_host(getattr(self, name)), notes) for name, (axes, notes) in about.items()},
             coords=site_coordinates(self.lattice),
         )
         attributes = self.attributes

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from jaxspin.descriptors import LocalMoments
 from jaxspin.forcefield import BehlerParrinello, GeneralizedPotential, Learnable
 from jaxspin.lattice import Lattice
+from jaxspin.shards import shards_of
 from jaxspin.training import checkpoints
 from jaxspin.training.dataset import SpinData
 from jaxspin.training.linearized import LinearizedSet
@@ -50,7 +51,8 @@ class TrainConfig:
     """Stop after so many evaluations without a better one; 0 uses all steps."""
     memory: float = 4.0
     """Gigabytes for the derivatives of the features. Where those of all configurations fit (`LocalMoments` on periodic
-    lattices) they are computed once, and a step takes a tenth of the time or less; otherwise at every step."""
+    lattices on one device) they are computed once, and a step takes a tenth of the time or less; otherwise at every
+    step."""
 
     def __post_init__(self):
         check_loop(self)
@@ -200,7 +202,7 @@ def linearized(
     descriptor = model.descriptor
     if not isinstance(model, BehlerParrinello) or not isinstance(descriptor, LocalMoments):
         return None
-    if not all(descriptor.lattice.periodic):
+    if not all(descriptor.lattice.periodic) or shards_of(data.lattice, data.spins[0]) is not None:
         return None
     if LinearizedSet.bytes_needed(descriptor, len(data), data.spins.dtype) > memory * 1e9:
         return None

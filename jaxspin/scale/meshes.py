@@ -1,0 +1,154 @@
+"""Meshes of devices for a lattice, and arrays `(*cells, sublattices, ...)` placed on them."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, PyTree
+
+from jaxspin.hosts import to_host
+from jaxspin.lattice import Lattice
+from jaxspin.shards import axis_name
+
+
+def mesh(
+    lattice: Lattice,
+    devices: int | Sequence[int] | None = None,
+    *,
+    of: Sequence[Any] | None = None,
+) -> Mesh:
+    """A mesh that shares the cells of `lattice` out evenly over devices, one axis of the mesh for each of the lattice.
+
+    `devices` is how many (None: all there are), shared out along the axes so that the edges that a device exchanges
+    with its neighbours are shortest; or how many along each axis, such as (4, 2). `of` names the devices to choose
+    from, all those of all processes unless given. The axes are called `cell_1`, `cell_2`, ... and are of
+    `AxisType.Auto`: the compiler moves the data, and `jaxspin` sees to it that only edges are moved.
+
+    Raises `ValueError` where there are fewer devices, or no way to share the cells out evenly.
+    """
+    available = list(jax.devices() if of is None else of)
+    if isinstance(devices, Sequence):
+        along = tuple(int(n) for n in devices)
+        _check_along(lattice, along)
+    else:
+        along = _shortest_edges(lattice, len(available) if devices is None else devices)
+    number = int(np.prod(along))
+    if number > len(available):
+        raise ValueError(
+            f"{number} devices are wanted and {len(available)} found; use fewer, or start more "
+            "(on a CPU: XLA_FLAGS=--xla_force_host_platform_device_count=8)."
+        )
+    names = tuple(axis_name(axis) for axis in range(lattice.dimension))
+    kinds = (AxisType.Auto,) * lattice.dimension
+    return jax.make_mesh(along, names, axis_types=kinds, devices=available[:number])
+
+
+def sharding(mesh: Mesh, *, before: int = 0) -> NamedSharding:
+    """How spins lie on the mesh, and whatever has the cells as its axes after the first `before` ones."""
+    names = _names(mesh)
+    if not names:
+        raise ValueError(f"a mesh of axes {mesh.axis_names} shares out no lattice; make it with jaxspin.scale.mesh.")
+    return NamedSharding(mesh, P(*(None,) * before, *names))
+
+
+def shard(tree: Any, mesh: Mesh, lattice: Lattice | None = None) -> Any:
+    """`tree` on the mesh: arrays on the sites are shared out, all others held by every device.
+
+    `tree` is an array that begins with the cells, such as spins; anything with a `lattice` (a field, `SpinData`, a
+    `Trajectory`), of whose arrays those that begin with its cells are shared out, or with one axis before them; a
+    pytree of arrays, with the `lattice` given; or a function of no arguments that makes one of these, which is then
+    computed where it is to lie, for what no device could hold alone:
+    `shard(lambda: random_spins(lattice, key=key), mesh)`.
+
+    Raises `ValueError` for an array that cannot be shared out evenly.
+    """
+    if callable(tree) and not hasattr(tree, "lattice"):
+        shapes = jax.eval_shape(tree)
+        return jax.jit(tree, out_shardings=_placements(shapes, mesh, lattice))()
+    if lattice is None and (lattice := getattr(tree, "lattice", None)) is None and not isinstance(tree, _ARRAYS):
+        raise ValueError("a tree of arrays does not tell its lattice; pass shard(tree, mesh, lattice).")
+    leaves, structure = jax.tree.flatten(tree)
+    placed = [
+        jax.device_put(leaf, place) if isinstance(leaf, _ARRAYS) else leaf
+        for leaf, place in zip(leaves, _placements(leaves, mesh, lattice), strict=True)
+    ]
+    return jax.tree.unflatten(structure, placed)
+
+
+def gather(tree: PyTree[Array]) -> PyTree[np.ndarray]:
+    """The whole arrays, on every process, in its own memory; call it on all processes."""
+    return jax.tree.map(to_host, tree)
+
+
+_ARRAYS = (jax.Array, np.ndarray)
+
+
+def _names(mesh: Mesh) -> tuple[str, ...]:
+    known = {axis_name(axis) for axis in range(len(mesh.axis_names))}
+    return tuple(name for name in mesh.axis_names if name in known)
+
+
+def _placements(tree: Any, mesh: Mesh, lattice: Lattice | None) -> Any:
+    whole = sharding(mesh)
+    along = tuple(mesh.shape[name] for name in _names(mesh))
+
+    def place(leaf):
+        shape = np.shape(leaf)
+        cells = shape[: len(along)] if lattice is None else lattice.cells
+        if lattice is not None and len(cells) != len(along):
+            raise ValueError(f"the mesh shares out {len(along)} axes, the lattice has {len(cells)}; make another mesh.")
+        before = next((n for n in (0, 1) if shape[n : n + len(cells)] == cells and len(shape) > n), None)
+        if before is None or len(cells) < len(along):
+            if lattice is None:
+                raise ValueError(f"an array of shape {shape} does not begin with {len(along)} axes of cells.")
+            return NamedSharding(mesh, P())
+        _check_division(cells, along)
+        return whole if before == 0 else sharding(mesh, before=before)
+
+    return jax.tree.map(place, tree)
+
+
+def _check_along(lattice: Lattice, along: tuple[int, ...]) -> None:
+    if len(along) != lattice.dimension or min(along) < 1:
+        raise ValueError(
+            f"devices={along} does not fit the {lattice.name} lattice; give {lattice.dimension} numbers, 1 for an axis "
+            "that stays whole."
+        )
+    _check_division(lattice.cells, along)
+
+
+def _check_division(cells: tuple[int, ...], along: tuple[int, ...]) -> None:
+    for axis, (n, devices) in enumerate(zip(cells, along, strict=True)):
+        if n % devices:
+            raise ValueError(
+                f"{n} cells along axis {axis} cannot be shared by {devices} devices; use a number of cells that "
+                f"{devices} divides, or another number of devices."
+            )
+
+
+def _shortest_edges(lattice: Lattice, number: int) -> tuple[int, ...]:
+    """How many devices along each axis: the least surface of a device's block, the fewest axes where equal."""
+    if number < 1:
+        raise ValueError(f"a mesh needs at least one device, got {number}; leave devices out for all there are.")
+    divisors = [n for n in range(1, number + 1) if number % n == 0]
+    choices = [
+        along
+        for along in itertools.product(divisors, repeat=lattice.dimension)
+        if np.prod(along) == number and all(n % d == 0 for n, d in zip(lattice.cells, along, strict=True))
+    ]
+    if not choices:
+        raise ValueError(
+            f"{lattice.cells} cells cannot be shared out evenly by {number} devices; use cells that they divide, or "
+            "another number of devices."
+        )
+
+    def cost(along):
+        block = [n // d for n, d in zip(lattice.cells, along, strict=True)]
+        surface = sum(np.prod(block) / n for n, d in zip(block, along, strict=True) if d > 1)
+        return surface, sum(d > 1 for d in along), tuple(-d for d in along)
+
+    return min(choices, key=cost)

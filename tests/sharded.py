@@ -1,0 +1,257 @@
+"""What tests/test_scale.py runs in a process with 8 devices: `python -m tests.sharded NAME` runs one function here."""
+
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxspin as js
+from jaxspin import observables, scale
+from jaxspin.descriptors import Bispectrum, LocalMoments
+from jaxspin.shards import shards_of
+
+LATTICES = {
+    "periodic": js.triangular(16, 8),
+    "open": js.triangular(16, 8, periodic=(False, True)),
+    "two sublattices": js.honeycomb(8, 8),
+}
+# sums over sites are added up in another order; fields are of order one
+ROUNDING = 1e-12
+
+
+def collectives(text: str) -> dict[str, int]:
+    """How often a compiled program calls each collective operation."""
+    names = re.findall(r" (all-gather|all-to-all|all-reduce|reduce-scatter|collective-permute)(?:-start)?\(", text)
+    return {name: names.count(name) for name in sorted(set(names))}
+
+
+def numbers(text: str, operation: str) -> list[int]:
+    """How many numbers each call of a collective operation hands on."""
+    shapes = re.findall(rf"= \w+\[([\d,]*)\]\S* {operation}(?:-start)?\(", text)
+    return [int(np.prod([int(n) for n in shape.split(",") if n])) for shape in shapes]
+
+
+def learnt(descriptor) -> js.BehlerParrinello:
+    """A force field that does something, without training."""
+    model = js.BehlerParrinello(descriptor=descriptor, hidden=(4,), key=jax.random.key(3))
+    weights = jax.tree.map(lambda x: x + 0.3 * jnp.cos(jnp.arange(x.size).reshape(x.shape)), model.network)
+    return eqx.tree_at(lambda m: m.network, model, weights)
+
+
+def moments(lattice: js.Lattice) -> js.BehlerParrinello:
+    return learnt(LocalMoments(lattice, 2.0, hops=1, moments=4, chunk=8))
+
+
+def placed(lattice: js.Lattice, devices=(4, 2)):
+    spins = js.random_spins(lattice, key=jax.random.key(0))
+    return spins, scale.shard(spins, scale.mesh(lattice, devices))
+
+
+def check_equal(function, spins, sharded, atol=ROUNDING) -> dict[str, int]:
+    """The same numbers on one device and on eight; the collectives of the second program."""
+    compiled = jax.jit(function).lower(sharded).compile()
+    for one, many in zip(jax.tree.leaves(jax.jit(function)(spins)), jax.tree.leaves(compiled(sharded)), strict=True):
+        np.testing.assert_allclose(many, one, rtol=0, atol=atol)
+    return collectives(compiled.as_text())
+
+
+def fields():
+    for lattice in (LATTICES["open"], LATTICES["two sublattices"]):
+        spins, sharded = placed(lattice)
+        model = moments(lattice)
+        found = check_equal(lambda s, f=model: f.energy_and_field(s), spins, sharded)
+        # spins out, features out, and their derivatives back: both sides of two axes each
+        assert found["collective-permute"] <= 20, found
+        assert set(found) <= {"collective-permute", "all-reduce"}, found
+        random = jax.random.normal(jax.random.key(1), (*lattice.cells, len(lattice.shell(1))))
+        site = jax.random.normal(jax.random.key(2), lattice.shape)
+        classical = (
+            js.Exchange(lattice, (random, 0.3))
+            + js.DzyaloshinskiiMoriya(lattice, 0.2)
+            + js.Anisotropy(site)
+            + js.Zeeman((0.1, 0.0, 0.2))
+        )
+        classical = scale.shard(classical, scale.mesh(lattice, (4, 2)))
+        assert len(classical.terms[0].couplings[0].sharding.device_set) == 8
+        found = check_equal(lambda s, f=classical: f.energy_and_field(s), spins, sharded)
+        assert set(found) <= {"collective-permute", "all-reduce"}, found
+    lattice = LATTICES["periodic"]
+    spins, sharded = placed(lattice)
+    model = learnt(Bispectrum(lattice, 1.0, 1.0, 1.0, bispectrum=False))
+    found = check_equal(lambda s: model.energy_and_field(s), spins, sharded)
+    assert set(found) <= {"collective-permute", "all-reduce"}, found
+    assert found["collective-permute"] <= 12, found
+    # outside jit too
+    np.testing.assert_allclose(model.site_energies(sharded), model.site_energies(spins), atol=ROUNDING)
+
+
+def electrons():
+    lattice = LATTICES["periodic"]
+    spins, sharded = placed(lattice)
+    key = jax.random.key(4)
+    exact = js.ExactDiagonalization(js.SDModel(lattice, 1.0, 3.0), filling=0.25, temperature=0.3)
+    check_equal(lambda s: exact.energy_and_field(s), spins, sharded)
+    permutes = {}
+    # 8 vectors are shared by all devices; 2 by two of them, and then the lattice by the other four
+    for colors in (4, 1):
+        kpm = js.KernelPolynomial(
+            exact.model, filling=0.25, temperature=0.3, order=16, probes=js.Coloring(colors), window=(-12.0, 10.0)
+        )
+        columns = kpm.start(spins)[0][0].shape[-1]
+        found = check_equal(lambda s, f=kpm: f.energy_and_field(s, key=key), spins, sharded)
+        permutes[columns] = found.get("collective-permute", 0)
+    assert permutes[8] == 0 < permutes[2], permutes
+    driven = js.SDModel(js.square(8, 4, periodic=(False, False)), 1.0, 1.0)
+    ends = js.GreensFunction(
+        driven, leads=(js.WideBand("left"), js.WideBand("right")), voltage=0.5, temperature=0.2, tolerance=1e-3
+    )
+    spins, sharded = placed(ends.lattice)
+    check_equal(lambda s: ends.field(s), spins, sharded, atol=1e-10)
+
+
+def quench():
+    lattice = LATTICES["periodic"]
+    spins, sharded = placed(lattice)
+    model = moments(lattice)
+
+    def run(s):
+        return js.simulate(
+            model, s, duration=2.0, step=0.5, damping=0.3, temperature=0.1, key=jax.random.key(1), throw=False
+        )
+
+    single, many = run(spins), run(sharded)
+    assert float(jnp.max(jnp.abs(single.final - spins))) > 0.1
+    np.testing.assert_allclose(many.spins, single.spins, rtol=0, atol=ROUNDING)
+    assert many.final.sharding.is_equivalent_to(sharded.sharding, 4)
+    np.testing.assert_allclose(many.structure_factor(), single.structure_factor(), rtol=0, atol=ROUNDING)
+    np.testing.assert_allclose(many.chirality(), single.chirality(), rtol=0, atol=ROUNDING)
+    text = jax.jit(run).lower(sharded).compile().as_text()
+    found = collectives(text)
+    assert set(found) == {"collective-permute", "all-reduce"}, found
+    # whether all spins are finite is all that is asked of all devices
+    assert max(numbers(text, "all-reduce")) == 1
+    # no more than the edges: 2 cells wide around blocks of 4 x 4, of at most the own features
+    own = model.descriptor.n_features // 2
+    assert max(numbers(text, "collective-permute")) <= 2 * (4 + 4) * max(3, own), numbers(text, "collective-permute")
+    # the loop holds one step, of two fields
+    assert found["collective-permute"] <= 2 * 20, found
+
+
+def measured():
+    for lattice in LATTICES.values():
+        spins, sharded = placed(lattice)
+        for function in (
+            observables.structure_factor,
+            observables.correlation_function,
+            observables.correlation_length,
+            observables.scalar_chirality,
+            observables.topological_charge,
+            lambda _, s: observables.magnetization(s),
+            lambda grid, s: observables.structure_factor_at(grid, s, jnp.asarray([[0.3, 0.7], [1.0, 2.0]])),
+        ):
+            # the ferromagnet's share of S(q), as large as the number of sites
+            found = check_equal(lambda s, f=function, grid=lattice: f(grid, s), spins, sharded, atol=1e-11)
+            if function is observables.structure_factor:
+                # the transform never holds the whole lattice on one device
+                assert set(found) == {"all-to-all"}, found
+
+
+@jax.numpy_dtype_promotion("standard")  # of optax
+def training():
+    lattice = js.triangular(8, 4)
+    target = js.Exchange(lattice, -1.0)
+    spins = jnp.stack([js.random_spins(lattice, key=jax.random.key(n)) for n in range(6)])
+    energy, field = jax.vmap(target.energy_and_field)(spins)
+    data = js.SpinData(lattice, spins, field, energy)
+    config = js.TrainConfig(steps=3, batch=2, evaluate_every=2)
+    model = js.BehlerParrinello(descriptor=LocalMoments(lattice, 2.0, hops=1, moments=4), hidden=(4,))
+    # without the table of features' derivatives, which is made on one device
+    single = js.train(model, data, js.TrainConfig(steps=3, batch=2, evaluate_every=2, memory=0.0))
+    shared = scale.shard(data, scale.mesh(lattice, (4, 2)))
+    assert shared.spins.sharding.spec[1] == "cell_1"
+    with tempfile.TemporaryDirectory() as folder:
+        many = js.train(model, shared, config, checkpoint=Path(folder) / "training")
+    for a, b in zip(jax.tree.leaves(single.model), jax.tree.leaves(many.model), strict=True):
+        np.testing.assert_allclose(b, a, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(many.history["torque"], single.history["torque"], atol=1e-9)
+
+
+def placement():
+    lattice = LATTICES["periodic"]
+    mesh = scale.mesh(lattice)
+    # slabs of 2 x 8 cells have edges as short as blocks of 4 x 4, and fewer neighbours; 2 x 16 are longer than 4 x 8
+    assert dict(mesh.shape) == {"cell_1": 8, "cell_2": 1}
+    assert dict(scale.mesh(js.triangular(16)).shape) == {"cell_1": 4, "cell_2": 2}
+    assert dict(scale.mesh(js.triangular(8, 16), 2).shape) == {"cell_1": 1, "cell_2": 2}
+    mesh = scale.mesh(lattice, (4, 2))
+    spins = js.random_spins(lattice, key=jax.random.key(0))
+    made = scale.shard(lambda: js.random_spins(lattice, key=jax.random.key(0)), mesh)
+    np.testing.assert_allclose(made, spins, rtol=0, atol=1e-14)
+    assert made.sharding == scale.sharding(mesh)
+    assert made.addressable_data(0).shape == (4, 4, 1, 3)
+    frames = scale.shard({"frames": jnp.stack([spins, spins]), "times": jnp.zeros(2)}, mesh, lattice)
+    assert frames["frames"].addressable_data(0).shape == (2, 4, 4, 1, 3)
+    assert frames["times"].sharding.is_fully_replicated
+    np.testing.assert_array_equal(scale.gather(scale.shard(spins, mesh)), spins)
+    single = jax.device_put(spins, jax.devices()[3])
+    assert shards_of(lattice, single) is None
+    assert shards_of(lattice, made).cells == (4, 4)
+
+
+def refusals():
+    lattice = LATTICES["periodic"]
+    spins, sharded = placed(lattice)
+    with pytest.raises(ValueError, match=r"16 devices are wanted and 8 found; use fewer, or start more .*=8"):
+        scale.mesh(lattice, 16)
+    with pytest.raises(ValueError, match="15 cells along axis 0 cannot be shared by 4 devices; use a number of cells"):
+        scale.mesh(js.triangular(15, 8), (4, 2))
+    with pytest.raises(ValueError, match=r"\(15, 7\) cells cannot be shared out evenly by 8 devices; use cells that"):
+        scale.mesh(js.triangular(15, 7))
+    with pytest.raises(ValueError, match="give 2 numbers, 1 for an axis that stays whole"):
+        scale.mesh(lattice, (8,))
+    with pytest.raises(ValueError, match="a mesh needs at least one device, got 0; leave devices out"):
+        scale.mesh(lattice, 0)
+    of_three_hops = learnt(LocalMoments(lattice, 2.0, hops=3, moments=4))
+    with pytest.raises(
+        ValueError, match=r"8 devices along axis 0 leave 2 cells each, fewer than the 3 .*use at most 5"
+    ):
+        of_three_hops.field(scale.shard(spins, scale.mesh(lattice, (8, 1))))
+    with pytest.raises(ValueError, match="15 cells along axis 0 cannot be shared by 8 devices"):
+        scale.shard(js.random_spins(js.triangular(15, 8), key=jax.random.key(0)), scale.mesh(lattice))
+    with pytest.raises(ValueError, match=r"does not tell its lattice; pass shard\(tree, mesh, lattice\)"):
+        scale.shard([spins], scale.mesh(lattice))
+    with pytest.raises(ValueError, match="does not begin with 2 axes of cells"):
+        scale.shard(jnp.zeros(16), scale.mesh(lattice))
+    with pytest.raises(ValueError, match="the mesh shares out 2 axes, the lattice has 3; make another mesh"):
+        scale.shard(js.random_spins(js.cubic(4), key=jax.random.key(0)), scale.mesh(lattice), js.cubic(4))
+    with pytest.raises(ValueError, match=r"shares out no lattice; make it with jaxspin\.scale\.mesh"):
+        scale.sharding(jax.make_mesh((8,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,)))
+    explicit = jax.make_mesh((4, 2), ("cell_1", "cell_2"), axis_types=(jax.sharding.AxisType.Explicit,) * 2)
+    with pytest.raises(ValueError, match=r"axis cell_1 of the mesh is explicit; make it with jaxspin\.scale\.mesh"):
+        js.Exchange(lattice, 1.0).field(jax.device_put(spins, scale.sharding(explicit)))
+    with tempfile.TemporaryDirectory() as folder:
+        path = scale.save(Path(folder) / "spins", sharded)
+        with pytest.raises(FileExistsError, match="exists; choose another path or pass overwrite=True"):
+            scale.save(path, sharded)
+        # onto another mesh
+        other = jax.ShapeDtypeStruct(spins.shape, spins.dtype, sharding=scale.sharding(scale.mesh(lattice, (2, 1))))
+        back = scale.load(path, other)
+        assert len(back.sharding.device_set) == 2
+        np.testing.assert_array_equal(back, spins)
+        with pytest.raises(FileNotFoundError, match=r"there is no checkpoint at .*; give the folder"):
+            scale.load(Path(folder) / "nothing", sharded)
+
+
+if __name__ == "__main__":
+    jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_numpy_dtype_promotion", "strict")
+    jax.config.update("jax_numpy_rank_promotion", "raise")
+    assert jax.device_count() == 8
+    globals()[sys.argv[1]]()
+    print("passed")
