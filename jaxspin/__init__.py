@@ -6,6 +6,7 @@ the gradient of what came out. Importing changes no global flag.
 
 from importlib.metadata import version
 
+from jaxspin import scale
 from jaxspin.classical import Anisotropy, DzyaloshinskiiMoriya, Exchange, Zeeman
 from jaxspin.descriptors import Bispectrum, LocalMoments, NearEnds
 from jaxspin.dynamics import Leaves, Relaxed, Trajectory, relax, simulate, suggest_timestep
@@ -106,6 +107,7 @@ __all__ = [
     "rotate",
     "sample",
     "save_forcefield",
+    "scale",
     "simulate",
     "skyrmion",
     "spiral",
