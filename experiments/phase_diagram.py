@@ -1,6 +1,6 @@
 """Order of the triangular s-d model against filling and coupling: energies of named textures, and annealing.
 
-    python -m experiments.phase_diagram             # half an hour on one core, writes runs/phase_diagram
+    python -m experiments.phase_diagram             # ten minutes on one core, writes runs/phase_diagram
     python -m experiments.phase_diagram --smoke     # a minute
     python -m experiments.phase_diagram --resume    # after a kill: no finished point is computed again
     python -m experiments.phase_diagram --help      # every setting
@@ -65,8 +65,8 @@ class Config:
     """Number of values of J."""
     fillings: int = 39
     """Number of fillings between 0 and 1, both left out; 39 is a step of 0.025."""
-    annealed_side: int = 12
-    """Side of the lattice of the annealing; a multiple of 6."""
+    annealed_cells: tuple[int, int] = (6, 12)
+    """Cells of the lattice of the annealing; multiples of 6."""
     annealed_couplings: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0)
     """J of the annealing."""
     annealed_fillings: tuple[float, ...] = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75)
@@ -85,14 +85,13 @@ class Config:
     """Gilbert damping."""
     tolerance: float = 3e-3
     """Largest torque on a spin at which an annealed state is at rest."""
-    limit: int = 45
+    limit: int = 60
     """Most pieces of a point, cooling included."""
     batch: int = 4
     """Annealed points at once."""
 
     def __post_init__(self):
-        for name in ("side", "annealed_side"):
-            side = getattr(self, name)
+        for name, side in (("side", self.side), *(("annealed_cells", cells) for cells in self.annealed_cells)):
             if side < 6 or side % 6:
                 raise ValueError(f"{name} = {side} does not hold all magnetic cells; use {6 * max(1, side // 6)}.")
         for name in ("couplings", "fillings", "cooling", "batch"):
@@ -116,7 +115,7 @@ def smoke_size(config: Config) -> Config:
         side=6,
         couplings=3,
         fillings=3,
-        annealed_side=6,
+        annealed_cells=(6, 6),
         annealed_couplings=(3.0,),
         annealed_fillings=(0.25, 0.5),
         cooling=2,
@@ -164,7 +163,7 @@ def energies(config: Config, store: Path) -> xr.Dataset:
 
     def energy(texture, coupling):
         # the levels do not depend on the filling: mapped here they are computed once for all
-        at = jax.vmap(lambda n: texture_energy(texture, coupling, n, config.temperature, config.side))
+        at = jax.vmap(lambda n: texture_energy(texture, coupling, n, config.temperature, (config.side, config.side)))
         return {"energy": at(jnp.asarray(fillings))}
 
     found = js.scale.sweep(
@@ -179,17 +178,17 @@ def energies(config: Config, store: Path) -> xr.Dataset:
     return found.assign_coords(filling=fillings)
 
 
-def texture_energy(name: str, coupling, filling, temperature: float, side: int):
-    """Free energy per site of a named texture on `side` x `side` sites."""
+def texture_energy(name: str, coupling, filling, temperature: float, cells: tuple[int, int]):
+    """Free energy per site of a named texture on a periodic lattice."""
     texture, cell = TEXTURES[name]
     lattice = js.triangular(cell)
     electrons = js.ExactDiagonalization(js.SDModel(lattice, 1.0, coupling), filling=filling, temperature=temperature)
-    return js.bloch_energy(electrons, texture(lattice), side // cell)
+    return js.bloch_energy(electrons, texture(lattice), (cells[0] // cell, cells[1] // cell))
 
 
 def anneal(config: Config, store: Path) -> xr.Dataset:
     """Spins cooled from random, with their largest torque and the number of pieces they took."""
-    lattice = js.triangular(config.annealed_side)
+    lattice = js.triangular(*config.annealed_cells)
     design = js.scale.grid(coupling=config.annealed_couplings, filling=config.annealed_fillings, seed=[config.seed])
 
     def electrons(state):
@@ -237,7 +236,7 @@ def anneal(config: Config, store: Path) -> xr.Dataset:
         limit=config.limit,
     )
     settings = dataclasses.asdict(config)
-    kept = ("temperature", "annealed_side", "hot", "cold", "cooling", "piece", "step", "damping", "tolerance", "limit")
+    kept = ("temperature", "annealed_cells", "hot", "cold", "cooling", "piece", "step", "damping", "tolerance", "limit")
     return js.scale.sweep(
         job,
         design,
@@ -251,7 +250,7 @@ def anneal(config: Config, store: Path) -> xr.Dataset:
 
 def compare(config: Config, annealed: xr.Dataset) -> list[dict[str, Any]]:
     """Each annealed state: its order, and its energy above that of the lowest texture on the same lattice."""
-    lattice = js.triangular(config.annealed_side)
+    lattice = js.triangular(*config.annealed_cells)
     rows = []
     for coupling in annealed.coupling.values:
         for filling in annealed.filling.values:
@@ -261,7 +260,7 @@ def compare(config: Config, annealed: xr.Dataset) -> list[dict[str, Any]]:
             exact = js.ExactDiagonalization(model, filling=filling, temperature=config.temperature)
             energy = float(exact.energy(spins)) / lattice.sites
             named = {
-                name: float(texture_energy(name, coupling, filling, config.temperature, config.annealed_side))
+                name: float(texture_energy(name, coupling, filling, config.temperature, config.annealed_cells))
                 for name in TEXTURES
             }
             lowest = min(named, key=lambda name: named[name])
@@ -329,7 +328,9 @@ def draw(path: Path, textures: xr.Dataset, rows: list[dict[str, Any]]) -> None:
     n, j = (np.array([row[name] for row in rows]) for name in ("filling", "coupling"))
     faces = [COLORS[names.index(row["order"])] if row["order"] in names else "white" for row in rows]
     phases.scatter(n, j, s=46, c=faces, edgecolors="black", linewidths=0.9, zorder=3)
-    phases.set(title="lowest texture (map), annealed order (dots, white: other)", ylabel="coupling $J$ ($t$)")
+    moving = np.array([bool(row["why not at rest"]) for row in rows])
+    phases.plot(n[moving], j[moving], "kx", markersize=4, zorder=4)
+    phases.set(title="lowest texture; dots: annealed (white: other, x: not at rest)", ylabel="coupling $J$ ($t$)")
     image = lead.pcolormesh(fillings, couplings, 1e3 * margin(table), cmap="viridis", shading="nearest", vmin=0)
     figure.colorbar(image, ax=lead, label="margin to the next texture ($10^{-3}\\,t$ per site)")
     lead.set(title="how sure the texture is")

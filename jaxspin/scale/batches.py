@@ -60,11 +60,21 @@ class AbstractProgram(abc.ABC):
         self._columns = {n: _canonical(n, column) for n, column in design.values.items() if n not in fixed}
         self._sharding = NamedSharding(Mesh(np.array(devices), ("sweep",)), PartitionSpec("sweep"))
         self._compiled: Any = None
-        self.traced = self._trace()
+        self._slot = self.put(np.arange(size, dtype=np.int32))
+        self.program, self.example = self._build()
+        self._traced = self.program.trace(*self.example)
+        self.outputs = {
+            name: jax.ShapeDtypeStruct(spec.shape[1:], spec.dtype)
+            for name, spec in self._outputs_of(self._traced.out_info).items()
+        }
 
     @abc.abstractmethod
-    def _trace(self) -> Any:
-        """The traced program; sets `outputs`."""
+    def _build(self) -> tuple[Any, tuple]:
+        """The jitted program of a batch, and arguments for it."""
+
+    @abc.abstractmethod
+    def _outputs_of(self, returned: Any) -> dict[str, Any]:
+        """The outputs `(b, ..)` among what the program returns."""
 
     @abc.abstractmethod
     def finished(self, batches: Sequence[np.ndarray]) -> Iterator[Finished]:
@@ -73,7 +83,7 @@ class AbstractProgram(abc.ABC):
     def compile(self) -> str:
         """Compiles, once, and says how much memory a device needs, where the backend tells."""
         if self._compiled is None:
-            self._compiled = self.traced.lower().compile()
+            self._compiled = self._traced.lower().compile()
         try:
             memory = self._compiled.memory_analysis()
             need = memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
@@ -107,15 +117,15 @@ class AbstractProgram(abc.ABC):
 class Batches(AbstractProgram):
     """Every point of a batch in one call."""
 
-    def _trace(self) -> Any:
+    def _build(self) -> tuple[Any, tuple]:
         def sweep_batch(settings, slot):
             # the slot is there for a function without a single traced setting
             return jax.vmap(lambda s, _: as_outputs(self._call(s)))(settings, slot)
 
-        self._slot = self.put(np.arange(self.size, dtype=np.int32))
-        traced = jax.jit(sweep_batch).trace(self.settings(np.zeros(1, int)), self._slot)
-        self.outputs = {k: jax.ShapeDtypeStruct(s.shape[1:], s.dtype) for k, s in traced.out_info.items()}
-        return traced
+        return jax.jit(sweep_batch), (self.settings(np.zeros(1, int)), self._slot)
+
+    def _outputs_of(self, returned: Any) -> dict[str, Any]:
+        return returned
 
     def finished(self, batches: Sequence[np.ndarray]) -> Iterator[Finished]:
         self.compile()
@@ -135,7 +145,7 @@ class Slots(AbstractProgram):
         self._job = job
         super().__init__(*arguments)
 
-    def _trace(self) -> Any:
+    def _build(self) -> tuple[Any, tuple]:
         job = self._job
 
         def ended(states, pieces):
@@ -163,14 +173,14 @@ class Slots(AbstractProgram):
             flags = {"over": ended(states, pieces), "done": jax.vmap(job.done)(states), "nan": _has_nan(states)}
             return states, pieces, found, flags
 
-        self._slot = self.put(np.arange(self.size, dtype=np.int32))
         settings = self.settings(np.zeros(1, int))
         shapes = jax.eval_shape(jax.vmap(lambda s, _: _arrays(self._call(s))), settings, self._slot)
         self._states = jax.tree.map(lambda s: self.put(jnp.zeros(s.shape, s.dtype)), shapes)
         self._pieces, mask = self.put(np.zeros(self.size, np.int32)), self.put(np.zeros(self.size, bool))
-        traced = jax.jit(sweep_round).trace(self._states, self._pieces, settings, self._slot, mask, mask)
-        self.outputs = {k: jax.ShapeDtypeStruct(s.shape[1:], s.dtype) for k, s in traced.out_info[2].items()}
-        return traced
+        return jax.jit(sweep_round), (self._states, self._pieces, settings, self._slot, mask, mask)
+
+    def _outputs_of(self, returned: Any) -> dict[str, Any]:
+        return returned[2]
 
     def finished(self, batches: Sequence[np.ndarray]) -> Iterator[Finished]:
         self.compile()

@@ -73,11 +73,11 @@ def listed(settings: Mapping[str, Values] | None = None, /, **more: Values) -> D
 
 def random(
     number: int,
-    ranges: Mapping[str, tuple[float, float]] | None = None,
+    ranges: Mapping[str, tuple[float | int, float | int]] | None = None,
     /,
     *,
     key: PRNGKeyArray,
-    **more: tuple[float, float],
+    **more: tuple[float | int, float | int],
 ) -> Design:
     """`number` points drawn evenly between the ends (low, high) of each setting; the axis is `point`.
 

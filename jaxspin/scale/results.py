@@ -163,7 +163,7 @@ class SweepStore:
             array[region] = content
 
 
-def blank(dtype: np.dtype) -> float:
+def blank(dtype: np.dtype) -> float | int:
     """What stands where there is no output: NaN, or 0 for types that have none."""
     return np.nan if np.issubdtype(dtype, np.inexact) else 0
 
