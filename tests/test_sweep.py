@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import importlib
 import itertools
 import json
 import logging
@@ -10,6 +11,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 
 import equinox as eqx
 import jax
@@ -273,6 +275,7 @@ def unbroken(tmp_path_factory):
 
 def test_a_kill_at_any_file_leaves_finished_points_and_resumes_to_the_same_bits(tmp_path, monkeypatch, unbroken):
     """The process dies before it writes its n-th file, for every n up to the last."""
+    monkeypatch.setattr(importlib.import_module("jaxspin.scale.sweep"), "_WRITING", np.inf)  # every batch on its own
     put, written, counts = local._put, [], []
     write = results.SweepStore.write
 
@@ -315,6 +318,29 @@ def test_a_kill_at_any_file_leaves_finished_points_and_resumes_to_the_same_bits(
     assert len(set(counts)) >= 5
 
 
+def test_fast_points_are_written_together_and_an_interrupt_keeps_them(tmp_path, monkeypatch, unbroken):
+    write, sizes, finished = results.SweepStore.write, [], Batches.finished
+
+    def slow(self, numbers, *arguments):
+        sizes.append(len(numbers))
+        write(self, numbers, *arguments)
+        time.sleep(0.05)
+
+    def interrupted(self, batches):
+        for number, found in enumerate(finished(self, batches)):
+            if number == 3:
+                raise KeyboardInterrupt
+            yield found
+
+    monkeypatch.setattr(results.SweepStore, "write", slow)
+    monkeypatch.setattr(Batches, "finished", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(draw, DESIGN, tmp_path / "s.zarr")
+    assert sizes == [4, 8]
+    monkeypatch.undo()
+    same(run(draw, DESIGN, tmp_path / "s.zarr", resume=True), unbroken)
+
+
 def test_left_over_parts_of_files_are_removed(tmp_path, unbroken):
     run(draw, DESIGN, tmp_path / "s.zarr")
     left = tmp_path / "s.zarr" / "total" / "c" / "0.0123.partial"
@@ -341,8 +367,9 @@ def test_a_damaged_store_or_one_of_another_version_is_refused_and_left_alone(tmp
         run(draw, DESIGN, store, resume=True)
 
 
-def test_a_full_disk_stops_the_sweep_and_loses_nothing(tmp_path, unbroken):
+def test_a_full_disk_stops_the_sweep_and_loses_nothing(tmp_path, monkeypatch):
     """The limit of the size of a file is the file system's own refusal, met by the largest file."""
+    monkeypatch.setattr(importlib.import_module("jaxspin.scale.sweep"), "_WRITING", np.inf)
 
     def large(scale, seed):
         return {"noise": jnp.sin(scale) * jax.random.normal(jax.random.key(seed), (256,))}
