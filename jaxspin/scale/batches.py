@@ -5,6 +5,7 @@ A batch has b points: settings are arrays `(b,)`, outputs and states `(b, ..)`, 
 
 import abc
 import dataclasses
+import functools
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -185,66 +186,54 @@ class Slots(AbstractProgram):
     def finished(self, batches: Sequence[np.ndarray]) -> Iterator[Finished]:
         self.compile()
         queue = [int(number) for batch in batches for number in batch]
-        states, pieces = self._states, self._pieces
+        held = (self._states, self._pieces)
         occupant = np.full(self.size, -1)
         while queue or (occupant >= 0).any():
             fresh = np.zeros(self.size, bool)
             for slot in np.flatnonzero(occupant < 0)[: len(queue)]:
                 occupant[slot], fresh[slot] = queue.pop(0), True
             busy = np.flatnonzero(occupant >= 0)
-
-            def call(rows, busy=busy, fresh=fresh, states=states, pieces=pieces):
-                whole = len(rows) == len(busy)
-                # slots nobody needs repeat a point, for an error in one of theirs not to be an error of the batch
-                place = (
-                    np.where(occupant >= 0, np.arange(self.size), busy[0])
-                    if whole
-                    else np.resize(busy[rows], self.size)
-                )
-                mask = occupant >= 0 if whole else np.arange(self.size) < len(rows)
-                if not whole:
-                    states, pieces = jax.tree.map(lambda x: self.put(x[place]), (states, pieces))
-                states, pieces, found, flags = self._compiled(
-                    states,
-                    pieces,
-                    self.settings(occupant[place]),
-                    self._slot,
-                    self.put(fresh[place] & mask),
-                    self.put(mask),
-                )
-                kept = busy if whole else np.arange(len(rows))
-                found, flags = jax.tree.map(lambda x: np.asarray(x)[kept], (found, flags))
-                return states, pieces, found, flags
-
-            parts = attempt(call, np.arange(len(busy)))
-            over, done, lost = np.zeros(len(busy), bool), np.ones(len(busy), bool), np.zeros(len(busy), bool)
-            outputs: list[tuple[np.ndarray, Any]] = []
+            parts = attempt(functools.partial(self._round, held, occupant, fresh, busy), np.arange(len(busy)))
+            held = self._gathered(held, busy, parts)
+            numbers, values, reasons = self.merged(
+                occupant[busy], [(rows, p if isinstance(p, Exception) else p[1]) for rows, p in parts]
+            )
+            over = np.zeros(len(busy), bool)
             for rows, part in parts:
+                over[rows] = True if isinstance(part, Exception) else part[2]["over"]
                 if isinstance(part, Exception):
-                    over[rows] = True
-                    outputs.append((rows, part))
                     continue
-                new_states, new_pieces, found, flags = part
-                if len(parts) == 1:
-                    states, pieces = new_states, new_pieces
-                else:
-                    at, number = busy[rows], len(rows)
-                    states, pieces = jax.tree.map(
-                        lambda x, y, at=at, n=number: self.put(x.at[at].set(y[:n])),
-                        (states, pieces),
-                        (new_states, new_pieces),
-                    )
-                over[rows], done[rows], lost[rows] = flags["over"], flags["done"], flags["nan"]
-                outputs.append((rows, found))
+                for row, done, nan in zip(rows.tolist(), part[2]["done"], part[2]["nan"], strict=True):
+                    if not reasons[row] and not done:
+                        limit = f"not done after {self._job.limit} pieces"
+                        reasons[row] = "the state is not finite" if nan else limit
             rows = np.flatnonzero(over)
-            _, values, reasons = self.merged(occupant[busy], outputs)
-            for row in rows:
-                if not reasons[row] and lost[row]:
-                    reasons[row] = "the state is not finite"
-                elif not reasons[row] and not done[row]:
-                    reasons[row] = f"not done after {self._job.limit} pieces"
-            yield occupant[busy[rows]], {k: v[rows] for k, v in values.items()}, [reasons[row] for row in rows]
+            yield numbers[rows], {k: v[rows] for k, v in values.items()}, [reasons[row] for row in rows]
             occupant[busy[rows]] = -1
+
+    def _round(self, held, occupant: np.ndarray, fresh: np.ndarray, busy: np.ndarray, rows: np.ndarray):
+        """States, outputs and flags of some of the busy slots after as many pieces as it takes until some end."""
+        slots = np.arange(self.size)
+        # slots nobody needs repeat a point, for an error in one of theirs not to be an error of the batch
+        if len(rows) == len(busy):
+            place, mask, kept = np.where(occupant >= 0, slots, busy[0]), occupant >= 0, busy
+        else:
+            place, mask, kept = np.resize(busy[rows], self.size), slots < len(rows), np.arange(len(rows))
+            held = jax.tree.map(lambda x: self.put(x[place]), held)
+        settings, begin = self.settings(occupant[place]), self.put(fresh[place] & mask)
+        states, pieces, found, flags = self._compiled(*held, settings, self._slot, begin, self.put(mask))
+        found, flags = jax.tree.map(lambda x: np.asarray(x)[kept], (found, flags))
+        return (states, pieces), found, flags
+
+    def _gathered(self, held, busy: np.ndarray, parts: list[tuple[np.ndarray, Any]]):
+        """The states of all slots after a round, from those of its parts."""
+        if len(parts) == 1:
+            return held if isinstance(parts[0][1], Exception) else parts[0][1][0]
+        for rows, part in parts:
+            if not isinstance(part, Exception):
+                at, number = busy[rows], len(rows)
+                held = jax.tree.map(lambda x, y, at=at, n=number: self.put(x.at[at].set(y[:n])), held, part[0])
+        return held
 
 
 def attempt(call: Callable[[np.ndarray], Any], rows: np.ndarray) -> list[tuple[np.ndarray, Any]]:

@@ -58,9 +58,9 @@ def sweep(
     What is finished is written before more is begun, or, where points take less than a few hundredths of a second,
     several together, so that writing takes a tenth of the time at most. A point whose output holds NaN or infinity, or
     whose output `converged` is false, is stored as failed with what it gave; one that raises as failed with the
-    message; the others go on. `resume` continues a store (or begins one) and repeats neither finished nor failed points; `overwrite`
-    replaces it. `dims` names the axes of outputs, `attributes` are kept and must agree in a resumed sweep. The plan,
-    and the time it takes once some points are timed, are printed unless `progress` is False.
+    message; the others go on. `resume` continues a store (or begins one) and repeats neither finished nor failed
+    points; `overwrite` replaces it. `dims` names the axes of outputs, `attributes` are kept and must agree in a resumed
+    sweep. The plan, and the time it takes once some points are timed, are printed unless `progress` is False.
 
     Returns the store, opened by `load_sweep`. Raises `ValueError` for settings that do not fit, outputs of different
     shapes and the store of another design; `FileExistsError` where a store is in the way; `MemoryError` where a batch
