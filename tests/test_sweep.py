@@ -192,6 +192,11 @@ def test_an_exception_while_tracing_fails_its_shape_alone(tmp_path):
     found = run(picky, grid(side=[2, 3, 4]), tmp_path / "s.zarr", static=["side"])
     assert found.status.values.tolist() == [1, 2, 1]
     assert found.reason.values.tolist() == ["", "ValueError: 3 sites do not close; use 4.", ""]
+    # killed when the sound ones were done: the one that is left is recorded as before
+    store = results.SweepStore.open(tmp_path / "s.zarr", grid(side=[2, 3, 4]), {})
+    store.status[1], store.reason[1] = 0, ""
+    store._whole("status", store.status)
+    same(run(picky, grid(side=[2, 3, 4]), tmp_path / "s.zarr", static=["side"], resume=True), found)
     with pytest.raises(ValueError, match="3 sites do not close"):
         run(picky, grid(side=[3]), tmp_path / "t.zarr", static=["side"])
     assert not (tmp_path / "t.zarr").exists()

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import hashlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -43,6 +44,11 @@ class Design:
     def point(self, number: int) -> dict[str, Any]:
         """The settings of one point, as plain numbers and text."""
         return {name: column[number].item() for name, column in self.values.items()}
+
+    def fingerprint(self) -> str:
+        """A text that another design does not have."""
+        columns = [(name, column.tolist()) for part in (self.axes, self.values) for name, column in part.items()]
+        return hashlib.sha256(repr(columns).encode()).hexdigest()
 
 
 def grid(axes: Mapping[str, Values] | None = None, /, **more: Values) -> Design:

@@ -75,7 +75,7 @@ def sweep(
     path, devices = Path(store), list(jax.local_devices() if devices is None else devices)
     caller = Caller(function.start if isinstance(function, Stepwise) else function, design, config)
     identity = {
-        "design": {"axes": design.axes, "values": design.values},
+        "design": design.fingerprint(),
         "config": config,
         "attributes": dict(attributes or {}),
     }
@@ -86,7 +86,7 @@ def sweep(
     size = -(-batch // len(devices)) * len(devices)
     jobs: list[_Job] = list(_jobs(function, caller, design, static, known, size, devices))
     programs: list[AbstractProgram] = [program for _, program in jobs if isinstance(program, AbstractProgram)]
-    if jobs and not programs:
+    if jobs and not programs and (known is None or known.pending.all()):
         raise next(program for _, program in jobs if isinstance(program, Exception))
     if programs:
         _check_outputs(programs, design, dims or {}, None if known is None else known.outputs, path)
