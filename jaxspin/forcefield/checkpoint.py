@@ -35,6 +35,7 @@ def save(
     """
     _check_model(model)
     path = Path(path).absolute()
+    _undo_replacement(path)
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; choose another path, or pass overwrite=True to replace it.")
     if path.exists():
@@ -47,7 +48,7 @@ def save(
     arrays = _arrays(model)
     settings = {"format": _FORMAT, "model": model.settings(), "metadata": metadata or {}}
     _check_plain(settings)
-    partial, replaced = path.with_name(f".{path.name}.partial"), path.with_name(f".{path.name}.replaced")
+    partial, replaced = path.with_name(f".{path.name}.partial"), _replaced(path)
     with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
         checkpointer.save(
             partial,
@@ -117,8 +118,20 @@ def _arrays(model: _ForceField) -> dict[str, Any]:
     return {f"{number:04d}": leaf for number, leaf in enumerate(leaves)}
 
 
+def _replaced(path: Path) -> Path:
+    """Where an old force field is while the new one takes its name."""
+    return path.with_name(f".{path.name}.replaced")
+
+
+def _undo_replacement(path: Path) -> None:
+    """Give the old one its name back where a process was killed before the new one had it."""
+    if not path.exists() and _replaced(path).is_dir():
+        _replaced(path).rename(path)
+
+
 def _settings(path: str | Path) -> dict[str, Any]:
     path = Path(path).absolute()
+    _undo_replacement(path)
     if not path.exists():
         raise FileNotFoundError(f"there is no force field at {path}; give the folder that forcefield.save wrote.")
     try:

@@ -19,6 +19,7 @@ from jaxspin.io.store import (
     site_coordinates,
     site_dimensions,
     store_attributes,
+    undo_replacement,
     write_store,
 )
 from jaxspin.lattice import Lattice
@@ -91,6 +92,7 @@ class TrajectoryWriter:
         self.frames, self.last_time = 0, -np.inf
         self._config, self._attributes, self._overwrite = config, attributes, overwrite
         self._dtype: np.dtype | None = None
+        undo_replacement(self.path)
         if overwrite and append:
             raise ValueError("overwrite and append exclude each other; choose one.")
         # nothing is written before all processes have looked

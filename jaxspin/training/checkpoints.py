@@ -12,6 +12,8 @@ import orbax.checkpoint as ocp
 
 from jaxspin.hosts import to_host
 
+_FORMAT = 1
+
 
 def manager(folder: str | Path | None) -> ocp.CheckpointManager | None:
     """The keeper of the checkpoints in `folder`, which need not exist; None for no folder."""
@@ -23,15 +25,25 @@ def manager(folder: str | Path | None) -> ocp.CheckpointManager | None:
 
 def store(manager: ocp.CheckpointManager, step: int, state: Any, history: dict, identity: dict[str, Any]) -> None:
     """Keep a pytree of arrays and numbers, the history, and what tells this training from another."""
-    story = {"history": history, "identity": identity}
+    story = {"format": _FORMAT, "history": history, "identity": identity}
     items = ocp.args.Composite(state=ocp.args.StandardSave(_leaves(state)), story=ocp.args.JsonSave(story))
     manager.save(step, args=items)
 
 
 def restore(manager: ocp.CheckpointManager, state: Any, identity: dict[str, Any]) -> tuple[Any, dict]:
-    """The last state, in the form of `state`, and its history; `ValueError` where it belongs to another training."""
+    """The last state, in the form of `state`, and its history.
+
+    Raises `ValueError` where it belongs to another training or version, or is damaged.
+    """
     step = manager.latest_step()
-    story = manager.restore(step, args=ocp.args.Composite(story=ocp.args.JsonRestore()))["story"]
+    story = _read(manager, step, story=ocp.args.JsonRestore())
+    # the first ones did not name their format
+    found = story.get("format", _FORMAT)
+    if found != _FORMAT:
+        raise ValueError(
+            f"the checkpoint in {manager.directory} has format {found}, this version reads {_FORMAT}; "
+            "use the jaxspin that wrote it, or choose another checkpoint folder."
+        )
     known = story.get("identity", {})
     other = " and ".join(name for name, value in identity.items() if known.get(name) != json.loads(json.dumps(value)))
     if other:
@@ -39,12 +51,24 @@ def restore(manager: ocp.CheckpointManager, state: Any, identity: dict[str, Any]
             f"the checkpoint belongs to a run with another {other}; "
             f"choose another checkpoint folder, or the same {other}."
         )
-    stored = manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(_leaves(state))))["state"]
+    stored = _read(manager, step, state=ocp.args.StandardRestore(_leaves(state)))
     leaves = [stored[name] for name in sorted(stored)]
     leaves = [
         type(old)(new) if isinstance(old, int) else new for old, new in zip(jax.tree.leaves(state), leaves, strict=True)
     ]
     return jax.tree.unflatten(jax.tree.structure(state), leaves), story["history"]
+
+
+def _read(manager: ocp.CheckpointManager, step: int | None, **item: Any) -> Any:
+    """One item of the checkpoint of a step; `ValueError` where its files are damaged."""
+    (name,) = item
+    try:
+        return manager.restore(step, args=ocp.args.Composite(**item))[name]
+    except Exception as error:  # each of the formats inside has its own
+        raise ValueError(
+            f"the checkpoint {manager.directory / str(step)} cannot be read ({type(error).__name__}: {error}); "
+            "delete this folder to go on from the checkpoint before it."
+        ) from error
 
 
 def digest(arrays: Any) -> str:

@@ -21,6 +21,7 @@ from jaxspin.io.records import to_json
 from jaxspin.io.store import (
     Numbers,
     lattice_of,
+    loaded,
     open_store,
     site_coordinates,
     site_dimensions,
@@ -239,6 +240,7 @@ class SpinData(eqx.Module):
         with open_store(path) as stored:
             if "field" not in stored:
                 raise ValueError(f"{path} holds no fields to learn from; a trajectory is read with load_trajectory.")
+            stored = loaded(stored, path)
             names = json.loads(stored.source.attrs["names"])
             return SpinData(
                 lattice_of(stored),

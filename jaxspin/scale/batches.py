@@ -1,0 +1,315 @@
+"""The programs of a sweep: points in batches, or in slots that are refilled; each compiled once.
+
+A batch has b points: settings are arrays `(b,)`, outputs and states `(b, ..)`, the first axis sharded over the devices.
+"""
+
+import abc
+import dataclasses
+import functools
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxspin.scale.design import Caller, Design
+from jaxspin.scale.results import blank
+
+# A share of the slots may wait, finished, for others before they are refilled together.
+_WAITING = 8
+
+# Numbers of points, what they gave, and why each failed ("" where it did not).
+Finished = tuple[np.ndarray, dict[str, np.ndarray], list[str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Stepwise:
+    """A run in pieces, for points that take different times: as one ends, its place in the batch goes to the next.
+
+    `start(**settings)` (or `start(config)`) gives a state, a pytree of arrays that holds whatever the rest needs;
+    `advance(state)` makes a piece of work and returns the new state; `done(state)` says whether it is the last;
+    `result(state)` gives the dictionary of outputs. A point that is not done after `limit` pieces, or whose state holds
+    NaN, is failed. Pieces should take much longer than the copy of a state, a field or more, say.
+    """
+
+    start: Callable[..., Any]
+    advance: Callable[[Any], Any]
+    done: Callable[[Any], Any]
+    result: Callable[[Any], Mapping[str, Any]]
+    limit: int
+
+    def __post_init__(self):
+        if self.limit < 1:
+            raise ValueError(f"limit = {self.limit} must be at least 1; it counts calls of advance.")
+
+
+class AbstractProgram(abc.ABC):
+    """The points of one shape (static settings `fixed`), and the function of their batches.
+
+    Its trace is made at construction, and raises what the user's function raises.
+    """
+
+    outputs: dict[str, jax.ShapeDtypeStruct]
+
+    def __init__(self, caller: Caller, design: Design, fixed: Mapping[str, Any], size: int, devices: Sequence):
+        self.fixed, self.size = dict(fixed), size
+        self._call = lambda settings: caller({**self.fixed, **settings})
+        self._columns = {n: _canonical(n, column) for n, column in design.values.items() if n not in fixed}
+        self._sharding = NamedSharding(Mesh(np.array(devices), ("sweep",)), PartitionSpec("sweep"))
+        self._compiled: Any = None
+        self._slot = self.put(np.arange(size, dtype=np.int32))
+        self.program, self.example = self._build()
+        self._traced = self.program.trace(*self.example)
+        self.outputs = {
+            name: jax.ShapeDtypeStruct(spec.shape[1:], spec.dtype)
+            for name, spec in self._outputs_of(self._traced.out_info).items()
+        }
+
+    @abc.abstractmethod
+    def _build(self) -> tuple[Any, tuple]:
+        """The jitted program of a batch, and arguments for it."""
+
+    @abc.abstractmethod
+    def _outputs_of(self, returned: Any) -> dict[str, Any]:
+        """The outputs `(b, ..)` among what the program returns."""
+
+    @abc.abstractmethod
+    def finished(self, batches: Sequence[np.ndarray]) -> Iterator[Finished]:
+        """Works on the points of the batches and gives them as they are finished."""
+
+    def compile(self) -> str:
+        """Compiles, once, and says how much memory a device needs, where the backend tells."""
+        if self._compiled is None:
+            self._compiled = self._traced.lower().compile()
+        try:
+            memory = self._compiled.memory_analysis()
+            need = memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
+        except (AttributeError, NotImplementedError, jax.errors.JaxRuntimeError):
+            return "memory of a batch not known here"
+        return f"{need / 1e6:.3g} MB a device and batch"
+
+    def settings(self, numbers: np.ndarray) -> dict[str, jax.Array]:
+        """The settings of some points, repeated until the batch is full."""
+        return {name: self.put(np.resize(column[numbers], self.size)) for name, column in self._columns.items()}
+
+    def put(self, array: Any) -> jax.Array:
+        """On the devices, sharded along the first axis."""
+        return jax.device_put(array, self._sharding)
+
+    def merged(self, numbers: np.ndarray, pieces: list[tuple[np.ndarray, Any]]) -> Finished:
+        """The pieces of `attempt` as one, in the order of `numbers`; `blank` where a point raised."""
+        outputs = {k: np.full((len(numbers), *s.shape), blank(s.dtype), s.dtype) for k, s in self.outputs.items()}
+        reasons = [""] * len(numbers)
+        for rows, found in pieces:
+            if isinstance(found, Exception):
+                reasons[int(rows[0])] = message(found)
+                continue
+            for name, values in found.items():
+                outputs[name][rows] = values
+            for row, reason in zip(rows, verdicts(found), strict=True):
+                reasons[int(row)] = reason
+        return numbers, outputs, reasons
+
+
+class Batches(AbstractProgram):
+    """Every point of a batch in one call."""
+
+    def _build(self) -> tuple[Any, tuple]:
+        def sweep_batch(settings, slot):
+            # the slot is there for a function without a single traced setting
+            return jax.vmap(lambda s, _: as_outputs(self._call(s)))(settings, slot)
+
+        return jax.jit(sweep_batch), (self.settings(np.zeros(1, int)), self._slot)
+
+    def _outputs_of(self, returned: Any) -> dict[str, Any]:
+        return returned
+
+    def finished(self, batches: Sequence[np.ndarray]) -> Iterator[Finished]:
+        self.compile()
+        for numbers in batches:
+
+            def call(rows, numbers=numbers):
+                found = jax.device_get(self._compiled(self.settings(numbers[rows]), self._slot))
+                return {name: values[: len(rows)] for name, values in found.items()}
+
+            yield self.merged(numbers, attempt(call, np.arange(len(numbers))))
+
+
+class Slots(AbstractProgram):
+    """Points in pieces, a slot each; a slot that is done takes the next point."""
+
+    def __init__(self, job: Stepwise, *arguments):
+        self._job = job
+        super().__init__(*arguments)
+
+    def _build(self) -> tuple[Any, tuple]:
+        job = self._job
+
+        def ended(states, pieces):
+            return jax.vmap(job.done)(states) | (pieces >= job.limit) | _has_nan(states)
+
+        def sweep_round(states, pieces, settings, slot, fresh, busy):
+            begun = jax.lax.cond(
+                jnp.any(fresh),
+                lambda: jax.vmap(lambda s, _: _arrays(self._call(s)))(settings, slot),
+                lambda: states,
+            )
+            states, pieces = _where(fresh, begun, states), jnp.where(fresh, 0, pieces)
+
+            def goes_on(carry):
+                over = jnp.sum(ended(*carry) & busy)
+                return over < jnp.minimum(max(1, self.size // _WAITING), jnp.sum(busy))
+
+            def advanced(carry):
+                states, pieces = carry
+                idle = ended(states, pieces) | ~busy
+                return _where(idle, states, _arrays(jax.vmap(job.advance)(states))), jnp.where(idle, pieces, pieces + 1)
+
+            states, pieces = jax.lax.while_loop(goes_on, advanced, (states, pieces))
+            found = jax.vmap(lambda s: as_outputs(job.result(s)))(states)
+            flags = {"over": ended(states, pieces), "done": jax.vmap(job.done)(states), "nan": _has_nan(states)}
+            return states, pieces, found, flags
+
+        settings = self.settings(np.zeros(1, int))
+        shapes = jax.eval_shape(jax.vmap(lambda s, _: _arrays(self._call(s))), settings, self._slot)
+        self._states = jax.tree.map(lambda s: self.put(jnp.zeros(s.shape, s.dtype)), shapes)
+        self._pieces, mask = self.put(np.zeros(self.size, np.int32)), self.put(np.zeros(self.size, bool))
+        return jax.jit(sweep_round), (self._states, self._pieces, settings, self._slot, mask, mask)
+
+    def _outputs_of(self, returned: Any) -> dict[str, Any]:
+        return returned[2]
+
+    def finished(self, batches: Sequence[np.ndarray]) -> Iterator[Finished]:
+        self.compile()
+        queue = [int(number) for batch in batches for number in batch]
+        held = (self._states, self._pieces)
+        occupant = np.full(self.size, -1)
+        while queue or (occupant >= 0).any():
+            fresh = np.zeros(self.size, bool)
+            for slot in np.flatnonzero(occupant < 0)[: len(queue)]:
+                occupant[slot], fresh[slot] = queue.pop(0), True
+            busy = np.flatnonzero(occupant >= 0)
+            parts = attempt(functools.partial(self._round, held, occupant, fresh, busy), np.arange(len(busy)))
+            held = self._gathered(held, busy, parts)
+            numbers, values, reasons = self.merged(
+                occupant[busy], [(rows, p if isinstance(p, Exception) else p[1]) for rows, p in parts]
+            )
+            over = np.zeros(len(busy), bool)
+            for rows, part in parts:
+                over[rows] = True if isinstance(part, Exception) else part[2]["over"]
+                if isinstance(part, Exception):
+                    continue
+                for row, done, nan in zip(rows.tolist(), part[2]["done"], part[2]["nan"], strict=True):
+                    if not reasons[row] and not done:
+                        limit = f"not done after {self._job.limit} pieces"
+                        reasons[row] = "the state is not finite" if nan else limit
+            rows = np.flatnonzero(over)
+            yield numbers[rows], {k: v[rows] for k, v in values.items()}, [reasons[row] for row in rows]
+            occupant[busy[rows]] = -1
+
+    def _round(self, held, occupant: np.ndarray, fresh: np.ndarray, busy: np.ndarray, rows: np.ndarray):
+        """States, outputs and flags of some of the busy slots after as many pieces as it takes until some end."""
+        slots = np.arange(self.size)
+        # slots nobody needs repeat a point, for an error in one of theirs not to be an error of the batch
+        if len(rows) == len(busy):
+            place, mask, kept = np.where(occupant >= 0, slots, busy[0]), occupant >= 0, busy
+        else:
+            place, mask, kept = np.resize(busy[rows], self.size), slots < len(rows), np.arange(len(rows))
+            held = jax.tree.map(lambda x: self.put(x[place]), held)
+        settings, begin = self.settings(occupant[place]), self.put(fresh[place] & mask)
+        states, pieces, found, flags = self._compiled(*held, settings, self._slot, begin, self.put(mask))
+        found, flags = jax.tree.map(lambda x: np.asarray(x)[kept], (found, flags))
+        return (states, pieces), found, flags
+
+    def _gathered(self, held, busy: np.ndarray, parts: list[tuple[np.ndarray, Any]]):
+        """The states of all slots after a round, from those of its parts."""
+        if len(parts) == 1:
+            return held if isinstance(parts[0][1], Exception) else parts[0][1][0]
+        for rows, part in parts:
+            if not isinstance(part, Exception):
+                at, number = busy[rows], len(rows)
+                held = jax.tree.map(lambda x, y, at=at, n=number: self.put(x.at[at].set(y[:n])), held, part[0])
+        return held
+
+
+def attempt(call: Callable[[np.ndarray], Any], rows: np.ndarray) -> list[tuple[np.ndarray, Any]]:
+    """What the call gives; where it raises, each half on its own, down to the rows that do."""
+    # JAX logs the trace of every exception of a program, which here is a result
+    log = logging.getLogger("jax._src.callback")
+    quiet, log.disabled = log.disabled, True
+    try:
+        return [(rows, call(rows))]
+    except Exception as error:
+        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+            raise MemoryError("a batch does not fit in memory; give a smaller batch=...") from error
+        if len(rows) == 1:
+            return [(rows, error)]
+    finally:
+        log.disabled = quiet
+    half = len(rows) // 2
+    return attempt(call, rows[:half]) + attempt(call, rows[half:])
+
+
+def as_outputs(found: Any) -> dict[str, jax.Array]:
+    """What a function returned, as arrays; `ValueError` where it is no dictionary of arrays."""
+    if not isinstance(found, Mapping) or not found or not all(isinstance(name, str) for name in found):
+        raise ValueError(
+            f"the function returned a {type(found).__name__}; return a dictionary of arrays, such as {{'energy': e}}."
+        )
+    for name, value in found.items():
+        if len(jax.tree.leaves(value)) != 1 or jax.tree.structure(value) != jax.tree.structure(0):
+            raise ValueError(f"output {name!r} is a {type(value).__name__}; return each array under its own name.")
+    arrays = {name: jnp.asarray(value) for name, value in found.items()}
+    for name, array in arrays.items():
+        if jax.dtypes.issubdtype(array.dtype, jax.dtypes.extended):
+            raise ValueError(f"output {name!r} is a random key; return jax.random.key_data of it.")
+    return arrays
+
+
+def verdicts(found: Mapping[str, np.ndarray]) -> list[str]:
+    """Why each point failed, "" where it did not."""
+    number = len(next(iter(found.values())))
+    reasons = [""] * number
+    for name, values in found.items():
+        if np.issubdtype(values.dtype, np.inexact):
+            for row in np.flatnonzero(~np.isfinite(values).reshape(number, -1).all(axis=1)):
+                reasons[row] = reasons[row] or f"{name} is not finite"
+        elif name == "converged":
+            for row in np.flatnonzero(~values.astype(bool).reshape(number, -1).all(axis=1)):
+                reasons[row] = reasons[row] or "not converged"
+    return reasons
+
+
+def message(error: Exception) -> str:
+    """The kind of an exception and its own words, without the trace that a compiled program adds."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [found[1] for line in lines if (found := re.match(r"(?:[\w.]+)(?:Error|Exception): (.+)", line))]
+    return f"{type(error).__name__}: {(told or lines or [''])[-1]}"[:500]
+
+
+def _canonical(name: str, column: np.ndarray) -> np.ndarray:
+    cast = column.astype(jax.dtypes.canonicalize_dtype(column.dtype))
+    if column.dtype.kind == "i" and not np.array_equal(cast, column):
+        raise ValueError(f"{name} holds integers beyond 32 bits; use smaller ones, or switch on jax_enable_x64.")
+    return cast
+
+
+def _arrays(state: Any) -> Any:
+    return jax.tree.map(jnp.asarray, state)
+
+
+def _where(mask: jax.Array, new: Any, old: Any) -> Any:
+    return jax.tree.map(lambda a, b: jnp.where(mask.reshape(-1, *(1,) * (a.ndim - 1)), a, b), new, old)
+
+
+def _has_nan(states: Any) -> jax.Array:
+    leaves = [x for x in jax.tree.leaves(states) if jnp.issubdtype(x.dtype, jnp.inexact)]
+    number = jax.tree.leaves(states)[0].shape[0]
+    found = jnp.zeros(number, bool)
+    for x in leaves:
+        found = found | jnp.any(jnp.isnan(x).reshape(number, -1), axis=1)
+    return found

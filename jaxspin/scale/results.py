@@ -1,0 +1,197 @@
+"""The store of a sweep: one Zarr store with the settings as axes, filled point by point, safe to kill.
+
+It has its full size from the start. What a point gave is written first, its `status` last, each file replaced as a
+whole: a point counts as finished if, and only if, all of it is there.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+import zarr
+
+from jaxspin.io.records import provenance, to_json
+from jaxspin.io.store import explained, loaded, open_store, undo_replacement, write_store
+from jaxspin.scale.design import Design
+
+FORMAT = 1
+PENDING, DONE, FAILED = range(3)
+# Small enough to rewrite for every batch, large enough for few files.
+_CHUNK_BYTES = 2**20
+
+Spec = Mapping[str, jax.ShapeDtypeStruct]
+
+
+def load_sweep(path: str | os.PathLike) -> xr.Dataset:
+    """What a sweep has stored so far, its arrays read as they are used.
+
+    `status` is 0 where a point is not done yet (its numbers mean nothing), 1 where it is, 2 where it failed, and
+    `reason` says why. Raises `FileNotFoundError`, or `ValueError` for another kind of store.
+    """
+    dataset = open_store(path)
+    if "sweep" not in dataset.attrs:
+        raise ValueError(f"{path} holds no sweep; a trajectory is read with load_trajectory.")
+    stored = json.loads(dataset.attrs["sweep"])["format"]
+    if stored != FORMAT:
+        raise ValueError(f"{path} has format {stored}, this version reads {FORMAT}; use the jaxspin that wrote it.")
+    return dataset
+
+
+class SweepStore:
+    """Writes the points of a design as they come; made by `create` or `open`.
+
+    One process writes a store at a time.
+    """
+
+    def __init__(self, path: Path, design: Design, status: np.ndarray, reason: np.ndarray):
+        self.path, self.design = path, design
+        self.status, self.reason = status, reason
+
+    @property
+    def pending(self) -> np.ndarray:
+        """Which points are not done yet `(points,)`."""
+        return self.status == PENDING
+
+    @staticmethod
+    def create(
+        path: Path,
+        design: Design,
+        outputs: Spec,
+        identity: Mapping[str, Any],
+        dims: Mapping[str, Sequence[str]],
+        *,
+        overwrite: bool,
+    ) -> "SweepStore":
+        """An empty store; `FileExistsError` where there is one, unless `overwrite`."""
+        axes, shape = tuple(design.axes), design.shape
+        coords: dict[str, Any] = {name: (name, _storable(axis)) for name, axis in design.axes.items()}
+        for name, column in design.values.items():
+            if name not in design.axes:
+                coords[name] = (axes, _storable(column))
+        about_status = {
+            "long_name": "how far a point is",
+            "flag_values": [PENDING, DONE, FAILED],
+            "flag_meanings": "pending done failed",
+        }
+        status, reason = np.zeros(shape, np.int8), np.full(shape, "", object)
+        dataset = xr.Dataset(
+            {"status": (axes, status, about_status), "reason": (axes, reason, {"long_name": "why a point failed"})},
+            coords=coords,
+            attrs={"sweep": to_json({"format": FORMAT, **identity}), "provenance": to_json(provenance())},
+        )
+        whole = {name: {"chunks": shape} for name in ("status", "reason")}
+
+        def add_outputs(folder: Path) -> None:
+            for name, spec in outputs.items():
+                zarr.create_array(
+                    folder / name,
+                    shape=(*shape, *spec.shape),
+                    chunks=_chunks(shape, spec),
+                    dtype=spec.dtype,
+                    fill_value=blank(spec.dtype),
+                    dimension_names=(*axes, *output_dims(name, spec, dims)),
+                )
+
+        write_store(dataset, path, overwrite=overwrite, encoding=whole, complete=add_outputs)
+        return SweepStore(path, design, status.ravel(), reason.ravel())
+
+    @staticmethod
+    def open(path: Path, design: Design, identity: Mapping[str, Any]) -> "SweepStore | None":
+        """The store of an interrupted sweep, None where there is none; `ValueError` for another's or a damaged one."""
+        undo_replacement(path)
+        if not path.exists():
+            return None
+        with load_sweep(path) as dataset:
+            stored = json.loads(dataset.attrs["sweep"])
+            wanted = json.loads(to_json(identity))
+            other = " and ".join(name for name, value in wanted.items() if stored.get(name) != value)
+            if other:
+                raise ValueError(
+                    f"{path} belongs to a sweep with another {other}; "
+                    f"give the same {other}, choose another store, or pass overwrite=True to replace it."
+                )
+            checked = loaded(dataset[["status", "reason"]], path)
+            status, reason = checked.status.values.ravel(), checked.reason.values.astype(object).ravel()
+            for name in set(dataset.data_vars) - {"status", "reason"}:
+                for part in _slabs(path, str(name)):
+                    loaded(dataset[[name]].isel({next(iter(design.axes)): part}), path)
+        for left in path.rglob("*.partial"):  # of a process killed while it wrote a file
+            left.unlink(missing_ok=True)
+        return SweepStore(path, design, status, reason)
+
+    @property
+    def outputs(self) -> dict[str, tuple[tuple[int, ...], str]]:
+        """Shape and type of what a point gives, as stored."""
+        known = {"status", "reason", *self.design.axes, *self.design.values}
+        with load_sweep(self.path) as dataset:
+            depth = len(self.design.shape)
+            return {str(k): (v.shape[depth:], str(v.dtype)) for k, v in dataset.variables.items() if k not in known}
+
+    def write(self, numbers: np.ndarray, values: Mapping[str, np.ndarray], reasons: Sequence[str]) -> None:
+        """Store points: their outputs `(points, ..)`, none where there are none, and why each failed, "" if not."""
+        with explained(self.path):
+            for name, column in values.items():
+                self._put(name, numbers, column)
+            self.status[numbers] = [FAILED if reason else DONE for reason in reasons]
+            if any(reasons):
+                self.reason[numbers] = list(reasons)
+                self._whole("reason", self.reason)
+            self._whole("status", self.status)
+
+    def _whole(self, name: str, column: np.ndarray) -> None:
+        zarr.open_array(self.path / name, mode="r+")[...] = column.reshape(self.design.shape)
+
+    def _put(self, name: str, numbers: np.ndarray, column: np.ndarray) -> None:
+        """Chunk by chunk, so that each file is written once."""
+        array = zarr.open_array(self.path / name, mode="r+")
+        depth = len(self.design.shape)
+        sizes = array.chunks[:depth]
+        places = np.stack(np.unravel_index(numbers, self.design.shape), axis=-1)
+        blocks = places // np.array(sizes)
+        for block in np.unique(blocks, axis=0):
+            rows = np.flatnonzero((blocks == block).all(axis=1))
+            region = tuple(
+                slice(b * c, min((b + 1) * c, n)) for b, c, n in zip(block, sizes, array.shape, strict=False)
+            )
+            content = np.asarray(array[region])
+            content[tuple((places[rows] - block * np.array(sizes)).T)] = column[rows]
+            array[region] = content
+
+
+def blank(dtype: np.dtype) -> float | int:
+    """What stands where there is no output: NaN, or 0 for types that have none."""
+    return np.nan if np.issubdtype(dtype, np.inexact) else 0
+
+
+def output_dims(name: str, spec: jax.ShapeDtypeStruct, dims: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The names of the axes of an output."""
+    found = tuple(dims.get(name, [f"{name}_{axis}" for axis in range(len(spec.shape))]))
+    if len(found) != len(spec.shape):
+        raise ValueError(f"{name} has shape {spec.shape} and the axes {found}; name each axis once in dims.")
+    return found
+
+
+def _chunks(shape: tuple[int, ...], spec: jax.ShapeDtypeStruct) -> tuple[int, ...]:
+    """As many points a chunk, from the last axis on, as fit."""
+    room = max(1, _CHUNK_BYTES // max(1, int(np.prod(spec.shape)) * spec.dtype.itemsize))
+    sizes = []
+    for length in reversed(shape):
+        sizes.append(min(length, room))
+        room = max(1, room // length)
+    return (*reversed(sizes), *(max(1, n) for n in spec.shape))
+
+
+def _slabs(path: Path, name: str) -> list[slice]:
+    """Pieces along the first axis that together read each chunk once."""
+    array = zarr.open_array(path / name, mode="r")
+    return [slice(start, start + array.chunks[0]) for start in range(0, array.shape[0], array.chunks[0])]
+
+
+def _storable(column: np.ndarray) -> np.ndarray:
+    # text of fixed length has no Zarr v3 specification
+    return column.astype(object) if column.dtype.kind == "U" else column
