@@ -1,6 +1,6 @@
 """Data to learn how a voltage moves a wall: runs of a narrow channel at several voltages, and their exact fields.
 
-    python -m experiments.wall_data                 # a 20 x 4 channel, half an hour on one core
+    python -m experiments.wall_data                 # a 16 x 4 channel, ten minutes on one core
     python -m experiments.wall_data --resume        # after a kill: each run is a shard, whole or absent
     python -m experiments.wall_data --help
 
@@ -33,7 +33,7 @@ from jaxspin.training import ShardWriter, SpinData
 class Channel:
     """The electrons between the leads. Energies in units of the hopping."""
 
-    length: int = 20
+    length: int = 16
     """Cells along the current."""
     width: int = 4
     """Cells across, periodic."""
@@ -41,7 +41,7 @@ class Channel:
     """J."""
     mu: float = -2.5
     """Of the left lead and the bath; the right lead has mu - V."""
-    temperature: float = 0.05
+    temperature: float = 0.1
     """Of the electrons."""
     lead: float = 2.0
     """Gamma of the leads, on the sites of both end columns."""
@@ -84,17 +84,17 @@ class Config:
     """The electrons."""
     voltages: tuple[float, ...] = (0.8, 1.0, 1.2, 1.4)
     """To learn from."""
-    walls: int = 4
+    walls: int = 3
     """Runs from a wall at each voltage."""
-    quenches: int = 2
+    quenches: int = 1
     """Runs from random spins at each voltage."""
-    still: int = 2
+    still: int = 1
     """Runs of each kind without a voltage."""
     held_voltages: tuple[float, ...] = (0.8, 1.0, 1.1, 1.2, 1.4)
     """Of the runs held out, one from a wall at each; a voltage that is not in `voltages` is learnt by nobody."""
-    duration: float = 100.0
+    duration: float = 80.0
     """Length of each run."""
-    frames: int = 25
+    frames: int = 40
     """Configurations kept of each."""
     motion: Motion = dataclasses.field(default_factory=lambda: Motion(damping=0.5, step=0.5, temperature=0.001))
     """How the spins move."""

@@ -1,0 +1,220 @@
+"""A learnt field of a driven channel: how much needs no energy, and how well one model serves all voltages.
+
+    python -m experiments.wall_data                 # first: the runs
+    python -m experiments.wall_learning             # twenty minutes on one core
+    python -m experiments.wall_learning --help
+
+Trained on the same runs and judged on runs held out, one of them at a voltage that is in no training run:
+"conservative" (a `BehlerParrinello`), "generalized" (a `GeneralizedPotential`, which nests it as G = 0), and both on
+the runs without voltage alone, where the exact field has an energy and G should find nothing. The descriptor is
+`LocalMoments` of clusters that close around the channel, `NearEnds`, and `BetweenLeads` with the voltage. Writes
+`table.md`, a figure of the errors, `summary.json` and the first generalized model with what is known about it.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+import tyro
+
+import jaxspin as js
+from experiments.stages import Timer, open_folder
+from experiments.stages.driven_learning import Model, Stored, error, learn, stored
+from experiments.wall_data import Channel, voltage_of
+from jaxspin.descriptors import BetweenLeads, LocalMoments, NearEnds
+from jaxspin.forcefield import at_voltage, save
+from jaxspin.io import provenance, to_json
+from jaxspin.spins import tangent
+from jaxspin.training import SpinData
+
+TRAINING = js.TrainConfig(steps=6000, batch=16, learning_rate=4e-3, evaluate_every=500, average=0.995)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Data, model and training."""
+
+    data: Path = Path("runs/wall_data/data")
+    """What `experiments.wall_data` wrote."""
+    output: Path = Path("runs/wall_learning")
+    """Folder for results; an existing one is refused."""
+    overwrite: bool = False
+    """Empty an existing output folder first."""
+    resume: bool = False
+    """Use the folder of a run with the same settings."""
+    channel: Channel = dataclasses.field(default_factory=Channel)
+    """That of the data."""
+    hops: int = 4
+    """Radius of the clusters, which close around the channel."""
+    moments: int = 24
+    """Moments of each cluster."""
+    surroundings: int = 1
+    """Neighbour shells whose averages are features."""
+    directed: bool = False
+    """Whether the moments know the direction of the current; see `LocalMoments`."""
+    ends: tuple[float, ...] = (1.0, 3.0)
+    """Lengths of `NearEnds`, in cells."""
+    mobility: float = 20.0
+    """Of `BetweenLeads`."""
+    hidden: tuple[int, ...] = (48, 48)
+    """Widths of the networks' layers."""
+    seeds: tuple[int, ...] = (0, 1)
+    """Of initialization and batches; one model of each kind each."""
+    validation: float = 0.06
+    """Fraction of the configurations that choose the best step."""
+    training: js.TrainConfig = TRAINING
+    """How each model is trained."""
+
+
+def descriptor_of(config: Config) -> BetweenLeads:
+    """On the channel of the data, at no voltage."""
+    channel = config.channel
+    moments = LocalMoments(
+        channel.lattice,
+        channel.coupling,
+        hops=config.hops,
+        moments=config.moments,
+        surroundings=config.surroundings,
+        direction=(1.0, 0.0) if config.directed else None,
+        wrap=True,
+    )
+    return BetweenLeads(
+        NearEnds(moments, lengths=config.ends), lead=channel.lead, bath=channel.bath, mobility=config.mobility
+    )
+
+
+def untrained(config: Config, kind: str, seed: int) -> Model:
+    """A model in single precision."""
+    make = js.BehlerParrinello if kind.startswith("conservative") else js.GeneralizedPotential
+    key = jax.random.key(seed)
+    return make(descriptor=descriptor_of(config), hidden=config.hidden, key=key, dtype=jnp.float32)
+
+
+def rotor_share(model: Model, data: SpinData) -> float:
+    """rms of the part of G over that of the whole field, both tangential."""
+    if not isinstance(model, js.GeneralizedPotential):
+        return 0.0
+    turned, whole = 0.0, 0.0
+    for configuration, source in zip(data.spins, data.sources, strict=True):
+        spins = configuration.astype(jnp.float32)
+        slope, turn = at_voltage(model, voltage_of(source)).parts(spins)
+        turned += float(jnp.sum(turn**2))
+        whole += float(jnp.sum(tangent(spins, slope + turn) ** 2))
+    return float(np.sqrt(turned / whole))
+
+
+def run(config: Config) -> dict[str, Any]:
+    """Train every kind, judge it on what was held out, and keep the first generalized model."""
+    folder = open_folder(config)
+    timer = Timer(folder)
+    data = SpinData.load(config.data)
+    sources = np.array(data.sources)
+    voltages = np.array([voltage_of(source) for source in sources])
+    held = np.array([source.startswith("held out") for source in sources])
+    with timer("features"):
+        known = stored(descriptor_of(config), data, list(voltages))
+    chosen = np.random.default_rng(0).random(len(data)) < config.validation
+    groups = {source: np.flatnonzero(sources == source) for source in sorted(set(sources[held]))}
+    still = np.flatnonzero((voltages == 0) & ~held)
+    rows: list[dict[str, Any]] = []
+    first = None
+    for kind in ("generalized", "conservative", "conservative, V = 0", "generalized, V = 0"):
+        learnt = ~held & (voltages == 0) if kind.endswith("V = 0") else ~held
+        for seed in config.seeds:
+            with timer(f"{kind}, seed {seed}"):
+                parts = known[np.flatnonzero(learnt & ~chosen)], known[np.flatnonzero(learnt & chosen)]
+                model, history = learn(
+                    untrained(config, kind, seed), *parts, config.training, key=jax.random.key(100 + seed)
+                )
+            row = {"model": kind, "seed": seed, **judged(model, kind, known, groups, parts[1])}
+            few = data[still[:: max(1, len(still) // 8)]] if kind.endswith("V = 0") else data[held][::8]
+            row["part of G"] = rotor_share(model, few)
+            row["validation"] = float(np.min(history["torque"]))
+            rows.append(row)
+            print(row, flush=True)
+            if first is None:
+                first = model
+                metadata = about(config, row, timer)
+                save(folder / "forcefield", model, metadata=metadata)
+    assert first is not None
+    table = markdown(rows)
+    (folder / "table.md").write_text(table)
+    draw(folder / "wall_learning.png", rows)
+    summary = {
+        "rows": rows,
+        "configurations": len(data),
+        "features": known.rows.shape[1],
+        "seconds": timer.seconds,
+        "provenance": provenance(config, config.seeds[0]),
+    }
+    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    return summary
+
+
+def judged(model: Model, kind: str, known: Stored, groups: dict[str, np.ndarray], held: Stored) -> dict[str, float]:
+    """Errors on each held-out run and on all together; of the models without voltage on frames of such runs."""
+    if kind.endswith("V = 0"):
+        return {"all held out": error(model, held)}
+    found = {source: error(model, known[rows]) for source, rows in groups.items()}
+    return {**found, "all held out": error(model, known[np.concatenate(list(groups.values()))])}
+
+
+def about(config: Config, row: dict[str, Any], timer: Timer) -> dict[str, Any]:
+    """What a stored model says of itself."""
+    channel = config.channel
+    errors = {name: {"torque": value} for name, value in row.items() if name.startswith(("held out", "all"))}
+    params = {
+        "lattice": f"square {channel.length}x{channel.width}, open along the first axis",
+        "hopping": 1.0,
+        "filling": None,
+        **{name: getattr(channel, name) for name in ("coupling", "temperature", "mu", "lead", "bath")},
+        "voltages": "the right lead at mu - V, the left one and the bath at mu; V from 0 to 1.4",
+    }
+    return {
+        "errors": errors,
+        "params": params,
+        "command": "python -m experiments.wall_data && python -m experiments.wall_learning",
+        "seconds": timer.seconds,
+        **provenance(config, config.seeds[0]),
+    }
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """Means over the seeds."""
+    kinds = list(dict.fromkeys(row["model"] for row in rows))
+    columns = [name for name in rows[0] if name.startswith(("held out", "all"))]
+    names = ["part of G", *columns]
+    lines = ["| trained | " + " | ".join(names) + " |", "| --- |" + " --- |" * len(names)]
+    for kind in kinds:
+        part = [row for row in rows if row["model"] == kind]
+        cells = [f"{100 * np.mean([r[n] for r in part]):.1f} %" if n in part[0] else "" for n in names]
+        lines.append("| " + " | ".join([kind, *cells]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def draw(path: Path, rows: list[dict[str, Any]]) -> None:
+    """The errors on the held-out runs against the voltage, a line for each kind, a dot for each seed."""
+    figure, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
+    for n, kind in enumerate(("generalized", "conservative")):
+        part = [row for row in rows if row["model"] == kind]
+        names = [name for name in part[0] if name.startswith("held out")]
+        volts = [voltage_of(name) for name in names]
+        values = np.array([[100 * row[name] for name in names] for row in part])
+        ax.plot(volts, values.mean(axis=0), "-", color=f"C{n}", label=kind)
+        ax.plot(np.tile(volts, len(part)), values.ravel(), "o", color=f"C{n}", markersize=3)
+    ax.set(xlabel="voltage $V$ ($t$)", ylabel="rms torque error / rms torque (%)", title="runs held out")
+    ax.set_ylim(bottom=0)
+    ax.legend(frameon=False)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    settings = tyro.cli(Config, description=__doc__)
+    run(settings)
+    print((settings.output / "table.md").read_text())
+    print(f"everything is in {settings.output}")
