@@ -126,7 +126,7 @@ def run(config: Config) -> dict[str, Any]:
         learnt = ~held & (voltages == 0) if kind.endswith("V = 0") else ~held
         for seed in config.seeds:
             with timer(f"{kind}, seed {seed}"):
-                parts = known[np.flatnonzero(learnt & ~chosen)], known[np.flatnonzero(learnt & chosen)]
+                parts = known.take(learnt & ~chosen), known.take(learnt & chosen)
                 model, history = learn(
                     untrained(config, kind, seed), *parts, config.training, key=jax.random.key(100 + seed)
                 )
@@ -147,7 +147,7 @@ def run(config: Config) -> dict[str, Any]:
     summary = {
         "rows": rows,
         "configurations": len(data),
-        "features": known.rows.shape[1],
+        "features": descriptor_of(config).n_features,
         "seconds": timer.seconds,
         "provenance": provenance(config, config.seeds[0]),
     }
@@ -159,8 +159,8 @@ def judged(model: Model, kind: str, known: Stored, groups: dict[str, np.ndarray]
     """Errors on each held-out run and on all together; of the models without voltage on frames of such runs."""
     if kind.endswith("V = 0"):
         return {"all held out": error(model, held)}
-    found = {source: error(model, known[rows]) for source, rows in groups.items()}
-    return {**found, "all held out": error(model, known[np.concatenate(list(groups.values()))])}
+    found = {source: error(model, known.take(rows)) for source, rows in groups.items()}
+    return {**found, "all held out": error(model, known.take(np.concatenate(list(groups.values()))))}
 
 
 def about(config: Config, row: dict[str, Any], timer: Timer) -> dict[str, Any]:
