@@ -1,6 +1,7 @@
 """Walls driven by a voltage: the exact field from modes, the features that know the leads, learning and comparing."""
 
 import dataclasses
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -25,7 +26,7 @@ def channel_features(lattice=CHANNEL, voltage=0.7):
     return BetweenLeads(NearEnds(moments, lengths=(1.0,)), voltage=voltage, mobility=2.0)
 
 
-def curved(descriptor, key):
+def curved(descriptor, key) -> Any:
     """A model whose networks are not trained and not linear."""
     model = js.GeneralizedPotential(descriptor, hidden=(5,), key=key)
     return eqx.tree_at(lambda m: m.network, model, jax.tree.map(lambda x: x + 0.1, model.network))
@@ -76,8 +77,8 @@ def test_wrapped_clusters_are_those_of_the_whole_ring(key):
 def test_wrapping_changes_nothing_on_a_wide_lattice_and_is_asked_for_on_a_narrow_one(key):
     wide = js.square(7, 7, periodic=(False, True))
     spins = random_spins(wide, key=key)
-    rows = [LocalMoments(wide, 2.0, hops=3, moments=4, wrap=wrap).rows(spins) for wrap in (True, False)]
-    np.testing.assert_array_equal(*rows)
+    one, other = (LocalMoments(wide, 2.0, hops=3, moments=4, wrap=wrap).rows(spins) for wrap in (True, False))
+    np.testing.assert_array_equal(one, other)
     with pytest.raises(ValueError, match="or wrap=True"):
         LocalMoments(CHANNEL, 2.0, hops=3, moments=4)
     with pytest.raises(ValueError, match="take a direction along an open axis"):
@@ -151,11 +152,11 @@ def test_a_model_keeps_its_voltage_on_disk_and_on_other_sizes(tmp_path, key):
 
 
 def test_stored_derivatives_give_the_field_of_the_model(key):
-    spins = random_spins(CHANNEL, (3,), key=key)
+    spins = jax.vmap(lambda k: random_spins(CHANNEL, key=k))(jax.random.split(key, 3))
     data = SpinData(CHANNEL, spins, jax.random.normal(key, spins.shape))
     descriptor = channel_features()
     known = stored(descriptor, data, [0.0, 0.5, 1.0], progress=False)
-    model = prepared(curved(descriptor, jax.random.key(1)), known)
+    model: Any = prepared(curved(descriptor, jax.random.key(1)), known)
     found = pushes(model, known)
     frames = tangent_frame(spins)
     off, whole = 0.0, 0.0
@@ -223,7 +224,14 @@ def test_the_position_of_a_wall_counts_antiferromagnetic_layers():
 
 def test_a_solver_moves_to_another_size_of_the_channel(key):
     longer = js.square(4, 3, periodic=(False, True))
-    settings = {"voltage": 0.6, "mu": -0.3, "temperature": 0.2, "bath": 0.1, "bath_mu": 0.2, "tolerance": 1e-6}
+    settings: dict[str, Any] = {
+        "voltage": 0.6,
+        "mu": -0.3,
+        "temperature": 0.2,
+        "bath": 0.1,
+        "bath_mu": 0.2,
+        "tolerance": 1e-6,
+    }
     leads = (js.Crystal("left"), js.WideBand("right", 0.7))
     short = js.GreensFunction(js.SDModel(js.square(2, 2, periodic=(False, True)), 1.0, 1.2), leads=leads, **settings)
     there = js.GreensFunction(js.SDModel(longer, 1.0, 1.2), leads=leads, **settings)

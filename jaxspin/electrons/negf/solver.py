@@ -129,7 +129,9 @@ class GreensFunction(AbstractField):
         """
         masks = [lead.name for lead in self.leads if not isinstance(lead.sites, str)]
         if masks:
-            raise ValueError(f"leads {masks} sit on a mask of sites; build a new GreensFunction with masks of the size.")
+            raise ValueError(
+                f"leads {masks} sit on a mask of sites; build a new GreensFunction with masks of the size."
+            )
         same = ("leads", "voltage", "mu", "temperature", "bath", "bath_mu", "bath_temperature", "tolerance", "axis")
         kept = {name: getattr(self, name) for name in (*same, "method", "poles", "max_panels", "batch")}
         return GreensFunction(self.model.on(lattice), **kept)
