@@ -34,6 +34,15 @@ class Stored(NamedTuple):
         """Some of them."""
         return Stored(*(x[index] for x in self))
 
+    def weighted(self, weights: Float[np.ndarray, " n"]) -> "Stored":
+        """With each configuration's fields, exact and learnt, times the root of its weight in squared errors."""
+        root = np.sqrt(weights).astype(np.float32)
+        return self._replace(
+            own_slopes=self.own_slopes * root[:, None, None, None],
+            reach_slopes=self.reach_slopes * root[:, None, None, None],
+            field=self.field * root[:, None],
+        )
+
 
 def stored(descriptor: BetweenLeads, data: SpinData, voltages: Sequence[float], progress: bool = True) -> Stored:
     """The features of every configuration, each at its own voltage, of `LocalMoments` inside `BetweenLeads`."""
