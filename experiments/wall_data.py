@@ -18,6 +18,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import tyro
 from tqdm import tqdm
 
@@ -121,9 +122,9 @@ def wall_start(lattice: js.Lattice, position: float, width: float, *, key: jax.A
     """Neel order to the left of `position` and a ferromagnet to the right, the axes at random, all spins tilted."""
     axes, tilts = jax.random.split(key)
     neel, moment = normalize(jax.random.normal(axes, (2, 3)))
-    x, y = jnp.meshgrid(*(jnp.arange(n) for n in lattice.cells), indexing="ij")
-    share = (1 + jnp.tanh((x - position) / width)) / 2
-    sign = 1.0 - 2.0 * ((x + y) % 2)
+    x, y = np.indices(lattice.cells)
+    share = jnp.asarray((1 + np.tanh((x - position) / width)) / 2, neel.dtype)
+    sign = jnp.asarray(1.0 - 2.0 * ((x + y) % 2), neel.dtype)
     spins = (1 - share)[..., None] * sign[..., None] * neel[None, None] + share[..., None] * moment[None, None]
     spins = normalize(spins)[:, :, None]
     return normalize(spins + tilt * jax.random.normal(tilts, spins.shape))

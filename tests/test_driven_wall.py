@@ -64,8 +64,8 @@ def test_wrapped_clusters_are_those_of_the_whole_ring(key):
     spins = random_spins(lattice, key=key)
     descriptor = LocalMoments(lattice, 2.0, hops=4, moments=4, surroundings=0, wrap=True)
     h = np.asarray(js.SDModel(lattice, 1.0, 2.0).dense(spins)) / (2.0 + 4.0)
-    up = np.asarray(jnp.stack([jnp.sqrt((1 + spins[..., 2]) / 2) + 0j, (spins[..., 0] + 1j * spins[..., 1])
-                               / jnp.sqrt(2 * (1 + spins[..., 2]))], axis=-1)).reshape(-1, 2)  # fmt: skip
+    x, y, z = np.moveaxis(np.asarray(spins).reshape(-1, 3), -1, 0)
+    up = np.stack([(1 + z) / np.sqrt(2 + 2 * z), (x + 1j * y) / np.sqrt(2 + 2 * z)], axis=-1)
     polynomials = [np.eye(len(h)), h]
     for _ in range(5):
         polynomials.append(2 * h @ polynomials[-1] - polynomials[-2])

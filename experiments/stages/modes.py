@@ -54,9 +54,10 @@ class WideBandModes(js.AbstractField):
         levels, right = jnp.linalg.eig(self._effective(spins, gammas))
         left = jnp.linalg.inv(right)
         mu, temperature, reference = self.solver._levels()
-        mu = jnp.append(mu, reference[0]).astype(jnp.float64)
-        temperature = jnp.append(temperature, reference[1]).astype(jnp.float64)
-        each = jnp.stack([(left * gamma[None]) @ jnp.conj(left.T) for gamma in jnp.repeat(gammas, 2, axis=1)])
+        mu = jnp.append(mu, reference[0]).astype(levels.dtype)
+        temperature = jnp.append(temperature, reference[1]).astype(levels.dtype)
+        doubled = jnp.repeat(gammas, 2, axis=1).astype(levels.dtype)
+        each = jnp.stack([(left * gamma[None]) @ jnp.conj(left.T) for gamma in doubled])
         weight = jax.vmap(_between, in_axes=(None, 0, 0))(levels, mu, temperature)
         sites = right.reshape(-1, 2, len(levels))
 

@@ -111,7 +111,7 @@ class BetweenLeads(AbstractDescriptor):
         flow = jnp.pad(contacts[None] * (shares[:, :-1] - shares[:, 1:]), ((0, 0), (1, 1)))
         return shares, (flow[:, 1:] + flow[:, :-1]) / 2
 
-    def _contacts(self, spins: Spins) -> Float[Array, " layers-1"]:
+    def _contacts(self, spins: Spins) -> Float[Array, " contacts"]:
         """g_x, between layer x and the next."""
         layers = self.lattice.cells[self.axis]
         across = tuple(n for n in range(self.lattice.dimension) if n != self.axis)
