@@ -4,5 +4,6 @@ from jaxspin.descriptors.base import AbstractDescriptor
 from jaxspin.descriptors.bispectrum import Bispectrum
 from jaxspin.descriptors.ends import NearEnds
 from jaxspin.descriptors.moments import LocalMoments
+from jaxspin.descriptors.reach import BetweenLeads
 
-__all__ = ["AbstractDescriptor", "Bispectrum", "LocalMoments", "NearEnds"]
+__all__ = ["AbstractDescriptor", "BetweenLeads", "Bispectrum", "LocalMoments", "NearEnds"]

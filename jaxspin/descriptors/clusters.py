@@ -30,8 +30,14 @@ class Cluster(NamedTuple):
 
 
 @functools.lru_cache(maxsize=64)
-def clusters(lattice: Lattice, hopping: tuple[float, ...], hops: int) -> tuple[Cluster, ...]:
-    """One cluster for each sublattice: every site within `hops` hops, in order of the number of hops."""
+def clusters(
+    lattice: Lattice, hopping: tuple[float, ...], hops: int, around: tuple[int, ...] | None = None
+) -> tuple[Cluster, ...]:
+    """One cluster for each sublattice: every site within `hops` hops, in order of the number of hops.
+
+    `around` are the numbers of cells after which an axis closes on itself, 0 for one that does not.
+    """
+    around = (0,) * lattice.dimension if around is None else around
     steps: list[list[tuple[tuple[int, ...], int, float]]] = [[] for _ in range(lattice.sublattices)]
     for shell, t in enumerate(hopping, start=1):
         for bond in lattice.shell(shell):
@@ -42,21 +48,27 @@ def clusters(lattice: Lattice, hopping: tuple[float, ...], hops: int) -> tuple[C
         center = ((0,) * lattice.dimension, sublattice)
         place, front, edges = {center: 0}, [center], [0, 1]
         for _ in range(hops):
-            reached = [_after(site, step) for site in front for step in steps[site[1]]]
+            reached = [_after(site, step, around) for site in front for step in steps[site[1]]]
             front = sorted(set(reached) - set(place))
             place |= {site: len(place) + n for n, site in enumerate(front)}
             edges.append(len(place))
         matrix = np.zeros((len(place), len(place)))
         for site, row in place.items():
             for step in steps[site[1]]:
-                if (column := place.get(_after(site, step))) is not None:
+                if (column := place.get(_after(site, step, around))) is not None:
                     matrix[row, column] += step[2]
         found.append(Cluster(tuple(place), matrix, tuple(edges)))
     return tuple(found)
 
 
-def _after(site, step):
-    return tuple(n + m for n, m in zip(site[0], step[0], strict=True)), step[1]
+def _after(site, step, around):
+    there = (n + m for n, m in zip(site[0], step[0], strict=True))
+    return tuple(_folded(n, cells) for n, cells in zip(there, around, strict=True)), step[1]
+
+
+def _folded(offset: int, cells: int) -> int:
+    """The same cell of a ring, in the half of the ring around 0."""
+    return (offset + (cells - 1) // 2) % cells - (cells - 1) // 2 if cells else offset
 
 
 class Recursion(NamedTuple):

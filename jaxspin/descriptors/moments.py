@@ -45,6 +45,8 @@ class LocalMoments(AbstractDescriptor):
       <psi_k|x|psi_k>, Re <psi_k-1|x|psi_k> and Im <psi_k-1|x|psi_k>. All three change sign when the cluster is
       mirrored along the current; the last, an electric current i[H, x] of these states, also under S -> -S, and is
       made of chiralities. Spin rotations and the symmetries that keep the direction leave all features alone.
+    - `wrap`: lets a cluster that is wider than a periodic axis close around it, each site counted once, instead of
+      refusing it: the electrons of a narrow channel know its width. On a wider lattice it changes nothing.
     - `chunk`: sites treated at once, a bound of the memory; the default suits the caches of a CPU, None treats all.
 
     Sites without spin (vacancies, sites beyond an open edge) have no orbital. Raises `ValueError` for a periodic axis
@@ -62,6 +64,7 @@ class LocalMoments(AbstractDescriptor):
     surroundings: int = eqx.field(static=True)
     weights: bool = eqx.field(static=True)
     direction: tuple[float, ...] | None = eqx.field(static=True)
+    wrap: bool = eqx.field(static=True)
     chunk: int | None = eqx.field(static=True)
 
     def __init__(
@@ -75,13 +78,14 @@ class LocalMoments(AbstractDescriptor):
         surroundings: int = 1,
         weights: bool = False,
         direction: Sequence[float | int] | None = None,
+        wrap: bool = False,
         chunk: int | None = 128,
     ):
         self.lattice = lattice
         self.coupling = float(coupling)
         self.hopping = tuple(float(t) for t in (hopping if isinstance(hopping, Sequence) else (hopping,)))
         self.hops, self.moments, self.surroundings = int(hops), int(moments), int(surroundings)
-        self.weights, self.chunk = bool(weights), chunk
+        self.weights, self.wrap, self.chunk = bool(weights), bool(wrap), chunk
         self.direction = None if direction is None else tuple(float(x) for x in direction)
 
     def __check_init__(self):
@@ -94,14 +98,23 @@ class LocalMoments(AbstractDescriptor):
             raise ValueError("surroundings must not be negative and chunk must be positive; leave them out.")
         needed = self.smallest_cells()
         short = [axis for axis, n in enumerate(self.lattice.cells) if self.lattice.periodic[axis] and n < needed[axis]]
-        if short:
+        if (
+            self.wrap
+            and self.direction is not None
+            and any((self.lattice.vectors[n] @ np.array(self.direction)) != 0 for n in short)
+        ):
+            raise ValueError(
+                f"the direction {self.direction} goes around a lattice of {self.lattice.cells} cells that the cluster "
+                "wraps; take a direction along an open axis, or a wider lattice."
+            )
+        if short and not self.wrap:
             raise ValueError(
                 f"a cluster of {self.hops} hops meets itself on a {self.lattice.name} lattice of {self.lattice.cells} "
-                f"cells; use at least {needed} cells (lattice.resize{needed}), an open axis, or fewer hops."
+                f"cells; use at least {needed} cells (lattice.resize{needed}), an open axis, fewer hops, or wrap=True."
             )
 
     def smallest_cells(self) -> tuple[int, ...]:
-        """The number of cells a periodic axis needs so that no site is counted twice."""
+        """The number of cells a periodic axis needs so that the cluster does not reach around it."""
         found = clusters(infinite(self.lattice), self.hopping, self.hops)
         reach = [np.array([offset for offset, _ in c.sites]) for c in found]
         return tuple(int(n) for n in np.max([r.max(axis=0) - r.min(axis=0) for r in reach], axis=0) + 1)
@@ -189,9 +202,15 @@ class LocalMoments(AbstractDescriptor):
         return jnp.stack(own, axis=1), jacobian.reshape(self.lattice.sites, width, -1)
 
     @property
+    def _around(self) -> tuple[int, ...]:
+        """The cells after which an axis closes within a cluster, 0 where it does not."""
+        found = zip(self.lattice.cells, self.lattice.periodic, self.smallest_cells(), strict=True)
+        return tuple(n if self.wrap and closed and n < needed else 0 for n, closed, needed in found)
+
+    @property
     def _recursions(self) -> tuple[Recursion, ...]:
         """One for each sublattice."""
-        found = clusters(infinite(self.lattice), self.hopping, self.hops)
+        found = clusters(infinite(self.lattice), self.hopping, self.hops, self._around)
         halfwidth = abs(self.coupling) + max(float(np.abs(c.hopping).sum(axis=1).max()) for c in found)
         scales = (-self.coupling / halfwidth, -1 / halfwidth)
         along = (None,) * len(found) if self.direction is None else _coordinates(self.lattice, found, self.direction)

@@ -3,7 +3,7 @@
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
 from jaxspin.forcefield.checkpoint import load, load_metadata, save
 from jaxspin.forcefield.committee import Committee
-from jaxspin.forcefield.generalized import GeneralizedPotential, Learnable
+from jaxspin.forcefield.generalized import GeneralizedPotential, Learnable, at_voltage
 from jaxspin.forcefield.networks import MultilayerPerceptron
 from jaxspin.forcefield.pretrained import pretrained, pretrained_metadata, pretrained_names
 
@@ -13,6 +13,7 @@ __all__ = [
     "GeneralizedPotential",
     "Learnable",
     "MultilayerPerceptron",
+    "at_voltage",
     "load",
     "load_metadata",
     "pretrained",

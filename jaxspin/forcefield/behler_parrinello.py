@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxspin.descriptors import AbstractDescriptor, Bispectrum, LocalMoments, NearEnds
+from jaxspin.descriptors import AbstractDescriptor, BetweenLeads, Bispectrum, LocalMoments, NearEnds
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.forcefield.networks import MultilayerPerceptron
 from jaxspin.lattice import Lattice
@@ -175,15 +175,16 @@ def _energy_and_field(model: BehlerParrinello, spins: Spins) -> tuple[Float[Arra
 def _descriptor(lattice: Lattice, settings: dict[str, Any]) -> AbstractDescriptor:
     chosen = dict(settings)
     kind = chosen.pop("kind", Bispectrum.__name__)  # force fields were stored without it when there was one kind
-    if kind == NearEnds.__name__:
-        return NearEnds(_descriptor(lattice, chosen.pop("descriptor")), **chosen)
+    if kind in _AROUND:
+        return _AROUND[kind](_descriptor(lattice, chosen.pop("descriptor")), **chosen)
     if kind not in _DESCRIPTORS:
-        known = " and ".join((*_DESCRIPTORS, NearEnds.__name__))
+        known = " and ".join((*_DESCRIPTORS, *_AROUND))
         raise ValueError(f"descriptor {kind!r} is none of {known}; use the jaxspin that stored the force field.")
     return _DESCRIPTORS[kind](lattice, **chosen)
 
 
 _DESCRIPTORS = {kind.__name__: kind for kind in (Bispectrum, LocalMoments)}
+_AROUND: dict[str, Any] = {kind.__name__: kind for kind in (BetweenLeads, NearEnds)}
 _CONSTANTS = ("mean", "deviation", "shift", "scale")
 
 

@@ -7,9 +7,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
-from jaxspin.descriptors import AbstractDescriptor
+from jaxspin.descriptors import AbstractDescriptor, BetweenLeads
 from jaxspin.field import AbstractField, Spins, Time
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
 from jaxspin.forcefield.networks import MultilayerPerceptron
@@ -172,3 +172,15 @@ def _parts(model: GeneralizedPotential, spins: Spins) -> tuple[Float[Array, ""],
 
 Learnable = TypeVar("Learnable", BehlerParrinello, GeneralizedPotential)
 """What `jaxspin.training.train` fits: one kind or the other."""
+
+
+def at_voltage(model: Learnable, voltage: ArrayLike) -> Learnable:
+    """A model whose descriptor is a `BetweenLeads`, at another voltage; `TypeError` for one that knows no voltage."""
+    inner = model.conservative if isinstance(model, GeneralizedPotential) else model
+    if not isinstance(inner.descriptor, BetweenLeads):
+        raise TypeError(
+            f"a model on {type(inner.descriptor).__name__} knows no voltage; wrap its descriptor in BetweenLeads "
+            "and train it anew."
+        )
+    moved = eqx.tree_at(lambda m: m.descriptor, inner, inner.descriptor.at(voltage))
+    return eqx.tree_at(lambda m: m.conservative, model, moved) if isinstance(model, GeneralizedPotential) else moved

@@ -5,25 +5,30 @@ from typing import Any
 
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
 from jaxspin.forcefield.checkpoint import load, load_metadata
+from jaxspin.forcefield.generalized import GeneralizedPotential
 from jaxspin.lattice import Lattice
 
 _FOLDER = Path(__file__).parent / "weights"
 
 
-def pretrained(name: str, lattice: Lattice | None = None) -> BehlerParrinello:
+def pretrained(name: str, lattice: Lattice | None = None) -> Any:
     """A trained force field by its name, on `lattice` or the one it was trained on.
+
+    A `BehlerParrinello`, or what is said:
 
     - "triangular-tetrahedral": s-d model on the triangular lattice, J = 3, n = 0.25, electrons at T = 0.05;
     - "triangular-tetrahedral-fast": the same from smaller clusters, for large lattices;
     - "triangular-120": J = 4, n = 0.5, T = 0.05;
-    - "double-exchange": square lattice, J = 6, n = 0.485, T = 0.0027.
+    - "double-exchange": square lattice, J = 6, n = 0.485, T = 0.0027;
+    - "driven-channel": a `GeneralizedPotential` of a square channel of width 4 between leads, J = 3.8, T = 0.1, the
+      voltage an input (`jaxspin.forcefield.at_voltage`).
 
     `pretrained_metadata(name)` holds its errors, the recipe of its data and its settings. Raises `ValueError` for
     another name, listing those there are, and for a lattice of another kind or too small a size.
     """
     path = _path(name)
     model = load(path)
-    assert isinstance(model, BehlerParrinello)
+    assert isinstance(model, BehlerParrinello | GeneralizedPotential)
     return model if lattice is None else model.on(lattice)
 
 

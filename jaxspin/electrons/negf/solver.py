@@ -122,6 +122,20 @@ class GreensFunction(AbstractField):
         """The names of the leads, and "bath" last, which may be idle."""
         return (*(lead.name for lead in self.leads), "bath")
 
+    def on(self, lattice: Lattice) -> "GreensFunction":
+        """The same electrons, leads and voltage on another size of the channel.
+
+        Raises `ValueError` for a model that varies from site to site, and for leads whose sites are a mask.
+        """
+        masks = [lead.name for lead in self.leads if not isinstance(lead.sites, str)]
+        if masks:
+            raise ValueError(
+                f"leads {masks} sit on a mask of sites; build a new GreensFunction with masks of the size."
+            )
+        same = ("leads", "voltage", "mu", "temperature", "bath", "bath_mu", "bath_temperature", "tolerance", "axis")
+        kept = {name: getattr(self, name) for name in (*same, "method", "poles", "max_panels", "batch")}
+        return GreensFunction(self.model.on(lattice), **kept)
+
     def field(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
         """B_i = J <sigma_i>."""
         return self.model.coupled_spins(jnp.ones_like(spins)) * self.spin_density(spins)

@@ -1,0 +1,204 @@
+"""Training of one model on driven channels at several voltages, on features and derivatives that are stored."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from tqdm import tqdm
+
+import jaxspin as js
+from jaxspin.descriptors import AbstractDescriptor, BetweenLeads
+from jaxspin.spins import tangent_frame
+from jaxspin.training import SpinData
+from jaxspin.training.linearized import _readers
+from jaxspin.training.loop import Carry, fit, updated
+
+Model = js.BehlerParrinello | js.GeneralizedPotential
+
+
+class Stored(NamedTuple):
+    """Of n configurations: moments of the clusters, the rows of `BetweenLeads` by layer, how both change with the
+    spins (along two tangents each), and B along these tangents."""
+
+    own: Float[np.ndarray, "n own sites"]
+    own_slopes: Float[np.ndarray, "n sites members*2 own"]
+    reach: Float[np.ndarray, "n 5 layers"]
+    reach_slopes: Float[np.ndarray, "n 5 layers sites*2"]
+    field: Float[np.ndarray, "n sites*2"]
+
+    def take(self, index: Any) -> "Stored":
+        """Some of them."""
+        return Stored(*(x[index] for x in self))
+
+    def weighted(self, weights: Float[np.ndarray, " n"]) -> "Stored":
+        """With each configuration's fields, exact and learnt, times the root of its weight in squared errors."""
+        root = np.sqrt(weights).astype(np.float32)
+        return self._replace(
+            own_slopes=self.own_slopes * root[:, None, None, None],
+            reach_slopes=self.reach_slopes * root[:, None, None, None],
+            field=self.field * root[:, None],
+        )
+
+
+def stored(descriptor: BetweenLeads, data: SpinData, voltages: Sequence[float], progress: bool = True) -> Stored:
+    """The features of every configuration, each at its own voltage, of `LocalMoments` inside `BetweenLeads`."""
+    moments = _moments(descriptor)
+
+    @eqx.filter_jit
+    def one(spins, field, voltage):
+        at = descriptor.at(voltage)
+        frames = tangent_frame(spins)
+        own, slopes = moments.own_and_jacobian(spins, frames)
+
+        def by_layer(spins):
+            return at.reach(spins)[:, 0, :, 0]
+
+        moved = jnp.einsum("fl...c,...dc->fl...d", jax.jacrev(by_layer)(spins), frames)
+        moved = moved.reshape(*moved.shape[:2], -1)
+        pushed = jnp.einsum("...c,...dc->...d", field, frames).reshape(-1)
+        return own.reshape(len(own), -1), slopes, by_layer(spins), moved, pushed
+
+    parts = []
+    configurations = zip(data.spins, data.field, voltages, strict=True)
+    for spins, field, voltage in tqdm(configurations, "features", len(data), disable=not progress):
+        found = one(spins, field, jnp.asarray(voltage, spins.dtype))
+        parts.append([np.asarray(x, np.float32) for x in found])
+    return Stored(*(np.stack(column) for column in zip(*parts, strict=True)))
+
+
+def rows_of(descriptor: BetweenLeads, own: Array, reach: Array) -> Float[Array, "features n sites"]:
+    """What `descriptor.rows` gives, from what is stored."""
+    moments, inner = _moments(descriptor), descriptor.descriptor
+    cells = moments.lattice.cells
+
+    def one(own, reach):
+        rows = [moments.completed(own.reshape(len(own), 1, *cells))]
+        if isinstance(inner, js.NearEnds):
+            rows.append(jnp.asarray(inner._places(), own.dtype))
+        rows.append(jnp.broadcast_to(reach[:, None, :, None], (len(reach), 1, *cells)))
+        return jnp.concatenate(rows).reshape(-1, moments.lattice.sites)
+
+    return jnp.moveaxis(jax.vmap(one)(own, reach), 0, 1)
+
+
+def prepared(model: Model, known: Stored) -> Model:
+    """The model in the units of what is stored."""
+    conservative = model.conservative if isinstance(model, js.GeneralizedPotential) else model
+    descriptor = conservative.descriptor
+    assert isinstance(descriptor, BetweenLeads)
+    rows = np.asarray(rows_of(descriptor, jnp.asarray(known.own), jnp.asarray(known.reach)), float)
+    rows = rows.reshape(len(rows), -1)
+    deviation = rows.std(axis=1)
+    like = conservative.mean.dtype
+    new = eqx.tree_at(
+        lambda m: (m.mean, m.deviation, m.scale),
+        conservative,
+        (
+            jnp.asarray(rows.mean(axis=1), like),
+            jnp.asarray(np.maximum(deviation, 1e-3 * deviation.max()), like),
+            jnp.asarray(np.sqrt(_square(known.field)), like),
+        ),
+    )
+    return eqx.tree_at(lambda m: m.conservative, model, new) if isinstance(model, js.GeneralizedPotential) else new
+
+
+def pushes(model: Model, part: Stored) -> Float[Array, "n sites*2"]:
+    """The tangential field along the two tangents of every spin."""
+    descriptor = model.descriptor
+    assert isinstance(descriptor, BetweenLeads)
+    own, own_slopes, reach, reach_slopes, _ = (jnp.asarray(x) for x in part)
+    readers = jnp.asarray(_readers(_members(_moments(descriptor))))
+
+    def along(of_rows: Callable[[Array], Array]) -> Array:
+        def total(own, reach):
+            return jnp.sum(of_rows(rows_of(descriptor, own, reach)))
+
+        by_own, by_reach = jax.grad(total, argnums=(0, 1))(own, reach)
+        local = jnp.einsum("nsmf,nfs->nsm", own_slopes, by_own).reshape(len(own), -1, 2)
+        local = jnp.sum(local[:, readers], axis=2).reshape(len(own), -1)
+        return -local - jnp.einsum("nfld,nfl->nd", reach_slopes, by_reach)
+
+    if isinstance(model, js.BehlerParrinello):
+        return along(model.from_rows)
+    turned = along(model._generator.from_rows).reshape(len(own), -1, 2)
+    # S x e = f and S x f = -e for the two tangents e and f
+    turned = jnp.stack([-turned[..., 1], turned[..., 0]], axis=-1)
+    return along(model.conservative.from_rows) + turned.reshape(len(own), -1)
+
+
+def error(model: Model, known: Stored, chunk: int = 20) -> float:
+    """rms error of the tangential field over its rms."""
+    off = 0.0
+    for n in range(0, len(known.field), chunk):
+        part = known.take(slice(n, n + chunk))
+        off += float(jnp.sum((_pushes(model, part) - part.field) ** 2))
+    return float(np.sqrt(off / np.sum(known.field.astype(float) ** 2)))
+
+
+@eqx.filter_jit
+def _pushes(model: Model, part: Stored) -> Array:
+    return pushes(model, part)
+
+
+def learn(
+    model: Model, known: Stored, held: Stored, config: js.TrainConfig, *, key: jax.Array, progress: bool = True
+) -> tuple[Model, dict[str, np.ndarray]]:
+    """The weights of the least error on `held`, and the history. The loss counts every torque alike."""
+    model = prepared(model, known)
+    weights = eqx.filter(model.network, eqx.is_inexact_array)
+    unit = _square(known.field)
+
+    def with_weights(w):
+        return eqx.tree_at(lambda m: m.network, model, eqx.combine(w, model.network))
+
+    @eqx.filter_jit
+    def step(carry: Carry, part: Stored) -> Carry:
+        def mismatch(w):
+            return jnp.mean((pushes(with_weights(w), part) - part.field) ** 2) * 2 / unit
+
+        return updated(carry, *jax.value_and_grad(mismatch)(carry[0]), config)
+
+    def advance(number: int, carry: Carry) -> Carry:
+        rows = jax.random.choice(jax.random.fold_in(key, number), len(known.field), (config.batch,), replace=False)
+        return step(carry, known.take(np.asarray(rows)))
+
+    best, history, _ = fit(
+        weights,
+        advance,
+        lambda w: {"torque": error(with_weights(w), held)},
+        config,
+        columns=("torque",),
+        dtype=jnp.float32,
+        identity={},
+        checkpoint=None,
+        progress=progress,
+    )
+    return with_weights(best), history
+
+
+def _square(field: Float[np.ndarray, "n sites*2"]) -> float:
+    """Mean square of the tangential field of a spin."""
+    return float(2 * np.mean(field.astype(float) ** 2))
+
+
+def _moments(descriptor: AbstractDescriptor) -> js.LocalMoments:
+    """The moments inside."""
+    assert isinstance(descriptor, BetweenLeads)
+    inner = descriptor.descriptor
+    moments = inner.descriptor if isinstance(inner, js.NearEnds) else inner
+    assert isinstance(moments, js.LocalMoments)
+    assert moments.lattice.sublattices == 1
+    return moments
+
+
+def _members(moments: js.LocalMoments) -> np.ndarray:
+    """The site of every member of each cluster; beyond an open edge there is none, and no derivative either."""
+    number = np.arange(moments.lattice.sites).reshape(moments.lattice.shape)
+    axes = tuple(range(moments.lattice.dimension))
+    (recursion,) = moments._recursions
+    found = [np.roll(number[..., b], tuple(-n for n in at), axes) for at, b in recursion.cluster.sites]
+    return np.moveaxis(np.array(found), 0, -1).reshape(moments.lattice.sites, -1)

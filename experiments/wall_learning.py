@@ -1,0 +1,240 @@
+"""A learnt field of a driven channel: how much needs no energy, and how well one model serves all voltages.
+
+    python -m experiments.wall_data                 # first: the runs, two sets of them
+    python -m experiments.wall_data --output runs/wall_data_more --voltages 0.8 1.0 1.2 --walls 3 --quenches 0 \\
+        --still 1 --held-voltages 0.0 --seed 1
+    python -m experiments.wall_learning             # ten minutes on one core
+    python -m experiments.wall_learning --help
+
+Trained on the same runs and judged on runs held out, one of them at a voltage that is in no training run:
+"conservative" (a `BehlerParrinello`), "generalized" (a `GeneralizedPotential`, which nests it as G = 0), and both on
+the runs without voltage alone, where the exact field has an energy and G should find nothing. The descriptor is
+`LocalMoments` of clusters that close around the channel, `NearEnds`, and `BetweenLeads` with the voltage. Writes
+`table.md`, a figure of the errors, `summary.json` and the first generalized model with what is known about it.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+import tyro
+
+import jaxspin as js
+from experiments.stages import Timer, open_folder
+from experiments.stages.driven_learning import Model, Stored, error, learn, stored
+from experiments.wall_data import Channel, voltage_of
+from jaxspin.descriptors import BetweenLeads, LocalMoments, NearEnds
+from jaxspin.forcefield import at_voltage, save
+from jaxspin.io import provenance, to_json
+from jaxspin.spins import tangent
+from jaxspin.training import SpinData
+
+TRAINING = js.TrainConfig(steps=4000, batch=16, learning_rate=4e-3, evaluate_every=1000, average=0.995)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Data, model and training."""
+
+    data: tuple[Path, ...] = (Path("runs/wall_data/data"), Path("runs/wall_data_more/data"))
+    """What `experiments.wall_data` wrote, all for one channel."""
+    output: Path = Path("runs/wall_learning")
+    """Folder for results; an existing one is refused."""
+    overwrite: bool = False
+    """Empty an existing output folder first."""
+    resume: bool = False
+    """Use the folder of a run with the same settings."""
+    channel: Channel = dataclasses.field(default_factory=Channel)
+    """That of the data."""
+    hops: int = 5
+    """Radius of the clusters, which close around the channel."""
+    moments: int = 32
+    """Moments of each cluster."""
+    surroundings: int = 1
+    """Neighbour shells whose averages are features."""
+    most: float = 1.2
+    """Runs at higher voltages are left out: there the right lead reaches the antiferromagnet's band and melts it."""
+    quench_weight: float = 0.05
+    """Weight of a squared torque in quenches under a voltage, 0 to leave them out: they are the dearest to fit, being
+    disordered metals whose torques come from far."""
+    directed: bool = False
+    """Whether the moments know the direction of the current; see `LocalMoments`."""
+    ends: tuple[float, ...] = (1.0, 3.0)
+    """Lengths of `NearEnds`, in cells."""
+    mobility: float = 20.0
+    """Of `BetweenLeads`."""
+    hidden: tuple[int, ...] = (48, 48)
+    """Widths of the networks' layers."""
+    seeds: tuple[int, ...] = (0, 1)
+    """Of initialization and batches; one model of each kind each."""
+    validation: float = 0.06
+    """Fraction of the configurations that choose the best step."""
+    training: js.TrainConfig = TRAINING
+    """How each model is trained."""
+
+
+def descriptor_of(config: Config) -> BetweenLeads:
+    """On the channel of the data, at no voltage."""
+    channel = config.channel
+    moments = LocalMoments(
+        channel.lattice,
+        channel.coupling,
+        hops=config.hops,
+        moments=config.moments,
+        surroundings=config.surroundings,
+        direction=(1.0, 0.0) if config.directed else None,
+        wrap=True,
+    )
+    return BetweenLeads(
+        NearEnds(moments, lengths=config.ends), lead=channel.lead, bath=channel.bath, mobility=config.mobility
+    )
+
+
+def untrained(config: Config, kind: str, seed: int) -> Model:
+    """A model in single precision."""
+    make = js.BehlerParrinello if kind.startswith("conservative") else js.GeneralizedPotential
+    key = jax.random.key(seed)
+    return make(descriptor=descriptor_of(config), hidden=config.hidden, key=key, dtype=jnp.float32)
+
+
+def rotor_share(model: Model, data: SpinData) -> float:
+    """rms of the part of G over that of the whole field, both tangential."""
+    if not isinstance(model, js.GeneralizedPotential):
+        return 0.0
+    turned, whole = 0.0, 0.0
+    for configuration, source in zip(data.spins, data.sources, strict=True):
+        spins = configuration.astype(jnp.float32)
+        slope, turn = at_voltage(model, voltage_of(source)).parts(spins)
+        turned += float(jnp.sum(turn**2))
+        whole += float(jnp.sum(tangent(spins, slope + turn) ** 2))
+    return float(np.sqrt(turned / whole))
+
+
+def run(config: Config) -> dict[str, Any]:
+    """Train every kind, judge it on what was held out, and keep the first generalized model."""
+    folder = open_folder(config)
+    timer = Timer(folder)
+    data = SpinData.concatenate([SpinData.load(path) for path in config.data])
+    sources = np.array(data.sources)
+    voltages = np.array([voltage_of(source) for source in sources])
+    held = np.array([source.startswith("held out") for source in sources])
+    with timer("features"):
+        known = stored(descriptor_of(config), data, list(voltages))
+    chosen = np.random.default_rng(0).random(len(data)) < config.validation
+    groups = {source: np.flatnonzero(sources == source) for source in sorted(set(sources[held]))}
+    still = held & (voltages == 0) if np.any(held & (voltages == 0)) else voltages == 0
+    low = voltages <= config.most
+    groups = {source: rows for source, rows in groups.items() if voltage_of(source) <= config.most}
+    quenched = (voltages > 0) & np.array(["quench" in source for source in sources])
+    weighted = known.weighted(np.where(quenched, config.quench_weight, 1.0))
+    low &= ~quenched | (config.quench_weight > 0)
+    rows: list[dict[str, Any]] = []
+    # there are few such configurations
+    still_training = dataclasses.replace(config.training, steps=max(1, config.training.steps // 2))
+    first = None
+    for kind in ("generalized", "conservative", "conservative, V = 0", "generalized, V = 0"):
+        learnt = ~held & (voltages == 0) if kind.endswith("V = 0") else ~held
+        quiet = kind.endswith("V = 0")
+        for seed in config.seeds[:1] if quiet else config.seeds:
+            with timer(f"{kind}, seed {seed}"):
+                parts = weighted.take(learnt & low & ~chosen), weighted.take(learnt & low & chosen)
+                model, history = learn(
+                    untrained(config, kind, seed),
+                    *parts,
+                    still_training if quiet else config.training,
+                    key=jax.random.key(100 + seed),
+                )
+            row = {"model": kind, "seed": seed, **judged(model, kind, known, groups)}
+            few = data[still if quiet else held & low & (voltages > 0)][::8]
+            row["part of G"] = rotor_share(model, few)
+            row["validation"] = float(np.min(history["torque"]))
+            rows.append(row)
+            print(row, flush=True)
+            if first is None:
+                first = model
+                metadata = about(config, row, timer)
+                save(folder / "forcefield", model, metadata=metadata)
+    assert first is not None
+    table = markdown(rows)
+    (folder / "table.md").write_text(table)
+    draw(folder / "wall_learning.png", rows)
+    summary = {
+        "rows": rows,
+        "configurations": len(data),
+        "features": descriptor_of(config).n_features,
+        "seconds": timer.seconds,
+        "provenance": provenance(config, config.seeds[0]),
+    }
+    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    return summary
+
+
+def judged(model: Model, kind: str, known: Stored, groups: dict[str, np.ndarray]) -> dict[str, float]:
+    """Errors on each held-out run, and on all with a voltage together."""
+    still = {source: rows for source, rows in groups.items() if voltage_of(source) == 0}
+    if kind.endswith("V = 0"):
+        return {source: error(model, known.take(rows)) for source, rows in still.items()}
+    found = {source: error(model, known.take(rows)) for source, rows in groups.items()}
+    driven = np.concatenate([rows for source, rows in groups.items() if source not in still])
+    return {**found, "all held out": error(model, known.take(driven))}
+
+
+def about(config: Config, row: dict[str, Any], timer: Timer) -> dict[str, Any]:
+    """What a stored model says of itself."""
+    channel = config.channel
+    errors = {name: {"torque": value} for name, value in row.items() if name.startswith(("held out", "all"))}
+    params = {
+        "lattice": f"square {channel.length}x{channel.width}, open along the first axis",
+        "hopping": 1.0,
+        "filling": None,
+        **{name: getattr(channel, name) for name in ("coupling", "temperature", "mu", "lead", "bath")},
+        "voltages": "the right lead at mu - V, the left one and the bath at mu; V from 0 to 1.2",
+    }
+    return {
+        "errors": errors,
+        "params": params,
+        "data": "python -m experiments.wall_data, twice: see experiments.wall_learning",
+        "seconds": timer.seconds,
+        **provenance(config, config.seeds[0]),
+    }
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """Means over the seeds."""
+    kinds = list(dict.fromkeys(row["model"] for row in rows))
+    columns = [name for name in rows[0] if name.startswith(("held out", "all"))]
+    names = ["part of G", *columns]
+    lines = ["| trained | " + " | ".join(names) + " |", "| --- |" + " --- |" * len(names)]
+    for kind in kinds:
+        part = [row for row in rows if row["model"] == kind]
+        cells = [f"{100 * np.mean([r[n] for r in part]):.1f} %" if n in part[0] else "" for n in names]
+        lines.append("| " + " | ".join([kind, *cells]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def draw(path: Path, rows: list[dict[str, Any]]) -> None:
+    """The errors on the held-out runs against the voltage, a line for each kind, a dot for each seed."""
+    figure, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
+    for n, kind in enumerate(("generalized", "conservative")):
+        part = [row for row in rows if row["model"] == kind]
+        names = [name for name in part[0] if name.startswith("held out")]
+        volts = [voltage_of(name) for name in names]
+        values = np.array([[100 * row[name] for name in names] for row in part])
+        ax.plot(volts, values.mean(axis=0), "-", color=f"C{n}", label=kind)
+        ax.plot(np.tile(volts, len(part)), values.ravel(), "o", color=f"C{n}", markersize=3)
+    ax.set(xlabel="voltage $V$ ($t$)", ylabel="rms torque error / rms torque (%)", title="runs held out")
+    ax.set_ylim(bottom=0)
+    ax.legend(frameon=False)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    settings = tyro.cli(Config, description=__doc__)
+    run(settings)
+    print((settings.output / "table.md").read_text())
+    print(f"everything is in {settings.output}")

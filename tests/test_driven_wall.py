@@ -1,0 +1,262 @@
+"""Walls driven by a voltage: the exact field from modes, the features that know the leads, learning and comparing."""
+
+import dataclasses
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxspin as js
+from experiments import voltage_domain_wall, wall_data, wall_learning
+from experiments.stages.driven_learning import error, prepared, pushes, stored
+from experiments.stages.modes import WideBandModes, digamma
+from jaxspin.descriptors import BetweenLeads, LocalMoments, NearEnds
+from jaxspin.forcefield import at_voltage, load, save
+from jaxspin.spins import random_rotation, random_spins, tangent, tangent_frame
+from jaxspin.training import SpinData
+
+CHANNEL = js.square(6, 4, periodic=(False, True))
+
+
+def channel_features(lattice=CHANNEL, voltage=0.7):
+    moments = LocalMoments(lattice, 2.0, hops=3, moments=6, wrap=True)
+    return BetweenLeads(NearEnds(moments, lengths=(1.0,)), voltage=voltage, mobility=2.0)
+
+
+def curved(descriptor, key) -> Any:
+    """A model whose networks are not trained and not linear."""
+    model = js.GeneralizedPotential(descriptor, hidden=(5,), key=key)
+    return eqx.tree_at(lambda m: m.network, model, jax.tree.map(lambda x: x + 0.1, model.network))
+
+
+# --- the exact field --------------------------------------------------------------------------------------------------
+
+
+def test_modes_give_the_field_density_and_currents_of_the_recursion(key):
+    channel = wall_data.Channel(length=3, width=2)
+    solver = channel.solver(1.1, tolerance=1e-9)
+    spins = random_spins(channel.lattice, key=key)
+    density, spin, currents = WideBandModes(solver).solved(spins)
+    np.testing.assert_allclose(density, solver.density(spins), atol=1e-8)
+    np.testing.assert_allclose(spin, solver.spin_density(spins), atol=1e-8)
+    np.testing.assert_allclose(currents, solver.currents(spins), atol=1e-8)
+    np.testing.assert_allclose(jnp.sum(currents), 0, atol=1e-12)
+    with pytest.raises(ValueError, match="take the GreensFunction itself"):
+        WideBandModes(js.GreensFunction(solver.model, leads=solver.leads, temperature=0.1))
+
+
+def test_digamma_has_the_values_of_scipy(key):
+    from scipy.special import digamma as reference
+
+    z = jnp.array([0.5 + 0.0j, 0.5 + 3.0j, 1.0 - 0.2j, 20.0 + 1.0j])
+    np.testing.assert_allclose(digamma(z), reference(np.asarray(z)), rtol=1e-13)
+
+
+# --- features ---------------------------------------------------------------------------------------------------------
+
+
+def test_wrapped_clusters_are_those_of_the_whole_ring(key):
+    """A cluster that closes around a 4 x 4 torus twice over holds all sites: its moments are those of H itself."""
+    lattice = js.square(4)
+    spins = random_spins(lattice, key=key)
+    descriptor = LocalMoments(lattice, 2.0, hops=4, moments=4, surroundings=0, wrap=True)
+    h = np.asarray(js.SDModel(lattice, 1.0, 2.0).dense(spins)) / (2.0 + 4.0)
+    x, y, z = np.moveaxis(np.asarray(spins).reshape(-1, 3), -1, 0)
+    up = np.stack([(1 + z) / np.sqrt(2 + 2 * z), (x + 1j * y) / np.sqrt(2 + 2 * z)], axis=-1)
+    polynomials = [np.eye(len(h)), h]
+    for _ in range(5):
+        polynomials.append(2 * h @ polynomials[-1] - polynomials[-2])
+    blocks = np.stack([p.reshape(16, 2, 16, 2)[np.arange(16), :, np.arange(16), :] for p in polynomials[3:7]])
+    expected = np.real(np.einsum("ia,kiab,ib->ki", up.conj(), blocks, up))
+    np.testing.assert_allclose(descriptor.rows(spins).reshape(4, -1), expected, atol=1e-12)
+
+
+def test_wrapping_changes_nothing_on_a_wide_lattice_and_is_asked_for_on_a_narrow_one(key):
+    wide = js.square(7, 7, periodic=(False, True))
+    spins = random_spins(wide, key=key)
+    one, other = (LocalMoments(wide, 2.0, hops=3, moments=4, wrap=wrap).rows(spins) for wrap in (True, False))
+    np.testing.assert_array_equal(one, other)
+    with pytest.raises(ValueError, match="or wrap=True"):
+        LocalMoments(CHANNEL, 2.0, hops=3, moments=4)
+    with pytest.raises(ValueError, match="take a direction along an open axis"):
+        LocalMoments(CHANNEL, 2.0, hops=3, moments=4, direction=(0.0, 1.0), wrap=True)
+
+
+def test_shares_solve_the_chain_and_the_rest_is_the_baths(key):
+    descriptor = channel_features()
+    spins = random_spins(CHANNEL, key=key)
+    shares, flows = (np.asarray(x) for x in descriptor.shares(spins))
+    dots = jnp.sum(spins[:-1] * spins[1:], axis=-1)
+    contacts = descriptor.mobility * np.asarray(jnp.mean((1 + dots) / 2, axis=(1, 2)))
+    matrix = np.zeros((6, 6))
+    for x, g in enumerate(contacts):
+        matrix[x : x + 2, x : x + 2] += [[g, -g], [-g, g]]
+    lead = np.diag([descriptor.lead, 0, 0, 0, 0, descriptor.lead])
+    expected = np.linalg.solve(matrix + lead + descriptor.bath * np.eye(6), lead[:, [0, -1]]).T
+    np.testing.assert_allclose(shares, expected, atol=1e-13)
+    # what a lead sends is lost to the other lead and the bath: the flow balances
+    between = contacts * (expected[0, :-1] - expected[0, 1:])
+    np.testing.assert_allclose(flows[0, 1:-1], (between[1:] + between[:-1]) / 2, atol=1e-13)
+    np.testing.assert_allclose(between[-1], (descriptor.lead + descriptor.bath) * expected[0, -1], atol=1e-13)
+
+
+def test_no_lead_reaches_through_a_perfect_antiferromagnet():
+    shares, _ = channel_features().shares(js.neel(CHANNEL))
+    np.testing.assert_allclose(shares[0][1:], 0, atol=1e-14)
+    shares, _ = channel_features().shares(js.ferromagnet(CHANNEL))
+    assert float(jnp.min(shares[0])) > 0.3
+
+
+def test_features_between_leads_know_rotations_gradients_and_voltage(key):
+    descriptor = channel_features()
+    spins = random_spins(CHANNEL, key=key)
+    rows = descriptor.rows(spins)
+    assert len(rows) == descriptor.n_features
+    rotation = random_rotation(key=jax.random.key(1))
+    np.testing.assert_allclose(descriptor.rows(spins @ rotation.T), rows, atol=1e-12)
+    np.testing.assert_allclose(descriptor.at(1.4).reach(spins), 2 * descriptor.reach(spins), rtol=1e-12)
+    assert not jnp.any(descriptor.at(0.0).reach(spins))
+    slopes = jax.random.normal(jax.random.key(2), rows.shape)
+    move = jax.random.normal(jax.random.key(3), spins.shape)
+    ends = [jnp.sum(slopes * descriptor.rows(spins + h * move)) for h in (1e-5, -1e-5)]
+    found = jnp.sum(descriptor.pullback(spins, slopes) * move)
+    np.testing.assert_allclose(found, (ends[0] - ends[1]) / 2e-5, rtol=1e-7)
+
+
+def test_bad_settings_of_the_leads_are_refused():
+    moments = LocalMoments(js.square(7), 2.0, hops=3, moments=4)
+    with pytest.raises(ValueError, match="has no leads at its ends; make the lattice with periodic="):
+        BetweenLeads(moments)
+    with pytest.raises(ValueError, match=r"must be positive, got 2\.0, 0, 20\.0"):
+        BetweenLeads(LocalMoments(CHANNEL, 2.0, hops=1, moments=4), bath=0)
+    model = js.BehlerParrinello(descriptor=LocalMoments(CHANNEL, 2.0, hops=1, moments=4), hidden=(2,))
+    with pytest.raises(TypeError, match="wrap its descriptor in BetweenLeads"):
+        at_voltage(model, 1.0)
+
+
+def test_a_model_keeps_its_voltage_on_disk_and_on_other_sizes(tmp_path, key):
+    model = curved(channel_features(), key)
+    save(tmp_path / "model", model)
+    spins = random_spins(CHANNEL, key=key)
+    np.testing.assert_allclose(load(tmp_path / "model").field(spins), model.field(spins), atol=1e-14)
+    longer = js.square(9, 4, periodic=(False, True))
+    assert float(model.on(longer).descriptor.voltage) == 0.7
+    other = at_voltage(model, 1.3).field(spins)
+    assert float(jnp.abs(other - model.field(spins)).max()) > 1e-3
+
+
+# --- training on stored derivatives ----------------------------------------------------------------------------------
+
+
+def test_stored_derivatives_give_the_field_of_the_model(key):
+    spins = jax.vmap(lambda k: random_spins(CHANNEL, key=k))(jax.random.split(key, 3))
+    data = SpinData(CHANNEL, spins, jax.random.normal(key, spins.shape))
+    descriptor = channel_features()
+    known = stored(descriptor, data, [0.0, 0.5, 1.0], progress=False)
+    model: Any = prepared(curved(descriptor, jax.random.key(1)), known)
+    found = pushes(model, known)
+    frames = tangent_frame(spins)
+    off, whole = 0.0, 0.0
+    for n, voltage in enumerate((0.0, 0.5, 1.0)):
+        field = at_voltage(model, voltage).field(spins[n])
+        along = jnp.einsum("...c,...dc->...d", field, frames[n]).reshape(-1)
+        np.testing.assert_allclose(found[n], along, atol=3e-6 * float(jnp.abs(along).max()))
+        off += float(jnp.sum(tangent(spins[n], field - data.field[n]) ** 2))
+        whole += float(jnp.sum(tangent(spins[n], data.field[n]) ** 2))
+    assert error(model, known, chunk=2) == pytest.approx((off / whole) ** 0.5, rel=1e-5)
+
+
+# --- the experiments --------------------------------------------------------------------------------------------------
+
+TINY = wall_data.Config(
+    channel=wall_data.Channel(length=6, temperature=0.3, bath=0.2), voltages=(1.0,), walls=1, quenches=0, still=1,
+    held_voltages=(1.1,), duration=3.0, frames=3,
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_experiments_follow_one_another(tmp_path, monkeypatch):
+    config = dataclasses.replace(TINY, output=tmp_path / "data")
+    followed = wall_data.followed
+
+    def killed(config, kind, voltage, number):
+        if number == 1:
+            raise KeyboardInterrupt
+        return followed(config, kind, voltage, number)
+
+    monkeypatch.setattr(wall_data, "followed", killed)
+    with pytest.raises(KeyboardInterrupt):
+        wall_data.run(config)
+    monkeypatch.undo()
+    assert wall_data.run(dataclasses.replace(config, resume=True))["configurations"] == 12
+    with jax.numpy_dtype_promotion("standard"):
+        learning = wall_learning.Config(
+            data=(tmp_path / "data" / "data",), output=tmp_path / "learning", channel=config.channel, hops=1, moments=4,
+            surroundings=0, hidden=(4,), seeds=(0,), validation=0.3,
+            training=js.TrainConfig(steps=4, batch=2, evaluate_every=2),
+        )  # fmt: skip
+        rows = wall_learning.run(learning)["rows"]
+    assert [row["model"] for row in rows][:2] == ["generalized", "conservative"]
+    assert all(0 < row["all held out"] < 2 for row in rows[:2])
+    assert "part of G" in rows[-1]
+    assert rows[1]["part of G"] == 0 < rows[0]["part of G"]
+    walls = voltage_domain_wall.Config(
+        forcefield=tmp_path / "learning" / "forcefield", output=tmp_path / "walls", channel=config.channel,
+        voltages=(1.0,), shown=1.0, starts=1, duration=3.0, settled=1.0, frames=3, long=10, long_duration=2.0,
+        checked=1,
+    )  # fmt: skip
+    found = voltage_domain_wall.run(walls)
+    assert np.isfinite(found["velocities"][0]["difference"])
+    assert (tmp_path / "walls" / "wall.gif").stat().st_size > 0
+
+
+def test_the_position_of_a_wall_counts_antiferromagnetic_layers():
+    lattice = js.square(9, 4, periodic=(False, True))
+    for where in (3.0, 5.0):
+        spins = wall_data.wall_start(lattice, where - 0.5, 1e-3, key=jax.random.key(0), tilt=0.0)
+        assert float(voltage_domain_wall.position(spins)) == pytest.approx(where, abs=1e-6)
+
+
+# --- channels of other sizes and leads that move ----------------------------------------------------------------------
+
+
+def test_a_solver_moves_to_another_size_of_the_channel(key):
+    longer = js.square(4, 3, periodic=(False, True))
+    settings: dict[str, Any] = {
+        "voltage": 0.6,
+        "mu": -0.3,
+        "temperature": 0.2,
+        "bath": 0.1,
+        "bath_mu": 0.2,
+        "tolerance": 1e-6,
+    }
+    leads = (js.Crystal("left"), js.WideBand("right", 0.7))
+    short = js.GreensFunction(js.SDModel(js.square(2, 2, periodic=(False, True)), 1.0, 1.2), leads=leads, **settings)
+    there = js.GreensFunction(js.SDModel(longer, 1.0, 1.2), leads=leads, **settings)
+    spins = random_spins(longer, key=key)
+    np.testing.assert_allclose(short.on(longer).field(spins), there.field(spins), atol=1e-7)
+    mask = np.zeros(longer.shape, bool)
+    mask[0] = True
+    tip = js.GreensFunction(there.model, leads=[js.WideBand("tip", sites=mask)], temperature=0.1)
+    with pytest.raises(ValueError, match="sit on a mask of sites"):
+        tip.on(longer)
+
+
+@pytest.mark.parametrize("rigid", [True, False])
+def test_the_band_of_a_rigid_crystal_moves_with_its_chemical_potential(rigid):
+    """A chain between chains at +-V/2, against |G_12|^2 of two sites with surface functions in closed form."""
+    lattice = js.chain(2, periodic=False)
+    leads = tuple(js.Crystal(name, rigid=rigid) for name in ("left", "right"))
+    solver = js.GreensFunction(js.SDModel(lattice, 1.0, 0.0), leads=leads, voltage=1.0, mu=0.4, temperature=0.1)
+    energies = np.array([-1.2, 0.0, 0.7, 1.4])
+    spins = jnp.zeros((2, 1, 3)).at[..., 2].set(1.0)
+    expected = []
+    for energy in energies:
+        levels = [energy - (0.5 if rigid else 0.0), energy + (0.5 if rigid else 0.0)]
+        sigma = [(x - 1j * np.sqrt(4 - x**2)) / 2 for x in levels]
+        g = np.linalg.inv(np.array([[energy - sigma[0], 1], [1, energy - sigma[1]]]))
+        expected.append(2 * 4 * np.imag(sigma[0]) * np.imag(sigma[1]) * abs(g[0, 1]) ** 2)
+    np.testing.assert_allclose(solver.transmission(spins, jnp.asarray(energies)), expected, atol=1e-10)
