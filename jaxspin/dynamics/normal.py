@@ -39,7 +39,9 @@ def normal_components(
     types than float32 and float64, or 2^32 numbers and more get jax.random itself.
     """
     dtype = jnp.dtype(dtype)
-    known = jax.config.jax_threefry_partitionable and str(jax.random.key_impl(key)) == "threefry2x32"
+    # the checkers do not know jax's options
+    by_counters: bool = jax.config.jax_threefry_partitionable  # pyright: ignore[reportAttributeAccessIssue]
+    known = by_counters and str(jax.random.key_impl(key)) == "threefry2x32"
     if not known or dtype not in (jnp.float32, jnp.float64) or 3 * math.prod(sites) >= 2**32:
         x, y, z = jax.random.normal(key, (3, *sites), dtype)
         return x, y, z
@@ -54,7 +56,7 @@ def normal_components(
         low = site + number * np.uint32(math.prod(sites))
         bits = threefry2x32((words[0], words[1]), (high, low))
         uniform = _single(*bits) if dtype == jnp.float32 else _double(*bits)
-        return np.asarray(np.sqrt(2), dtype) * lax.erf_inv(uniform)
+        return jnp.asarray(np.sqrt(2), dtype) * lax.erf_inv(uniform)
 
     # A loop of its own over the components: XLA would draw anew in each of the loops that read the numbers.
     x, y, z = lax.map(component, jnp.arange(3, dtype=jnp.uint32))
