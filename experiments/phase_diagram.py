@@ -1,6 +1,6 @@
 """Order of the triangular s-d model against filling and coupling: energies of named textures, and annealing.
 
-    python -m experiments.phase_diagram             # ten minutes on one core, writes runs/phase_diagram
+    python -m experiments.phase_diagram             # a quarter of an hour on one core, writes runs/phase_diagram
     python -m experiments.phase_diagram --smoke     # a minute
     python -m experiments.phase_diagram --resume    # after a kill: no finished point is computed again
     python -m experiments.phase_diagram --help      # every setting
@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 import xarray as xr
-from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm
 
 import jaxspin as js
 from experiments.stages import open_folder
@@ -336,7 +336,7 @@ def draw(path: Path, textures: xr.Dataset, rows: list[dict[str, Any]]) -> None:
     names = list(TEXTURES)
     table = textures.energy.transpose("texture", "coupling", "filling").values
     fillings, couplings = textures.filling.values, textures.coupling.values
-    figure = plotting.new_figure(12.6, 3.6)
+    figure = plotting.new_figure(14, 3.8)
     phases, lead, above = figure.subplots(1, 3, sharey=True)
     colors = ListedColormap(COLORS)
     lowest = np.ma.masked_where(margin(table) < 1e-4, table.argmin(axis=0))
@@ -350,15 +350,22 @@ def draw(path: Path, textures: xr.Dataset, rows: list[dict[str, Any]]) -> None:
     phases.scatter(n, j, s=46, c=faces, edgecolors="black", linewidths=0.9, zorder=3)
     moving = np.array([bool(row["why not at rest"]) for row in rows])
     phases.plot(n[moving], j[moving], "kx", markersize=4, zorder=4)
-    phases.set(title="lowest texture; dots: annealed (white: other, x: not at rest)", ylabel="coupling $J$ ($t$)")
-    image = lead.pcolormesh(fillings, couplings, 1e3 * margin(table), cmap="viridis", shading="nearest", vmin=0)
-    figure.colorbar(image, ax=lead, label="margin to the next texture ($10^{-3}\\,t$ per site)")
-    lead.set(title="how sure the texture is")
+    phases.set(title="lowest of five; dots: annealed\n(white: another, x: not at rest)", ylabel="coupling $J$ ($t$)")
+    image = lead.pcolormesh(
+        fillings,
+        couplings,
+        np.maximum(1e3 * margin(table), 1e-2),
+        cmap="viridis",
+        shading="nearest",
+        norm=LogNorm(1e-2, 400),
+    )
+    figure.colorbar(image, ax=lead, label="margin ($10^{-3}\\,t$ per site)")
+    lead.set(title="its distance from the next")
     excess = 1e3 * np.array([row["above the lowest texture"] for row in rows])
     steps = BoundaryNorm([-30, -10, -3, -1, -0.1, 0.1, 1, 3, 10, 30], 256, extend="both")
     image = above.scatter(n, j, s=110, c=excess, cmap="RdBu_r", norm=steps, edgecolors="0.3", linewidths=0.6)
-    figure.colorbar(image, ax=above, label="annealed minus lowest texture ($10^{-3}\\,t$ per site)")
-    above.set(title="blue: below all five textures")
+    figure.colorbar(image, ax=above, label="difference ($10^{-3}\\,t$ per site)")
+    above.set(title="annealed against the lowest of five\n(blue: below them all)")
     for ax in (phases, lead, above):
         ax.set(xlabel="filling $n$", xlim=(0, 1))
     plotting.save_figure(figure, path)
