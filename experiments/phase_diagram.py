@@ -351,14 +351,8 @@ def draw(path: Path, textures: xr.Dataset, rows: list[dict[str, Any]]) -> None:
     moving = np.array([bool(row["why not at rest"]) for row in rows])
     phases.plot(n[moving], j[moving], "kx", markersize=4, zorder=4)
     phases.set(title="lowest of five; dots: annealed\n(white: another, x: not at rest)", ylabel="coupling $J$ ($t$)")
-    image = lead.pcolormesh(
-        fillings,
-        couplings,
-        np.maximum(1e3 * margin(table), 1e-2),
-        cmap="viridis",
-        shading="nearest",
-        norm=LogNorm(1e-2, 400),
-    )
+    distance = np.maximum(1e3 * margin(table), 1e-2)
+    image = lead.pcolormesh(fillings, couplings, distance, cmap="viridis", shading="nearest", norm=LogNorm(1e-2, 400))
     figure.colorbar(image, ax=lead, label="margin ($10^{-3}\\,t$ per site)")
     lead.set(title="its distance from the next")
     excess = 1e3 * np.array([row["above the lowest texture"] for row in rows])
