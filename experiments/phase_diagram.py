@@ -350,7 +350,10 @@ def draw(path: Path, textures: xr.Dataset, rows: list[dict[str, Any]]) -> None:
     phases.scatter(n, j, s=46, c=faces, edgecolors="black", linewidths=0.9, zorder=3)
     moving = np.array([bool(row["why not at rest"]) for row in rows])
     phases.plot(n[moving], j[moving], "kx", markersize=4, zorder=4)
-    phases.set(title="lowest of five; dots: annealed\n(white: another, x: not at rest)", ylabel="coupling $J$ ($t$)")
+    phases.set(
+        title="lowest of five (white: closer than $10^{-4}\\,t$)\ndots: annealed (white: another, x: not at rest)",
+        ylabel="coupling $J$ ($t$)",
+    )
     distance = np.maximum(1e3 * margin(table), 1e-2)
     image = lead.pcolormesh(fillings, couplings, distance, cmap="viridis", shading="nearest", norm=LogNorm(1e-2, 400))
     figure.colorbar(image, ax=lead, label="margin ($10^{-3}\\,t$ per site)")
