@@ -6,8 +6,8 @@ follows for a thousand million spins.
 Eight host devices of one process share the machine's cores, so times say what sharing out costs in all, not how much
 faster many machines would be: a perfect field keeps the time of one device (strong), or the time per spin (weak). What
 is handed on between devices is counted in the compiled program and holds for any machine. Random spins, single
-precision, compilation apart, median of several calls after a warm-up, in seconds of the processor. Memory is what the compiled program needs, its
-arguments and results included.
+precision, compilation apart, median of several calls after a warm-up, in seconds of the processor. Memory is what the
+compiled program needs, its arguments and results included.
 """
 
 import dataclasses
