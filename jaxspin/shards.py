@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AbstractMesh, AxisType, NamedSharding
+from jax.sharding import AbstractMesh, AxisType
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Shaped
 
@@ -166,15 +166,6 @@ def brought(
         ]
 
     return shards.run(local, (array,), (shards.spec(after=2),), [shards.spec(after=1)] * len(sites))
-
-
-def constrained(lattice: Lattice, array: Shaped[Array, "..."], like: Array, before: int = 0) -> Shaped[Array, "..."]:
-    """`array`, with `before` axes in front of the cells, spread as the lattice is where `like` lives."""
-    shards = shards_of(lattice, like)
-    if shards is None:
-        return array
-    spec = shards.spec(before, array.ndim - before - lattice.dimension)
-    return jax.lax.with_sharding_constraint(array, NamedSharding(shards.mesh, spec))
 
 
 def fourier_transform(lattice: Lattice, values: Array, *, inverse: bool = False) -> Array:

@@ -53,8 +53,8 @@ def run(folder: Path) -> None:
     assert len(spins.addressable_shards) == jax.local_device_count() < 4
     motion = quench(spins, time)
     writer = io.TrajectoryWriter(folder / "motion.zarr", LATTICE, append=time > 0)
-    for t, frame in zip(motion.times[1:], motion.spins[1:], strict=True):
-        writer.append(float(t), frame)
+    assert motion.spins is not None
+    writer.append(motion.times[1:], motion.spins[1:])
     if time == 0:
         scale.save(half, motion.final)
         made = io.new_folder(folder / "made")

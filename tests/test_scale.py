@@ -35,7 +35,10 @@ def finish(process: subprocess.Popen, timeout: float = 300) -> str:
     return out
 
 
-@pytest.mark.parametrize("name", ["placement", "refusals", "fields", "electrons", "quench", "measured", "training"])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("electrons", "training")]
+
+
+@pytest.mark.parametrize("name", ["placement", "refusals", "fields", "quench", "measured", *SLOW])
 def test_on_eight_devices(name):
     finish(start("tests.sharded", name, devices=8))
 

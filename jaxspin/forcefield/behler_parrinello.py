@@ -122,7 +122,7 @@ class BehlerParrinello(AbstractPotential):
 
         `shift` is the mean energy per site, `scale` the size of what the network is to describe.
         """
-        features = jax.lax.map(self.descriptor, spins.astype(self.mean.dtype))
+        features = _features(self.descriptor, spins.astype(self.mean.dtype))
         sites = tuple(range(features.ndim - 1))
         mean = jnp.mean(features, axis=sites)
         deviation = jnp.std(features, axis=sites)
@@ -162,6 +162,11 @@ class BehlerParrinello(AbstractPotential):
         if dtype == jnp.float64 and not jax.config.read("jax_enable_x64"):
             dtype = jnp.dtype(jnp.float32)  # weights of a double-precision run, used in single
         return BehlerParrinello(descriptor=descriptor, hidden=settings["hidden"], dtype=dtype)
+
+
+@eqx.filter_jit  # outside a program of its own the loop would compile anew in every training
+def _features(descriptor: AbstractDescriptor, spins: Float[Array, "n *cells sublattices 3"]) -> Array:
+    return jax.lax.map(descriptor, spins)
 
 
 @eqx.filter_jit

@@ -99,7 +99,7 @@ class Committee(AbstractPotential):
         """
         if not 0 < quantile < 1:
             raise ValueError(f"quantile must be between 0 and 1, got {quantile}; 0.99 is usual.")
-        spread = jnp.stack([self.spread(s) for s in spins])
+        spread = jnp.stack([self.spread(spins[n]) for n in range(len(spins))])
         usual = jnp.nanquantile(jnp.where(jnp.any(spins != 0, axis=-1), spread, jnp.nan), quantile)
         return eqx.tree_at(
             lambda c: c.reference, self, usual.astype(self.members.mean.dtype), is_leaf=lambda x: x is None

@@ -173,5 +173,6 @@ def predict(
     model: AbstractField, spins: Float[Array, "n *cells sublattices 3"]
 ) -> tuple[Float[Array, " n"], Float[Array, "n *cells sublattices 3"]]:
     """Energies (NaN without) and fields of n configurations, one after another: one compilation for any n."""
-    both = [energy_and_field(model, s) for s in spins]
+    # by number, as an array that lies on several processes cannot be run through
+    both = [energy_and_field(model, spins[n]) for n in range(len(spins))]
     return jnp.stack([energy for energy, _ in both]), jnp.stack([field for _, field in both])
