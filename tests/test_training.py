@@ -462,6 +462,7 @@ def test_gradient_of_a_run_with_respect_to_the_network(ring, key):
     assert_slopes(outcome, network, [direction])
 
 
+@pytest.mark.slow
 def test_gradient_of_a_run_with_respect_to_the_electrons(key):
     """By coupling and hopping, through the kernel polynomials in every step."""
     lattice = chain(6)
