@@ -3,16 +3,10 @@
 from jaxspin.training.committee import LearntCommittee, train_committee
 from jaxspin.training.dataset import ShardWriter, SpinData
 from jaxspin.training.losses import Errors, LossScales, evaluate, loss, loss_and_slope, predict
-from jaxspin.training.rollout import (
-    RolloutConfig,
-    RolloutData,
-    rollout,
-    rollout_errors,
-    rollout_loss,
-    train_rollout,
-)
+from jaxspin.training.rollout import RolloutConfig, train_rollout
 from jaxspin.training.sampling import distinct, perturbed_configurations, random_configurations, sample
 from jaxspin.training.trainer import Learnt, TrainConfig, train
+from jaxspin.training.trajectories import RolloutData, rollout, rollout_errors, rollout_loss
 
 __all__ = [
     "Errors",
