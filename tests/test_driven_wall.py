@@ -107,7 +107,7 @@ def test_no_lead_reaches_through_a_perfect_antiferromagnet():
     shares, _ = channel_features().shares(js.neel(CHANNEL))
     np.testing.assert_allclose(shares[0][1:], 0, atol=1e-14)
     shares, _ = channel_features().shares(js.ferromagnet(CHANNEL))
-    assert float(jnp.min(shares[0])) > 0.3
+    assert float(jnp.min(shares[0])) > 0.1
 
 
 def test_features_between_leads_know_rotations_gradients_and_voltage(key):
