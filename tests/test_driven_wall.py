@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import jaxspin as js
-from experiments import voltage_domain_wall, wall_data, wall_learning
+from experiments import current_domain_wall, voltage_domain_wall, wall_data, wall_learning
 from experiments.stages.driven_learning import error, prepared, pushes, stored
 from experiments.stages.modes import WideBandModes, digamma
 from jaxspin.descriptors import BetweenLeads, LocalMoments, NearEnds
@@ -218,6 +218,23 @@ def test_the_position_of_a_wall_counts_antiferromagnetic_layers():
     for where in (3.0, 5.0):
         spins = wall_data.wall_start(lattice, where - 0.5, 1e-3, key=jax.random.key(0), tilt=0.0)
         assert float(voltage_domain_wall.position(spins)) == pytest.approx(where, abs=1e-6)
+
+
+def test_the_torque_of_a_current_is_the_spin_current_it_loses():
+    config = current_domain_wall.Config(sites=40, pitch=40.0, voltages=(0.5,))
+    u, sideways = current_domain_wall.from_torque(config, 0.5)
+    assert u == pytest.approx(current_domain_wall.from_spin_current(config, 0.5), rel=0.03)
+    assert abs(sideways) < 1e-3 * u
+    with pytest.raises(ValueError, match="voltages must be positive"):
+        current_domain_wall.Config(voltages=(0.0, 1.0))
+
+
+def test_a_wall_below_the_threshold_of_the_current_stands_still():
+    wall = current_domain_wall.DrivenWall(sites=24, coupling=1.0, easy=0.16, hard=0.04, damping=0.4)
+    config = current_domain_wall.Config(wall=wall, longest=60.0, voltages=(0.5,))
+    found = current_domain_wall.driven(config, 0.03)
+    assert found["theory"] == 0
+    assert abs(found["simulated"]) < 1e-3
 
 
 # --- channels of other sizes and leads that move ----------------------------------------------------------------------
