@@ -14,7 +14,7 @@ from experiments import current_domain_wall, voltage_domain_wall, wall_data, wal
 from experiments.stages.driven_learning import error, prepared, pushes, stored
 from experiments.stages.modes import WideBandModes, digamma
 from jaxspin.descriptors import BetweenLeads, LocalMoments, NearEnds
-from jaxspin.forcefield import at_voltage, load, save
+from jaxspin.forcefield import at_voltage, load, pretrained_metadata, save
 from jaxspin.spins import random_rotation, random_spins, tangent, tangent_frame
 from jaxspin.training import SpinData
 
@@ -146,6 +146,18 @@ def test_a_model_keeps_its_voltage_on_disk_and_on_other_sizes(tmp_path, key):
     assert float(model.on(longer).descriptor.voltage) == 0.7
     other = at_voltage(model, 1.3).field(spins)
     assert float(jnp.abs(other - model.field(spins)).max()) > 1e-3
+
+
+def test_the_driven_channel_that_comes_along_knows_its_electrons():
+    about = pretrained_metadata("driven-channel")["params"]
+    channel = wall_data.Channel(length=12)
+    assert {name: about[name] for name in ("mu", "bath", "lead", "temperature", "coupling")} == {
+        name: getattr(channel, name) for name in ("mu", "bath", "lead", "temperature", "coupling")
+    }
+    spins = wall_data.wall_start(channel.lattice, 7.0, 1.0, key=jax.random.key(3))
+    exact = tangent(spins, channel.exact(1.1).field(spins))
+    learnt = at_voltage(js.pretrained("driven-channel", channel.lattice), 1.1).field(spins)
+    assert float(jnp.linalg.norm(tangent(spins, learnt) - exact) / jnp.linalg.norm(exact)) < 0.25
 
 
 # --- training on stored derivatives ----------------------------------------------------------------------------------
