@@ -134,13 +134,13 @@ def run(config: Config) -> dict[str, Any]:
             rows.append({**row, **driven(config, u)})
             print(rows[-1], flush=True)
         threshold = config.wall.hard * float(np.sqrt(config.wall.coupling / (2 * config.wall.easy)))
-    draw(folder / "current_domain_wall.png", rows, threshold)
+    draw(folder / "current_domain_wall.png", config, rows, threshold)
     summary = {"rows": rows, "threshold of u": threshold, "seconds": timer.seconds, "provenance": provenance(config)}
     (folder / "summary.json").write_text(to_json(summary, indent=1))
     return summary
 
 
-def draw(path: Path, rows: list[dict[str, float]], threshold: float) -> None:
+def draw(path: Path, config: Config, rows: list[dict[str, float]], threshold: float) -> None:
     """u against the voltage, and the wall's velocity against u."""
     figure, axes = plt.subplots(1, 2, figsize=(8.5, 3.5), layout="constrained")
     volts = [row["voltage"] for row in rows]
@@ -148,7 +148,9 @@ def draw(path: Path, rows: list[dict[str, float]], threshold: float) -> None:
     axes[0].plot(volts, [row["u of spin current"] for row in rows], "-", label="half the spin current")
     axes[0].plot(volts, [row["b u"] for row in rows], "s", markersize=3, label="$b\\,u$")
     axes[0].set(xlabel="voltage $V$ ($t$)", ylabel=r"$u$ ($a t/\hbar$)")
-    axes[1].plot([row["u"] for row in rows], [row["theory"] for row in rows], "-", label="Walker's regimes")
+    drifts = np.linspace(0, 1.05 * max(row["u"] for row in rows), 200)
+    theory = [dataclasses.replace(config.wall, drift=float(u)).velocity for u in drifts]
+    axes[1].plot(drifts, theory, "-", label="Walker's regimes")
     axes[1].plot([row["u"] for row in rows], [row["simulated"] for row in rows], "o", label="simulated")
     axes[1].axvline(threshold, color="0.7", linestyle=":", label="threshold")
     axes[1].set(xlabel=r"$u$ ($a t/\hbar$)", ylabel=r"velocity of the wall ($a t/\hbar$)")
