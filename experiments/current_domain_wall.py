@@ -133,7 +133,7 @@ def run(config: Config) -> dict[str, Any]:
             row = {"voltage": voltage, "u": u, "b u": sideways, "u of spin current": from_spin_current(config, voltage)}
             rows.append({**row, **driven(config, u)})
             print(rows[-1], flush=True)
-        threshold = config.wall.hard * float(np.sqrt(config.wall.coupling / (2 * config.wall.easy)))
+        threshold = config.wall.hard * float(np.sqrt(config.wall.coupling / (2 * config.wall.easy + config.wall.hard)))
     draw(folder / "current_domain_wall.png", config, rows, threshold)
     summary = {"rows": rows, "threshold of u": threshold, "seconds": timer.seconds, "provenance": provenance(config)}
     (folder / "summary.json").write_text(to_json(summary, indent=1))
