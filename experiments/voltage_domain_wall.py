@@ -251,7 +251,8 @@ def draw_profiles(path: Path, config: Config, profiles: dict[str, Any]) -> None:
     axes[0].set(xlabel="layer", ylabel=r"$\langle S\cdot S'\rangle$, $|m|$", title=f"$V = {config.shown:g}$, half way")
     axes[1].set(xlabel="layer", ylabel="electrons a site")
     axes[2].set(xlabel="layer", ylabel=r"current to the right ($t/\hbar$)")
-    for ax in axes:
+    axes[0].legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(0, 0.35))
+    for ax in axes[1:]:
         ax.legend(frameon=False, fontsize=7)
     figure.savefig(path, dpi=150)
     plt.close(figure)
