@@ -50,7 +50,7 @@ class Config:
     """Go on with a run of the same settings."""
     channel: Channel = dataclasses.field(default_factory=Channel)
     """The electrons."""
-    voltages: tuple[float, ...] = (0.8, 1.0, 1.1, 1.2, 1.4)
+    voltages: tuple[float, ...] = (0.8, 1.0, 1.1, 1.2)
     """At which walls are compared; 1.1 is in no training run."""
     starts: int = 2
     """Walls at each voltage."""
@@ -66,7 +66,7 @@ class Config:
     """The voltage of profiles, animation and the long channel, one of `voltages`."""
     long: int = 160
     """Cells along the long channel."""
-    long_duration: float = 1000.0
+    long_duration: float = 400.0
     """Of the run in it."""
     checked: int = 2
     """Frames of that run at which the exact field is computed."""
@@ -132,9 +132,9 @@ def long_run(config: Config, folder: Path, model: Any) -> dict[str, Any]:
     channel = dataclasses.replace(config.channel, length=config.long)
     learnt = at_voltage(model.on(channel.lattice), config.shown)
     start_key, noise = jax.random.split(jax.random.key(config.seed + 1))
-    start = wall_start(channel.lattice, config.long - 8.0, 1.0, key=start_key)
+    start = wall_start(channel.lattice, config.long - 8.0, 1.0, key=start_key).astype(jnp.float32)
     path = folder / "long.zarr"
-    kept = {"duration": config.long_duration, "frames": 100, "key": noise}
+    kept = {"duration": config.long_duration, "frames": 50, "key": noise}
     run = quench(path, learnt, start, config.motion, **kept)
     where, solver = position(spins_of(run)), channel.solver(config.shown)
     errors = []
@@ -251,7 +251,8 @@ def draw_profiles(path: Path, config: Config, profiles: dict[str, Any]) -> None:
     axes[0].set(xlabel="layer", ylabel=r"$\langle S\cdot S'\rangle$, $|m|$", title=f"$V = {config.shown:g}$, half way")
     axes[1].set(xlabel="layer", ylabel="electrons a site")
     axes[2].set(xlabel="layer", ylabel=r"current to the right ($t/\hbar$)")
-    for ax in axes:
+    axes[0].legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(0, 0.35))
+    for ax in axes[1:]:
         ax.legend(frameon=False, fontsize=7)
     figure.savefig(path, dpi=150)
     plt.close(figure)

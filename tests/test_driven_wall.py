@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import jaxspin as js
-from experiments import voltage_domain_wall, wall_data, wall_learning
+from experiments import current_domain_wall, voltage_domain_wall, wall_data, wall_learning
 from experiments.stages.driven_learning import error, prepared, pushes, stored
 from experiments.stages.modes import WideBandModes, digamma
 from jaxspin.descriptors import BetweenLeads, LocalMoments, NearEnds
-from jaxspin.forcefield import at_voltage, load, save
+from jaxspin.forcefield import at_voltage, load, pretrained_metadata, save
 from jaxspin.spins import random_rotation, random_spins, tangent, tangent_frame
 from jaxspin.training import SpinData
 
@@ -107,7 +107,7 @@ def test_no_lead_reaches_through_a_perfect_antiferromagnet():
     shares, _ = channel_features().shares(js.neel(CHANNEL))
     np.testing.assert_allclose(shares[0][1:], 0, atol=1e-14)
     shares, _ = channel_features().shares(js.ferromagnet(CHANNEL))
-    assert float(jnp.min(shares[0])) > 0.3
+    assert float(jnp.min(shares[0])) > 0.1
 
 
 def test_features_between_leads_know_rotations_gradients_and_voltage(key):
@@ -146,6 +146,18 @@ def test_a_model_keeps_its_voltage_on_disk_and_on_other_sizes(tmp_path, key):
     assert float(model.on(longer).descriptor.voltage) == 0.7
     other = at_voltage(model, 1.3).field(spins)
     assert float(jnp.abs(other - model.field(spins)).max()) > 1e-3
+
+
+def test_the_driven_channel_that_comes_along_knows_its_electrons():
+    about = pretrained_metadata("driven-channel")["params"]
+    channel = wall_data.Channel(length=12)
+    assert {name: about[name] for name in ("mu", "bath", "lead", "temperature", "coupling")} == {
+        name: getattr(channel, name) for name in ("mu", "bath", "lead", "temperature", "coupling")
+    }
+    spins = wall_data.wall_start(channel.lattice, 7.0, 1.0, key=jax.random.key(3))
+    exact = tangent(spins, channel.exact(1.1).field(spins))
+    learnt = at_voltage(js.pretrained("driven-channel", channel.lattice), 1.1).field(spins)
+    assert float(jnp.linalg.norm(tangent(spins, learnt) - exact) / jnp.linalg.norm(exact)) < 0.25
 
 
 # --- training on stored derivatives ----------------------------------------------------------------------------------
@@ -218,6 +230,23 @@ def test_the_position_of_a_wall_counts_antiferromagnetic_layers():
     for where in (3.0, 5.0):
         spins = wall_data.wall_start(lattice, where - 0.5, 1e-3, key=jax.random.key(0), tilt=0.0)
         assert float(voltage_domain_wall.position(spins)) == pytest.approx(where, abs=1e-6)
+
+
+def test_the_torque_of_a_current_is_the_spin_current_it_loses():
+    config = current_domain_wall.Config(sites=40, pitch=40.0, voltages=(0.5,))
+    u, sideways = current_domain_wall.from_torque(config, 0.5)
+    assert u == pytest.approx(current_domain_wall.from_spin_current(config, 0.5), rel=0.03)
+    assert abs(sideways) < 1e-3 * u
+    with pytest.raises(ValueError, match="voltages must be positive"):
+        current_domain_wall.Config(voltages=(0.0, 1.0))
+
+
+def test_a_wall_below_the_threshold_of_the_current_stands_still():
+    wall = current_domain_wall.DrivenWall(sites=24, coupling=1.0, easy=0.16, hard=0.04, damping=0.4)
+    config = current_domain_wall.Config(wall=wall, longest=60.0, voltages=(0.5,))
+    found = current_domain_wall.driven(config, 0.03)
+    assert found["theory"] == 0
+    assert abs(found["simulated"]) < 1e-3
 
 
 # --- channels of other sizes and leads that move ----------------------------------------------------------------------
