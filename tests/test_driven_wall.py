@@ -242,9 +242,9 @@ def test_the_torque_of_a_current_is_the_spin_current_it_loses():
 
 
 def test_a_wall_below_the_threshold_of_the_current_stands_still():
-    wall = current_domain_wall.DrivenWall(sites=24, coupling=1.0, easy=0.16, hard=0.04, damping=0.4)
-    config = current_domain_wall.Config(wall=wall, longest=60.0, voltages=(0.5,))
-    found = current_domain_wall.driven(config, 0.03)
+    wall = current_domain_wall.DrivenWall(sites=120, coupling=1.0, easy=0.04, hard=0.01, damping=0.4)
+    config = current_domain_wall.Config(wall=wall, longest=400.0, voltages=(0.5,))
+    found = current_domain_wall.driven(config, 0.02)
     assert found["theory"] == 0
     assert abs(found["simulated"]) < 1e-3
 
