@@ -56,7 +56,7 @@ class Config:
     seed: int = 0
     """Of parameters, spins and directions."""
     difference: float = 1e-3
-    """Length of the step of the differences."""
+    """Length of the step of the differences, in units of a parameter that is smaller than 1."""
     fields: tuple[str, ...] = ()
     """Names of the fields; all without it."""
 
@@ -194,11 +194,15 @@ class Checked:
                 for a, b in zip(jax.tree.leaves(slopes[name]), jax.tree.leaves(direction), strict=True)
             )
 
-            def at(n: int, name=name, value=value, direction=direction) -> float:
-                moved = jax.tree.map(lambda x, d: x + n * length * d, value, direction)
+            # the differences of a small number, such as a temperature, are to be small beside it
+            largest = max(float(jnp.max(jnp.abs(x))) for x in jax.tree.leaves(value))
+            step = length * min(1.0, largest if largest > 0 else 1.0)
+
+            def at(n: int, name=name, value=value, direction=direction, step=step) -> float:
+                moved = jax.tree.map(lambda x, d: x + n * step * d, value, direction)
                 return float(self.value_and_slope({**self.parameters, name: moved}, spins)[0])
 
-            expected = (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * length)
+            expected = (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * step)
             deviation = abs(slope - expected) / max(abs(expected), 1e-300)
             found[name] = {"slope": slope, "differences": expected, "relative deviation": deviation}
         return found
