@@ -195,7 +195,7 @@ class Checked:
             )
 
             # the differences of a small number, such as a temperature, are to be small beside it
-            largest = max(float(jnp.max(jnp.abs(x))) for x in jax.tree.leaves(value))
+            largest = max(float(jnp.max(jnp.abs(leaf))) for leaf in jax.tree.leaves(value))
             step = length * min(1.0, largest if largest > 0 else 1.0)
 
             def at(n: int, name=name, value=value, direction=direction, step=step) -> float:
