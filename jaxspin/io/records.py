@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import functools
 import importlib.metadata
 import json
 import os
@@ -31,7 +32,7 @@ def provenance(config: Any = None, seed: int | None = None) -> dict[str, Any]:
     return {
         "command": shlex.join(["python", *sys.orig_argv[1:]]),
         "commit": _commit(),
-        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "versions": dict(_versions()),
         "python": platform.python_version(),
         "device": devices[0].device_kind,
         "devices": len(devices),
@@ -94,6 +95,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic | jax.Array):
         return to_host(value).tolist()
     return str(value) if isinstance(value, os.PathLike) else repr(value)
+
+
+@functools.cache
+def _versions() -> tuple[tuple[str, str], ...]:
+    return tuple((name, importlib.metadata.version(name)) for name in _PACKAGES)
 
 
 def _commit() -> str:
