@@ -7,7 +7,8 @@ Eight host devices of one process share the machine's cores, so times say what s
 faster many machines would be: a perfect field keeps the time of one device (strong), or the time per spin (weak). What
 is handed on between devices is counted in the compiled program and holds for any machine. Random spins, single
 precision, compilation apart, median of several calls after a warm-up, in seconds of the processor. Memory is what the
-compiled program needs, its arguments and results included.
+compiled program needs, its arguments and results included. Kernel polynomials are timed both ways, with the probing
+vectors shared out (what they do by themselves) and with the lattice.
 """
 
 import dataclasses
@@ -17,18 +18,23 @@ import re
 import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 # the number of devices is fixed when JAX starts
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
 
 import jax
 import jax.numpy as jnp
+import matplotlib.pyplot as plt
 import numpy as np
 import tyro
 
 import jaxspin as js
 from experiments.benchmarks.timing import timed
+from jaxspin.electrons import kpm
 from jaxspin.io import provenance, to_json
+
+LATTICE = "kernel polynomials, lattice shared out"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +60,7 @@ class Config:
     """What to time."""
 
     output: Path | None = None
-    """Where to write the JSON; an existing file is refused."""
+    """Where to write the JSON, and beside it a figure (.png); existing files are refused."""
     devices: tuple[int, ...] = (1, 2, 4, 8)
     """Numbers of devices."""
     strong: int = 96
@@ -65,7 +71,7 @@ class Config:
     """Side of the lattice of the kernel-polynomial field."""
     sides: tuple[int, ...] = (32, 100, 316, 1000, 3162)
     """Of the learnt quench on one device."""
-    timed_up_to: int = 316
+    timed_up_to: int = 1000
     """Side above which the quench is compiled, for its memory, and not run."""
     forcefield: str = "triangular-tetrahedral-fast"
     """The pretrained force field of the quench."""
@@ -79,8 +85,9 @@ class Config:
 
 def run(config: Config) -> dict[str, Any]:
     """Rows of the scaling, rows of the sizes, and the model."""
-    if config.output is not None and config.output.exists():
-        raise FileExistsError(f"{config.output} exists; choose another --output.")
+    for path in () if config.output is None else (config.output, config.output.with_suffix(".png")):
+        if path.exists():
+            raise FileExistsError(f"{path} exists; choose another --output.")
     if jax.device_count() < max(config.devices):
         raise ValueError(
             f"{max(config.devices)} devices are wanted and {jax.device_count()} found; "
@@ -90,6 +97,7 @@ def run(config: Config) -> dict[str, Any]:
     found["model"] = model(config, found["sizes"])
     if config.output is not None:
         config.output.write_text(to_json(found | {"provenance": provenance(config)}, indent=1))
+        figure(found, config.output.with_suffix(".png"))
     return found
 
 
@@ -105,7 +113,9 @@ def scaling(config: Config) -> list[dict[str, Any]]:
                 mesh = js.scale.mesh(lattice, number)
                 along = list(mesh.shape.values())
                 spins = js.scale.shard(spins, mesh) if number > 1 else spins
-                lowered = jax.jit(lambda s, field=field: field.push(s)).lower(spins)
+                jax.clear_caches()  # or the choice made for the field before would be reused
+                with mock.patch.object(kpm, "_shared_probes", new=kpm._shared_probes if name != LATTICE else _none):
+                    lowered = jax.jit(lambda s, field=field: field.push(s)).lower(spins)
                 began = time.perf_counter()
                 compiled = lowered.compile()
                 compiling = {"compile": time.perf_counter() - began}
@@ -115,7 +125,7 @@ def scaling(config: Config) -> list[dict[str, Any]]:
                 row["edge cells"] = edge(lattice.cells, along)
                 rows.append(row)
                 print(
-                    f"{name:20s} {kind:6s} {number} devices {along} {1e3 * row['processor']:9.2f} ms "
+                    f"{name:38s} {kind:6s} {number} devices {along} {1e3 * row['processor']:9.2f} ms "
                     f"{row['microseconds a spin']:8.3f} us a spin, {row['exchanges']} exchanges of "
                     f"{row['bytes a device']} B a device",
                     flush=True,
@@ -135,7 +145,12 @@ def fields(config: Config, kind: str, number: int) -> dict[str, js.AbstractPoten
         "learnt, moments": js.pretrained(config.forcefield, lattice),
         "learnt, bonds": js.BehlerParrinello(descriptor=js.Bispectrum(lattice, 1.0, 1.0, 1.0)),
         "kernel polynomials": solver,
+        LATTICE: solver,
     }
+
+
+def _none(*_: Any) -> tuple[str, ...]:
+    return ()
 
 
 def sizes(config: Config) -> list[dict[str, Any]]:
@@ -166,6 +181,38 @@ def sizes(config: Config) -> list[dict[str, Any]]:
         cost = row.get("microseconds a spin and step", float("nan"))
         print(f"{lattice.sites} spins {cost:.3f} us a spin and step, {row['bytes a spin']:.0f} B a spin", flush=True)
     return rows
+
+
+def figure(found: dict[str, Any], path: Path) -> None:
+    """Time against devices, strong and weak, and cost and memory of the quench against its size."""
+    _, (strong, weak, quench) = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
+    for axes, kind in ((strong, "strong"), (weak, "weak")):
+        for name in dict.fromkeys(row["field"] for row in found["scaling"]):
+            rows = [row for row in found["scaling"] if row["field"] == name and row["kind"] == kind]
+            axes.loglog(
+                [row["devices"] for row in rows],
+                [row["microseconds a spin"] for row in rows],
+                "--s" if name == LATTICE else "-o",
+                label=name,
+            )
+        ticks = sorted({row["devices"] for row in found["scaling"]})
+        axes.set_xticks(ticks, labels=[str(n) for n in ticks], minor=False)
+        axes.minorticks_off()
+        axes.set_xlabel("devices on the same cores")
+        axes.set_ylabel("processor time of a field (µs a spin)")
+        axes.set_title({"strong": "one lattice for all (strong)", "weak": "a block for each (weak)"}[kind])
+    strong.legend(fontsize=7)
+    rows = [row for row in found["sizes"] if "median" in row]
+    sites, cost = "sites", "microseconds a spin and step"
+    quench.loglog([row[sites] for row in rows], [row[cost] for row in rows], "-o", label="time of a step (µs a spin)")
+    memory = [row["bytes a spin"] / 1000 for row in found["sizes"]]
+    quench.loglog([row[sites] for row in found["sizes"]], memory, "-s", label="memory (kB a spin)")
+    quench.set_xlabel("spins")
+    quench.set_ylim(0.5, 200)
+    quench.set_title("learnt quench on one device")
+    quench.legend(fontsize=8)
+    plt.savefig(path, dpi=150)
+    plt.close()
 
 
 def handed_on(text: str) -> dict[str, Any]:
