@@ -207,7 +207,8 @@ def test_timed_fields(tmp_path):
     assert [row["field"] for row in rows] == [
         "learnt, bispectrum",
         "learnt, 4 moments, 1 hops",
-        "kernel polynomials",
+        "kernel polynomials to 0.01",
+        "kernel polynomials to 0.001",
         "exact",
     ]
     assert all(float(row["median"]) > 0 and float(row["bytes a site"]) > 0 for row in rows)
