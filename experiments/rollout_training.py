@@ -112,7 +112,7 @@ def smoke_size(config: Config) -> Config:
     return dataclasses.replace(
         config,
         seeds=(0,),
-        side=3,
+        side=3 if config.texture == "one_hundred_twenty" else 4,
         runs=3,
         test_runs=1,
         random=4,

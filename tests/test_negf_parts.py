@@ -174,7 +174,7 @@ def test_the_experiment_and_the_benchmark_run(tmp_path):
         tolerances=(1e-2,),
         dense_up_to=4,
         repeats=1,
-        learnt=False,
+        learnt=(),
     )
     found = benchmark.run(small)
     assert benchmark.solver_of(2, 2, tolerance=0.5, poles=16).energies_used(jnp.zeros((2, 2, 1, 3))) == 76
