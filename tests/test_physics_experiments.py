@@ -204,6 +204,9 @@ def test_the_exponent_of_known_growth(exponent):
     assert found.error < 0.15
     pure = fit_growth(times, 0.05 * times[None] ** exponent, (10, 2000), offset=False)
     assert pure.exponent == pytest.approx(exponent, abs=0.01)
+    shrinking = fit_growth(times, 2.5 * np.maximum(times, 1)[None] ** -exponent, (10, 2000), offset=False)
+    assert np.isinf(shrinking.error) if exponent == 1.0 else shrinking.exponent == pytest.approx(-exponent, abs=0.01)
+    assert np.isinf(fit_growth(times, 1 + times[None] ** 2.5, (10, 2000)).error)
     assert np.isnan(pure.seed_error)
     with pytest.raises(ValueError, match="widen the window"):
         fit_growth(times, times[None] + 1, (1900, 2000))

@@ -10,8 +10,9 @@ import numpy as np
 from jaxspin.lattice import Lattice
 from jaxspin.observables import wavevectors
 
-# Exponents tried, finer than any error bar here.
-_EXPONENTS = np.linspace(0.1, 2.0, 96)
+# Exponents tried, finer than any error bar here. Beside an offset a small one, or a negative one, means nothing.
+_EXPONENTS = np.linspace(-1.0, 2.0, 151)
+_BESIDE_OFFSET = _EXPONENTS[_EXPONENTS > 0.09]
 _RESAMPLES = 50
 
 
@@ -33,7 +34,7 @@ def moment_length(lattice: Lattice, values: jax.Array) -> jax.Array:
 @dataclasses.dataclass(frozen=True)
 class Growth:
     """L(t) = offset + rate t^exponent. `seed_error` is the spread over resampled seeds, `window_error` that over where
-    the fit begins, `error` both together."""
+    the fit begins, `error` both together; infinite where the best exponent is the last of those tried."""
 
     exponent: float
     error: float
@@ -47,9 +48,10 @@ class Growth:
 def fit_growth(times: np.ndarray, lengths: np.ndarray, window: tuple[float, float], *, offset: bool = True) -> Growth:
     """Fit L = L0 + c t^a to the mean over seeds of `lengths` `(seeds, n)` at `times` `(n,)` within `window`.
 
-    Least squares of the relative deviation, linear in L0 and c for each a; with `offset` False L0 = 0. The window's
-    beginning is varied to a quarter and half of its logarithm; seeds are drawn with replacement, which says nothing
-    of a single seed: its error is then NaN. Raises `ValueError` where fewer than 6 times lie in the window.
+    Least squares of the relative deviation, linear in L0 and c for each a from 0.1 to 2; with `offset` False L0 = 0 and
+    a from -1, so that what shrinks is told from what grows. The window's beginning is varied to a quarter and half of
+    its logarithm; seeds are drawn with replacement, which says nothing of a single seed: its error is then NaN. Raises
+    `ValueError` where fewer than 6 times lie in the window.
     """
     times, lengths = np.asarray(times, float), np.atleast_2d(np.asarray(lengths, float))
     inside = (times >= window[0]) & (times <= window[1]) & (times > 0)
@@ -70,13 +72,16 @@ def fit_growth(times: np.ndarray, lengths: np.ndarray, window: tuple[float, floa
     exponents = [_least_squares(t[part], values.mean(axis=0)[part], offset)[0] for part in windows if part.sum() >= 5]
     by_window = float(np.std(exponents))
     error = float(np.hypot(0 if np.isnan(by_seed) else by_seed, by_window))
+    tried = _BESIDE_OFFSET if offset else _EXPONENTS
+    if best[0] in (float(tried[0]), float(tried[-1])):
+        error = float("inf")
     return Growth(best[0], error, by_seed, by_window, best[1], best[2], (float(t[0]), float(t[-1])))
 
 
 def _least_squares(t: np.ndarray, values: np.ndarray, offset: bool) -> tuple[float, float, float]:
     """Exponent, L0 and c with the least sum of ((L0 + c t^a)/L - 1)^2, c > 0."""
     found = []
-    for exponent in _EXPONENTS:
+    for exponent in _BESIDE_OFFSET if offset else _EXPONENTS:
         columns = [t**exponent] if not offset else [t**exponent, np.ones_like(t)]
         design = np.stack(columns, axis=1) / values[:, None]
         scale = np.linalg.norm(design, axis=0)
