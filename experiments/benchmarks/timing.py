@@ -8,13 +8,15 @@ import jax
 import numpy as np
 
 
-def timed(function: Callable[..., Any], arguments: tuple, repeats: int) -> dict[str, float]:
+def timed(function: Callable[..., Any], arguments: tuple, repeats: int, *, warm_up: bool = True) -> dict[str, float]:
     """Seconds of the first call less the median ("compile"), of `repeats` calls, and of the processor in each.
 
-    On cores that others use too, the processor's seconds say more of the program than those on the wall.
+    On cores that others use too, the processor's seconds say more of the program than those on the wall. Without
+    `warm_up` there is no first call, for programs compiled before that take minutes.
     """
     began = time.perf_counter()
-    jax.block_until_ready(function(*arguments))
+    if warm_up:
+        jax.block_until_ready(function(*arguments))
     first = time.perf_counter() - began
     times, worked = [], []
     for _ in range(repeats):
@@ -23,4 +25,9 @@ def timed(function: Callable[..., Any], arguments: tuple, repeats: int) -> dict[
         times.append(time.perf_counter() - began)
         worked.append(time.process_time() - busy)
     middle = float(np.median(times))
-    return {"compile": first - middle, "median": middle, "fastest": min(times), "processor": float(np.median(worked))}
+    return {
+        "compile": first - middle if warm_up else 0.0,
+        "median": middle,
+        "fastest": min(times),
+        "processor": float(np.median(worked)),
+    }
