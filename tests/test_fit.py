@@ -11,7 +11,7 @@ import pytest
 
 import jaxspin as js
 from experiments import data_files, evaluate, features, fit, locality
-from experiments.benchmarks import forcefield
+from experiments.benchmarks import equal_error, forcefield
 from jaxspin.training import random_configurations
 
 PARAMS = {"lattice": "square 6x6 periodic", "hopping": 1.0, "coupling": 2.0, "filling": 0.5}
@@ -215,6 +215,26 @@ def test_timed_fields(tmp_path):
     assert json.loads(output.read_text())["rows"] == rows
     with pytest.raises(FileExistsError, match="choose another --output"):
         forcefield.run(forcefield.Config(output))
+
+
+@pytest.mark.slow
+def test_fields_of_equal_error(tmp_path):
+    """The kernel polynomials chosen are no worse than asked, and labels ask for more vectors and moments."""
+    config = equal_error.Config(
+        tmp_path / "out.json",
+        names=("triangular-tetrahedral-fast",),
+        labels=0.1,
+        compared_on=8,
+        side=8,
+        duration=1.0,
+        repeats=1,
+    )
+    for row in equal_error.run(config):
+        assert row["equal: error"] <= row["error"] < row["rms torque"]
+        assert row["labels: error"] <= 0.1 * row["rms torque"]
+        assert row["labels: vectors"] * row["labels: moments"] > row["equal: vectors"] * row["equal: moments"]
+    with pytest.raises(FileExistsError, match="choose another --output"):
+        equal_error.run(config)
 
 
 def test_locality_of_the_exact_torque(tmp_path):

@@ -204,7 +204,8 @@ def figure(found: dict[str, Any], path: Path) -> None:
         axes.set_xlabel("devices on the same cores")
         axes.set_ylabel("processor time of a field (µs a spin)")
         axes.set_title({"strong": "one lattice for all (strong)", "weak": "a block for each (weak)"}[kind])
-    strong.legend(fontsize=7)
+    strong.legend(fontsize=7, loc="lower right")
+    strong.set_ylim(bottom=1e-3)
     rows = [row for row in found["sizes"] if "median" in row]
     sites, cost = "sites", "microseconds a spin and step"
     quench.loglog([row[sites] for row in rows], [row[cost] for row in rows], "-o", label="time of a step (µs a spin)")
