@@ -2,13 +2,16 @@
 
     python -m experiments.wall_data                 # a 16 x 4 channel, ten minutes on one core
     python -m experiments.wall_data --resume        # after a kill: each run is a shard, whole or absent
+    python -m experiments.wall_data --output runs/wall_data_long --channel.length 64 --place 0.15 0.9 \\
+        --forcefield jaxspin/forcefield/weights/driven-channel --frames 12 --walls 6 --quenches 0
     python -m experiments.wall_data --help
 
 The channel is open along its first axis and periodic across. Its left lead and its bath are kept at the chemical
 potential `mu`, inside the gap of the Neel state (J = 3.8, one electron a site); the right lead is lowered by the
 voltage V, draws electrons out and makes a ferromagnetic metal before it. A wall between the two moves to the left
 above a threshold. Runs start from such walls, with their axes, place, width and tilts at random, or from random spins
-("quench"), and follow the field of the electrons between the leads. `data/` holds the shards, the source of each
+("quench"), and follow the field of the electrons between the leads; in channels too long for that they follow a learnt
+field (`--forcefield`), and the exact one is computed at the frames kept. `data/` holds the shards, the source of each
 "wall 1.00" with the voltage, and "held out ..." for those not to be trained on.
 """
 
@@ -25,6 +28,7 @@ from tqdm import tqdm
 import jaxspin as js
 from experiments.stages import Motion, Timer, frame_steps, open_folder, spins_of
 from experiments.stages.modes import WideBandModes
+from jaxspin.forcefield import at_voltage, load
 from jaxspin.io import provenance, to_json
 from jaxspin.spins import normalize
 from jaxspin.training import ShardWriter, SpinData
@@ -97,6 +101,10 @@ class Config:
     """Length of each run."""
     frames: int = 40
     """Configurations kept of each."""
+    place: tuple[float, float] = (0.55, 0.8)
+    """Range of the walls' places at the start, in units of the length."""
+    forcefield: Path | None = None
+    """Moves the spins instead of the exact field, which is computed at the frames kept alone."""
     motion: Motion = dataclasses.field(default_factory=lambda: Motion(damping=0.5, step=0.5, temperature=0.001))
     """How the spins move."""
     seed: int = 0
@@ -107,6 +115,10 @@ class Config:
             raise ValueError("walls and frames must be at least 1, quenches and still not negative; see --help.")
         if not self.voltages or not self.duration > 0:
             raise ValueError("give at least one voltage and a positive duration; see --help for the defaults.")
+        if not 0 <= self.place[0] <= self.place[1] <= 1:
+            raise ValueError(
+                f"place holds two fractions of the length, rising, got {self.place}; (0.55, 0.8) is usual."
+            )
 
 
 def plan(config: Config) -> list[tuple[str, float]]:
@@ -135,7 +147,7 @@ def start_of(config: Config, kind: str, key: jax.Array) -> jax.Array:
     lattice, (one, two, three) = config.channel.lattice, jax.random.split(key, 3)
     if kind == "quench":
         return js.random_spins(lattice, key=one)
-    position = lattice.cells[0] * jax.random.uniform(one, minval=0.55, maxval=0.8)
+    position = lattice.cells[0] * jax.random.uniform(one, minval=config.place[0], maxval=config.place[1])
     width = jax.random.uniform(two, minval=0.5, maxval=2.0)
     return wall_start(lattice, float(position), float(width), key=three)
 
@@ -143,10 +155,14 @@ def start_of(config: Config, kind: str, key: jax.Array) -> jax.Array:
 def followed(config: Config, kind: str, voltage: float, number: int) -> SpinData:
     """One run, its frames labelled."""
     start_key, noise = jax.random.split(jax.random.fold_in(jax.random.key(config.seed), number))
-    motion, exact = config.motion, config.channel.exact(voltage)
+    motion, exact, start = config.motion, config.channel.exact(voltage), start_of(config, kind, start_key)
+    field: js.AbstractField = exact
+    if config.forcefield is not None:
+        learnt: Any = load(config.forcefield)
+        field, start = at_voltage(learnt.on(exact.lattice), voltage), start.astype(jnp.float32)
     run = js.simulate(
-        exact,
-        start_of(config, kind, start_key),
+        field,
+        start,
         duration=config.duration,
         step=motion.step,
         damping=motion.damping,
@@ -156,7 +172,9 @@ def followed(config: Config, kind: str, voltage: float, number: int) -> SpinData
     )
     spins = spins_of(run)
     kept = frame_steps(len(spins) - 1, config.frames, 1.3)
-    return js.sample(exact, spins[kept], source=f"{kind} {voltage:.2f}", run=number, batch=1)
+    # labels in double precision, whatever moved the spins
+    labelled = normalize(spins[kept].astype(float))
+    return js.sample(exact, labelled, source=f"{kind} {voltage:.2f}", run=number, batch=1)
 
 
 def voltage_of(source: str) -> float:

@@ -3,13 +3,17 @@
     python -m experiments.wall_data                 # first: the runs, two sets of them
     python -m experiments.wall_data --output runs/wall_data_more --voltages 0.8 1.0 1.2 --walls 3 --quenches 0 \\
         --still 1 --held-voltages 0.0 --seed 1
+    python -m experiments.wall_data --output runs/wall_data_long --channel.length 64 --place 0.15 0.9 \\
+        --forcefield jaxspin/forcefield/weights/driven-channel --frames 12 --voltages 0.8 1.0 1.2 --walls 6 \\
+        --quenches 0 --still 2 --held-voltages 0.0 0.8 1.0 1.1 1.2 --seed 64
     python -m experiments.wall_learning             # ten minutes on one core
     python -m experiments.wall_learning --help
 
 Trained on the same runs and judged on runs held out, one of them at a voltage that is in no training run:
 "conservative" (a `BehlerParrinello`), "generalized" (a `GeneralizedPotential`, which nests it as G = 0), and both on
 the runs without voltage alone, where the exact field has an energy and G should find nothing. The descriptor is
-`LocalMoments` of clusters that close around the channel, `NearEnds`, and `BetweenLeads` with the voltage. Writes
+`LocalMoments` of clusters that close around the channel, `NearEnds`, and `BetweenLeads` with the voltage. The channels
+may differ in length: long metals are told from short ones by what reaches them from the leads alone. Writes
 `table.md`, a figure of the errors, `summary.json` and the first generalized model with what is known about it.
 """
 
@@ -40,8 +44,12 @@ TRAINING = js.TrainConfig(steps=4000, batch=16, learning_rate=4e-3, evaluate_eve
 class Config:
     """Data, model and training."""
 
-    data: tuple[Path, ...] = (Path("runs/wall_data/data"), Path("runs/wall_data_more/data"))
-    """What `experiments.wall_data` wrote, all for one channel."""
+    data: tuple[Path, ...] = (
+        Path("runs/wall_data/data"),
+        Path("runs/wall_data_more/data"),
+        Path("runs/wall_data_long/data"),
+    )
+    """What `experiments.wall_data` wrote, for channels that differ in length alone."""
     output: Path = Path("runs/wall_learning")
     """Folder for results; an existing one is refused."""
     overwrite: bool = False
@@ -49,7 +57,7 @@ class Config:
     resume: bool = False
     """Use the folder of a run with the same settings."""
     channel: Channel = dataclasses.field(default_factory=Channel)
-    """That of the data."""
+    """That of the data, of a length that is among them."""
     hops: int = 5
     """Radius of the clusters, which close around the channel."""
     moments: int = 32
@@ -78,7 +86,7 @@ class Config:
 
 
 def descriptor_of(config: Config) -> BetweenLeads:
-    """On the channel of the data, at no voltage."""
+    """On the channel, at no voltage."""
     channel = config.channel
     moments = LocalMoments(
         channel.lattice,
@@ -101,56 +109,96 @@ def untrained(config: Config, kind: str, seed: int) -> Model:
     return make(descriptor=descriptor_of(config), hidden=config.hidden, key=key, dtype=jnp.float32)
 
 
-def rotor_share(model: Model, data: SpinData) -> float:
-    """rms of the part of G over that of the whole field, both tangential."""
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """The data of channels of one length."""
+
+    data: SpinData
+    known: Stored
+    voltages: np.ndarray
+    held: np.ndarray
+    validation: np.ndarray
+
+    @property
+    def lattice(self) -> js.Lattice:
+        return self.data.lattice
+
+    def chosen(self, which: np.ndarray) -> tuple[js.Lattice, Stored]:
+        """Some of it, for the trainer."""
+        return self.lattice, self.known.take(which)
+
+
+def rotor_share(model: Model, parts: list[Part], driven: bool) -> float:
+    """rms of the part of G over that of the whole field, both tangential, on an eighth of what was held out."""
     if not isinstance(model, js.GeneralizedPotential):
         return 0.0
     turned, whole = 0.0, 0.0
-    for configuration, source in zip(data.spins, data.sources, strict=True):
-        spins = configuration.astype(jnp.float32)
-        slope, turn = at_voltage(model, voltage_of(source)).parts(spins)
-        turned += float(jnp.sum(turn**2))
-        whole += float(jnp.sum(tangent(spins, slope + turn) ** 2))
-    return float(np.sqrt(turned / whole))
+    for part in parts:
+        rows = np.flatnonzero(part.held & (part.voltages > 0) if driven else part.voltages == 0)[::8]
+        on = model.on(part.lattice)
+        for number in rows:
+            spins = part.data.spins[number].astype(jnp.float32)
+            slope, turn = at_voltage(on, part.voltages[number]).parts(spins)
+            turned += float(jnp.sum(turn**2))
+            whole += float(jnp.sum(tangent(spins, slope + turn) ** 2))
+    return float(np.sqrt(turned / whole)) if whole else float("nan")
+
+
+def loaded(config: Config) -> dict[js.Lattice, SpinData]:
+    """The data by length, that of `config.channel` first; `ValueError` if there is none of it."""
+    sets = [SpinData.load(path) for path in config.data]
+    first = config.channel.lattice
+    lattices = [first, *dict.fromkeys(data.lattice for data in sets if data.lattice != first)]
+    if all(data.lattice != first for data in sets):
+        cells = ", ".join(f"{n} x {m}" for n, m in sorted(lattice.cells for lattice in lattices[1:]))
+        raise ValueError(
+            f"no data are of the {first.cells[0]} x {first.cells[1]} channel, only {cells}; set --channel.length."
+        )
+    return {lattice: SpinData.concatenate([data for data in sets if data.lattice == lattice]) for lattice in lattices}
+
+
+def parts_of(config: Config, sets: dict[js.Lattice, SpinData]) -> list[Part]:
+    """With the features and what is to be learnt from."""
+    parts = []
+    for number, (lattice, data) in enumerate(sets.items()):
+        voltages = np.array([voltage_of(source) for source in data.sources])
+        held = np.array([source.startswith("held out") for source in data.sources])
+        quenched = (voltages > 0) & np.array(["quench" in source for source in data.sources])
+        keep = voltages <= config.most
+        keep &= held | ~quenched | (config.quench_weight > 0)
+        data, (voltages, held, quenched) = data[keep], (x[keep] for x in (voltages, held, quenched))
+        known = stored(descriptor_of(config).on(lattice), data, list(voltages))
+        known = known.weighted(np.where(quenched & ~held, config.quench_weight, 1.0))
+        validation = np.random.default_rng(number).random(len(data)) < config.validation
+        parts.append(Part(data, known, voltages, held, validation))
+    return parts
 
 
 def run(config: Config) -> dict[str, Any]:
     """Train every kind, judge it on what was held out, and keep the first generalized model."""
+    sets = loaded(config)
     folder = open_folder(config)
     timer = Timer(folder)
-    data = SpinData.concatenate([SpinData.load(path) for path in config.data])
-    sources = np.array(data.sources)
-    voltages = np.array([voltage_of(source) for source in sources])
-    held = np.array([source.startswith("held out") for source in sources])
     with timer("features"):
-        known = stored(descriptor_of(config), data, list(voltages))
-    chosen = np.random.default_rng(0).random(len(data)) < config.validation
-    groups = {source: np.flatnonzero(sources == source) for source in sorted(set(sources[held]))}
-    still = held & (voltages == 0) if np.any(held & (voltages == 0)) else voltages == 0
-    low = voltages <= config.most
-    groups = {source: rows for source, rows in groups.items() if voltage_of(source) <= config.most}
-    quenched = (voltages > 0) & np.array(["quench" in source for source in sources])
-    weighted = known.weighted(np.where(quenched, config.quench_weight, 1.0))
-    low &= ~quenched | (config.quench_weight > 0)
+        parts = parts_of(config, sets)
     rows: list[dict[str, Any]] = []
     # there are few such configurations
     still_training = dataclasses.replace(config.training, steps=max(1, config.training.steps // 2))
     first = None
     for kind in ("generalized", "conservative", "conservative, V = 0", "generalized, V = 0"):
-        learnt = ~held & (voltages == 0) if kind.endswith("V = 0") else ~held
         quiet = kind.endswith("V = 0")
+        learnt = [(part, ~part.held & ((part.voltages == 0) | (not quiet))) for part in parts]
         for seed in config.seeds[:1] if quiet else config.seeds:
             with timer(f"{kind}, seed {seed}"):
-                parts = weighted.take(learnt & low & ~chosen), weighted.take(learnt & low & chosen)
                 model, history = learn(
                     untrained(config, kind, seed),
-                    *parts,
+                    [part.chosen(rows & ~part.validation) for part, rows in learnt if np.any(rows & ~part.validation)],
+                    [part.chosen(rows & part.validation) for part, rows in learnt],
                     still_training if quiet else config.training,
                     key=jax.random.key(100 + seed),
                 )
-            row = {"model": kind, "seed": seed, **judged(model, kind, known, groups)}
-            few = data[still if quiet else held & low & (voltages > 0)][::8]
-            row["part of G"] = rotor_share(model, few)
+            row = {"model": kind, "seed": seed, **judged(model, kind, parts)}
+            row["part of G"] = rotor_share(model, parts, not quiet)
             row["validation"] = float(np.min(history["torque"]))
             rows.append(row)
             print(row, flush=True)
@@ -164,7 +212,7 @@ def run(config: Config) -> dict[str, Any]:
     draw(folder / "wall_learning.png", rows)
     summary = {
         "rows": rows,
-        "configurations": len(data),
+        "configurations": {f"{part.lattice.cells[0]} cells": len(part.data) for part in parts},
         "features": descriptor_of(config).n_features,
         "seconds": timer.seconds,
         "provenance": provenance(config, config.seeds[0]),
@@ -173,14 +221,19 @@ def run(config: Config) -> dict[str, Any]:
     return summary
 
 
-def judged(model: Model, kind: str, known: Stored, groups: dict[str, np.ndarray]) -> dict[str, float]:
-    """Errors on each held-out run, and on all with a voltage together."""
-    still = {source: rows for source, rows in groups.items() if voltage_of(source) == 0}
-    if kind.endswith("V = 0"):
-        return {source: error(model, known.take(rows)) for source, rows in still.items()}
-    found = {source: error(model, known.take(rows)) for source, rows in groups.items()}
-    driven = np.concatenate([rows for source, rows in groups.items() if source not in still])
-    return {**found, "all held out": error(model, known.take(driven))}
+def judged(model: Model, kind: str, parts: list[Part]) -> dict[str, float]:
+    """Errors on each held-out run, and on all with a voltage together; channels of other lengths by themselves."""
+    found = {}
+    for number, part in enumerate(parts):
+        where = f", {part.lattice.cells[0]} cells" if number else ""
+        sources = np.array(part.data.sources)
+        for source in sorted(set(sources[part.held])):
+            if voltage_of(source) == 0 or not kind.endswith("V = 0"):
+                found[f"{source}{where}"] = error(model, [part.chosen(sources == source)])
+        if not kind.endswith("V = 0"):
+            driven = part.held & (part.voltages > 0)
+            found[f"all held out{where}"] = error(model, [part.chosen(driven)]) if np.any(driven) else float("nan")
+    return found
 
 
 def about(config: Config, row: dict[str, Any], timer: Timer) -> dict[str, Any]:
@@ -197,7 +250,7 @@ def about(config: Config, row: dict[str, Any], timer: Timer) -> dict[str, Any]:
     return {
         "errors": errors,
         "params": params,
-        "data": "python -m experiments.wall_data, twice: see experiments.wall_learning",
+        "data": "python -m experiments.wall_data, three times: see experiments.wall_learning",
         "seconds": timer.seconds,
         **provenance(config, config.seeds[0]),
     }
@@ -217,15 +270,18 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 
 
 def draw(path: Path, rows: list[dict[str, Any]]) -> None:
-    """The errors on the held-out runs against the voltage, a line for each kind, a dot for each seed."""
+    """The errors on the held-out runs against the voltage, a line for each kind and length, a dot for each seed."""
     figure, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
     for n, kind in enumerate(("generalized", "conservative")):
         part = [row for row in rows if row["model"] == kind]
-        names = [name for name in part[0] if name.startswith("held out")]
-        volts = [voltage_of(name) for name in names]
-        values = np.array([[100 * row[name] for name in names] for row in part])
-        ax.plot(volts, values.mean(axis=0), "-", color=f"C{n}", label=kind)
-        ax.plot(np.tile(volts, len(part)), values.ravel(), "o", color=f"C{n}", markersize=3)
+        every = [name for name in part[0] if name.startswith("held out")]
+        for where in dict.fromkeys(name.partition(", ")[2] for name in every):
+            names = [name for name in every if name.partition(", ")[2] == where]
+            volts = [voltage_of(name.partition(", ")[0]) for name in names]
+            values = np.array([[100 * row[name] for name in names] for row in part])
+            style, label = ("--", f"{kind}, {where}") if where else ("-", kind)
+            ax.plot(volts, values.mean(axis=0), style, color=f"C{n}", label=label)
+            ax.plot(np.tile(volts, len(part)), values.ravel(), "o", color=f"C{n}", markersize=3)
     ax.set(xlabel="voltage $V$ ($t$)", ylabel="rms torque error / rms torque (%)", title="runs held out")
     ax.set_ylim(bottom=0)
     ax.legend(frameon=False)

@@ -169,7 +169,7 @@ def test_stored_derivatives_give_the_field_of_the_model(key):
     data = SpinData(CHANNEL, spins, jax.random.normal(key, spins.shape))
     descriptor = channel_features()
     known = stored(descriptor, data, [0.0, 0.5, 1.0], progress=False)
-    model: Any = prepared(curved(descriptor, jax.random.key(1)), known)
+    model: Any = prepared(curved(descriptor, jax.random.key(1)), [(CHANNEL, known)])
     found = pushes(model, known)
     frames = tangent_frame(spins)
     off, whole = 0.0, 0.0
@@ -179,7 +179,7 @@ def test_stored_derivatives_give_the_field_of_the_model(key):
         np.testing.assert_allclose(found[n], along, atol=3e-6 * float(jnp.abs(along).max()))
         off += float(jnp.sum(tangent(spins[n], field - data.field[n]) ** 2))
         whole += float(jnp.sum(tangent(spins[n], data.field[n]) ** 2))
-    assert error(model, known, chunk=2) == pytest.approx((off / whole) ** 0.5, rel=1e-5)
+    assert error(model, [(CHANNEL, known)], chunk=2) == pytest.approx((off / whole) ** 0.5, rel=1e-5)
 
 
 # --- the experiments --------------------------------------------------------------------------------------------------
@@ -205,15 +205,26 @@ def test_the_experiments_follow_one_another(tmp_path, monkeypatch):
         wall_data.run(config)
     monkeypatch.undo()
     assert wall_data.run(dataclasses.replace(config, resume=True))["configurations"] == 12
+    untrained = tmp_path / "untrained"
+    save(untrained, curved(channel_features(), jax.random.key(5)))
+    longer = dataclasses.replace(
+        config, output=tmp_path / "longer", channel=dataclasses.replace(config.channel, length=9), place=(0.3, 0.9),
+        forcefield=untrained,
+    )  # fmt: skip
+    assert wall_data.run(longer)["configurations"] == 12
+    learnt_from = (tmp_path / "longer" / "data", tmp_path / "data" / "data")
     with jax.numpy_dtype_promotion("standard"):
+        with pytest.raises(ValueError, match=r"only 6 x 4, 9 x 4; set --channel\.length"):
+            wall_learning.run(wall_learning.Config(data=learnt_from, output=tmp_path / "no"))
         learning = wall_learning.Config(
-            data=(tmp_path / "data" / "data",), output=tmp_path / "learning", channel=config.channel, hops=1, moments=4,
+            data=learnt_from, output=tmp_path / "learning", channel=config.channel, hops=1, moments=4,
             surroundings=0, hidden=(4,), seeds=(0,), validation=0.3,
             training=js.TrainConfig(steps=4, batch=2, evaluate_every=2),
         )  # fmt: skip
         rows = wall_learning.run(learning)["rows"]
     assert [row["model"] for row in rows][:2] == ["generalized", "conservative"]
     assert all(0 < row["all held out"] < 2 for row in rows[:2])
+    assert all(0 < row["all held out, 9 cells"] < 2 for row in rows[:2])
     assert "part of G" in rows[-1]
     assert rows[1]["part of G"] == 0 < rows[0]["part of G"]
     walls = voltage_domain_wall.Config(

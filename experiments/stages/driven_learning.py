@@ -18,6 +18,8 @@ from jaxspin.training.linearized import _readers
 from jaxspin.training.loop import Carry, fit, updated
 
 Model = js.BehlerParrinello | js.GeneralizedPotential
+Channels = Sequence[tuple[js.Lattice, "Stored"]]
+"""What is known of channels of different lengths."""
 
 
 class Stored(NamedTuple):
@@ -85,13 +87,16 @@ def rows_of(descriptor: BetweenLeads, own: Array, reach: Array) -> Float[Array, 
     return jnp.moveaxis(jax.vmap(one)(own, reach), 0, 1)
 
 
-def prepared(model: Model, known: Stored) -> Model:
+def prepared(model: Model, known: Channels) -> Model:
     """The model in the units of what is stored."""
     conservative = model.conservative if isinstance(model, js.GeneralizedPotential) else model
-    descriptor = conservative.descriptor
-    assert isinstance(descriptor, BetweenLeads)
-    rows = np.asarray(rows_of(descriptor, jnp.asarray(known.own), jnp.asarray(known.reach)), float)
-    rows = rows.reshape(len(rows), -1)
+    parts = []
+    for lattice, part in known:
+        descriptor = conservative.descriptor.on(lattice)
+        assert isinstance(descriptor, BetweenLeads)
+        rows = np.asarray(rows_of(descriptor, jnp.asarray(part.own), jnp.asarray(part.reach)), float)
+        parts.append(rows.reshape(len(rows), -1))
+    rows = np.concatenate(parts, axis=1)
     deviation = rows.std(axis=1)
     like = conservative.mean.dtype
     new = eqx.tree_at(
@@ -100,7 +105,7 @@ def prepared(model: Model, known: Stored) -> Model:
         (
             jnp.asarray(rows.mean(axis=1), like),
             jnp.asarray(np.maximum(deviation, 1e-3 * deviation.max()), like),
-            jnp.asarray(np.sqrt(_square(known.field)), like),
+            jnp.asarray(np.sqrt(_square(known)), like),
         ),
     )
     return eqx.tree_at(lambda m: m.conservative, model, new) if isinstance(model, js.GeneralizedPotential) else new
@@ -130,13 +135,16 @@ def pushes(model: Model, part: Stored) -> Float[Array, "n sites*2"]:
     return along(model.conservative.from_rows) + turned.reshape(len(own), -1)
 
 
-def error(model: Model, known: Stored, chunk: int = 20) -> float:
+def error(model: Model, known: Channels, chunk: int = 20) -> float:
     """rms error of the tangential field over its rms."""
-    off = 0.0
-    for n in range(0, len(known.field), chunk):
-        part = known.take(slice(n, n + chunk))
-        off += float(jnp.sum((_pushes(model, part) - part.field) ** 2))
-    return float(np.sqrt(off / np.sum(known.field.astype(float) ** 2)))
+    off, whole = 0.0, 0.0
+    for lattice, stored_part in known:
+        on = model.on(lattice)
+        for n in range(0, len(stored_part.field), chunk):
+            part = stored_part.take(slice(n, n + chunk))
+            off += float(jnp.sum((_pushes(on, part) - part.field) ** 2))
+        whole += float(np.sum(stored_part.field.astype(float) ** 2))
+    return float(np.sqrt(off / whole))
 
 
 @eqx.filter_jit
@@ -145,26 +153,38 @@ def _pushes(model: Model, part: Stored) -> Array:
 
 
 def learn(
-    model: Model, known: Stored, held: Stored, config: js.TrainConfig, *, key: jax.Array, progress: bool = True
+    model: Model, known: Channels, held: Channels, config: js.TrainConfig, *, key: jax.Array, progress: bool = True
 ) -> tuple[Model, dict[str, np.ndarray]]:
-    """The weights of the least error on `held`, and the history. The loss counts every torque alike."""
+    """The weights of the least error on `held`, and the history. The loss counts every torque alike.
+
+    Every batch takes as many sites from each channel as `config.batch` configurations of the first have.
+    """
     model = prepared(model, known)
     weights = eqx.filter(model.network, eqx.is_inexact_array)
-    unit = _square(known.field)
+    unit = _square(known)
+    sizes = [max(1, config.batch * known[0][0].sites // lattice.sites) for lattice, _ in known]
 
     def with_weights(w):
         return eqx.tree_at(lambda m: m.network, model, eqx.combine(w, model.network))
 
     @eqx.filter_jit
-    def step(carry: Carry, part: Stored) -> Carry:
+    def step(carry: Carry, batch: list[Stored]) -> Carry:
         def mismatch(w):
-            return jnp.mean((pushes(with_weights(w), part) - part.field) ** 2) * 2 / unit
+            learnt = with_weights(w)
+            off = [
+                pushes(learnt.on(lattice), part) - part.field for (lattice, _), part in zip(known, batch, strict=True)
+            ]
+            return sum(jnp.sum(x**2) for x in off) * 2 / unit / sum(x.size for x in off)
 
         return updated(carry, *jax.value_and_grad(mismatch)(carry[0]), config)
 
     def advance(number: int, carry: Carry) -> Carry:
-        rows = jax.random.choice(jax.random.fold_in(key, number), len(known.field), (config.batch,), replace=False)
-        return step(carry, known.take(np.asarray(rows)))
+        batch = []
+        for n, (size, (_, part)) in enumerate(zip(sizes, known, strict=True)):
+            chosen = jax.random.fold_in(jax.random.fold_in(key, number), n)
+            rows = jax.random.choice(chosen, len(part.field), (min(size, len(part.field)),), replace=False)
+            batch.append(part.take(np.asarray(rows)))
+        return step(carry, batch)
 
     best, history, _ = fit(
         weights,
@@ -180,9 +200,10 @@ def learn(
     return with_weights(best), history
 
 
-def _square(field: Float[np.ndarray, "n sites*2"]) -> float:
+def _square(known: Channels) -> float:
     """Mean square of the tangential field of a spin."""
-    return float(2 * np.mean(field.astype(float) ** 2))
+    whole = sum(np.sum(part.field.astype(float) ** 2) for _, part in known)
+    return float(2 * whole / sum(part.field.size for _, part in known))
 
 
 def _moments(descriptor: AbstractDescriptor) -> js.LocalMoments:

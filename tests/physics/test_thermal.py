@@ -171,7 +171,7 @@ def test_curie_temperature_of_the_cubic_heisenberg_model(key):
         def one(temperature, key):
             run = simulate(
                 model,
-                jnp.zeros((*lattice.shape, 3)).at[..., 2].set(1.0),
+                jnp.zeros((*lattice.shape, 3), jnp.float32).at[..., 2].set(1.0),
                 duration=1200.0,
                 step=0.04,
                 damping=0.5,
