@@ -3,9 +3,11 @@
     python -m experiments.wall_data                 # first: the runs, two sets of them
     python -m experiments.wall_data --output runs/wall_data_more --voltages 0.8 1.0 1.2 --walls 3 --quenches 0 \\
         --still 1 --held-voltages 0.0 --seed 1
-    python -m experiments.wall_data --output runs/wall_data_long --channel.length 64 --place 0.15 0.9 \\
-        --forcefield jaxspin/forcefield/weights/driven-channel --frames 12 --voltages 0.8 1.0 1.2 --walls 6 \\
-        --quenches 0 --still 2 --held-voltages 0.0 0.8 1.0 1.1 1.2 --seed 64
+    for n in 32 64; do                              # then longer channels, moved by a learnt field: 4 and 9 minutes
+        python -m experiments.wall_data --output runs/wall_data_$n --channel.length $n --place 0.15 0.9 \\
+            --forcefield jaxspin/forcefield/weights/driven-channel --frames $((20 - n / 8)) --walls 6 --quenches 0 \\
+            --still 2 --held-voltages 0.0 0.8 1.0 1.1 1.2 --voltages 0.8 1.0 1.2 --seed $n
+    done
     python -m experiments.wall_learning             # ten minutes on one core
     python -m experiments.wall_learning --help
 
@@ -47,7 +49,8 @@ class Config:
     data: tuple[Path, ...] = (
         Path("runs/wall_data/data"),
         Path("runs/wall_data_more/data"),
-        Path("runs/wall_data_long/data"),
+        Path("runs/wall_data_32/data"),
+        Path("runs/wall_data_64/data"),
     )
     """What `experiments.wall_data` wrote, for channels that differ in length alone."""
     output: Path = Path("runs/wall_learning")
