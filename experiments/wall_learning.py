@@ -3,20 +3,25 @@
     python -m experiments.wall_data                 # first: the runs, two sets of them
     python -m experiments.wall_data --output runs/wall_data_more --voltages 0.8 1.0 1.2 --walls 3 --quenches 0 \\
         --still 1 --held-voltages 0.0 --seed 1
-    for n in 32 64; do                              # then longer channels, moved by a learnt field: 4 and 9 minutes
+    for n in 32 64; do                              # then longer channels, moved by what was learnt from those
         python -m experiments.wall_data --output runs/wall_data_$n --channel.length $n --place 0.15 0.9 \\
             --forcefield jaxspin/forcefield/weights/driven-channel --frames $((20 - n / 8)) --walls 6 --quenches 0 \\
             --still 2 --held-voltages 0.0 0.8 1.0 1.1 1.2 --voltages 0.8 1.0 1.2 --seed $n
     done
-    python -m experiments.wall_learning             # ten minutes on one core
+    python -m experiments.wall_data --output runs/wall_data_64_more --channel.length 64 --place 0.15 0.9 \\
+        --forcefield FORCEFIELD --frames 12 --walls 5 --quenches 0 --still 1 \\
+        --held-voltages 0.8 1.0 1.1 1.2 --voltages 0.8 1.0 1.2 --seed 65     # moved by what was learnt from those
+    python -m experiments.wall_learning             # half an hour on one core
     python -m experiments.wall_learning --help
 
 Trained on the same runs and judged on runs held out, one of them at a voltage that is in no training run:
 "conservative" (a `BehlerParrinello`), "generalized" (a `GeneralizedPotential`, which nests it as G = 0), and both on
 the runs without voltage alone, where the exact field has an energy and G should find nothing. The descriptor is
 `LocalMoments` of clusters that close around the channel, `NearEnds`, and `BetweenLeads` with the voltage. The channels
-may differ in length: long metals are told from short ones by what reaches them from the leads alone. Writes
-`table.md`, a figure of the errors, `summary.json` and the first generalized model with what is known about it.
+may differ in length: long metals are told from short ones by what reaches them from the leads alone. A field learnt
+from short channels takes the spins of long ones to where the exact field would not, so that data moved by a field
+learnt from long ones matter. Writes `table.md`, a figure of the errors, `summary.json` and the first generalized model
+with what is known about it.
 """
 
 import dataclasses
@@ -51,6 +56,7 @@ class Config:
         Path("runs/wall_data_more/data"),
         Path("runs/wall_data_32/data"),
         Path("runs/wall_data_64/data"),
+        Path("runs/wall_data_64_more/data"),
     )
     """What `experiments.wall_data` wrote, for channels that differ in length alone."""
     output: Path = Path("runs/wall_learning")
@@ -76,7 +82,7 @@ class Config:
     """Whether the moments know the direction of the current; see `LocalMoments`."""
     ends: tuple[float, ...] = (1.0, 3.0)
     """Lengths of `NearEnds`, in cells."""
-    mobility: float = 20.0
+    mobility: tuple[float, ...] = (5.0, 20.0, 100.0)
     """Of `BetweenLeads`."""
     hidden: tuple[int, ...] = (48, 48)
     """Widths of the networks' layers."""
@@ -253,7 +259,7 @@ def about(config: Config, row: dict[str, Any], timer: Timer) -> dict[str, Any]:
     return {
         "errors": errors,
         "params": params,
-        "data": "python -m experiments.wall_data, three times: see experiments.wall_learning",
+        "data": "python -m experiments.wall_data, see experiments.wall_learning",
         "seconds": timer.seconds,
         **provenance(config, config.seeds[0]),
     }

@@ -23,7 +23,7 @@ CHANNEL = js.square(6, 4, periodic=(False, True))
 
 def channel_features(lattice=CHANNEL, voltage=0.7):
     moments = LocalMoments(lattice, 2.0, hops=3, moments=6, wrap=True)
-    return BetweenLeads(NearEnds(moments, lengths=(1.0,)), voltage=voltage, mobility=2.0)
+    return BetweenLeads(NearEnds(moments, lengths=(1.0,)), voltage=voltage, mobility=(2.0, 9.0))
 
 
 def curved(descriptor, key) -> Any:
@@ -88,33 +88,33 @@ def test_wrapping_changes_nothing_on_a_wide_lattice_and_is_asked_for_on_a_narrow
 def test_shares_solve_the_chain_and_the_rest_is_the_baths(key):
     descriptor = channel_features()
     spins = random_spins(CHANNEL, key=key)
-    shares, flows = (np.asarray(x) for x in descriptor.shares(spins))
     dots = jnp.sum(spins[:-1] * spins[1:], axis=-1)
-    contacts = descriptor.mobility * np.asarray(jnp.mean((1 + dots) / 2, axis=(1, 2)))
-    matrix = np.zeros((6, 6))
-    for x, g in enumerate(contacts):
-        matrix[x : x + 2, x : x + 2] += [[g, -g], [-g, g]]
     lead = np.diag([descriptor.lead, 0, 0, 0, 0, descriptor.lead])
-    expected = np.linalg.solve(matrix + lead + descriptor.bath * np.eye(6), lead[:, [0, -1]]).T
-    np.testing.assert_allclose(shares, expected, atol=1e-13)
-    # what a lead sends is lost to the other lead and the bath: the flow balances
-    between = contacts * (expected[0, :-1] - expected[0, 1:])
-    np.testing.assert_allclose(flows[0, 1:-1], (between[1:] + between[:-1]) / 2, atol=1e-13)
-    np.testing.assert_allclose(between[-1], (descriptor.lead + descriptor.bath) * expected[0, -1], atol=1e-13)
+    for mobility, (shares, flows) in zip((2.0, 9.0), descriptor.shares(spins), strict=True):
+        contacts = mobility * np.asarray(jnp.mean((1 + dots) / 2, axis=(1, 2)))
+        matrix = np.zeros((6, 6))
+        for x, g in enumerate(contacts):
+            matrix[x : x + 2, x : x + 2] += [[g, -g], [-g, g]]
+        expected = np.linalg.solve(matrix + lead + descriptor.bath * np.eye(6), lead[:, [0, -1]]).T
+        np.testing.assert_allclose(shares, expected, atol=1e-13)
+        # what a lead sends is lost to the other lead and the bath: the flow balances
+        between = contacts * (expected[0, :-1] - expected[0, 1:])
+        np.testing.assert_allclose(flows[0, 1:-1], (between[1:] + between[:-1]) / 2, atol=1e-13)
+        np.testing.assert_allclose(between[-1], (descriptor.lead + descriptor.bath) * expected[0, -1], atol=1e-13)
 
 
 def test_no_lead_reaches_through_a_perfect_antiferromagnet():
-    shares, _ = channel_features().shares(js.neel(CHANNEL))
-    np.testing.assert_allclose(shares[0][1:], 0, atol=1e-14)
-    shares, _ = channel_features().shares(js.ferromagnet(CHANNEL))
-    assert float(jnp.min(shares[0])) > 0.1
+    for shares, _ in channel_features().shares(js.neel(CHANNEL)):
+        np.testing.assert_allclose(shares[0][1:], 0, atol=1e-14)
+    for shares, _ in channel_features().shares(js.ferromagnet(CHANNEL)):
+        assert float(jnp.min(shares[0])) > 0.1
 
 
 def test_features_between_leads_know_rotations_gradients_and_voltage(key):
     descriptor = channel_features()
     spins = random_spins(CHANNEL, key=key)
     rows = descriptor.rows(spins)
-    assert len(rows) == descriptor.n_features
+    assert len(rows) == descriptor.n_features == len(descriptor.labels)
     rotation = random_rotation(key=jax.random.key(1))
     np.testing.assert_allclose(descriptor.rows(spins @ rotation.T), rows, atol=1e-12)
     np.testing.assert_allclose(descriptor.at(1.4).reach(spins), 2 * descriptor.reach(spins), rtol=1e-12)

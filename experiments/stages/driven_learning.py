@@ -28,8 +28,8 @@ class Stored(NamedTuple):
 
     own: Float[np.ndarray, "n own sites"]
     own_slopes: Float[np.ndarray, "n sites members*2 own"]
-    reach: Float[np.ndarray, "n 5 layers"]
-    reach_slopes: Float[np.ndarray, "n 5 layers sites*2"]
+    reach: Float[np.ndarray, "n reach layers"]
+    reach_slopes: Float[np.ndarray, "n reach layers sites*2"]
     field: Float[np.ndarray, "n sites*2"]
 
     def take(self, index: Any) -> "Stored":

@@ -1,5 +1,6 @@
 """How strongly each lead of a channel reaches a site through the spins in between."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -13,7 +14,7 @@ from jaxspin.descriptors.base import AbstractDescriptor
 from jaxspin.field import Spins, sum_of
 from jaxspin.lattice import Lattice
 
-_ROWS = ("voltage", "first lead", "last lead", "flow of first", "flow of last")
+_ROWS = ("first lead", "last lead", "flow of first", "flow of last")
 
 
 class BetweenLeads(AbstractDescriptor):
@@ -26,16 +27,17 @@ class BetweenLeads(AbstractDescriptor):
 
         m [g_x (u_x+1 - u_x) + g_x-1 (u_x-1 - u_x)] + d_x0 lead (1 - u_x) - d_xN lead u_x - bath u_x = 0,
 
-    and likewise that of the lead at the last; the rest came from the bath. Rows: V, V u, V u', and V times the flows
-    m g (u_x - u_x+1) through each layer. They are not local, as the filling of driven electrons is not: they tell a
-    metal that a lead fills from an insulator that it does not reach, and how much of the current is lost on the way.
-    Linear in the sites; invariant under rotations and the reversal of all spins; the ends are told apart. A random
-    walk, and not the electrons: the network turns it into fields.
+    and likewise that of the lead at the last; the rest came from the bath. Rows: V, then for each mobility m V u, V u',
+    and V times the flows m g (u_x - u_x+1) through each layer. They are not local, as the filling of driven electrons
+    is not: they tell a metal that a lead fills from an insulator that it does not reach, and how much of the current is
+    lost on the way. Linear in the sites; invariant under rotations and the reversal of all spins; the ends are told
+    apart. A random walk, and not the electrons: the network turns it into fields.
 
     - `voltage`: an array, which `at(voltage)` and `jaxspin.forcefield.at_voltage` replace: one model for all voltages.
       At V = 0 all rows vanish.
     - `lead`, `bath`: Gamma of leads and bath, as in `GreensFunction`.
-    - `mobility` m: steps of the walk a unit of time; electrons of the band fly further than a walk of step 1.
+    - `mobility` m: steps of the walk a unit of time, or several: in a ferromagnet a walk goes some (m/bath)^(1/2)
+      cells before the bath takes it. Electrons of the band fly further than a walk of step 1.
 
     Source of the weights: Anderson and Hasegawa, Phys. Rev. 100, 675 (1955), doi:10.1103/PhysRev.100.675. Raises
     `ValueError` without an open axis, and for numbers that are not positive; without leads take `descriptor` itself.
@@ -47,7 +49,7 @@ class BetweenLeads(AbstractDescriptor):
     axis: int = eqx.field(static=True)
     lead: float = eqx.field(static=True)
     bath: float = eqx.field(static=True)
-    mobility: float = eqx.field(static=True)
+    mobility: tuple[float, ...] = eqx.field(static=True)
 
     def __init__(
         self,
@@ -57,7 +59,7 @@ class BetweenLeads(AbstractDescriptor):
         axis: int | None = None,
         lead: float | int = 2.0,
         bath: float | int = 0.02,
-        mobility: float | int = 20.0,
+        mobility: float | int | Sequence[float | int] = 20.0,
     ):
         periodic = descriptor.lattice.periodic
         chosen = next((n for n, closed in enumerate(periodic) if not closed), None) if axis is None else int(axis)
@@ -66,18 +68,19 @@ class BetweenLeads(AbstractDescriptor):
                 f"axis {axis} of the {descriptor.lattice.name} lattice, periodic {periodic}, has no leads at its ends; "
                 "make the lattice with periodic=(False, ...), or use the descriptor by itself."
             )
-        if not min(lead, bath, mobility) > 0:
+        several = tuple(float(m) for m in np.atleast_1d(np.asarray(mobility, float)))
+        if not several or not min(lead, bath, *several) > 0:
             raise ValueError(
                 f"lead, bath and mobility must be positive, got {lead}, {bath}, {mobility}; (2, 0.02, 20) are usual."
             )
         self.lattice, self.descriptor, self.axis = descriptor.lattice, descriptor, chosen
         self.voltage = jnp.asarray(voltage, jnp.result_type(float))
-        self.lead, self.bath, self.mobility = float(lead), float(bath), float(mobility)
+        self.lead, self.bath, self.mobility = float(lead), float(bath), several
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Those of `descriptor`, then "voltage", "first lead", "last lead", "flow of first", "flow of last"."""
-        return (*self.descriptor.labels, *_ROWS)
+        """Those of `descriptor`, "voltage", then such as "first lead 20" and "flow of first 20" with the mobility."""
+        return (*self.descriptor.labels, "voltage", *(f"{name} {m:g}" for m in self.mobility for name in _ROWS))
 
     def rows(self, spins: Spins) -> Float[Array, "features sublattices *cells"]:
         """The features as rows over the sites, the order in which they are computed."""
@@ -90,22 +93,27 @@ class BetweenLeads(AbstractDescriptor):
         (reach,) = jax.vjp(self.reach, spins)[1](slopes[number:])
         return self.descriptor.pullback(spins, slopes[:number]) + reach
 
-    def reach(self, spins: Spins) -> Float[Array, "5 sublattices *cells"]:
-        """The last five rows, alike within a layer."""
-        shares, flows = self.shares(spins)
-        voltage = self.voltage.astype(spins.dtype)
-        rows = voltage * jnp.concatenate([jnp.ones_like(shares[:1]), shares, flows])
+    def reach(self, spins: Spins) -> Float[Array, "rows sublattices *cells"]:
+        """V and the rows of each mobility, alike within a layer."""
+        contacts = self._contacts(spins)
+        found = [jnp.concatenate(self._walk(m * contacts)) for m in self.mobility]
+        rows = self.voltage.astype(spins.dtype) * jnp.concatenate([jnp.ones_like(found[0][:1]), *found])
         shape = [1] * (self.lattice.dimension + 2)
         shape[0], shape[self.axis + 2] = len(rows), -1
         return jnp.broadcast_to(rows.reshape(shape), (len(rows), self.lattice.sublattices, *self.lattice.cells))
 
-    def shares(self, spins: Spins) -> tuple[Float[Array, "2 layers"], Float[Array, "2 layers"]]:
-        """Which part of the electrons in each layer came from either lead, and the mean of the flows on its sides."""
-        contacts = self.mobility * self._contacts(spins)
-        layers = self.lattice.cells[self.axis]
-        ends = self.lead * jnp.asarray(np.eye(layers)[[0, -1]], spins.dtype)
-        away = jnp.concatenate([contacts, jnp.zeros(1, spins.dtype)])
-        back = jnp.concatenate([jnp.zeros(1, spins.dtype), contacts])
+    def shares(self, spins: Spins) -> list[tuple[Float[Array, "2 layers"], Float[Array, "2 layers"]]]:
+        """For each mobility: which part of the electrons in each layer came from either lead, and the mean of the
+        flows on its sides."""
+        contacts = self._contacts(spins)
+        return [self._walk(m * contacts) for m in self.mobility]
+
+    def _walk(self, contacts: Float[Array, " contacts"]) -> tuple[Float[Array, "2 layers"], Float[Array, "2 layers"]]:
+        """Shares and flows."""
+        layers, dtype = self.lattice.cells[self.axis], contacts.dtype
+        ends = self.lead * jnp.asarray(np.eye(layers)[[0, -1]], dtype)
+        away = jnp.concatenate([contacts, jnp.zeros(1, dtype)])
+        back = jnp.concatenate([jnp.zeros(1, dtype), contacts])
         chain = lx.TridiagonalLinearOperator(away + back + self.bath + jnp.sum(ends, axis=0), -contacts, -contacts)
         # diagonally dominant, so solvable; a check would ask the host at every evaluation
         shares = jnp.stack([lx.linear_solve(chain, end, lx.Tridiagonal(), throw=False).value for end in ends])
@@ -139,5 +147,5 @@ class BetweenLeads(AbstractDescriptor):
     def settings(self) -> dict[str, Any]:
         """What the constructor takes, with the descriptor as its own settings and its kind."""
         inner = {"kind": type(self.descriptor).__name__, **self.descriptor.settings()}
-        kept = {name: getattr(self, name) for name in ("axis", "lead", "bath", "mobility")}
+        kept = {name: getattr(self, name) for name in ("axis", "lead", "bath")} | {"mobility": list(self.mobility)}
         return {"descriptor": inner, "voltage": float(self.voltage), **kept}
