@@ -44,7 +44,7 @@ from jaxspin.io import provenance, to_json
 from jaxspin.spins import tangent
 from jaxspin.training import SpinData
 
-TRAINING = js.TrainConfig(steps=4000, batch=16, learning_rate=4e-3, evaluate_every=1000, average=0.995)
+TRAINING = js.TrainConfig(steps=6000, batch=16, learning_rate=4e-3, evaluate_every=1500, average=0.995)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Config:
     """Lengths of `NearEnds`, in cells."""
     mobility: tuple[float, ...] = (5.0, 20.0, 100.0)
     """Of `BetweenLeads`."""
-    hidden: tuple[int, ...] = (48, 48)
+    hidden: tuple[int, ...] = (96, 96)
     """Widths of the networks' layers."""
     seeds: tuple[int, ...] = (0, 1)
     """Of initialization and batches; one model of each kind each."""
