@@ -161,7 +161,10 @@ def run(config: Config) -> dict[str, Any]:
     with jax.enable_x64(True):
         for voltage in config.voltages:
             exact = config.channel.exact(voltage)
-            fields: dict[str, js.AbstractField] = {"exact": exact, "learnt": at_voltage(model, voltage)}
+            fields: dict[str, js.AbstractField] = {
+                "exact": exact,
+                "learnt": at_voltage(model.on(config.channel.lattice), voltage),
+            }
             for number in range(config.starts):
                 row: dict[str, Any] = {"voltage": voltage, "start": number}
                 for name, field in fields.items():
