@@ -11,7 +11,7 @@
     python -m experiments.wall_data --output runs/wall_data_64_more --channel.length 64 --place 0.15 0.9 \\
         --forcefield FORCEFIELD --frames 12 --walls 5 --quenches 0 --still 1 \\
         --held-voltages 0.8 1.0 1.1 1.2 --voltages 0.8 1.0 1.2 --seed 65     # moved by what was learnt from those
-    python -m experiments.wall_learning             # half an hour on one core
+    python -m experiments.wall_learning             # half an hour, 13 GB of memory
     python -m experiments.wall_learning --help
 
 Trained on the same runs and judged on runs held out, one of them at a voltage that is in no training run:
