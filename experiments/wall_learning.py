@@ -11,7 +11,7 @@
     python -m experiments.wall_data --output runs/wall_data_64_more --channel.length 64 --place 0.15 0.9 \\
         --forcefield FORCEFIELD --frames 12 --walls 5 --quenches 0 --still 1 \\
         --held-voltages 0.8 1.0 1.1 1.2 --voltages 0.8 1.0 1.2 --seed 65     # moved by what was learnt from those
-    python -m experiments.wall_learning             # half an hour, 13 GB of memory
+    python -m experiments.wall_learning             # half an hour
     python -m experiments.wall_learning --help
 
 Trained on the same runs and judged on runs held out, one of them at a voltage that is in no training run:
@@ -36,7 +36,7 @@ import tyro
 
 import jaxspin as js
 from experiments.stages import Timer, open_folder
-from experiments.stages.driven_learning import Model, Stored, error, learn, stored
+from experiments.stages.driven_learning import Chosen, Model, Stored, error, learn, stored
 from experiments.wall_data import Channel, voltage_of
 from jaxspin.descriptors import BetweenLeads, LocalMoments, NearEnds
 from jaxspin.forcefield import at_voltage, save
@@ -132,9 +132,9 @@ class Part:
     def lattice(self) -> js.Lattice:
         return self.data.lattice
 
-    def chosen(self, which: np.ndarray) -> tuple[js.Lattice, Stored]:
+    def chosen(self, which: np.ndarray) -> Chosen:
         """Some of it, for the trainer."""
-        return self.lattice, self.known.take(which)
+        return Chosen(self.lattice, self.known, np.flatnonzero(which))
 
 
 def rotor_share(model: Model, parts: list[Part], driven: bool) -> float:
@@ -177,7 +177,7 @@ def parts_of(config: Config, sets: dict[js.Lattice, SpinData]) -> list[Part]:
         keep &= held | ~quenched | (config.quench_weight > 0)
         data, (voltages, held, quenched) = data[keep], (x[keep] for x in (voltages, held, quenched))
         known = stored(descriptor_of(config).on(lattice), data, list(voltages))
-        known = known.weighted(np.where(quenched & ~held, config.quench_weight, 1.0))
+        known.weigh(np.where(quenched & ~held, config.quench_weight, 1.0))
         validation = np.random.default_rng(number).random(len(data)) < config.validation
         parts.append(Part(data, known, voltages, held, validation))
     return parts

@@ -11,7 +11,7 @@ import pytest
 
 import jaxspin as js
 from experiments import current_domain_wall, voltage_domain_wall, wall_data, wall_learning
-from experiments.stages.driven_learning import error, prepared, pushes, stored
+from experiments.stages.driven_learning import Chosen, error, prepared, pushes, stored
 from experiments.stages.modes import WideBandModes, digamma
 from jaxspin.descriptors import BetweenLeads, LocalMoments, NearEnds
 from jaxspin.forcefield import at_voltage, load, pretrained_metadata, save
@@ -172,7 +172,8 @@ def test_stored_derivatives_give_the_field_of_the_model(key):
     data = SpinData(CHANNEL, spins, jax.random.normal(key, spins.shape))
     descriptor = channel_features()
     known = stored(descriptor, data, [0.0, 0.5, 1.0], progress=False)
-    model: Any = prepared(curved(descriptor, jax.random.key(1)), [(CHANNEL, known)])
+    channels = [Chosen(CHANNEL, known, np.arange(3))]
+    model: Any = prepared(curved(descriptor, jax.random.key(1)), channels)
     found = pushes(model, known)
     frames = tangent_frame(spins)
     off, whole = 0.0, 0.0
@@ -182,7 +183,7 @@ def test_stored_derivatives_give_the_field_of_the_model(key):
         np.testing.assert_allclose(found[n], along, atol=3e-6 * float(jnp.abs(along).max()))
         off += float(jnp.sum(tangent(spins[n], field - data.field[n]) ** 2))
         whole += float(jnp.sum(tangent(spins[n], data.field[n]) ** 2))
-    assert error(model, [(CHANNEL, known)], chunk=2) == pytest.approx((off / whole) ** 0.5, rel=1e-5)
+    assert error(model, channels, chunk=2) == pytest.approx((off / whole) ** 0.5, rel=1e-5)
 
 
 # --- the experiments --------------------------------------------------------------------------------------------------

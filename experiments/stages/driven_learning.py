@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 from tqdm import tqdm
 
 import jaxspin as js
@@ -18,8 +18,6 @@ from jaxspin.training.linearized import _readers
 from jaxspin.training.loop import Carry, fit, updated
 
 Model = js.BehlerParrinello | js.GeneralizedPotential
-Channels = Sequence[tuple[js.Lattice, "Stored"]]
-"""What is known of channels of different lengths."""
 
 
 class Stored(NamedTuple):
@@ -36,14 +34,26 @@ class Stored(NamedTuple):
         """Some of them."""
         return Stored(*(x[index] for x in self))
 
-    def weighted(self, weights: Float[np.ndarray, " n"]) -> "Stored":
-        """With each configuration's fields, exact and learnt, times the root of its weight in squared errors."""
+    def weigh(self, weights: Float[np.ndarray, " n"]) -> None:
+        """Multiply each configuration's fields, exact and learnt, by the root of its weight in squared errors."""
         root = np.sqrt(weights).astype(np.float32)
-        return self._replace(
-            own_slopes=self.own_slopes * root[:, None, None, None],
-            reach_slopes=self.reach_slopes * root[:, None, None, None],
-            field=self.field * root[:, None],
-        )
+        for x in (self.own_slopes, self.reach_slopes, self.field):
+            np.multiply(x, root.reshape(-1, *[1] * (x.ndim - 1)), out=x)
+
+
+class Chosen(NamedTuple):
+    """Some configurations of a channel: the numbers of rows, so that none is copied but those of a batch."""
+
+    lattice: js.Lattice
+    known: Stored
+    rows: Int[np.ndarray, " m"]
+
+    def batch(self, index: Any) -> Stored:
+        """Those at places in `rows`."""
+        return self.known.take(self.rows[index])
+
+
+Channels = Sequence[Chosen]
 
 
 def stored(descriptor: BetweenLeads, data: SpinData, voltages: Sequence[float], progress: bool = True) -> Stored:
@@ -91,10 +101,11 @@ def prepared(model: Model, known: Channels) -> Model:
     """The model in the units of what is stored."""
     conservative = model.conservative if isinstance(model, js.GeneralizedPotential) else model
     parts = []
-    for lattice, part in known:
+    for lattice, part, chosen in known:
         descriptor = conservative.descriptor.on(lattice)
         assert isinstance(descriptor, BetweenLeads)
-        rows = np.asarray(rows_of(descriptor, jnp.asarray(part.own), jnp.asarray(part.reach)), float)
+        own, reach = jnp.asarray(part.own[chosen]), jnp.asarray(part.reach[chosen])
+        rows = np.asarray(rows_of(descriptor, own, reach), float)
         parts.append(rows.reshape(len(rows), -1))
     rows = np.concatenate(parts, axis=1)
     deviation = rows.std(axis=1)
@@ -138,12 +149,12 @@ def pushes(model: Model, part: Stored) -> Float[Array, "n sites*2"]:
 def error(model: Model, known: Channels, chunk: int = 20) -> float:
     """rms error of the tangential field over its rms."""
     off, whole = 0.0, 0.0
-    for lattice, stored_part in known:
-        on = model.on(lattice)
-        for n in range(0, len(stored_part.field), chunk):
-            part = stored_part.take(slice(n, n + chunk))
+    for channel in known:
+        on = model.on(channel.lattice)
+        for n in range(0, len(channel.rows), chunk):
+            part = channel.batch(slice(n, n + chunk))
             off += float(jnp.sum((_pushes(on, part) - part.field) ** 2))
-        whole += float(np.sum(stored_part.field.astype(float) ** 2))
+            whole += float(np.sum(part.field.astype(float) ** 2))
     return float(np.sqrt(off / whole))
 
 
@@ -162,7 +173,7 @@ def learn(
     model = prepared(model, known)
     weights = eqx.filter(model.network, eqx.is_inexact_array)
     unit = _square(known)
-    sizes = [max(1, config.batch * known[0][0].sites // lattice.sites) for lattice, _ in known]
+    sizes = [max(1, config.batch * known[0].lattice.sites // channel.lattice.sites) for channel in known]
 
     def with_weights(w):
         return eqx.tree_at(lambda m: m.network, model, eqx.combine(w, model.network))
@@ -171,19 +182,18 @@ def learn(
     def step(carry: Carry, batch: list[Stored]) -> Carry:
         def mismatch(w):
             learnt = with_weights(w)
-            off = [
-                pushes(learnt.on(lattice), part) - part.field for (lattice, _), part in zip(known, batch, strict=True)
-            ]
+            pairs = zip(known, batch, strict=True)
+            off = [pushes(learnt.on(channel.lattice), part) - part.field for channel, part in pairs]
             return sum(jnp.sum(x**2) for x in off) * 2 / unit / sum(x.size for x in off)
 
         return updated(carry, *jax.value_and_grad(mismatch)(carry[0]), config)
 
     def advance(number: int, carry: Carry) -> Carry:
         batch = []
-        for n, (size, (_, part)) in enumerate(zip(sizes, known, strict=True)):
-            chosen = jax.random.fold_in(jax.random.fold_in(key, number), n)
-            rows = jax.random.choice(chosen, len(part.field), (min(size, len(part.field)),), replace=False)
-            batch.append(part.take(np.asarray(rows)))
+        for n, (size, channel) in enumerate(zip(sizes, known, strict=True)):
+            own_key, there = jax.random.fold_in(jax.random.fold_in(key, number), n), len(channel.rows)
+            rows = jax.random.choice(own_key, there, (min(size, there),), replace=False)
+            batch.append(channel.batch(np.asarray(rows)))
         return step(carry, batch)
 
     best, history, _ = fit(
@@ -202,8 +212,8 @@ def learn(
 
 def _square(known: Channels) -> float:
     """Mean square of the tangential field of a spin."""
-    whole = sum(np.sum(part.field.astype(float) ** 2) for _, part in known)
-    return float(2 * whole / sum(part.field.size for _, part in known))
+    fields = [channel.known.field[channel.rows] for channel in known]
+    return float(2 * sum(np.sum(x.astype(float) ** 2) for x in fields) / sum(x.size for x in fields))
 
 
 def _moments(descriptor: AbstractDescriptor) -> js.LocalMoments:
