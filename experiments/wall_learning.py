@@ -25,6 +25,7 @@ with what is known about it.
 """
 
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -284,11 +285,12 @@ def draw(path: Path, rows: list[dict[str, Any]]) -> None:
     for n, kind in enumerate(("generalized", "conservative")):
         part = [row for row in rows if row["model"] == kind]
         every = [name for name in part[0] if name.startswith("held out")]
-        for where in dict.fromkeys(name.partition(", ")[2] for name in every):
+        lengths = list(dict.fromkeys(name.partition(", ")[2] for name in every))
+        for where, style in zip(lengths, itertools.cycle(("-", "--", ":")), strict=False):
             names = [name for name in every if name.partition(", ")[2] == where]
             volts = [voltage_of(name.partition(", ")[0]) for name in names]
             values = np.array([[100 * row[name] for name in names] for row in part])
-            style, label = ("--", f"{kind}, {where}") if where else ("-", kind)
+            label = f"{kind}, {where}" if where else kind
             ax.plot(volts, values.mean(axis=0), style, color=f"C{n}", label=label)
             ax.plot(np.tile(volts, len(part)), values.ravel(), "o", color=f"C{n}", markersize=3)
     ax.set(xlabel="voltage $V$ ($t$)", ylabel="rms torque error / rms torque (%)", title="runs held out")
