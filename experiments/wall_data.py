@@ -2,7 +2,7 @@
 
     python -m experiments.wall_data                 # a 16 x 4 channel, ten minutes on one core
     python -m experiments.wall_data --resume        # after a kill: each run is a shard, whole or absent
-    python -m experiments.wall_data --output runs/wall_data_long --channel.length 64 --place 0.15 0.9 \\
+    python -m experiments.wall_data --output runs/wall_data_64 --channel.length 64 --place 0.15 0.9 \\
         --forcefield jaxspin/forcefield/weights/driven-channel --frames 12 --walls 6 --quenches 0
     python -m experiments.wall_data --help
 
@@ -184,6 +184,8 @@ def voltage_of(source: str) -> float:
 
 def run(config: Config) -> dict[str, Any]:
     """Make what is not there yet, then say what there is."""
+    if config.forcefield is not None:
+        load(config.forcefield)  # a wrong path is refused before there is a folder
     folder = open_folder(config)
     timer = Timer(folder)
     todo = plan(config)

@@ -22,7 +22,8 @@ def pretrained(name: str, lattice: Lattice | None = None) -> Any:
     - "double-exchange": square lattice, J = 6, n = 0.485, T = 0.0027;
     - "driven-channel": a `GeneralizedPotential` of a square channel of width 4 between leads, J = 3.8, T = 0.1, the
       voltage an input (`jaxspin.forcefield.at_voltage`);
-    - "driven-channel-fast": the same from smaller clusters.
+      Learnt from channels of 16, 32 and 64 cells;
+    - "driven-channel-fast": the same from smaller clusters, from 16 cells alone: not for longer channels.
 
     `pretrained_metadata(name)` holds its errors, the recipe of its data and its settings. Raises `ValueError` for
     another name, listing those there are, and for a lattice of another kind or too small a size.
