@@ -20,7 +20,7 @@ import tyro
 
 import jaxspin as js
 from experiments.data_files import read
-from jaxspin.descriptors import AbstractDescriptor, LocalMoments
+from jaxspin.descriptors import AbstractDescriptor, AtFilling, LocalMoments
 from jaxspin.io import new_folder, provenance, to_json
 from jaxspin.spins import tangent
 from jaxspin.training import SpinData, evaluate
@@ -56,6 +56,8 @@ class Config:
     """Neighbour shells whose averages are features (moments)."""
     weights: bool = False
     """Whether weights by distance are features (moments); moments alone train several times faster."""
+    fermi_level: bool = False
+    """Whether the Fermi level at the filling of the file is a feature (moments): for metals."""
     radius: float = 3.0
     """Reach of the bonds to the centre (bispectrum)."""
     polynomials: bool = True
@@ -131,7 +133,7 @@ def descriptor(config: Config, lattice: js.Lattice, params: dict[str, Any]) -> A
         return js.Bispectrum(lattice, config.radius, bispectrum=config.polynomials)
     if "coupling" not in params:
         raise ValueError(f"{config.data} does not name its coupling in params; use --descriptor bispectrum.")
-    return LocalMoments(
+    moments = LocalMoments(
         lattice,
         params["coupling"],
         params.get("hopping", 1.0),
@@ -140,6 +142,11 @@ def descriptor(config: Config, lattice: js.Lattice, params: dict[str, Any]) -> A
         surroundings=config.surroundings,
         weights=config.weights,
     )
+    if not config.fermi_level:
+        return moments
+    if "filling" not in params:
+        raise ValueError(f"{config.data} does not name its filling in params; leave out --fermi-level.")
+    return AtFilling(moments, filling=params["filling"])
 
 
 def split(data: SpinData, held_out: float, seed: int) -> tuple[SpinData, SpinData, list[int]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 import jaxspin as js
 from experiments.stages.model import Electrons
-from jaxspin.descriptors import LocalMoments
+from jaxspin.descriptors import AtFilling, LocalMoments
 from jaxspin.forcefield import load, load_metadata
 from jaxspin.training import SpinData
 
@@ -26,6 +26,8 @@ class Network:
     """Neighbour shells whose averages are features."""
     weights: bool = False
     """Whether weights by distance are features; moments alone train several times faster."""
+    fermi_level: bool = False
+    """Whether the Fermi level at the electrons' filling is a feature: for metals."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the network's layers."""
 
@@ -39,6 +41,8 @@ class Network:
             surroundings=self.surroundings,
             weights=self.weights,
         )
+        if self.fermi_level:
+            descriptor = AtFilling(descriptor, filling=electrons.filling)
         return js.BehlerParrinello(descriptor=descriptor, hidden=self.hidden, key=key)
 
 
@@ -58,8 +62,12 @@ def stored_forcefield(path: Path, electrons: Electrons) -> js.BehlerParrinello:
     if not isinstance(model, js.BehlerParrinello):
         raise ValueError(f"{path} holds a committee; give the folder of one force field, such as committee[0] stored.")
     known = {"lattice": model.lattice.name, **load_metadata(path).get("params", {})}
-    if isinstance(model.descriptor, LocalMoments):
-        known["coupling"] = model.descriptor.coupling
+    descriptor = model.descriptor
+    if isinstance(descriptor, AtFilling):
+        known["filling"] = descriptor.filling
+        descriptor = descriptor.descriptor
+    if isinstance(descriptor, LocalMoments):
+        known["coupling"] = descriptor.coupling
     for name, value in parameters(electrons).items():
         there = known.get(name, value)
         alike = str(there).split()[:1] == [value] if isinstance(value, str) else np.isclose(float(there), value)

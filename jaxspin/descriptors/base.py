@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -12,6 +13,11 @@ from jaxtyping import Array, Float
 
 from jaxspin.field import Spins
 from jaxspin.lattice import Lattice
+
+Rows = Float[Array, "features sublattices *cells"]
+"""Features as rows over the sites, the order in which they are computed."""
+Own = Float[Array, "own sublattices *cells"]
+"""Those from which the others follow, see `AbstractClusterDescriptor`."""
 
 
 class AbstractDescriptor(eqx.Module):
@@ -52,9 +58,39 @@ class AbstractDescriptor(eqx.Module):
         """
         return jax.vjp(self.rows, spins)[1](slopes)[0]
 
+    def rows_and_pullback(self, spins: Spins) -> tuple[Rows, Callable[[Rows], Spins]]:
+        """`rows(spins)` and `slopes -> pullback(spins, slopes)`, for a descriptor that can share work between them."""
+        return self.rows(spins), lambda slopes: self.pullback(spins, slopes)
+
     def settings(self) -> dict[str, Any]:
         """Every field but the lattice, as plain data: what the constructor takes as keywords."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "lattice"}
+
+
+class AbstractClusterDescriptor(AbstractDescriptor):
+    """A descriptor whose features follow from `own` ones, each of a bounded cluster around its site.
+
+    Training keeps the derivatives of the own features, which are sparse, and completes them anew at every step.
+    """
+
+    @property
+    @abc.abstractmethod
+    def n_own(self) -> int:
+        """The number of own features of a site."""
+
+    @abc.abstractmethod
+    def completed(self, own: Own, occupied: Float[Array, "*cells sublattices"]) -> Rows:
+        """All features from the own ones; `occupied` is 1 where there is a spin, 0 at vacancies."""
+
+    @abc.abstractmethod
+    def members(self) -> np.ndarray:
+        """The spins that the own features of each site depend on, `(sites, members)` numbers of sites."""
+
+    @abc.abstractmethod
+    def own_and_jacobian(
+        self, spins: Spins, frames: Float[Array, "*cells sublattices 2 3"]
+    ) -> tuple[Own, Float[Array, "sites m2 own"]]:
+        """The own features, and their derivatives along two directions of each spin in their clusters."""
 
 
 def check_direction(lattice: Lattice, direction: tuple[float, ...] | None) -> None:

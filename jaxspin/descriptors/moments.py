@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxspin.descriptors.base import AbstractDescriptor, check_direction
+from jaxspin.descriptors.base import AbstractClusterDescriptor, Own, Rows, check_direction
 from jaxspin.descriptors.clusters import Cluster, Recursion, clusters
 from jaxspin.field import Spins, sum_of
 from jaxspin.lattice import Lattice
@@ -20,7 +20,7 @@ from jaxspin.symmetry import infinite
 _JACOBIAN_CHUNK = 16
 
 
-class LocalMoments(AbstractDescriptor):
+class LocalMoments(AbstractClusterDescriptor):
     """Moments of the local density of states of a small cluster, its spins frozen, at the centre of the cluster.
 
     G_k(i) = <up_i| T_k(H_i/a) |up_i>, k = 3 ... `moments` + 2, with H_i the s-d Hamiltonian of the sites within `hops`
@@ -129,6 +129,25 @@ class LocalMoments(AbstractDescriptor):
         return (*own, *(f"shell {n + 1} {label}" for n in range(self.surroundings) for label in own))
 
     @property
+    def n_own(self) -> int:
+        return len(self.labels) // (1 + self.surroundings)
+
+    @property
+    def halfwidth(self) -> float:
+        """a, no smaller than |H|, in units of the hopping: |J| and the hopping to all neighbours."""
+        found = clusters(infinite(self.lattice), self.hopping, self.hops, self._around)
+        return abs(self.coupling) + max(float(np.abs(c.hopping).sum(axis=1).max()) for c in found)
+
+    @property
+    def bipartite(self) -> bool:
+        """Whether every hop within a cluster changes the parity of the number of hops from its centre."""
+        for cluster in clusters(infinite(self.lattice), self.hopping, self.hops, self._around):
+            distance = np.searchsorted(cluster.edges, np.arange(len(cluster.sites)), side="right") - 1
+            if np.any(cluster.hopping[np.equal.outer(distance % 2, distance % 2)]):
+                return False
+        return True
+
+    @property
     def _resolved(self) -> int:
         """Of how many distances the weights are features: that of the last one follows from their sum."""
         return self.hops if self.weights else 0
@@ -142,21 +161,31 @@ class LocalMoments(AbstractDescriptor):
             )
         return LocalMoments(lattice, **self.settings())
 
-    def rows(self, spins: Spins) -> Float[Array, "features sublattices *cells"]:
+    def rows(self, spins: Spins) -> Rows:
         """The features as rows over the sites, the order in which they are computed."""
+        return self._with_averages(self.own(spins))
+
+    def own(self, spins: Spins) -> Own:
+        """The features of the sites' own clusters alone."""
         check_spins(self.lattice, spins)
         own = [self._over_sites(recursion.features, self._gathered(spins, recursion)) for recursion in self._recursions]
-        return self.completed(jnp.stack(own, axis=1))
+        return jnp.stack(own, axis=1)
 
-    def completed(self, own: Float[Array, "own sublattices *cells"]) -> Float[Array, "features sublattices *cells"]:
-        """The features from those of the sites' own clusters alone: with the averages over the neighbours."""
-        return jnp.concatenate([own, *self._averages(own)])
+    def completed(self, own: Own, occupied: Float[Array, "*cells sublattices"]) -> Rows:
+        """The features from those of the sites' own clusters alone: with the averages over the neighbours.
 
-    def pullback(self, spins: Spins, slopes: Float[Array, "features sublattices *cells"]) -> Spins:
+        Vacancies have no moments, so `occupied` changes nothing.
+        """
+        return self._with_averages(own)
+
+    def pullback(self, spins: Spins, slopes: Rows) -> Spins:
         """The derivative of sum(slopes * rows(spins)) with respect to the spins: reverse mode, three times as fast."""
+        (by_own,) = jax.linear_transpose(self._with_averages, slopes[: self.n_own])(slopes)
+        return self.own_pullback(spins, by_own)
+
+    def own_pullback(self, spins: Spins, slopes: Own) -> Spins:
+        """The derivative of sum(slopes * own(spins)) with respect to the spins."""
         check_spins(self.lattice, spins)
-        number = len(slopes) // (1 + self.surroundings)
-        (slopes,) = jax.linear_transpose(self.completed, slopes[:number])(slopes)
         found = jnp.zeros_like(spins)
         for sublattice, recursion in enumerate(self._recursions):
             around = self._gathered(spins, recursion)
@@ -183,7 +212,7 @@ class LocalMoments(AbstractDescriptor):
 
     def own_and_jacobian(
         self, spins: Spins, frames: Float[Array, "*cells sublattices 2 3"]
-    ) -> tuple[Float[Array, "own sublattices *cells"], Float[Array, "sites m2 own"]]:
+    ) -> tuple[Own, Float[Array, "sites m2 own"]]:
         """The features of the sites' own clusters, and their derivatives along two directions of each spin in them.
 
         The middle axis counts (member, direction), members in the order of `members()`.
@@ -211,8 +240,7 @@ class LocalMoments(AbstractDescriptor):
     def _recursions(self) -> tuple[Recursion, ...]:
         """One for each sublattice."""
         found = clusters(infinite(self.lattice), self.hopping, self.hops, self._around)
-        halfwidth = abs(self.coupling) + max(float(np.abs(c.hopping).sum(axis=1).max()) for c in found)
-        scales = (-self.coupling / halfwidth, -1 / halfwidth)
+        scales = (-self.coupling / self.halfwidth, -1 / self.halfwidth)
         along = (None,) * len(found) if self.direction is None else _coordinates(self.lattice, found, self.direction)
         return tuple(Recursion(c, *scales, self.moments, self._resolved, x) for c, x in zip(found, along, strict=True))
 
@@ -248,6 +276,9 @@ class LocalMoments(AbstractDescriptor):
         found = jax.lax.map(jax.checkpoint(lambda pieces: function(*pieces)), tuple(parted(a) for a in arrays))
         found = jnp.moveaxis(found, 0, -2)
         return found.reshape(*found.shape[:-2], number * width)[..., :sites].reshape(*found.shape[:-2], *cells)
+
+    def _with_averages(self, own: Own) -> Rows:
+        return jnp.concatenate([own, *self._averages(own)])
 
     def _averages(self, rows: Array) -> list[Array]:
         """Over the neighbours in each of the shells."""

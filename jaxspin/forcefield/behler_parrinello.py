@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxspin.descriptors import AbstractDescriptor, BetweenLeads, Bispectrum, LocalMoments, NearEnds
+from jaxspin.descriptors import AbstractDescriptor, AtFilling, BetweenLeads, Bispectrum, LocalMoments, NearEnds
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.forcefield.networks import MultilayerPerceptron
 from jaxspin.lattice import Lattice
@@ -172,9 +172,9 @@ def _features(descriptor: AbstractDescriptor, spins: Float[Array, "n *cells subl
 @eqx.filter_jit
 def _energy_and_field(model: BehlerParrinello, spins: Spins) -> tuple[Float[Array, ""], Spins]:
     check_spins(model.lattice, spins)
-    rows = model.descriptor.rows(spins)
+    rows, pullback = model.descriptor.rows_and_pullback(spins)
     energy, slopes = jax.value_and_grad(lambda rows: model.energy_of_rows(rows, spins))(rows)
-    return energy, -model.descriptor.pullback(spins, slopes)
+    return energy, -pullback(slopes)
 
 
 def _descriptor(lattice: Lattice, settings: dict[str, Any]) -> AbstractDescriptor:
@@ -189,7 +189,7 @@ def _descriptor(lattice: Lattice, settings: dict[str, Any]) -> AbstractDescripto
 
 
 _DESCRIPTORS = {kind.__name__: kind for kind in (Bispectrum, LocalMoments)}
-_AROUND: dict[str, Any] = {kind.__name__: kind for kind in (BetweenLeads, NearEnds)}
+_AROUND: dict[str, Any] = {kind.__name__: kind for kind in (AtFilling, BetweenLeads, NearEnds)}
 _CONSTANTS = ("mean", "deviation", "shift", "scale")
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxspin.descriptors import LocalMoments
+from jaxspin.descriptors.base import AbstractClusterDescriptor
 from jaxspin.forcefield import BehlerParrinello
 from jaxspin.spins import tangent_frame
 
@@ -43,8 +43,8 @@ class Linearized(eqx.Module):
         return jax.jvp(lambda own: self._energy(model, own), (self.own,), (change,))
 
     def _energy(self, model: BehlerParrinello, own: Array) -> Array:
-        assert isinstance(model.descriptor, LocalMoments)
-        energies = jnp.moveaxis(model.from_rows(model.descriptor.completed(own)), 0, -1)
+        assert isinstance(model.descriptor, AbstractClusterDescriptor)
+        energies = jnp.moveaxis(model.from_rows(model.descriptor.completed(own, self.occupied)), 0, -1)
         return jnp.sum(self.occupied * energies)
 
 
@@ -62,14 +62,15 @@ class LinearizedSet(eqx.Module):
     readers: Array
 
     @staticmethod
-    def bytes_needed(descriptor: LocalMoments, configurations: int, dtype) -> int:
+    def bytes_needed(descriptor: AbstractClusterDescriptor, configurations: int, dtype) -> int:
         """What the Jacobians take: configurations x sites x own features x two tangents of every member."""
         members = descriptor.members().shape[1]
-        own = descriptor.n_features // (1 + descriptor.surroundings)
-        return configurations * descriptor.lattice.sites * own * 2 * members * jnp.dtype(dtype).itemsize
+        return configurations * descriptor.lattice.sites * descriptor.n_own * 2 * members * jnp.dtype(dtype).itemsize
 
     @staticmethod
-    def of(descriptor: LocalMoments, spins: Float[Array, "n *cells sublattices 3"], progress=None) -> "LinearizedSet":
+    def of(
+        descriptor: AbstractClusterDescriptor, spins: Float[Array, "n *cells sublattices 3"], progress=None
+    ) -> "LinearizedSet":
         """Computed configuration by configuration; `progress` is called after each."""
         members = descriptor.members()
         make = eqx.filter_jit(_linearized)
@@ -86,7 +87,7 @@ class LinearizedSet(eqx.Module):
         return LinearizedSet(tuple(self.configurations[row] for row in rows), self.members, self.readers)
 
 
-def _linearized(descriptor: LocalMoments, spins: Array) -> Linearized:
+def _linearized(descriptor: AbstractClusterDescriptor, spins: Array) -> Linearized:
     frames = tangent_frame(spins)
     own, jacobian = descriptor.own_and_jacobian(spins, frames)
     occupied = jnp.any(spins != 0, axis=-1).astype(spins.dtype)

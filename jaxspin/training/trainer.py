@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 from tqdm import tqdm
 
-from jaxspin.descriptors import LocalMoments
+from jaxspin.descriptors.base import AbstractClusterDescriptor
 from jaxspin.forcefield import BehlerParrinello, GeneralizedPotential, Learnable
 from jaxspin.lattice import Lattice
 from jaxspin.shards import shards_of
@@ -200,7 +200,7 @@ def linearized(
 ) -> LinearizedSet | None:
     """The derivatives of the features of all configurations, where there is room for them (`memory` gigabytes)."""
     descriptor = model.descriptor
-    if not isinstance(model, BehlerParrinello) or not isinstance(descriptor, LocalMoments):
+    if not isinstance(model, BehlerParrinello) or not isinstance(descriptor, AbstractClusterDescriptor):
         return None
     if not all(descriptor.lattice.periodic) or shards_of(data.lattice, data.spins[0]) is not None:
         return None
