@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxspin.descriptors.base import AbstractClusterDescriptor, Own, Rows
+from jaxspin.descriptors.base import AbstractClusterDescriptor, AbstractDescriptor, Own, Rows
 from jaxspin.descriptors.moments import LocalMoments
 from jaxspin.electrons import chebyshev, fermi
 from jaxspin.field import Spins, sum_of
@@ -33,14 +33,13 @@ class AtFilling(AbstractClusterDescriptor):
     Intensive, so that it means the same on any size of the lattice, and invariant as the moments are. The energy of a
     force field is then a sum of local ones at a common Fermi level, and its exact gradient includes that of mu.
 
-    `descriptor`: a `LocalMoments`, or the descriptor with which the energy is to be learnt that wraps one. The orbitals
-    against the spins follow from those along them where hopping connects two halves of the lattice (square, honeycomb,
-    cubic, chain, nearest neighbours); elsewhere the moments are computed for both, at twice the cost, and those against
-    the spins are features as well.
+    `descriptor`: a `LocalMoments`. The orbitals against the spins follow from those along them where hopping connects
+    two halves of the lattice (square, honeycomb, cubic, chain, nearest neighbours); elsewhere the moments are computed
+    for both, at twice the cost, and those against the spins are features as well.
 
     Raises `ValueError` for a filling outside (0, 1), and for another descriptor than `LocalMoments`.
     Sources: a common Fermi level of overlapping clusters: W. Yang, Phys. Rev. Lett. 66, 1438 (1991),
-    10.1103/PhysRevLett.66.1438, eq. 9; moments: Weisse et al., Rev. Mod. Phys. 78, 275 (2006),
+    10.1103/PhysRevLett.66.1438; moments: Weisse et al., Rev. Mod. Phys. 78, 275 (2006),
     10.1103/RevModPhys.78.275.
     """
 
@@ -48,7 +47,7 @@ class AtFilling(AbstractClusterDescriptor):
     descriptor: LocalMoments
     filling: float = eqx.field(static=True)
 
-    def __init__(self, descriptor: LocalMoments, *, filling: float):
+    def __init__(self, descriptor: AbstractDescriptor, *, filling: float):
         if not isinstance(descriptor, LocalMoments):
             raise ValueError(
                 f"the Fermi level comes from moments of the electrons, not from {type(descriptor).__name__}; "
