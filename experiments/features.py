@@ -8,7 +8,7 @@ Parts of the comparison (`--parts`), each with the default `Bispectrum` and netw
 
 - features: from the invariant sums of the bonds S_i . S_j to the centre, adding one family at a time: power spectrum,
   bonds among neighbours, chiralities, phases to the references, bispectrum;
-- radius: smaller and larger neighbourhoods; moments: `LocalMoments` instead;
+- radius: smaller and larger neighbourhoods; moments: `LocalMoments` instead, and with the Fermi level;
 - network: narrower and wider; data: fewer configurations to learn from.
 
 Every model learns in the same number of steps. Each seed holds out its own configurations, initializes and batches
@@ -31,7 +31,7 @@ import jaxspin as js
 from experiments import fit
 from experiments.data_files import read
 from experiments.stages import open_folder
-from jaxspin.descriptors import AbstractDescriptor, LocalMoments
+from jaxspin.descriptors import AbstractDescriptor, AtFilling, LocalMoments
 from jaxspin.io import provenance, to_json
 from jaxspin.training import SpinData
 
@@ -169,11 +169,9 @@ def models(config: Config, lattice: js.Lattice, params: dict[str, Any]) -> dict[
         "moments": lambda: {
             "bispectrum": usual,
             **{
-                f"{moments} moments, {hops} hops": Model(
-                    LocalMoments(lattice, *couplings(config, params), hops=hops, moments=moments, weights=False),
-                    config.hidden,
-                )
-                for hops, moments in config.clusters
+                name: Model(descriptor, config.hidden)
+                for hops, count in config.clusters
+                for name, descriptor in cluster_features(config, lattice, params, hops, count).items()
             },
         },
         "network": lambda: {
@@ -215,6 +213,17 @@ def bispectrum(config: Config, lattice: js.Lattice, **settings: Any) -> js.Bispe
     """The default neighbourhood with all features, or what `settings` change of it."""
     usual = {"radius": config.radius, "bond_radius": config.bond_radius, "bispectrum": True}
     return js.Bispectrum(lattice, **(usual | settings))
+
+
+def cluster_features(
+    config: Config, lattice: js.Lattice, params: dict[str, Any], hops: int, count: int
+) -> dict[str, AbstractDescriptor]:
+    """Moments of one size of clusters, and with the Fermi level where the file names the filling."""
+    name = f"{count} moments, {hops} hops"
+    moments = LocalMoments(lattice, *couplings(config, params), hops=hops, moments=count, weights=False)
+    if "filling" not in params:
+        return {name: moments}
+    return {name: moments, f"{name}, Fermi level": AtFilling(moments, filling=params["filling"])}
 
 
 def couplings(config: Config, params: dict[str, Any]) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from jaxspin import scale
 from jaxspin.classical import Anisotropy, DzyaloshinskiiMoriya, Exchange, Zeeman
-from jaxspin.descriptors import Bispectrum, LocalMoments, NearEnds
+from jaxspin.descriptors import AtFilling, Bispectrum, LocalMoments, NearEnds
 from jaxspin.dynamics import Leaves, Relaxed, Trajectory, relax, simulate, suggest_timestep
 from jaxspin.electrons import (
     Coloring,
@@ -59,6 +59,7 @@ __all__ = [
     "AbstractField",
     "AbstractPotential",
     "Anisotropy",
+    "AtFilling",
     "BehlerParrinello",
     "Bispectrum",
     "Coloring",

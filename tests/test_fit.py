@@ -75,6 +75,18 @@ def test_the_bispectrum_needs_no_couplings(written, tmp_path):
     assert fit.run(chosen)["features"] > 0
 
 
+def test_the_fermi_level_is_one_feature_more_and_needs_the_filling(written, tmp_path):
+    short = {"fermi_level": True, "seeds": (0,)}
+    unknown = written("unknown.npz", {name: value for name, value in PARAMS.items() if name != "filling"})
+    with pytest.raises(ValueError, match="leave out --fermi-level"):
+        fit.run(config(unknown, tmp_path / "out", **short))
+    known = written()
+    without = fit.run(config(known, tmp_path / "without", seeds=(0,)))
+    assert fit.run(config(known, tmp_path / "out", **short))["features"] == without["features"] + 1
+    model = js.load_forcefield(tmp_path / "out" / "forcefield")
+    assert model.descriptor.filling == 0.5
+
+
 def small_table(data, output, **changes):
     """Two trainings of a few steps: all of the configurations, and half of them."""
     training = js.TrainConfig(steps=4, batch=2, evaluate_every=2, validation=0.4)
@@ -145,7 +157,11 @@ def test_every_part_holds_the_default_model(written, tmp_path):
     (shared,) = set.intersection(*(set(part.values()) for part in table.values()))
     assert shared == features.Model(js.Bispectrum(data.lattice, 1.0, 0.0), (4,))
     sizes = {part: len(rows) for part, rows in table.items()}
-    assert sizes == {"features": 6, "radius": 2, "moments": 2, "network": 3, "data": 2}
+    assert sizes == {"features": 6, "radius": 2, "moments": 3, "network": 3, "data": 2}
+    *_, moments, level = table["moments"].values()
+    assert level.descriptor == js.AtFilling(moments.descriptor, filling=0.5)
+    without = {name: value for name, value in params.items() if name != "filling"}
+    assert len(features.models(config, data.lattice, without)["moments"]) == 2
     with pytest.raises(ValueError, match="leave moments out of --parts"):
         features.models(config, data.lattice, {})
     other = written("other.npz", PARAMS | {"coupling": 3.0})
@@ -238,12 +254,16 @@ def test_fields_of_equal_error(tmp_path):
 
 
 def test_locality_of_the_exact_torque(tmp_path):
-    """Nothing is unknown when the radius holds the lattice's half; a pair further apart differs more."""
-    case = locality.Case("chain", 7, 1.0, 0.5, 0.1)
+    """Nothing is unknown when the radius holds the whole lattice; a pair further apart differs more."""
+    case = locality.Case("chain", 7, 1.0, 0.5, 0.1, "ferromagnet")
     config = locality.Config(tmp_path / "out", cases=(case,), radii=(1.0, 3.0), pairs=4)
     near, far = locality.run(config)["rows"]
-    assert near["error"] > 0.05
-    assert far["error"] < 1e-5
+    for surroundings in ("random", "ferromagnet"):
+        for common in ("filling in common", "Fermi level in common"):
+            assert near[surroundings][common]["error"] > 0.05
+            assert far[surroundings][common]["error"] < 1e-5
+        assert near[surroundings]["rms change of the Fermi level"] > 1e-2
+        assert far[surroundings]["rms change of the Fermi level"] < 1e-9
     assert (tmp_path / "out" / "locality.png").stat().st_size > 1000
     with pytest.raises(ValueError, match="lower --radii"):
         locality.Config(cases=(case,), radii=(4.0,))

@@ -125,7 +125,7 @@ class AtFilling(AbstractClusterDescriptor):
         """
         if self.descriptor.bipartite:
             return None
-        settings = self.descriptor.settings() | {"surroundings": 0, "weights": False, "direction": None}
+        settings: dict[str, Any] = self.descriptor.settings() | {"surroundings": 0, "weights": False, "direction": None}
         return LocalMoments(self.lattice, **(settings | {"coupling": -self.descriptor.coupling}))
 
     @property
