@@ -35,7 +35,7 @@ from jaxspin.training import SpinData, choose, evaluate, perturbed_configuration
 Arm = Literal["random", "logarithmic", "mean", "max", "relative"]
 _NAMES = {
     "random": "drawn at random",
-    "logarithmic": "at random, evenly in log time",
+    "logarithmic": "random in log time",
     "mean": "largest spread",
     "max": "largest spread of a site",
     "relative": "largest spread / torque",
@@ -283,19 +283,20 @@ def draw(path: Path, config: Config, summary: dict[str, Any], origin: dict[str, 
     figure = new_figure(9.6, 3.0)
     left, middle, right = figure.subplots(1, 3)
     for arm, curve in summary["torque error"].items():
-        (line,) = left.plot(curve["labels"], curve["mean"], "o-", ms=3, label=_NAMES[arm])
+        (line,) = left.plot(curve["labels"], curve["mean"], "o-", ms=3)
         left.fill_between(curve["labels"], curve["least"], curve["largest"], color=line.get_color(), alpha=0.2, lw=0)
         rows = [row for row in summary["rounds"] if row["arm"] == arm]
         last = [row["rms error by time"] for row in rows if row["round"] == config.rounds]
-        middle.plot(times, rms(np.array(last), over=(0,)), color=line.get_color())
+        middle.plot(times, rms(np.array(last), over=(0,)), color=line.get_color(), label=_NAMES[arm])
         chosen = np.array([n for row in rows for n in row.get("chosen", ())], int) % config.frames
         share = np.cumsum(np.bincount(chosen, minlength=config.frames)) / max(1, len(chosen))
         right.step(times, share, where="post", color=line.get_color())
     left.set(xlabel="exact labels", ylabel="rms torque error / rms torque", ylim=(0, None))
     middle.set(xlabel=r"time  ($\hbar/t$)", ylabel="rms torque error  ($t$)", xscale="log", yscale="log")
     middle.set_title(f"{summary['rounds'][-1]['labels']} labels", fontsize="medium")
-    right.set(xlabel=r"time  ($\hbar/t$)", ylabel="share of labels chosen before", xscale="log", ylim=(0, 1.02))
-    left.legend(frameon=False)
+    right.set(xlabel=r"time  ($\hbar/t$)", ylabel="share of chosen frames", xscale="log", ylim=(0, 1.02))
+    # where the curves leave room: errors fall with time
+    middle.legend(frameon=False, fontsize="small", loc="lower left")
     save_figure(figure, path, origin)
 
 

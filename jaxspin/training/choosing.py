@@ -54,7 +54,7 @@ def choose(
 def disagreement(committee: Committee, spins: Float[Array, "*cells sublattices 3"], *, by: Criterion = "mean") -> float:
     """How little the committee knows of a configuration, from its spread s_i (`Committee.spread`) at the N spins.
 
-    "mean": sqrt((1/N) sum_i s_i^2), in units of the hopping, the estimate of the rms error of the tangential field.
+    "mean": sqrt((1/N) sum_i s_i^2), in units of the hopping, a measure of the rms error of the tangential field.
     "max": the largest s_i, for a rare defect in a configuration that is known elsewhere. "relative": "mean" over the
     rms of the committee's own tangential field, for nearly ordered configurations to count as much as hot ones.
     Raises `ValueError` for another `by`.
