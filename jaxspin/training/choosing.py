@@ -1,7 +1,5 @@
 """Which configurations a committee wants labelled next."""
 
-from typing import Literal, get_args
-
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -10,8 +8,6 @@ from jaxspin.forcefield import Committee
 from jaxspin.spins import tangent
 from jaxspin.training.sampling import overlaps
 
-Criterion = Literal["mean", "max", "relative"]
-
 
 def choose(
     committee: Committee,
@@ -19,7 +15,7 @@ def choose(
     number: int,
     *,
     known: Float[Array, "m *cells sublattices 3"] | None = None,
-    by: Criterion = "mean",
+    by: str = "mean",
     overlap: float = 0.95,
 ) -> list[int]:
     """The numbers of the candidates to label next: `sample(exact, candidates[jnp.array(chosen)])`.
@@ -51,7 +47,7 @@ def choose(
     return (chosen + rest)[:number]
 
 
-def disagreement(committee: Committee, spins: Float[Array, "*cells sublattices 3"], *, by: Criterion = "mean") -> float:
+def disagreement(committee: Committee, spins: Float[Array, "*cells sublattices 3"], *, by: str = "mean") -> float:
     """How little the committee knows of a configuration, from its spread s_i (`Committee.spread`) at the N spins.
 
     "mean": sqrt((1/N) sum_i s_i^2), in units of the hopping, a measure of the rms error of the tangential field.
@@ -59,7 +55,7 @@ def disagreement(committee: Committee, spins: Float[Array, "*cells sublattices 3
     rms of the committee's own tangential field, for nearly ordered configurations to count as much as hot ones.
     Raises `ValueError` for another `by`.
     """
-    if by not in get_args(Criterion):
+    if by not in ("mean", "max", "relative"):
         raise ValueError(f"cannot choose by {by!r}; choose by='mean', by='max' or by='relative'.")
     spread = committee.spread(spins)
     if by == "max":
