@@ -7,7 +7,10 @@
 Triangular s-d model at half filling, quenched towards 120 degree order. Each arm begins with the same few exact labels.
 In each round it trains a committee, quenches random spins with the committee's mean field, and labels some of the
 frames: those on which the members disagree most, or as many at random. The error is that on frames of quenches with
-the exact field.
+the exact field, at the same even times.
+
+A quench spends most of its time near order, where torques and errors are small: labels drawn at random from it go
+there. One who knows this draws more of the early frames, evenly in the logarithm of time; a committee is not told.
 """
 
 import dataclasses
@@ -27,11 +30,12 @@ from experiments.stages import Electrons, Motion, Network, Texture, open_folder,
 from jaxspin.field import AbstractField
 from jaxspin.io import provenance, to_json
 from jaxspin.plotting.style import new_figure, save_figure
-from jaxspin.training import SpinData, distinct, evaluate, perturbed_configurations, random_configurations
+from jaxspin.training import SpinData, choose, evaluate, perturbed_configurations, predict, random_configurations
 
-Arm = Literal["random", "mean", "max", "relative"]
+Arm = Literal["random", "logarithmic", "mean", "max", "relative"]
 _NAMES = {
     "random": "drawn at random",
+    "logarithmic": "random in log time",
     "mean": "largest spread",
     "max": "largest spread of a site",
     "relative": "largest spread / torque",
@@ -50,9 +54,9 @@ class Config:
     """Go on in an output folder of the same settings where a killed run stopped."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Of the labels to begin with, weights, splits, batches and quenches; held-out configurations are the same."""
-    arms: tuple[Arm, ...] = ("random", "mean")
-    """How frames are chosen: at random, or by the committee's spread: its rms over the sites ("mean"), that of the
-    worst site ("max"), or its rms over the sites in units of the rms torque of the frame ("relative")."""
+    arms: tuple[Arm, ...] = ("random", "logarithmic", "mean")
+    """How frames are chosen: at random ("random"), at random in proportion to 1/time ("logarithmic"), or by the
+    committee's spread ("mean", "max" and "relative", see `jaxspin.training.disagreement`)."""
 
     electrons: Electrons = dataclasses.field(default_factory=lambda: Electrons("triangular", 4.0, 0.5, 0.05))
     """The model."""
@@ -64,30 +68,30 @@ class Config:
     """Of every quench."""
     size: int = 9
     """Side of the lattice; the order must close around it."""
-    duration: float = 60.0
+    duration: float = 200.0
     """Length of every quench."""
-    frames: int = 30
+    frames: int = 50
     """Configurations kept of each."""
-    quenches: int = 3
+    quenches: int = 1
     """Quenches in a round: their frames are the candidates."""
-    test_quenches: int = 4
+    test_quenches: int = 3
     """Quenches with the exact field, held out."""
 
-    random: int = 6
+    random: int = 2
     """Random configurations to begin with."""
-    ordered: int = 4
+    ordered: int = 2
     """Perturbed states of the order to begin with."""
-    rounds: int = 4
+    rounds: int = 3
     """Rounds of choosing and labelling; training follows each."""
-    picks: int = 10
+    picks: int = 3
     """Labels added in a round."""
     overlap: float = 0.95
-    """Frames more alike than this, see `jaxspin.training.distinct`, are not labelled twice when chosen by spread."""
+    """Frames more alike than this, see `jaxspin.training.choose`, are not labelled twice when chosen by spread."""
     members: int = 3
     """Force fields in a committee."""
     training: js.TrainConfig = dataclasses.field(
         default_factory=lambda: js.TrainConfig(
-            steps=1000, learning_rate=4e-3, balance=0.5, evaluate_every=250, average=0.98
+            steps=300, batch=4, learning_rate=4e-3, balance=0.5, evaluate_every=150, average=0.98, validation=0.2
         )
     )
     """How each member is trained."""
@@ -123,7 +127,7 @@ def run(config: Config) -> dict[str, Any]:
     origin = provenance(config)
     summary = {"torque error": gather(config, rows), "rounds": rows, "provenance": origin}
     (folder / "summary.json").write_text(to_json(summary, indent=1))
-    draw(folder / "active_learning.png", summary["torque error"], origin)
+    draw(folder / "active_learning.png", config, summary, origin)
     return summary
 
 
@@ -153,12 +157,12 @@ def learn(config: Config, exact: js.ExactDiagonalization, held: SpinData, folder
                 known=data.spins,
                 checkpoint=checkpoint,
             )
-            row = {"seed": seed, "arm": arm, "round": number, "labels": len(data), **judge(learnt.model, held)}
+            row = {"seed": seed, "arm": arm, "round": number, "labels": len(data), **judge(config, learnt.model, held)}
             if last:
                 js.save_forcefield(place / "committee", learnt.model, metadata=row, overwrite=True)
             else:
                 frames = quench(config, learnt.model, config.quenches, quench_key)
-                rows = choose(config, arm, learnt.model, frames, data.spins, choice_key)
+                rows = picked(config, arm, learnt.model, frames, data.spins, choice_key)
                 row["chosen"] = rows
                 js.sample(exact, frames[np.array(rows)]).save(chosen, overwrite=True)
             partial = story.with_suffix(".partial")
@@ -199,7 +203,7 @@ def quench(config: Config, field: AbstractField, number: int, key) -> Float[Arra
     return jnp.concatenate(frames)
 
 
-def choose(
+def picked(
     config: Config,
     arm: Arm,
     committee: js.Committee,
@@ -208,65 +212,91 @@ def choose(
     key,
 ) -> list[int]:
     """The numbers of the frames to label: at random, or by spread without those like another or a known one."""
-    if arm == "random":
-        return np.asarray(jax.random.permutation(key, len(frames))[: config.picks]).tolist()
-    order = np.argsort([-score(arm, committee, spins) for spins in frames], kind="stable")
-    kept = distinct(jnp.concatenate([known, frames[order]]), overlap=config.overlap)
-    new = [row - len(known) for row in kept if row >= len(known)]
-    rest = [row for row in range(len(frames)) if row not in new]
-    return order[(new + rest)[: config.picks]].tolist()
+    if arm in ("mean", "max", "relative"):
+        return choose(committee, frames, config.picks, known=known, by=arm, overlap=config.overlap)
+    weights = jnp.ones(len(frames))
+    if arm == "logarithmic":
+        weights = 1 / (1.0 + jnp.arange(len(frames)) % config.frames)
+    rows = jax.random.choice(key, len(frames), (config.picks,), replace=False, p=weights / jnp.sum(weights))
+    return np.asarray(rows).tolist()
 
 
-def score(arm: Arm, committee: js.Committee, spins: Float[Array, "*cells sublattices 3"]) -> float:
-    """How little the committee knows of a configuration."""
-    spread = np.asarray(committee.spread(spins))
-    if arm == "max":
-        return float(spread.max())
-    mean = float(np.sqrt(np.mean(spread**2)))
-    if arm == "mean":
-        return mean
-    torque = np.asarray(js.tangent(spins, committee.field(spins)))
-    return mean / float(np.sqrt(np.mean(np.sum(torque**2, axis=-1))))
-
-
-def judge(committee: js.Committee, held: SpinData) -> dict[str, Any]:
-    """Errors on the configurations held out, and how far the spread tells of them, site by site."""
+def judge(config: Config, committee: js.Committee, held: SpinData) -> dict[str, Any]:
+    """Errors on the frames held out, over all and by time, and how far the spread tells of them by site and frame."""
+    _, field = predict(committee, held.spins)
     spread = np.array([committee.spread(s) for s in held.spins])
-    field = jnp.stack([committee.field(s) for s in held.spins])
     apart = np.linalg.norm(np.asarray(js.tangent(held.spins, field - held.field)), axis=-1)
-    ranks = [np.argsort(np.argsort(x.ravel())) for x in (spread, apart)]
+    torque = np.linalg.norm(np.asarray(js.tangent(held.spins, held.field)), axis=-1)
+    by_frame = [rms(x, over=tuple(range(1, x.ndim))) for x in (spread, apart)]
+    by_time = [rms(x.reshape(-1, config.frames, held.lattice.sites), over=(0, 2)) for x in (apart, torque)]
+    early = max(1, config.frames // 10)
     return {
         "errors": dataclasses.asdict(evaluate(committee, held)),
-        "rms spread": float(np.sqrt(np.mean(spread**2))),
-        "rank correlation of spread and error": float(np.asarray(np.corrcoef(ranks))[0, 1]),
-        "unfamiliar": float(np.mean([committee.unfamiliar(s) for s in held.spins])),
+        "error of the first tenth": float(rms(by_time[0][:early]) / rms(by_time[1][:early])),
+        "error of the rest": float(rms(by_time[0][early:]) / rms(by_time[1][early:])),
+        "rms error by time": by_time[0].tolist(),
+        "rms spread": float(rms(spread)),
+        "rank correlation of spread and error": rank_correlation(spread, apart),
+        "rank correlation by frame": rank_correlation(*by_frame),
+        "unfamiliar": float(np.mean(spread > np.asarray(committee.reference))),
     }
 
 
-def gather(config: Config, rows: list[dict[str, Any]]) -> dict[str, dict[str, list[float]]]:
-    """By arm: the numbers of labels, and the torque error's mean, least and largest over the seeds."""
-    found = {}
+def rms(values: np.ndarray, over: tuple[int, ...] | None = None) -> np.ndarray:
+    """Root of the mean square."""
+    return np.sqrt(np.mean(values**2, axis=over))
+
+
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Spearman's, of numbers that are all different."""
+    ranks = [np.argsort(np.argsort(x.ravel())) for x in (one, other)]
+    return float(np.asarray(np.corrcoef(ranks))[0, 1])
+
+
+def gather(config: Config, rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """By arm: the numbers of labels, and the torque error of every seed, its mean, least, largest and deviation.
+
+    Beside labels drawn at random also the mean ratio to their error, seed by seed, and how many seeds are below them.
+    """
+    found, by_arm = {}, {}
     for arm in config.arms:
         errors = np.array([row["errors"]["torque"] for row in rows if row["arm"] == arm])
-        errors = errors.reshape(len(config.seeds), config.rounds + 1)
+        errors = by_arm[arm] = errors.reshape(len(config.seeds), config.rounds + 1)
         found[arm] = {
             "labels": [config.random + config.ordered + config.picks * n for n in range(config.rounds + 1)],
             "mean": errors.mean(axis=0).tolist(),
             "least": errors.min(axis=0).tolist(),
             "largest": errors.max(axis=0).tolist(),
+            "standard deviation": errors.std(axis=0, ddof=min(1, len(errors) - 1)).tolist(),
+            "seeds": errors.tolist(),
         }
+    for arm in [arm for arm in config.arms if "random" in by_arm and arm != "random"]:
+        found[arm]["ratio to random"] = (by_arm[arm] / by_arm["random"]).mean(axis=0).tolist()
+        found[arm]["seeds below random"] = (by_arm[arm] < by_arm["random"]).sum(axis=0).tolist()
     return found
 
 
-def draw(path: Path, errors: dict[str, dict[str, list[float]]], origin: dict[str, Any]) -> None:
-    """Error against number of labels; bands from the least to the largest of the seeds."""
-    figure = new_figure(4.4, 3.2)
-    ax = figure.subplots()
-    for arm, curve in errors.items():
-        (line,) = ax.plot(curve["labels"], curve["mean"], "o-", ms=3, label=_NAMES[arm])
-        ax.fill_between(curve["labels"], curve["least"], curve["largest"], color=line.get_color(), alpha=0.2, lw=0)
-    ax.set(xlabel="exact labels", ylabel="rms torque error / rms torque", ylim=(0, None))
-    ax.legend(frameon=False)
+def draw(path: Path, config: Config, summary: dict[str, Any], origin: dict[str, Any]) -> None:
+    """Error against number of labels, its bands from the least to the largest of the seeds; why: error and labels in
+    time."""
+    times = config.duration / config.frames * np.arange(1, config.frames + 1)
+    figure = new_figure(9.6, 3.0)
+    left, middle, right = figure.subplots(1, 3)
+    for arm, curve in summary["torque error"].items():
+        (line,) = left.plot(curve["labels"], curve["mean"], "o-", ms=3)
+        left.fill_between(curve["labels"], curve["least"], curve["largest"], color=line.get_color(), alpha=0.2, lw=0)
+        rows = [row for row in summary["rounds"] if row["arm"] == arm]
+        last = [row["rms error by time"] for row in rows if row["round"] == config.rounds]
+        middle.plot(times, rms(np.array(last), over=(0,)), color=line.get_color(), label=_NAMES[arm])
+        chosen = np.array([n for row in rows for n in row.get("chosen", ())], int) % config.frames
+        share = np.cumsum(np.bincount(chosen, minlength=config.frames)) / max(1, len(chosen))
+        right.step(times, share, where="post", color=line.get_color())
+    left.set(xlabel="exact labels", ylabel="rms torque error / rms torque", ylim=(0, None))
+    middle.set(xlabel=r"time  ($\hbar/t$)", ylabel="rms torque error  ($t$)", xscale="log", yscale="log")
+    middle.set_title(f"{summary['rounds'][-1]['labels']} labels", fontsize="medium")
+    right.set(xlabel=r"time  ($\hbar/t$)", ylabel="share of chosen frames", xscale="log", ylim=(0, 1.02))
+    # where the curves leave room: errors fall with time
+    middle.legend(frameon=False, fontsize="small", loc="lower left")
     save_figure(figure, path, origin)
 
 

@@ -20,7 +20,9 @@ from jaxspin.testing import assert_field_is_gradient
 from jaxspin.textures import ferromagnet
 from jaxspin.training import (
     TrainConfig,
+    choose,
     committee,
+    disagreement,
     perturbed_configurations,
     random_configurations,
     sample,
@@ -265,6 +267,57 @@ def test_spins_never_seen_are_unfamiliar(trained, known):
     assert np.mean([calibrated.unfamiliar(s) for s in known.spins]) == pytest.approx(0.25, abs=0.01)
 
 
+# --- what to label next
+
+
+@pytest.fixture(scope="module")
+def pair():
+    lattice = triangular(4)
+    return Committee([random_model(seed, Bispectrum(lattice, 1.0, 1.0, bispectrum=False)) for seed in range(2)])
+
+
+def test_disagreement_by_hand(pair):
+    """Sites with spins alone count."""
+    spins = random_configurations(pair.lattice, 1, key=jax.random.key(0))[0]
+    occupied = jnp.ones((4, 4, 1), bool).at[3].set(False)
+    for given, number in ((spins, 16), (dilute(spins, occupied), 12)):
+        spread = np.asarray(pair.spread(given))
+        mean = np.sqrt(np.sum(spread**2) / number)
+        torque = np.sqrt(np.sum(np.asarray(tangent(given, pair.field(given))) ** 2) / number)
+        for by, expected in (("mean", mean), ("max", spread.max()), ("relative", mean / torque)):
+            assert disagreement(pair, given, by=by) == pytest.approx(expected, abs=ROUNDING)
+    # no torque and no spread
+    assert disagreement(pair, ferromagnet(pair.lattice), by="relative") >= 0
+    with pytest.raises(ValueError, match="choose by='mean', by='max' or by='relative'"):
+        disagreement(pair, spins, by="median")
+
+
+@pytest.mark.parametrize("by", ["mean", "max", "relative"])
+def test_the_most_disputed_are_chosen_and_no_two_alike(pair, by):
+    """The largest spread first, without those like another or a known one; filled up where too few differ."""
+    frames = random_configurations(pair.lattice, 3, key=jax.random.key(0))
+    best, second, third = np.argsort([disagreement(pair, s, by=by) for s in frames])[::-1].tolist()
+    doubled = jnp.concatenate([frames, frames[best][None]])
+    known = random_configurations(pair.lattice, 1, key=jax.random.key(1))
+    draw = functools.partial(choose, pair, by=by)
+    assert draw(frames, 3) == [best, second, third]
+    assert draw(doubled, 2) == draw(doubled, 2, known=known) == [best, second]
+    assert draw(frames, 2, known=frames[second][None]) == [best, third]
+    assert draw(doubled, 2, overlap=1.0)[1] in (best, 3)
+    # only the best and its copy are new; one of the others fills up
+    assert draw(doubled, 2, known=frames[jnp.array([second, third])])[0] in (best, 3)
+    assert sorted(draw(frames, 3, known=frames)) == [0, 1, 2]
+
+
+def test_choices_that_cannot_be_are_refused(pair):
+    frames = random_configurations(pair.lattice, 2, key=jax.random.key(0))
+    for number in (0, 3):
+        with pytest.raises(ValueError, match=f"between 1 and the 2 candidates, got {number}"):
+            choose(pair, frames, number)
+    with pytest.raises(ValueError, match=r"0\.95 keeps all but near copies"):
+        choose(pair, frames, 1, overlap=1.5)
+
+
 # --- the experiment
 
 
@@ -275,7 +328,7 @@ def tiny(output, **changes):
         "network": Network(hops=1, moments=4, hidden=(4,)),
         "training": training,
         "seeds": (0,),
-        "arms": ("random", "relative"),
+        "arms": ("random", "logarithmic", "relative"),
         "duration": 2.0,
         "frames": 4,
         "quenches": 1,
@@ -296,18 +349,21 @@ def test_active_learning_killed_and_resumed_is_unbroken(tmp_path, monkeypatch):
     assert [(row["arm"], row["labels"]) for row in stored["rounds"]] == [
         ("random", 6),
         ("random", 8),
+        ("logarithmic", 6),
+        ("logarithmic", 8),
         ("relative", 6),
         ("relative", 8),
     ]
-    # both arms begin with one committee
-    assert stored["rounds"][0]["errors"] == stored["rounds"][2]["errors"]
+    # all arms begin with one committee
+    assert stored["rounds"][0]["errors"] == stored["rounds"][2]["errors"] == stored["rounds"][4]["errors"]
+    assert stored["torque error"]["relative"]["ratio to random"][0] == 1
     assert (tmp_path / "whole" / "active_learning.png").stat().st_size > 1000
     assert isinstance(load(tmp_path / "whole" / "seed_0" / "relative" / "committee"), Committee)
 
-    def killed(*arguments):
+    def killed(*arguments, **settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(active_learning, "score", killed)
+    monkeypatch.setattr(active_learning, "choose", killed)
     with pytest.raises(KeyboardInterrupt):
         active_learning.run(tiny(tmp_path / "broken"))
     monkeypatch.undo()
@@ -317,23 +373,6 @@ def test_active_learning_killed_and_resumed_is_unbroken(tmp_path, monkeypatch):
         active_learning.run(tiny(tmp_path / "broken"))
     with pytest.raises(ValueError, match="holds other settings"):
         active_learning.run(tiny(tmp_path / "broken", resume=True, picks=1))
-
-
-def test_near_copies_are_not_chosen_twice(members):
-    """By spread: the largest first, without frames like another or a known one; filled up where too few differ."""
-    lattice = triangular(4)
-    made = Committee([random_model(seed, Bispectrum(lattice, 1.0, 1.0, bispectrum=False)) for seed in range(2)])
-    config = active_learning.Config(picks=2)
-    frames = random_configurations(lattice, 3, key=jax.random.key(0))
-    scores = [active_learning.score("mean", made, s) for s in frames]
-    best, second, third = np.argsort(scores)[::-1].tolist()
-    doubled = jnp.concatenate([frames, frames[best][None]])
-    known = random_configurations(lattice, 1, key=jax.random.key(1))
-    draw = functools.partial(active_learning.choose, config, "mean", made, key=jax.random.key(2))
-    assert draw(doubled, known) == [best, second]
-    assert draw(frames, frames[second][None]) == [best, third]
-    assert draw(doubled, frames[jnp.array([second, third])]) in ([best, 3], [best, second])
-    assert active_learning.score("max", made, frames[0]) > scores[0]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Data sets, labels and training of force fields."""
 
+from jaxspin.training.choosing import choose, disagreement
 from jaxspin.training.committee import LearntCommittee, train_committee
 from jaxspin.training.dataset import ShardWriter, SpinData
 from jaxspin.training.losses import Errors, LossScales, evaluate, loss, loss_and_slope, predict
@@ -18,6 +19,8 @@ __all__ = [
     "ShardWriter",
     "SpinData",
     "TrainConfig",
+    "choose",
+    "disagreement",
     "distinct",
     "evaluate",
     "loss",

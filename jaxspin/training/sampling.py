@@ -100,12 +100,21 @@ def distinct(spins: Float[Array, "n *cells sublattices 3"], *, overlap: float = 
     """
     if not 0 < overlap <= 1:
         raise ValueError(f"overlap must be between 0 and 1, got {overlap}; 0.99 keeps all but near copies.")
-    flat = np.asarray(spins, np.float64).reshape(len(spins), -1, 3)
-    occupied = np.maximum(np.sum(np.any(flat != 0, axis=-1), axis=1), 1)
+    known = np.asarray(spins, np.float64)
     kept: list[int] = []
-    for number, configuration in enumerate(flat):
-        others = np.einsum("nia,ib->nab", flat[kept], configuration)
-        alike = np.linalg.svd(others, compute_uv=False).sum(axis=-1) / occupied[number]
-        if not np.any(alike > overlap):
+    for number, configuration in enumerate(known):
+        if not np.any(overlaps(known[kept], configuration) > overlap):
             kept.append(number)
     return kept
+
+
+def overlaps(
+    spins: Float[Array | np.ndarray, "n *cells sublattices 3"],
+    other: Float[Array | np.ndarray, "*cells sublattices 3"],
+) -> Float[np.ndarray, " n"]:
+    """max_R (1/N) sum_i S_i . R S'_i of each configuration with `other`, see `distinct`: 1 for the same state."""
+    flat, one = (np.asarray(x, np.float64) for x in (spins, other))
+    occupied = max(int(np.sum(np.any(one != 0, axis=-1))), 1)
+    # sizes in full, for n = 0 as well
+    products = np.einsum("nia,ib->nab", flat.reshape(len(flat), one.size // 3, 3), one.reshape(-1, 3))
+    return np.linalg.svd(products, compute_uv=False).sum(axis=-1) / occupied
