@@ -125,8 +125,9 @@ class AtFilling(AbstractClusterDescriptor):
         """
         if self.descriptor.bipartite:
             return None
-        settings: dict[str, Any] = self.descriptor.settings() | {"surroundings": 0, "weights": False, "direction": None}
-        return LocalMoments(self.lattice, **(settings | {"coupling": -self.descriptor.coupling}))
+        settings = self.descriptor.settings()
+        settings |= {"coupling": -self.descriptor.coupling, "surroundings": 0, "weights": False, "direction": None}
+        return LocalMoments(self.lattice, **settings)
 
     @property
     def _against_labels(self) -> tuple[str, ...]:
