@@ -88,7 +88,7 @@ def rows_of(descriptor: BetweenLeads, own: Array, reach: Array) -> Float[Array, 
     cells = moments.lattice.cells
 
     def one(own, reach):
-        rows = [moments.completed(own.reshape(len(own), 1, *cells))]
+        rows = [moments.completed(own.reshape(len(own), 1, *cells), jnp.ones((*cells, 1), own.dtype))]
         if isinstance(inner, js.NearEnds):
             rows.append(jnp.asarray(inner._places(), own.dtype))
         rows.append(jnp.broadcast_to(reach[:, None, :, None], (len(reach), 1, *cells)))
