@@ -92,9 +92,10 @@ class Config:
     """Four standard deviations of the Gaussians."""
     frequencies: tuple[float, ...] = (0.25, 0.5, 1.0, 1.5, 2.0)
     """Of the carriers, in units of the frequency of the twist."""
-    prices: tuple[float, float, int] = (2.0, 25.0, 9)
-    """Least, largest and number of the prices at which simple pulses are tried first."""
-    bisections: int = 4
+    prices: tuple[float, float, int] = (2.0, 7.0, 14)
+    """Least, largest and number of the prices at which simple pulses are tried first. What switches at one price may
+    turn back again at a higher one, so that steps of more than ten percent miss the cheapest."""
+    bisections: int = 3
     """Halvings of the range between two of them, on a logarithmic scale."""
     begin: int = 2
     """The cheapest simple pulses, each of another kind, from which pulses are shaped."""
@@ -105,13 +106,13 @@ class Config:
     large, and does not come back."""
     ratio: float = 0.9
     """By which the price is lowered first."""
-    tries: int = 8
+    tries: int = 6
     """Prices tried from each beginning."""
     rotations: int = 64
     """Random orientations of the order, to which the pulse is not fitted."""
     factors: tuple[float, ...] = (1.0, 1.5)
     """Prices in the large lattice, in units of the least price in the cell."""
-    starts: int = 3
+    starts: int = 2
     """Random starts of each."""
     tilt: float = 0.03
     """Standard deviation of each component by which they differ from the order."""
@@ -165,7 +166,7 @@ def run(config: Config) -> dict[str, Any]:
     resonance = twist(config)
     print(f"the twist has frequency {resonance:.4f}", flush=True)
     names, shapes = simple_shapes(config, resonance)
-    prices, shaped, price = searched(config, folder / "search.npz", cell, names, shapes)
+    prices, shaped, price = searched(config, folder, cell, names, shapes)
     best = int(np.argmin(prices))
     pulses = {
         "shaped": scaled(shaped, price, config.duration),
@@ -308,29 +309,32 @@ def of_kind(names: list[str], prices: np.ndarray) -> dict[str, dict[str, Any]]:
 
 
 def searched(
-    config: Config, path: Path, cell: Cell, names: list[str], shapes: jax.Array
+    config: Config, folder: Path, cell: Cell, names: list[str], shapes: jax.Array
 ) -> tuple[np.ndarray, jax.Array, float]:
-    """The least prices of the simple shapes, the shaped pulse and its price; read back where they are there."""
-    if path.exists():
-        with np.load(path) as kept:
-            return kept["prices"], jnp.asarray(kept["shaped"]), float(kept["price"])
+    """The least prices of the simple shapes, the shaped pulse and its price; read back where they are in the folder."""
     search = Search(
         config.duration, config.switched_below, config.iterations, config.rate, config.bisections, config.seed, 0.02
     )
     first, last, number = config.prices
-    prices = cheapest_simple(search, cell.final, shapes, np.geomspace(first, last, number))
+    path = folder / "simple.npy"
+    if not path.exists():
+        np.save(path, cheapest_simple(search, cell.final, shapes, np.geomspace(first, last, number)))
+    prices = np.load(path)
     if not np.isfinite(prices.min()):
         raise ValueError(f"no simple pulse switches at a price up to {last:g}; raise the prices.")
     shaped, price = shapes[int(np.argmin(prices))], float(prices.min())
     kinds = [kind for kind in of_kind(names, prices).values() if np.isfinite(kind["price"])]
-    for kind in kinds[: config.begin]:
-        print(f"from the simple pulse {kind['pulse']}, price {kind['price']:.4g}", flush=True)
-        begin = shapes[names.index(kind["pulse"])]
-        found, least = lowered(search, cell.slope, begin, kind["price"], config.ratio, config.tries)
-        if least < price:
-            shaped, price = found, least
+    for number, kind in enumerate(kinds[: config.begin]):
+        path = folder / f"shaped_{number}.npz"
+        if not path.exists():
+            print(f"from the simple pulse {kind['pulse']}, price {kind['price']:.4g}", flush=True)
+            begin = shapes[names.index(kind["pulse"])]
+            found, least = lowered(search, cell.slope, begin, kind["price"], config.ratio, config.tries)
+            np.savez(path, shape=np.asarray(found), price=least)
+        with np.load(path) as kept:
+            if float(kept["price"]) < price:
+                shaped, price = jnp.asarray(kept["shape"]), float(kept["price"])
     print(f"shaped pulse: price {price:.4g}", flush=True)
-    np.savez(path, prices=prices, shaped=np.asarray(shaped), price=price)
     return prices, shaped, price
 
 

@@ -65,9 +65,9 @@ def test_run(tmp_path):
     assert len(found["domains"]) == 2
     assert all(np.isfinite(row["chirality"]).all() for row in found["domains"])
     assert (tmp_path / "out" / "switch_chirality.png").stat().st_size > 1000
-    before = (tmp_path / "out" / "search.npz").stat().st_mtime
+    before = (tmp_path / "out" / "simple.npy").stat().st_mtime
     again = switch_chirality.run(config(tmp_path, resume=True))
-    assert (tmp_path / "out" / "search.npz").stat().st_mtime == before
+    assert (tmp_path / "out" / "simple.npy").stat().st_mtime == before
     assert again["price of the shaped pulse"] == found["price of the shaped pulse"]
 
 
