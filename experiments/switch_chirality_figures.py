@@ -36,7 +36,7 @@ def draw(
     for name, values in chirality.items():
         label = name.replace(", at", ",\nat")
         axes[0, 2].plot(every * np.arange(len(values)), values, color=COLORS[name], label=label)
-    axes[0, 2].set_title("four sublattices")
+    axes[0, 2].set_title("four sublattices, no noise")
     axes[0, 2].legend(fontsize=7, loc="upper right", bbox_to_anchor=(1.0, 0.8))
     kinds = summary["cheapest of each kind"]
     bars = {name: row["price"] for name, row in kinds.items() if np.isfinite(row["price"])}
@@ -49,20 +49,21 @@ def draw(
         label = f"{row['pulse']}, {row['price over the least']:g} x its least price" if row["start"] == 0 else None
         values = row["chirality"]
         axes[1, 1].plot(every * np.arange(len(values)), values, line, color=COLORS[row["pulse"]], lw=0.9, label=label)
-    axes[1, 1].set_title("every spin by itself, random starts")
+    axes[1, 1].set_title("every spin by itself, from random tilts")
     axes[1, 1].legend(fontsize=6, loc="lower left")
     for ax in (axes[0, 2], axes[1, 1]):
         ax.axvline(duration, color="0.7", linestyle=":", linewidth=1)
         for level in (-PERFECT_CHIRALITY, PERFECT_CHIRALITY):
             ax.axhline(level, color="0.6", linewidth=0.8)
         ax.set(xlabel=r"time  ($\hbar/t$)", ylabel="mean chirality", ylim=(-0.9, 0.9))
+    # no lines between: what switches at one price may not at another
     for shift, name in ((-0.01, "shaped"), (0.01, "best simple")):
         rows = [row for row in summary["domains"] if row["pulse"] == name]
         x = np.array([row["price over the least"] for row in rows]) + shift
-        y = np.array([row["part that switched"] for row in rows])
-        axes[1, 2].plot(x, y, "o", color=COLORS[name], markersize=4, alpha=0.5)
-        means = [y[np.isclose(x, f + shift)].mean() for f in factors]
-        axes[1, 2].plot(np.array(factors) + shift, means, color=COLORS[name], label=f"{name}: mean of the starts")
-    axes[1, 2].set(xlabel="price over the least in the cell", ylabel="part that switched", ylim=(-0.05, 1.05))
-    axes[1, 2].legend()
+        y = [row["part that switched"] for row in rows]
+        axes[1, 2].plot(x, y, "o", color=COLORS[name], markersize=5, alpha=0.7, label=name)
+    axes[1, 2].set(xlabel="price over the least in the cell", ylabel="part of the triangles switched at the end")
+    axes[1, 2].set(xticks=factors, xlim=(min(factors) - 0.2, max(factors) + 0.2), ylim=(-0.05, 1.05))
+    axes[1, 2].set_title("every spin by itself: a point for each start")
+    axes[1, 2].legend(loc="center")
     plotting.save_figure(figure, path)
