@@ -62,8 +62,8 @@ def draw(
         x = np.array([row["price over the least"] for row in rows]) + shift
         y = [row["part that switched"] for row in rows]
         axes[1, 2].plot(x, y, "o", color=COLORS[name], markersize=5, alpha=0.7, label=name)
-    axes[1, 2].set(xlabel="price over the least in the cell", ylabel="part of the triangles switched at the end")
+    axes[1, 2].set(xlabel="price over the least in the cell", ylabel="switched part at the end")
     axes[1, 2].set(xticks=factors, xlim=(min(factors) - 0.2, max(factors) + 0.2), ylim=(-0.05, 1.05))
-    axes[1, 2].set_title("every spin by itself: a point for each start")
+    axes[1, 2].set_title("the same: a point for each start")
     axes[1, 2].legend(loc="center")
     plotting.save_figure(figure, path)
