@@ -1,6 +1,6 @@
 """The cheapest pulse that turns a chiral magnet into its mirror image: shaped by gradients through the electrons.
 
-    python -m experiments.switch_chirality            # ten minutes on one core, writes runs/switch_chirality
+    python -m experiments.switch_chirality            # minutes on one core, writes runs/switch_chirality
     python -m experiments.switch_chirality --smoke    # a minute
     python -m experiments.switch_chirality --help     # every setting
 

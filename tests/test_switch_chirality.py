@@ -29,6 +29,7 @@ def test_price(key):
     np.testing.assert_allclose(price_of(scaled(pulse, 2.0, 50.0), 50.0), 2.0)
 
 
+@pytest.mark.slow
 def test_slope_through_the_electrons(tmp_path, key):
     """The derivative of the chirality after the pulse by its knots, from the perfect order with its degenerate levels,
     against central differences."""
