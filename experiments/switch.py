@@ -18,19 +18,17 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import tyro
 from scipy.integrate import quad
 from scipy.optimize import brentq
 
 import jaxspin as js
 from experiments.stages import open_folder, spins_of
+from experiments.stages.pulses import Search, cheapest_shaped, cheapest_simple, driven, scaled
 from jaxspin import plotting
-from jaxspin.classical import ZeemanPulse
 from jaxspin.io import provenance, to_json
 
 
@@ -84,17 +82,6 @@ class Config:
             raise ValueError("an easy axis, damping and a scatter below 1 are needed; use 0.1, 0.1 and 0.3.")
 
 
-class Knots(eqx.Module):
-    """Straight lines between values at even times from 0 to `duration`, zero outside."""
-
-    values: jax.Array
-    duration: float = eqx.field(static=True)
-
-    def __call__(self, t):
-        times = jnp.linspace(0.0, self.duration, self.values.shape[0])
-        return jnp.interp(jnp.asarray(t, self.values.dtype), times, self.values, left=0.0, right=0.0)
-
-
 def smoke_size(config: Config) -> Config:
     """The same in a minute."""
     return dataclasses.replace(
@@ -111,21 +98,32 @@ def smoke_size(config: Config) -> Config:
     )
 
 
+def search_of(config: Config) -> Search:
+    """The settings of the search among these."""
+    return Search(
+        config.duration, config.reversed_below, config.iterations, config.rate, config.bisections, config.seed
+    )
+
+
 def run(config: Config) -> dict[str, Any]:
     """The least prices and the pulses that reach them; returns what `summary.json` holds."""
     config = smoke_size(config) if config.smoke else config
     folder = open_folder(config)
     magnetization, final, slope = compiled(config)
     names, shapes = simple_shapes(config)
-    prices = cheapest_simple(config, final, shapes)
+    search = search_of(config)
+    prices = cheapest_simple(search, final, shapes, 4 * config.damping * config.anisotropy * np.geomspace(1, 1000, 31))
     best = int(np.argmin(prices))
     print(f"best simple pulse: {names[best]}, price {prices[best]:.4g}", flush=True)
-    shaped, price = cheapest_shaped(config, final, slope, shapes[best], prices[best])
-    print(f"shaped pulse: price {price:.4g}", flush=True)
-    pulses = {"shaped": scaled(config, shaped, price), "best simple": scaled(config, shapes[best], prices[best])}
-    pulses["best simple, at the price of the shaped one"] = scaled(config, shapes[best], price)
-    order = {name: np.asarray(magnetization(pulse))[:, 2] for name, pulse in pulses.items()}
     floor = least_price(config)
+    shaped, price = cheapest_shaped(search, slope, shapes[best], 0.1 * floor, float(prices[best]))
+    print(f"shaped pulse: price {price:.4g}", flush=True)
+    pulses = {
+        "shaped": scaled(shaped, price, config.duration),
+        "best simple": scaled(shapes[best], prices[best], config.duration),
+        "best simple, at the price of the shaped one": scaled(shapes[best], price, config.duration),
+    }
+    order = {name: np.asarray(magnetization(pulse))[:, 2] for name, pulse in pulses.items()}
     summary = {
         "price of the shaped pulse": price,
         "price of the best simple pulse": prices[best],
@@ -149,15 +147,11 @@ def compiled(config: Config):
     spread = jax.random.uniform(jax.random.key(config.seed), lattice.shape, minval=-1.0, maxval=1.0)
     spread = spread - jnp.mean(spread)
     magnet = js.Exchange(lattice, 1.0) + js.Anisotropy(config.anisotropy * (1 + config.scatter * spread))
-    axes = np.eye(3)
     start = js.ferromagnet(lattice)
 
     def simulated(pulse: jax.Array, duration: float, frames: int) -> js.Trajectory:
-        field = magnet
-        for axis in range(3):
-            field = field + ZeemanPulse(axes[axis].tolist(), Knots(pulse[:, axis], config.duration))
         return js.simulate(
-            field,
+            driven(magnet, pulse, config.duration),
             start,
             duration=duration,
             step=config.step,
@@ -173,17 +167,6 @@ def compiled(config: Config):
         return jax.vmap(lambda s: jnp.mean(s, axis=(0, 1, 2)))(spins_of(simulated(pulse, 2 * config.duration, 200)))
 
     return jax.jit(history), jax.jit(jax.vmap(end)), jax.jit(jax.value_and_grad(end))
-
-
-def price_of(config: Config, pulse: jax.Array) -> jax.Array:
-    """The integral of h^2 of straight lines between knots `(..., knots, 3)`."""
-    a, b = pulse[..., :-1, :], pulse[..., 1:, :]
-    return jnp.sum(a * a + a * b + b * b, axis=(-2, -1)) * (config.duration / (config.knots - 1) / 3)
-
-
-def scaled(config: Config, shape: jax.Array, price: Any) -> jax.Array:
-    """The shape with this price."""
-    return shape * jnp.sqrt(jnp.asarray(price) / price_of(config, shape))[..., None, None]
 
 
 def simple_shapes(config: Config) -> tuple[list[str], jax.Array]:
@@ -203,59 +186,6 @@ def simple_shapes(config: Config) -> tuple[list[str], jax.Array]:
                 carrier = np.stack([np.cos(turn), y * np.sin(turn), np.zeros_like(t)], axis=-1)
                 found[f"Gaussian, {width:g} wide, {name}, frequency {frequency:g}"] = envelope[:, None] * carrier
     return list(found), jnp.asarray(np.stack(list(found.values())), jnp.result_type(float))
-
-
-def cheapest_simple(config: Config, final, shapes: jax.Array) -> np.ndarray:
-    """The least price at which each reverses: on a grid of prices, then by bisection; infinite where none does."""
-    floor = 4 * config.damping * config.anisotropy
-    grid = floor * np.geomspace(1, 1000, 31)
-    low, high = np.full(len(shapes), np.inf), np.full(len(shapes), np.inf)
-    for number, price in enumerate(grid):
-        done = np.asarray(final(scaled(config, shapes, jnp.full(len(shapes), price)))) < config.reversed_below
-        first = done & np.isinf(high)
-        high[first], low[first] = price, grid[max(0, number - 1)]
-    for _ in range(config.bisections):
-        middle = np.sqrt(low * high)
-        tried = np.where(np.isfinite(middle), middle, 1.0)
-        done = np.asarray(final(scaled(config, shapes, jnp.asarray(tried, shapes.dtype)))) < config.reversed_below
-        high, low = np.where(done, middle, high), np.where(done, low, middle)
-    return high
-
-
-def cheapest_shaped(config: Config, final, slope, shape: jax.Array, price: float) -> tuple[jax.Array, float]:
-    """Shape and price by bisection between a tenth of the price of one spin and what the simple pulse takes."""
-    low, high = 0.1 * least_price(config), float(price)
-    best = shape
-    for number in range(config.bisections):
-        middle = float(np.sqrt(low * high))
-        done, found = improved(config, slope, best, middle, jax.random.fold_in(jax.random.key(config.seed), number))
-        print(f"price {middle:.4g}: {'reversed' if done else 'not reversed'}", flush=True)
-        if done:
-            best, high = found, middle
-        else:
-            low = middle
-    return best, high
-
-
-def improved(config: Config, slope, shape: jax.Array, price: float, key: jax.Array) -> tuple[bool, jax.Array]:
-    """Adam on the knots at a fixed price, until the magnet reverses; a little noise first, off symmetric shapes."""
-    shape = shape / jnp.sqrt(jnp.mean(shape**2))
-    shape = shape + 0.05 * jax.random.normal(key, shape.shape, shape.dtype)
-    optimizer = optax.adam(config.rate)
-    state = optimizer.init(shape)
-
-    @jax.jit
-    def forward(shape):
-        return scaled(config, shape, price)
-
-    for _ in range(config.iterations):
-        pulse, back = jax.vjp(forward, shape)
-        value, by_pulse = slope(pulse)
-        if value < config.reversed_below:
-            return True, shape
-        updates, state = optimizer.update(back(by_pulse)[0], state)
-        shape = jnp.asarray(optax.apply_updates(shape, updates))
-    return False, shape
 
 
 def least_price(config: Config) -> float:

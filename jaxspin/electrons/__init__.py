@@ -1,6 +1,7 @@
 """Electrons at frozen spins: the model and its solvers."""
 
 from jaxspin.electrons.accuracy import Accuracy, direct_field, measure_accuracy, spectral_edges, tune
+from jaxspin.electrons.bloch import BlochDiagonalization
 from jaxspin.electrons.exact import ExactDiagonalization, bloch_energy, bloch_levels
 from jaxspin.electrons.kpm import KernelPolynomial
 from jaxspin.electrons.model import Hopping, SDModel, kinetic, magnetic_flux, rashba
@@ -10,6 +11,7 @@ from jaxspin.electrons.probes import AbstractProbes, Coloring, ExactTrace
 __all__ = [
     "AbstractProbes",
     "Accuracy",
+    "BlochDiagonalization",
     "Coloring",
     "Crystal",
     "ExactDiagonalization",

@@ -67,7 +67,7 @@ class ExactDiagonalization(AbstractPotential):
         self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None
     ) -> tuple[Float[Array, ""], Spins]:
         energy, _, _, density = self._solve(spins)
-        return energy, _spin_density(self.model, density, spins)
+        return energy, spin_density(self.model, density, spins)
 
     def density_matrix(self, spins: Spins) -> Complex[Array, "n n"]:
         """rho = f(H), rho_ij = <c+_j c_i>, orbitals in the C order of `(*cells, sublattices, 2)`."""
@@ -106,7 +106,7 @@ class ExactDiagonalization(AbstractPotential):
             constraint = self.chemical_potential.astype(dtype)
         weights = (jnp.arange(h.shape[0]) < orbitals.astype(int)).astype(dtype)
         kind = (self.filling is not None, self.ground_state)
-        return _equilibrium(kind, h, weights, constraint, _positive(self.temperature.astype(dtype)))
+        return equilibrium(kind, h, weights, constraint, positive(self.temperature.astype(dtype)))
 
 
 @eqx.filter_jit
@@ -136,7 +136,7 @@ def bloch_energy(solver: ExactDiagonalization, spins: Spins, points: int | tuple
     copies = levels.shape[0] // (2 * model.lattice.sites)
     inside = jnp.arange(levels.shape[0]) < jnp.asarray(model.orbitals() * copies)
     weights = inside.astype(dtype)
-    t = _positive(solver.temperature.astype(dtype))
+    t = positive(solver.temperature.astype(dtype))
     if solver.filling is not None:
         number = solver.filling.astype(dtype) * jnp.sum(weights)
         if solver.ground_state:
@@ -179,7 +179,7 @@ def _frontier(weights, number):
     return jnp.clip(homo, 0, last), jnp.clip(lumo, 0, last)
 
 
-def _positive(temperature):
+def positive(temperature):
     # zero among mapped temperatures: cold enough that no level knows the difference
     return jnp.maximum(temperature, 1e3 * jnp.finfo(temperature.dtype).eps)
 
@@ -208,32 +208,41 @@ def _statistics(kind, levels, weights, constraint, temperature):
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _equilibrium(kind, h, weights, constraint, temperature):
-    """(energy, mu, N_e, rho) of the matrix `h`; `constraint` is N_e or mu as `kind` says."""
+def equilibrium(kind, h, weights, constraint, temperature):
+    """(energy, mu, N_e, rho) of the matrix `h`; `constraint` is N_e or mu as `kind` says.
+
+    Above T = 0 also of many matrices `(..., n, n)` together, `weights` `(..., n)` counting the states of each: rho is
+    then weighted, and to be summed over them.
+    """
     levels, states = jnp.linalg.eigh(h)
     energy, mu, number, f = _statistics(kind, levels, weights, constraint, temperature)
-    return energy, mu, number, (states * f[None].astype(states.dtype)) @ jnp.conj(states.T)
+    return energy, mu, number, (states * f[..., None, :].astype(states.dtype)) @ _adjoint(states)
 
 
-@_equilibrium.defjvp
+def _adjoint(matrix):
+    return jnp.conj(jnp.swapaxes(matrix, -1, -2))
+
+
+@equilibrium.defjvp
 def _equilibrium_jvp(kind, primals, tangents):
     fixed_filling, ground_state = kind
     h, weights, constraint, temperature = primals
     dh, _, d_constraint, d_temperature = tangents
-    out = _equilibrium(kind, *primals)
+    out = equilibrium(kind, *primals)
     _, mu, number, density = out
-    dh = (dh + jnp.conj(dh.T)) / 2
+    dh = (dh + _adjoint(dh)) / 2
 
     levels, states = jnp.linalg.eigh(h)
-    in_states = jnp.conj(states.T) @ dh @ states
-    d_levels = jnp.real(jnp.diagonal(in_states))
+    in_states = _adjoint(states) @ dh @ states
+    d_levels = jnp.real(jnp.diagonal(in_states, axis1=-2, axis2=-1))
     if ground_state:
         f = _statistics(kind, levels, weights, constraint, temperature)[3]
         by_level = by_mu = by_temperature = jnp.zeros_like(levels)
         entropy = jnp.zeros_like(mu)
     else:
-        f = weights * fermi.occupation(levels, mu, temperature)
-        by_mu = f * (1 - f) / temperature
+        occupation = fermi.occupation(levels, mu, temperature)
+        f = weights * occupation
+        by_mu = f * (1 - occupation) / temperature
         by_level = -by_mu
         by_temperature = by_mu * (levels - mu) / temperature
         entropy = fermi.entropy(levels, weights, mu, temperature)
@@ -255,22 +264,23 @@ def _equilibrium_jvp(kind, primals, tangents):
     d_energy = d_energy - entropy * d_temperature + jnp.real(jnp.sum(jnp.conj(density) * dh))
 
     # Daleckii-Krein; the midpoint derivative where the difference would cancel
-    gap = levels[:, None] - levels[None, :]
+    gap = levels[..., :, None] - levels[..., None, :]
     if ground_state:
         close = jnp.abs(gap) < _degenerate(levels)
         middle = jnp.zeros_like(gap)
     else:
         close = jnp.abs(gap) < temperature * jnp.finfo(levels.dtype).eps ** (1 / 3)
-        middle = (by_level[:, None] + by_level[None, :]) / 2
-    ratio = jnp.where(close, middle, (f[:, None] - f[None, :]) / jnp.where(close, 1, gap))
+        middle = (by_level[..., :, None] + by_level[..., None, :]) / 2
+    ratio = jnp.where(close, middle, (f[..., :, None] - f[..., None, :]) / jnp.where(close, 1, gap))
     in_states = in_states * ratio.astype(states.dtype)
     direct = (by_mu * d_mu + by_temperature * d_temperature).astype(states.dtype)
-    in_states = in_states + jnp.diag(direct)
-    d_density = states @ in_states @ jnp.conj(states.T)
+    diagonal = jnp.broadcast_to(jnp.eye(levels.shape[-1], dtype=states.dtype), states.shape)
+    in_states = in_states + direct[..., None] * diagonal
+    d_density = states @ in_states @ _adjoint(states)
     return out, (d_energy, d_mu, d_number, d_density)
 
 
-def _spin_density(model: SDModel, density, spins):
+def spin_density(model: SDModel, density, spins):
     """B_i = J sum_ab sigma_ab <c+_ia c_ib> from rho_(ib)(ia) = <c+_ia c_ib>."""
     n = model.lattice.sites
     site = jnp.arange(n)

@@ -1,0 +1,88 @@
+"""Electrons over a texture that repeats itself: a small matrix for each wavevector in place of one large."""
+
+from typing import ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxspin.electrons.exact import ExactDiagonalization, equilibrium, positive, spin_density
+from jaxspin.field import AbstractPotential, Spins, Time
+from jaxspin.lattice import Lattice
+from jaxspin.spins import check_finite, check_spins
+
+
+class BlochDiagonalization(AbstractPotential):
+    """The electrons of `solver`, whose lattice is the magnetic cell, over its spins repeated `points` times each way.
+
+    The field B_i = J <sigma_i> is that of `ExactDiagonalization` on the repeated lattice, and the energy its energy
+    divided by the number of copies, from `points`^d small `eigh` instead of one large. Spins move only in ways that
+    keep the repetition: use the repeated lattice where it may break. Derivatives as those of `ExactDiagonalization`.
+
+    `even` says that the texture is its own image under r -> -r about a site, as any texture with at most two cells of
+    a Bravais lattice along each axis is: k and -k then give the same, and half the wavevectors do.
+
+    Raises `ValueError` for an open axis, fewer points than one, a solver at zero temperature, one with vacancies, or
+    `even` with a cell that need not be.
+    """
+
+    parallel_part_is_fixed: ClassVar[bool] = False
+
+    solver: ExactDiagonalization
+    points: int = eqx.field(static=True)
+    even: bool = eqx.field(static=True, default=False)
+
+    def __check_init__(self):
+        lattice = self.solver.lattice
+        if not all(lattice.periodic):
+            raise ValueError("a texture repeats on a periodic lattice; build it with periodic=True.")
+        if self.points < 1:
+            raise ValueError(f"points counts the copies along each axis, got {self.points}; give at least 1.")
+        if self.solver.ground_state:
+            raise ValueError("a solver at zero temperature has no smooth filling over wavevectors; use 0.02, say.")
+        if self.solver.model.occupied is not None:
+            raise ValueError("vacancies do not repeat here; use ExactDiagonalization on the whole lattice.")
+        if self.even and (lattice.sublattices > 1 or max(lattice.cells) > 2):
+            raise ValueError(f"a texture of {lattice.cells} cells need not be even; leave out even=True.")
+
+    @property
+    def lattice(self) -> Lattice:
+        return self.solver.lattice
+
+    def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
+        return self._solve(spins)[0]
+
+    def energy_and_field(
+        self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None
+    ) -> tuple[Float[Array, ""], Spins]:
+        return self._solve(spins)
+
+    def _solve(self, spins: Spins):
+        check_spins(self.lattice, spins)
+        check_finite(spins)
+        return self._solved(spins)
+
+    @eqx.filter_jit
+    def _solved(self, spins: Spins):
+        solver, dtype = self.solver, spins.dtype
+        k, share = _wavevectors(self.lattice.dimension, self.points, self.even)
+        h = solver.model.bloch(spins, jnp.asarray(k, dtype))
+        weights = jnp.broadcast_to(jnp.asarray(share, dtype)[:, None], h.shape[:2])
+        if solver.filling is not None:
+            constraint = solver.filling.astype(dtype) * h.shape[-1]
+        else:
+            assert solver.chemical_potential is not None
+            constraint = solver.chemical_potential.astype(dtype)
+        kind = (solver.filling is not None, False)
+        energy, _, _, density = equilibrium(kind, h, weights, constraint, positive(solver.temperature.astype(dtype)))
+        return energy, spin_density(solver.model, jnp.sum(density, axis=0), spins)
+
+
+def _wavevectors(dimension: int, points: int, even: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Reduced wavevectors `(k, d)` and the share of each, 1 together; of k and -k one where they give the same."""
+    grid = np.stack(np.meshgrid(*(np.arange(points),) * dimension, indexing="ij"), -1).reshape(-1, dimension)
+    number = np.arange(len(grid))
+    back = np.ravel_multi_index(tuple((-grid % points).T), (points,) * dimension) if even else number
+    kept = number <= back
+    return grid[kept] / points, np.where(back == number, 1.0, 2.0)[kept] / len(grid)
