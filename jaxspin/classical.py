@@ -18,7 +18,7 @@ from jaxspin.field import AbstractPotential, Spins, Time, times_of_change
 from jaxspin.lattice import Bond, Lattice
 from jaxspin.shards import reach_of, shards_of
 from jaxspin.spins import check_finite, normalize
-from jaxspin.vectors import add, components, dot, stacked
+from jaxspin.vectors import add, components, dot, of_planes, scale
 
 # Where a Gaussian pulse is looked at, in widths from its center: all but 1e-8 of it lies between the outermost.
 _PULSE = (-6, -3, -1, 0, 1, 3, 6)
@@ -89,21 +89,33 @@ class Exchange(AbstractPotential):
 
 
 def _sum_of_neighbors(lattice: Lattice, couplings: Sequence[Array], spins: Spins) -> Spins:
-    """Written for one loop over numbers: translations of single components."""
+    shells = [lattice.shell(number) for number in range(1, len(couplings) + 1)]
+    around = _neighbors_of(lattice, spins, [bond for bonds in shells for bond in bonds])
     sites = [jnp.zeros_like(spins[..., 0, :]) for _ in range(lattice.sublattices)]
-
-    def brought(array, offset):
-        return lattice.translate(array, offset, fused=True)
-
-    for number, of_shell in enumerate(couplings, 1):
-        for n, bond in enumerate(lattice.shell(number)):
+    for of_shell, bonds in zip(couplings, shells, strict=True):
+        for n, bond in enumerate(bonds):
             coupling = (of_shell if of_shell.ndim == 0 else of_shell[..., n]).astype(spins.dtype)
-            back = tuple(-x for x in bond.offset)
-            there = [coupling * brought(x, bond.offset) for x in components(spins[..., bond.end, :])]
-            here = [brought(coupling * x, back) for x in components(spins[..., bond.start, :])]
-            sites[bond.start] = add(sites[bond.start], stacked(there))
-            sites[bond.end] = add(sites[bond.end], stacked(here))
+            arriving = coupling if coupling.ndim == 0 else lattice.translate(coupling, _back(bond))
+            sites[bond.start] = add(sites[bond.start], scale(coupling, around[bond.end, bond.offset]))
+            sites[bond.end] = add(sites[bond.end], scale(arriving, around[bond.start, _back(bond)]))
     return jnp.stack(sites, axis=-2)
+
+
+def _neighbors_of(lattice: Lattice, spins: Spins, bonds: Sequence[Bond]) -> dict[tuple[int, tuple[int, ...]], Array]:
+    """The spins `(*cells, 3)` of sublattice b at R + offset, by (b, offset), for both ends of every bond."""
+    ends = [(bond.end, bond.offset) for bond in bonds] + [(bond.start, _back(bond)) for bond in bonds]
+    found = {}
+    for b in range(lattice.sublattices):
+        offsets = list(dict.fromkeys(offset for end, offset in ends if end == b))
+        if offsets:
+            # components first: XLA cancels taking them apart against the stack the spins are, and copies otherwise
+            brought = lattice.translations(jnp.stack([x[..., b] for x in components(spins)]), offsets)
+            found |= {(b, offset): of_planes(parts) for offset, parts in zip(offsets, brought, strict=True)}
+    return found
+
+
+def _back(bond: Bond) -> tuple[int, ...]:
+    return tuple(-n for n in bond.offset)
 
 
 @eqx.filter_jit

@@ -11,12 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.core import ShapedArray
-from jax.extend.core import Primitive
-from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Shaped
+
+from jaxspin.translation import translate, translations
 
 # Two lengths closer than this (in lattice constants) belong to the same shell.
 _LENGTH_TOLERANCE = 1e-6
@@ -95,28 +93,42 @@ class Lattice:
         """The same lattice with another number of cells; one number serves every axis."""
         return dataclasses.replace(self, cells=_cells(cells, self.dimension))
 
-    def translate(
-        self, array: Shaped[Array, "..."], offset: Sequence[int], *, fused: bool = False
-    ) -> Shaped[Array, "..."]:
+    def translate(self, array: Shaped[Array, "..."], offset: Sequence[int]) -> Shaped[Array, "..."]:
         """`result[R] = array[R + offset]`: brings the neighbour at `offset` home, zero beyond an open edge.
 
         `array` has the cells as its leading axes. Its transpose is the translation by `-offset`, so a
         gradient costs the same as the function. On one CPU device it compiles to a `take` along each axis (4 to 6
-        times faster there), elsewhere to a roll, which on a sharded axis is a collective permute. With
-        `fused` it is a roll everywhere: for one number a cell within a chain of arithmetic that XLA makes
-        one loop of, where a roll is read in place and a `take` is not vectorized.
+        times faster there), elsewhere to a roll, which on a sharded axis is a collective permute. For several
+        translations of the same numbers within a chain of arithmetic use `translations`.
         """
-        if len(offset) != self.dimension:
-            raise ValueError(f"offset {tuple(offset)} needs {self.dimension} entries, one per lattice vector.")
-        if array.shape[: self.dimension] != self.cells:
-            raise ValueError(
-                f"an array of shape {array.shape} does not begin with the lattice's cells {self.cells}; "
-                "make it with the shape lattice.shape, or use lattice.resize(...) for another size."
-            )
+        self._check_offset(offset)
+        self._check_cells(array.shape[: self.dimension], array.shape, "begin")
         if not any(offset):
             return array
-        offset = tuple(int(n) for n in offset)
-        return _translate_p.bind(array, offset=offset, periodic=self.periodic, fused=fused)
+        return translate(array, tuple(int(n) for n in offset), self.periodic)
+
+    def translations(self, array: Shaped[Array, "..."], offsets: Sequence[Sequence[int]]) -> list[Shaped[Array, "..."]]:
+        """`result[k][..., R] = array[..., R + offsets[k]]`: several translations of one array, zero beyond open edges.
+
+        `array` has the cells as its trailing axes, and so numbers next to each other in memory are those of
+        neighbouring cells. On one CPU device the array is written once with its edges around it and every result
+        is a window of that, read in place by the loop that follows; elsewhere it is a roll each.
+        """
+        for offset in offsets:
+            self._check_offset(offset)
+        self._check_cells(array.shape[max(0, array.ndim - self.dimension) :], array.shape, "end")
+        return translations(array, tuple(tuple(int(n) for n in offset) for offset in offsets), self.periodic)
+
+    def _check_offset(self, offset: Sequence[int]) -> None:
+        if len(offset) != self.dimension:
+            raise ValueError(f"offset {tuple(offset)} needs {self.dimension} entries, one per lattice vector.")
+
+    def _check_cells(self, found: tuple[int, ...], shape: tuple[int, ...], where: str) -> None:
+        if found != self.cells:
+            raise ValueError(
+                f"an array of shape {shape} does not {where} with the lattice's cells {self.cells}; "
+                "make it with the shape lattice.shape, or use lattice.resize(...) for another size."
+            )
 
     @functools.lru_cache(maxsize=256)  # noqa: B019  (hashable and small; the tables are shared by every module)
     def neighbors(self, radius: float, start: int = 0) -> tuple[Bond, ...]:
@@ -154,77 +166,6 @@ class Lattice:
 def _is_canonical(bond: Bond) -> bool:
     zero = tuple(0 for _ in bond.offset)
     return bond.offset > zero or (bond.offset == zero and bond.start < bond.end)
-
-
-# Translation is a primitive of its own because the transpose of `take` is a scatter, ten times slower on CPUs than
-# the translation it is, and because the platform is known only at lowering.
-_translate_p = Primitive("translate")
-
-
-def translate_by_take(x, *, offset: tuple[int, ...], periodic: tuple[bool, ...]):
-    """Translation by a constant-index gather along each axis: the faster form on one CPU."""
-    for axis, (n, wraps) in enumerate(zip(offset, periodic, strict=True)):
-        if n == 0:
-            continue
-        index = np.arange(x.shape[axis]) + n
-        if wraps:
-            x = jnp.take(x, index % x.shape[axis], axis=axis, mode="clip", unique_indices=True)
-        else:
-            inside = np.where((index >= 0) & (index < x.shape[axis]), index, x.shape[axis])
-            x = jnp.take(x, inside, axis=axis, mode="fill", fill_value=0)
-    return x
-
-
-def translate_by_roll(x, *, offset: tuple[int, ...], periodic: tuple[bool, ...]):
-    """Translation by rolls (periodic axes) and pads (open axes): the form that shards without gathering."""
-    for axis, (n, wraps) in enumerate(zip(offset, periodic, strict=True)):
-        if n == 0:
-            continue
-        if wraps:
-            x = jnp.roll(x, -n, axis)
-        else:
-            n = max(-x.shape[axis], min(x.shape[axis], n))
-            padding = [(0, 0, 0)] * x.ndim
-            padding[axis] = (-n, n, 0)
-            x = jax.lax.pad(x, jnp.zeros((), x.dtype), padding)
-    return x
-
-
-def _translate(x, *, fused: bool, **static):
-    del fused
-    return translate_by_roll(x, **static)
-
-
-def _translate_on_cpu(context, x, *, fused: bool, **static):
-    translate = translate_by_take if _on_one_device(context) and not fused else translate_by_roll
-    return mlir.lower_fun(functools.partial(translate, **static), multiple_results=False)(context, x)
-
-
-def _on_one_device(context) -> bool:
-    """Whether what is lowered runs on one device, or is written for each of many by itself."""
-    placed = context.module_context.axis_context
-    if manual := getattr(placed, "manual_axes", None):
-        return all(name in manual for name, size in placed.mesh.shape.items() if size > 1)
-    return getattr(placed, "num_devices", jax.device_count()) == 1
-
-
-def _transpose(cotangent, x, *, offset, **static):
-    if type(cotangent) is ad.Zero:
-        return [ad.Zero(x.aval)]
-    return [_translate_p.bind(cotangent, offset=tuple(-n for n in offset), **static)]
-
-
-def _batch(arguments, axes, **static):
-    (x,), (axis,) = arguments, axes
-    return _translate_p.bind(jnp.moveaxis(x, axis, -1), **static), x.ndim - 1
-
-
-_translate_p.def_impl(jax.jit(_translate_p.bind, static_argnames=("offset", "periodic", "fused")))
-_translate_p.def_abstract_eval(lambda x, **static: ShapedArray(x.shape, x.dtype))
-ad.deflinear2(_translate_p, _transpose)
-batching.primitive_batchers[_translate_p] = _batch
-mlir.register_lowering(_translate_p, mlir.lower_fun(_translate, multiple_results=False))
-mlir.register_lowering(_translate_p, _translate_on_cpu, platform="cpu")
 
 
 def _cells(cells: Sequence[float | int], dimension: int) -> tuple[int, ...]:

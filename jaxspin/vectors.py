@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from jaxspin.translation import settled as _settled
+
 Vectors = Float[Array, "*#n 3"]
 Scalars = Float[Array, "*#n"] | float
 
@@ -24,6 +26,21 @@ def components(a: Vectors) -> tuple[Array, Array, Array]:
 def stacked(parts: Sequence[Array]) -> Vectors:
     """The vectors with these components."""
     return jnp.stack(parts, axis=-1)
+
+
+def planes(a: Vectors) -> Float[Array, "3 *n"]:
+    """The components one after another in memory: what a loop over sites reads and writes fastest."""
+    return jnp.stack(components(a))
+
+
+def of_planes(parts: Float[Array, "3 *n"]) -> Vectors:
+    """The vectors with these components."""
+    return stacked((parts[0], parts[1], parts[2]))
+
+
+def settled(a: Vectors) -> Vectors:
+    """The same vectors, written to memory where XLA on CPUs would compute all three components anew for each use."""
+    return of_planes(_settled(planes(a)))
 
 
 def cross(a: Vectors, b: Vectors) -> Vectors:

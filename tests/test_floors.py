@@ -11,6 +11,7 @@ ROOT = Path(jaxspin.__file__).parent
 
 FLOORS = {
     "hosts": 1,
+    "translation": 1,
     "lattice": 1,
     "shards": 1,
     "vectors": 1,

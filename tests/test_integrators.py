@@ -21,7 +21,7 @@ from jaxspin.dynamics import (
     simulate,
 )
 from jaxspin.field import AbstractField, AbstractPotential
-from jaxspin.lattice import chain, square
+from jaxspin.lattice import chain, kagome, square
 from jaxspin.problems import DampedLarmor, SpinWave
 from jaxspin.spins import dilute, random_spins, retract, tangent
 from jaxspin.vectors import add, cross, dot, normalize, scale, subtract, where
@@ -129,6 +129,30 @@ def test_one_step_takes_two_fields():
         calls.clear()
         solver.step(LLG(Counting(), 0.1), jnp.array(0.0), jnp.array(1.0), spins, None, None, False)
         assert len(calls) == 2
+
+
+@pytest.mark.parametrize("solver", SCHEMES, ids=name)
+@pytest.mark.parametrize("lattice", [square(6, 5, periodic=(True, False)), kagome(4, 3)], ids=lambda x: x.name)
+def test_runs_in_planes_are_the_steps_of_the_solver(lattice, solver, key):
+    """`simulate` holds the components apart; a loop over spins does not. Noise, frozen spins and vacancies included."""
+    start, mask = random_spins(lattice, key=key), jax.random.bernoulli(key, 0.2, lattice.shape)
+    start = dilute(start, ~jnp.roll(mask, 1, axis=0))
+    bonds = 1 + 0.1 * jax.random.normal(key, (*lattice.cells, len(lattice.shell(1))))
+    field = Exchange(lattice, (bonds, 0.3)) + Anisotropy(0.2) + Zeeman((0.1, 0.0, 0.3))
+    settings = {"step": 0.05, "damping": 0.2, "temperature": 0.1, "key": key, "frozen": mask, "solver": solver}
+    run = simulate(field, start, duration=1.0, save_every=0.5, **settings)
+    noise = StepNoise(start, key=jax.random.split(key)[0])
+    term = LLG(field, 0.2, Constant(jnp.asarray(0.1)), noise, mask, jax.random.split(key)[1], Clock(0.05))
+
+    @jax.jit
+    def step(n, spins):
+        return solver.advance(term, n, n + 1, spins, term.contr(n, n + 1))
+
+    spins = start
+    for n in range(20):
+        spins = step(jnp.asarray(float(n)), spins)
+    # the implicit rules stop at ten units in the last place
+    assert distance(run.final, spins) < 100 * ROUNDING
 
 
 @pytest.mark.parametrize("solver", EVERY, ids=name)

@@ -20,9 +20,14 @@ from jaxspin.lattice import (
     honeycomb,
     kagome,
     square,
+    triangular,
+)
+from jaxspin.translation import (
+    settled,
     translate_by_roll,
     translate_by_take,
-    triangular,
+    translations_by_roll,
+    translations_by_windows,
 )
 
 ALL = {"chain": chain, "square": square, "triangular": triangular, "honeycomb": honeycomb, "kagome": kagome}
@@ -114,6 +119,59 @@ def test_translation_is_index_arithmetic(data):
     assert np.array_equal(translate_by_roll(jnp.asarray(x), offset=offset, periodic=periodic), expected)
 
 
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_translations_at_once_are_those_one_by_one(data):
+    """Windows of the widened array, and rolls, against index arithmetic; far offsets and small lattices included."""
+    dimension = data.draw(st.integers(1, 3))
+    cells = data.draw(st.lists(st.integers(1, 4), min_size=dimension, max_size=dimension))
+    periodic = tuple(data.draw(st.lists(st.booleans(), min_size=dimension, max_size=dimension)))
+    offset = st.tuples(*[st.integers(-6, 6)] * dimension)
+    offsets = tuple(data.draw(st.lists(offset, min_size=1, max_size=4)))
+    before = data.draw(st.sampled_from([(), (2,), (1, 3)]))
+    x = np.arange(1.0, 1 + np.prod([*before, *cells])).reshape(*before, *cells)
+    last = range(len(before), x.ndim)
+    moved = np.moveaxis(x, last, range(dimension))
+    expected = [np.moveaxis(shift(moved, n, periodic), range(dimension), last) for n in offsets]
+    for found in (
+        box(cells, periodic).translations(jnp.asarray(x), offsets),
+        translations_by_windows(jnp.asarray(x), offsets=offsets, periodic=periodic),
+        translations_by_roll(jnp.asarray(x), offsets=offsets, periodic=periodic),
+    ):
+        assert len(found) == len(expected)
+        assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_translations_at_once_under_transformations(key):
+    lattice, offsets = square(3, 4, periodic=(True, False)), ((1, 0), (0, -1), (-2, 1))
+    x = jax.random.normal(key, (5, 2, 3, 4))
+
+    def together(a):
+        return jnp.stack(lattice.translations(a, offsets))
+
+    def separate(a):
+        cells_first = jnp.moveaxis(a, 0, -1)
+        return jnp.stack([jnp.moveaxis(lattice.translate(cells_first, n), -1, 0) for n in offsets])
+
+    assert np.array_equal(jax.vmap(together)(x), jax.vmap(separate)(x))
+    last = jax.vmap(together, in_axes=-1, out_axes=-1)(jnp.moveaxis(x, 0, -1))
+    assert np.array_equal(jnp.moveaxis(last, -1, 0), jax.vmap(separate)(x))
+    a, b = x[:2]
+    curve = [jax.jvp(jax.grad(lambda a, f=f: jnp.sum(jnp.sin(f(a)) ** 2)), (a,), (b,)) for f in (together, separate)]
+    np.testing.assert_allclose(curve[0], curve[1], rtol=0, atol=ROUNDING)
+    with pytest.raises(ValueError, match="does not end with the lattice's cells"):
+        lattice.translations(jnp.ones((3, 4, 2)), offsets)
+
+
+def test_settled_is_the_identity_and_so_are_its_derivatives(key):
+    x, y = jax.random.normal(key, (2, 4, 3))
+    for f in (settled, jax.jit(settled), jax.vmap(settled)):
+        value, push = jax.jvp(f, (x,), (y,))
+        assert np.array_equal(value, x)
+        assert np.array_equal(push, y)
+        assert np.array_equal(jax.vjp(f, x)[1](y)[0], y)
+
+
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64, jnp.complex64, jnp.complex128, jnp.int32])
 def test_translation_keeps_the_dtype(dtype):
     x = jnp.arange(12).reshape(3, 4).astype(dtype)
@@ -184,6 +242,9 @@ SHARDED = """
             "translate": lambda s: lattice.translate(s, (1, -1)),
             "gradient": jax.grad(lambda s: jnp.sum(jnp.sin(lattice.translate(s, (-2, 1))) * s)),
             "exchange": lambda s: exchange.field(s),
+            "at once": lambda s: jnp.stack(lattice.translations(jnp.moveaxis(s, (2, 3), (0, 1)), ((1, -1), (0, 2))))[
+                0
+            ].transpose(2, 3, 0, 1),
         }
         for name, function in functions.items():
             compiled = jax.jit(function, in_shardings=sharding, out_shardings=sharding).lower(spins).compile()

@@ -14,6 +14,7 @@ from jaxspin.spins import (
     random_spins,
     retract,
     rotate,
+    rotation_factors,
     rotation_matrix,
     tangent,
     torque,
@@ -91,6 +92,29 @@ def test_retract_is_the_rotation(spins, angle):
     moved = retract(spins, jnp.broadcast_to(angle * axis, spins.shape))
     assert np.allclose(moved, rotate(spins, rotation_matrix(axis, angle)), atol=ROUNDING)
     assert np.allclose(jnp.linalg.norm(moved, axis=-1), 1, atol=ROUNDING)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_factors_of_a_rotation_are_right_to_rounding(dtype):
+    """sin(x)/x and (1 - cos x)/x^2, and lengths kept, from no turn at all to more than six turns."""
+    square = jnp.concatenate([10.0 ** jnp.linspace(-20, 0, 101), jnp.linspace(0, 40, 5001) ** 2]).astype(dtype)
+    x = np.sqrt(np.asarray(square, np.longdouble))
+    half = np.where(x > 0, np.sin(x / 2) / np.where(x > 0, x / 2, 1), 1)
+    sinc, versine = (np.asarray(factor, np.longdouble) for factor in jax.jit(rotation_factors)(square))
+    eps = float(jnp.finfo(dtype).eps)
+    np.testing.assert_allclose(sinc, half * np.cos(x / 2), rtol=0, atol=2 * eps)
+    np.testing.assert_allclose(versine, half**2 / 2, rtol=0, atol=2 * eps)
+    length = (1 - versine * x**2) ** 2 + sinc**2 * x**2
+    np.testing.assert_allclose(length, 1, rtol=0, atol=5 * eps * (1 + np.max(x)))
+
+
+def test_factors_of_a_rotation_differentiate():
+    first = jax.grad(lambda q: rotation_factors(q)[0])
+    assert np.isclose(first(0.0), -1 / 6, rtol=ROUNDING)
+    assert np.isclose(jax.grad(first)(0.0), 1 / 60, rtol=ROUNDING)
+    for x in (1.0, 3.0, 7.0):
+        slope = (np.cos(x) / x - np.sin(x) / x**2) / (2 * x)
+        assert np.isclose(first(x**2), slope, rtol=0, atol=ROUNDING)
 
 
 def test_retract_returns_and_differentiates(spins, vectors):

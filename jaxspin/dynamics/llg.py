@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from jaxspin.field import AbstractField
-from jaxspin.vectors import add, cross, dot, scale, subtract, where
+from jaxspin.vectors import add, cross, dot, scale, settled, subtract, where
 
 Spins = Float[Array, "*cells sublattices 3"]
 # A mask of ones and zeros serves as one of truth values.
@@ -130,6 +130,7 @@ class LLG(diffrax.AbstractTerm):
     def vf(self, t, y, args) -> Push:
         """The push at solver time t; `args` is the time at which the step began, if that differs."""
         n = jnp.asarray(t, y.dtype)
+        y = settled(y)
         key = None
         if self.key is not None:
             began = n if args is None else jnp.asarray(args, y.dtype)

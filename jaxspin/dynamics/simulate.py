@@ -16,12 +16,14 @@ from jaxspin.dynamics.events import Condition, of_run
 from jaxspin.dynamics.grid import UnitSteps, adaptive_grid, fixed_grid
 from jaxspin.dynamics.llg import LLG, Clock, Mask, as_mask
 from jaxspin.dynamics.noise import StepNoise
+from jaxspin.dynamics.planar import PlanarSolver, PlanarTerm
 from jaxspin.dynamics.schedules import Constant, Number
-from jaxspin.dynamics.solvers import DepondtMertens, ProjectedTsit5
+from jaxspin.dynamics.solvers import AbstractSpinSolver, DepondtMertens, ProjectedTsit5
 from jaxspin.dynamics.timestep import suggest_timestep
 from jaxspin.dynamics.trajectory import Trajectory
 from jaxspin.field import AbstractField, times_of_change
 from jaxspin.lattice import Lattice
+from jaxspin.vectors import of_planes, planes
 
 # Times at which a schedule is looked at for its highest temperature.
 _LOOKS = 101
@@ -212,17 +214,19 @@ def _run(settings, spins, clock, lengths, changes, solver, controller, adjoint, 
     # One call of diffrax a frame, not one with save points: those check themselves through host callbacks, which
     # jax.export refuses, slow the loop sixfold, and interpolate the states.
     dtype = spins.dtype
+    in_planes = isinstance(solver, AbstractSpinSolver)
 
     @jax.checkpoint
     def integrate(spins, length, end):
+        term = settings.term(spins, end)
         solution = diffrax.diffeqsolve(
-            settings.term(spins, end),
-            solver,
+            PlanarTerm(term) if in_planes else term,
+            PlanarSolver(solver) if in_planes else solver,
             # counted up to zero: diffrax rounds to the end what lies within 100 units in its last place
             t0=-length.astype(dtype),
             t1=jnp.zeros((), dtype),
             dt0=None,
-            y0=spins,
+            y0=planes(spins) if in_planes else spins,
             stepsize_controller=_stopping_at(controller, changes, end),
             adjoint=adjoint,
             max_steps=max_steps,
@@ -230,7 +234,7 @@ def _run(settings, spins, clock, lengths, changes, solver, controller, adjoint, 
         )
         ys: Any = solution.ys
         steps = jnp.asarray(solution.stats["num_steps"], jnp.int32)
-        return ys[0], steps, diffrax.is_successful(solution.result)
+        return of_planes(ys[0]) if in_planes else ys[0], steps, diffrax.is_successful(solution.result)
 
     def advance(state, length):
         spins, last, sound, alive = state

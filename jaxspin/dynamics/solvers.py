@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from jaxspin.dynamics.llg import LLG, Interval
 from jaxspin.spins import normalize, retract
-from jaxspin.vectors import add, cross, dot, scale
+from jaxspin.vectors import add, cross, dot, scale, settled
 
 
 def _rate(terms, t0, y0, args):
@@ -95,9 +95,9 @@ class DepondtMertens(AbstractSpinSolver):
 
     def advance(self, terms, t0, t1, spins, interval: Interval):
         start = terms.vf(t0, spins, t0)
-        first = start.rotation(interval)
+        first = settled(start.rotation(interval))
         second = terms.vf(t1, retract(spins, first), t0).rotation(interval)
-        return start.hold(normalize(retract(spins, scale(0.5, add(first, second)))))
+        return start.hold(normalize(retract(spins, settled(scale(0.5, add(first, second))))))
 
 
 class SemiImplicit(AbstractSpinSolver):

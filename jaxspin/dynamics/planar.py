@@ -1,0 +1,69 @@
+"""The equation of motion and its solvers with spins held as three planes, `(3, *cells, sublattices)`, between steps.
+
+Components that lie three to a site are read and written in strides, which costs more than the arithmetic of a step.
+"""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import diffrax
+
+from jaxspin.dynamics.llg import LLG, Interval, Push
+from jaxspin.dynamics.solvers import AbstractSpinSolver
+from jaxspin.vectors import of_planes, planes
+
+
+class PlanarTerm(diffrax.AbstractTerm):
+    """The term of spins, for a state in planes."""
+
+    inner: LLG
+
+    def vf(self, t, y, args) -> Push:
+        return self.inner.vf(t, of_planes(y), args)
+
+    def contr(self, t0, t1, **kwargs) -> Interval:
+        return self.inner.contr(t0, t1, **kwargs)
+
+    def prod(self, vf: Push, control: Interval):
+        return planes(self.inner.prod(vf, control))
+
+
+class _OfSpins(diffrax.AbstractTerm):
+    """A term for a state in planes (diffrax wraps it in others of its own), for spins again."""
+
+    planar: diffrax.AbstractTerm
+
+    def vf(self, t, y, args) -> Push:
+        return self.planar.vf(t, planes(y), args)
+
+    def contr(self, t0, t1, **kwargs) -> Interval:
+        return self.planar.contr(t0, t1, **kwargs)
+
+    def prod(self, vf: Push, control: Interval):
+        return of_planes(self.planar.prod(vf, control))
+
+
+class PlanarSolver(diffrax.AbstractStratonovichSolver):
+    """The steps of a solver of spins, for a state in planes."""
+
+    inner: AbstractSpinSolver
+    term_structure: ClassVar = PlanarTerm
+    interpolation_cls: ClassVar[Callable[..., diffrax.LocalLinearInterpolation]] = diffrax.LocalLinearInterpolation
+
+    def order(self, terms):
+        return self.inner.order(_OfSpins(terms))
+
+    def strong_order(self, terms):
+        return self.inner.strong_order(_OfSpins(terms))
+
+    def init(self, terms, t0, t1, y0, args):
+        return self.inner.init(_OfSpins(terms), t0, t1, of_planes(y0), args)
+
+    def step(self, terms, t0, t1, y0, args, solver_state, made_jump):
+        spins = of_planes(y0)
+        spins, error, _, state, result = self.inner.step(_OfSpins(terms), t0, t1, spins, args, solver_state, made_jump)
+        y1 = planes(spins)
+        return y1, error, {"y0": y0, "y1": y1}, state, result
+
+    def func(self, terms, t0, y0, args):
+        return planes(self.inner.func(_OfSpins(terms), t0, of_planes(y0), args))
