@@ -169,14 +169,15 @@ def _batch_all(arguments, axes, **static):
 
 
 _translations_p.def_impl(jax.jit(_translations_p.bind, static_argnames=("offsets", "periodic")))
-_translations_p.def_abstract_eval(lambda x, offsets, periodic: [ShapedArray(x.shape, x.dtype)] * len(offsets))
+_translations_p.def_abstract_eval(lambda x, offsets, periodic: [x.update(weak_type=False)] * len(offsets))
 ad.deflinear2(_translations_p, _transpose_all)
 batching.primitive_batchers[_translations_p] = _batch_all
 _lower(_translations_p, translations_by_windows, translations_by_roll)
 
 _settled_p = Primitive("settled")
 _settled_p.def_impl(lambda x: x)
-_settled_p.def_abstract_eval(lambda x: ShapedArray(x.shape, x.dtype))
+# with the mesh it lives on, by which fields tell how their lattice is spread
+_settled_p.def_abstract_eval(lambda x: x.update(weak_type=False))
 ad.deflinear2(_settled_p, lambda cotangent, x: [cotangent])
 batching.defvectorized(_settled_p)
 _lower(_settled_p, jax.lax.optimization_barrier, lambda x: x)
