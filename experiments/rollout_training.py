@@ -1,6 +1,6 @@
 """Fine-tuning through rollouts against more training on fields, for the same time of computing.
 
-    python -m experiments.rollout_training            # an hour on one core, writes runs/rollout_training
+    python -m experiments.rollout_training            # a quarter of an hour on one core, writes runs/rollout_training
     python -m experiments.rollout_training --smoke    # the same in a minute, without meaning
     python -m experiments.rollout_training --help     # every setting
 
