@@ -75,6 +75,14 @@ def test_rollout_training(tmp_path):
     rollout_training.run(rollout_training.Config(output=tmp_path / "out", smoke=True))
     found = summary(tmp_path / "out")
     assert found["memory"][0]["checkpointed"] < found["memory"][0]["direct adjoint"]
-    assert set(found["rollouts over more fields, mean of the seeds"]) >= {"torque error"}
+    for other in ("at first", "more fields", "runs labelled"):
+        assert set(found[f"rollouts over {other}"]) >= {
+            "deviation at ten horizons",
+            "torque error",
+            "torque error, runs",
+        }
+    row = found["seeds"]["0"]
+    assert set(rollout_training.ARMS) == set(found["told"]) <= set(row)
+    assert len(row["times"]) == len(row["exact, other starts"]) == len(row["rollouts"]["deviation"])
     with pytest.raises(ValueError, match="no multiple of every"):
         rollout_training.Config(horizon=5)
