@@ -342,6 +342,7 @@ def tiny(output, **changes):
     return active_learning.Config(output, **(small | changes))
 
 
+@pytest.mark.slow
 def test_active_learning_killed_and_resumed_is_unbroken(tmp_path, monkeypatch):
     summary = active_learning.run(tiny(tmp_path / "whole"))
     stored = json.loads((tmp_path / "whole" / "summary.json").read_text())

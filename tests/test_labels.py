@@ -68,6 +68,7 @@ def test_labels_are_exact_resumed_and_learnt_from(tmp_path):
         fit.run(dataclasses.replace(settings, output=tmp_path / "c", more=(tmp_path / "other",)))
 
 
+@pytest.mark.slow
 def test_a_committee_is_tried_where_it_was_not_trained(tmp_path):
     electrons = Electrons("triangular", 2.0, 0.5, 0.2)
     sampling = Sampling(

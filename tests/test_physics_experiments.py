@@ -286,6 +286,7 @@ class Nearest:
 # --- runs -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_triangular_run_with_a_force_field(forcefield, tmp_path, monkeypatch):
     monkeypatch.setattr(stages, "stored_forcefield", lambda path, electrons: Nearest())
     electrons = triangular_120.DEFAULT.electrons
