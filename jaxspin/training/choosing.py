@@ -32,7 +32,9 @@ def choose(
     0 < overlap <= 1. Source: see `Committee`.
     """
     if not 1 <= number <= len(candidates):
-        raise ValueError(f"number must be between 1 and the {len(candidates)} candidates, got {number}.")
+        raise ValueError(
+            f"number must be between 1 and the {len(candidates)} candidates, got {number}; give more candidates."
+        )
     if not 0 < overlap <= 1:
         raise ValueError(f"overlap must be between 0 and 1, got {overlap}; 0.95 keeps all but near copies.")
     order = np.argsort([-disagreement(committee, spins, by=by) for spins in candidates], kind="stable").tolist()
