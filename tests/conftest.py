@@ -1,10 +1,8 @@
 import os
 from pathlib import Path
 
-# The tests compile hundreds of programs and run each on something small: compile fast rather than well.
 # Two test processes whose LAPACK calls each take all cores wait for one another.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
 
 import jax
 import pytest
@@ -12,6 +10,15 @@ import pytest
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_configure(config):
+    """The tests compile hundreds of programs and run each on something small: compile fast rather than well.
+
+    The slow ones by themselves run long: ten times as long without the optimizations.
+    """
+    if config.option.markexpr != "slow":
+        os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
 
 
 @pytest.fixture

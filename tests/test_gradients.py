@@ -20,6 +20,9 @@ SLOW = (
 )
 # Differences of fourth order err by 1e-12 absolutely; the target is 1e-6 relative.
 RELATIVE, ABSOLUTE = 1e-6, 1e-9
+# At the tetrahedral order the phases of the bispectrum bend within a hundredth: the differences err by 7e-7 at half of
+# 1e-3, sixteen times less at a quarter.
+LENGTHS = {"learnt, bispectrum": 2.5e-4}
 
 
 def test_every_field_is_looked_at(key):
@@ -34,7 +37,7 @@ def test_gradients_of_a_run(name, key):
     common = {"initial spins", "damping", "bath temperature", *gradients.PULSE}
     assert set(checked.parameters) == common | set(case.parameters)
     for start, spins in gradients.starts(case.lattice, key=key).items():
-        for parameter, row in checked.compare(spins, key, 1e-3).items():
+        for parameter, row in checked.compare(spins, key, LENGTHS.get(name, 1e-3)).items():
             if start == "random":
                 assert abs(row["differences"]) > 1e-4, parameter
             assert row["slope"] == pytest.approx(row["differences"], rel=RELATIVE, abs=ABSOLUTE), (start, parameter)
