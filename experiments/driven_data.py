@@ -18,24 +18,21 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import tyro
 from tqdm import tqdm
 
 import jaxspin as js
-from experiments.stages import Motion, Timer, frame_steps, open_folder, spins_of
+from experiments.stages import Motion, Resumable, Timer, frame_steps, main, open_folder, spins_of
 from jaxspin.io import provenance, to_json
 from jaxspin.observables import curl_fraction, unreachable_fraction
 from jaxspin.training import ShardWriter, SpinData, evaluate
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Resumable):
     """The channel, its leads and the runs. Energies in units of the hopping, times in hbar/t."""
 
     output: Path = Path("runs/driven_data")
     """Folder for `data/` and `summary.json`; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
     resume: bool = False
     """Go on with a run of the same settings."""
     length: int = 12
@@ -143,7 +140,5 @@ def run(config: Config) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    found = run(settings)
-    print({name: found[name] for name in ("configurations", "torque error without current", "curl", "unreachable")})
-    print(f"everything is in {settings.output}")
+    columns = ("configurations", "torque error without current", "curl", "unreachable")
+    main(Config, run, __doc__, lambda found, _: str({name: found[name] for name in columns}))

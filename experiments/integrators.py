@@ -18,11 +18,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from jaxtyping import Array, Float
 
 import jaxspin as js
-from experiments.stages import Timer, open_folder
+from experiments.stages import Resumable, Timer, main, open_folder, stored_table
 from jaxspin import plotting
 from jaxspin.dynamics import (
     LLG,
@@ -56,15 +55,10 @@ PEERS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Resumable):
     """Settings. Times in units of hbar over the exchange."""
 
     output: Path = Path("runs/integrators")
-    """Folder for everything the run writes; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
-    resume: bool = False
-    """Go on in an output folder of the same settings where a killed run stopped."""
     side: int = 16
     """Side of the lattice whose energy drifts."""
     steps: int = 10000
@@ -234,7 +228,4 @@ def table(config: Config, found: dict[str, dict[str, float]], drift: dict[str, d
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    run(settings)
-    print((settings.output / "table.md").read_text())
-    print(f"everything is in {settings.output}")
+    main(Config, run, __doc__, stored_table)

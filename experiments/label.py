@@ -16,6 +16,7 @@ import tyro
 from experiments.stages import (
     Electrons,
     Motion,
+    Resumable,
     Sampling,
     open_folder,
     sample_quenches,
@@ -25,18 +26,14 @@ from experiments.stages import (
 from jaxspin.training import SpinData
 
 
-@dataclasses.dataclass(frozen=True)
-class Config:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(Resumable):
     """What to label."""
 
     forcefield: Path
     """Folder of the force field that drives the quenches."""
     output: Path = Path("runs/label")
     """Folder for the data; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
-    resume: bool = False
-    """Go on in an output folder of the same settings where a killed run stopped."""
     seed: int = 0
     """Of every random number."""
     electrons: Electrons = dataclasses.field(default_factory=lambda: Electrons("square", 6.0, 0.485, 0.0027))

@@ -22,12 +22,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 import xarray as xr
 from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm
 
 import jaxspin as js
-from experiments.stages import open_folder
+from experiments.stages import Resumable, main, open_folder
 from jaxspin import plotting
 from jaxspin.io import provenance, to_json
 from jaxspin.observables import high_symmetry_points, scalar_chirality, structure_factor_at
@@ -45,13 +44,11 @@ _CHIRALITY = 4 / (3 * 3**0.5)
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Resumable):
     """Settings of both sweeps. Energies in units of the hopping t, times in hbar/t."""
 
     output: Path = Path("runs/phase_diagram")
     """Folder for the stores, `summary.json` and the figure; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
     resume: bool = False
     """Go on in an output folder of the same settings."""
     smoke: bool = False
@@ -369,11 +366,13 @@ def draw(path: Path, textures: xr.Dataset, rows: list[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    found = run(settings)
-    for row in found["annealed"]:
-        print(
+    main(
+        Config,
+        run,
+        __doc__,
+        lambda found, _: "\n".join(
             f"J = {row['coupling']:g}, n = {row['filling']:g}: {row['order']} "
             f"({1e3 * row['above the lowest texture']:+.2f}e-3 t above {row['lowest texture']})"
-        )
-    print(f"everything is in {settings.output}")
+            for row in found["annealed"]
+        ),
+    )

@@ -21,6 +21,7 @@ from experiments.stages import (
     Electrons,
     Motion,
     Network,
+    Resumable,
     Sampling,
     Texture,
     Timer,
@@ -39,20 +40,14 @@ TEXTURES: tuple[Texture, ...] = ("ferromagnet", "one_hundred_twenty", "stripe", 
 NEAR = (0.02, 0.1)
 
 
-@dataclasses.dataclass(frozen=True)
-class Config:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(Resumable):
     """Settings. Energies in units of the hopping t, times in hbar/t."""
 
-    output: Path
-    """Folder for everything the run writes; an existing one is refused."""
     order: Literal["tetrahedral", "one_hundred_twenty"]
     """The order expected."""
     sampling: Sampling
     """Which configurations the force field learns from."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
-    resume: bool = False
-    """Go on in an output folder of the same settings where a killed run stopped."""
     smoke: bool = False
     """Shrink every stage to seconds, to see that it runs; the physics is not meant to come out."""
     seed: int = 0

@@ -16,11 +16,11 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-import tyro
 from matplotlib.colors import ListedColormap
 from tqdm import tqdm
 
 import jaxspin as js
+from experiments.stages import Output, main
 from jaxspin.electrons import bloch_levels
 from jaxspin.io import new_folder, provenance, to_json
 
@@ -34,13 +34,11 @@ TEXTURES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Output):
     """Settings of the diagram. Energies in units of the hopping."""
 
     output: Path = Path("runs/variational")
     """Folder for `summary.json` and the figure; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
     side: int = 48
     """Side of the lattice whose wavevectors are used; a multiple of 6, the common magnetic cell."""
     largest_coupling: float = 6.0
@@ -120,6 +118,4 @@ def draw(path: Path, couplings: np.ndarray, fillings: np.ndarray, table: np.ndar
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    run(settings)
-    print(f"everything is in {settings.output}")
+    main(Config, run, __doc__)

@@ -22,11 +22,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from tqdm import tqdm
 
 import jaxspin as js
-from experiments.stages import Motion, Timer, frame_steps, open_folder, spins_of
+from experiments.stages import Motion, Resumable, Timer, frame_steps, main, open_folder, spins_of
 from experiments.stages.modes import WideBandModes
 from jaxspin.forcefield import at_voltage, load
 from jaxspin.io import provenance, to_json
@@ -76,13 +75,11 @@ class Channel:
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Resumable):
     """The channel, the voltages and the runs. Times in hbar/t."""
 
     output: Path = Path("runs/wall_data")
     """Folder for `data/` and `summary.json`; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
     resume: bool = False
     """Go on with a run of the same settings."""
     channel: Channel = dataclasses.field(default_factory=Channel)
@@ -207,6 +204,4 @@ def run(config: Config) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    print({"configurations": run(settings)["configurations"]})
-    print(f"everything is in {settings.output}")
+    main(Config, run, __doc__, lambda found, _: str({"configurations": found["configurations"]}))

@@ -315,7 +315,13 @@ def test_coarsening_run(forcefield, tmp_path, monkeypatch):
     electrons = Electrons()
     monkeypatch.setattr(coarsening, "stored_forcefield", lambda path, electrons: Nearest())
     config = coarsening.Config(
-        forcefield(electrons), tmp_path / "out", seeds=(0, 1), side=8, duration=8.0, frames=8, window=(0.5, 8.0)
+        forcefield=forcefield(electrons),
+        output=tmp_path / "out",
+        seeds=(0, 1),
+        side=8,
+        duration=8.0,
+        frames=8,
+        window=(0.5, 8.0),
     )
     summary = coarsening.run(config)
     assert np.shape(summary["length between walls"]) == (2, 9)
@@ -331,8 +337,8 @@ def test_double_exchange_run(forcefield, tmp_path, monkeypatch):
     monkeypatch.setattr(double_exchange_quench, "stored_forcefield", lambda path, electrons: Nearest())
     electrons = Electrons("square", 6.0, 0.485, 0.1)
     config = double_exchange_quench.Config(
-        forcefield(electrons),
-        tmp_path / "out",
+        forcefield=forcefield(electrons),
+        output=tmp_path / "out",
         electrons=electrons,
         bath_temperatures=(0.01,),
         side=8,

@@ -1,6 +1,6 @@
 """What the experiments share: electrons, sampling, quenches that survive a kill, errors by kind, folders."""
 
-from experiments.stages.folder import Timer, open_folder, settings_of
+from experiments.stages.folder import Output, Resumable, Timer, main, open_folder, settings_of, stored_table
 from experiments.stages.learning import Network, learn, parameters, stored_forcefield
 from experiments.stages.model import Electrons, Motion, Texture, textures_on
 from experiments.stages.motion import compare, frame_steps, quench, spins_of
@@ -10,6 +10,8 @@ __all__ = [
     "Electrons",
     "Motion",
     "Network",
+    "Output",
+    "Resumable",
     "Sampling",
     "Texture",
     "Timer",
@@ -18,6 +20,7 @@ __all__ = [
     "hold_out",
     "judge",
     "learn",
+    "main",
     "open_folder",
     "parameters",
     "quench",
@@ -27,5 +30,6 @@ __all__ = [
     "settings_of",
     "spins_of",
     "stored_forcefield",
+    "stored_table",
     "textures_on",
 ]
