@@ -31,6 +31,7 @@ from experiments.stages import (
     spins_of,
     stored_forcefield,
 )
+from experiments.stages.checks import check_positive
 from experiments.stages.figures import draw_comparison, draw_maps, peak_shares
 from experiments.stages.growth import Growth, fit_growth
 from jaxspin import plotting
@@ -87,9 +88,7 @@ class Config(Resumable):
                 raise ValueError(
                     f"{name} = {getattr(self, name)}: Neel order needs an even number; use {getattr(self, name) + 1}."
                 )
-        for name in ("side", "duration", "frames", "compare_duration", "compare_frames"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}; see --help for the default.")
+        check_positive(self, "side", "duration", "frames", "compare_duration", "compare_frames")
         if not -1 < self.threshold < 1:
             raise ValueError(f"threshold compares with S_i . S_j, got {self.threshold}; use 0.5.")
         if not self.bath_temperatures:

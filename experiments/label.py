@@ -23,6 +23,7 @@ from experiments.stages import (
     sample_random,
     stored_forcefield,
 )
+from experiments.stages.checks import check_counts
 from jaxspin.training import SpinData
 
 
@@ -52,9 +53,7 @@ class Config(Resumable):
     """Random configurations."""
 
     def __post_init__(self):
-        for name in ("quenches", "random", "frames", "side"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}; see --help for the default.")
+        check_counts(self, "quenches", "random", "frames", "side")
 
 
 def run(config: Config) -> SpinData:

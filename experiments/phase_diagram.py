@@ -27,6 +27,7 @@ from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm
 
 import jaxspin as js
 from experiments.stages import Resumable, main, open_folder
+from experiments.stages.checks import check_counts, check_positive
 from jaxspin import plotting
 from jaxspin.io import provenance, to_json
 from jaxspin.observables import high_symmetry_points, scalar_chirality, structure_factor_at
@@ -94,12 +95,8 @@ class Config(Resumable):
         for name, side in (("side", self.side), *(("annealed_cells", cells) for cells in self.annealed_cells)):
             if side < 6 or side % 6:
                 raise ValueError(f"{name} = {side} does not hold all magnetic cells; use {6 * max(1, side // 6)}.")
-        for name in ("couplings", "fillings", "cooling", "batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}; see --help for the default.")
-        for name in ("largest_coupling", "temperature", "piece", "step", "tolerance"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}; see --help for the default.")
+        check_counts(self, "couplings", "fillings", "cooling", "batch")
+        check_positive(self, "largest_coupling", "temperature", "piece", "step", "tolerance")
         if any(not 0 < n < 1 for n in self.annealed_fillings):
             raise ValueError("fillings count electrons per spin-orbital; give numbers between 0 and 1.")
         if not self.hot >= self.cold > 0:

@@ -29,6 +29,7 @@ from experiments.stages import (
     open_folder,
     settings_of,
 )
+from experiments.stages.checks import check_positive
 from jaxspin.io import provenance, to_json
 from jaxspin.training import SpinData
 
@@ -102,9 +103,7 @@ class Config(Resumable):
                 )
         if not 0 < self.test_quenches < self.quenches:
             raise ValueError(f"test_quenches must leave some of the {self.quenches} quenches to learn from; use 1.")
-        for name in ("step", "quench_duration", "hot_duration", "large_duration", "compare_duration"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}; see --help for the default.")
+        check_positive(self, "step", "quench_duration", "hot_duration", "large_duration", "compare_duration")
 
     @property
     def electrons(self) -> Electrons:

@@ -31,6 +31,7 @@ from experiments.stages import (
     spins_of,
     textures_on,
 )
+from experiments.stages.checks import check_positive
 from jaxspin.forcefield import load_metadata
 from jaxspin.io import provenance, to_json
 from jaxspin.training import SpinData, perturbed_configurations
@@ -104,9 +105,7 @@ class Config(Resumable):
                 self.network.on(self.electrons, side)
             except ValueError as error:
                 raise ValueError(f"{name} = {side} does not serve: {error}") from error
-        for name in ("compare_duration", "large_duration", "compare_frames", "large_frames", "near_order"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}; see --help for the default.")
+        check_positive(self, "compare_duration", "large_duration", "compare_frames", "large_frames", "near_order")
         self.sampling.check(self.electrons)
         if self.forcefield is None:
             self.network.on(self.electrons, self.sampling.side)

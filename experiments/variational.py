@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 import jaxspin as js
 from experiments.stages import Output, main
+from experiments.stages.checks import check_counts
 from jaxspin.electrons import bloch_levels
 from jaxspin.io import new_folder, provenance, to_json
 
@@ -51,9 +52,7 @@ class Config(Output):
     def __post_init__(self):
         if self.side < 6 or self.side % 6:
             raise ValueError(f"side = {self.side} does not hold all magnetic cells; use {6 * max(1, self.side // 6)}.")
-        for name in ("couplings", "fillings"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}; see --help for the default.")
+        check_counts(self, "couplings", "fillings")
         if not self.largest_coupling > 0:
             raise ValueError(f"largest_coupling must be positive, got {self.largest_coupling}; 6 shows all phases.")
 

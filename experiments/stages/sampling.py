@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 import jaxspin as js
+from experiments.stages.checks import check_counts, check_positive
 from experiments.stages.model import Electrons, Motion, Texture, textures_on
 from experiments.stages.motion import frame_steps, spins_of
 from jaxspin.training import (
@@ -63,12 +64,8 @@ class Sampling:
     they are labelled (`jaxspin.training.distinct`); 1 keeps all."""
 
     def __post_init__(self):
-        for name in ("side", "quenches", "quench_frames", "hot_frames", "ordered", "random", "colors"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}; see --help for the default.")
-        for name in ("quench_duration", "hot_duration"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}; see --help for the default.")
+        check_counts(self, "side", "quenches", "quench_frames", "hot_frames", "ordered", "random", "colors")
+        check_positive(self, "quench_duration", "hot_duration")
         if not self.textures or not self.hot_textures:
             raise ValueError("textures and hot_textures name the orders to perturb; give at least one of each.")
         if not 0 < self.overlap <= 1:
