@@ -28,20 +28,11 @@ from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm
 import jaxspin as js
 from experiments.stages import Resumable, main, open_folder
 from experiments.stages.checks import check_counts, check_positive
+from experiments.stages.figures import PERFECT_CHIRALITY
+from experiments.stages.phases import COLORS, TEXTURES, check_side
 from jaxspin import plotting
 from jaxspin.io import provenance, to_json
 from jaxspin.observables import high_symmetry_points, scalar_chirality, structure_factor_at
-
-TEXTURES = {
-    "ferromagnet": (js.ferromagnet, 2),
-    "120 degrees": (js.one_hundred_twenty, 3),
-    "stripe": (js.stripe, 2),
-    "tetrahedral": (js.tetrahedral, 2),
-    "coplanar double-Q": (js.double_q, 2),
-}
-COLORS = ["#4477aa", "#66ccee", "#228833", "#ee6677", "#ccbb44"]
-# |S_i . (S_j x S_k)| of the perfect tetrahedral state.
-_CHIRALITY = 4 / (3 * 3**0.5)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,8 +84,7 @@ class Config(Resumable):
 
     def __post_init__(self):
         for name, side in (("side", self.side), *(("annealed_cells", cells) for cells in self.annealed_cells)):
-            if side < 6 or side % 6:
-                raise ValueError(f"{name} = {side} does not hold all magnetic cells; use {6 * max(1, side // 6)}.")
+            check_side(name, side)
         check_counts(self, "couplings", "fillings", "cooling", "batch")
         check_positive(self, "largest_coupling", "temperature", "piece", "step", "tolerance")
         if any(not 0 < n < 1 for n in self.annealed_fillings):
@@ -307,7 +297,7 @@ def classified(lattice: js.Lattice, spins: jax.Array) -> tuple[str, dict[str, fl
     names = ("Gamma", "K", "K'", "M", "M'", "M''")
     weights = structure_factor_at(lattice, spins, jnp.asarray([points[name] for name in names])) / lattice.sites
     share: dict[str, float] = dict(zip(names, map(float, weights), strict=True))
-    chirality = float(jnp.mean(jnp.abs(scalar_chirality(lattice, spins)))) / _CHIRALITY
+    chirality = float(jnp.mean(jnp.abs(scalar_chirality(lattice, spins)))) / PERFECT_CHIRALITY
     at_m = np.array([share[name] for name in names[3:]])
     totals = {"ferromagnet": share["Gamma"], "120 degrees": share["K"] + share["K'"], "M": float(at_m.sum())}
     order = max(totals, key=lambda name: totals[name])

@@ -22,16 +22,9 @@ from tqdm import tqdm
 import jaxspin as js
 from experiments.stages import Output, main
 from experiments.stages.checks import check_counts
+from experiments.stages.phases import COLORS, TEXTURES, check_side
 from jaxspin.electrons import bloch_levels
 from jaxspin.io import new_folder, provenance, to_json
-
-TEXTURES = {
-    "ferromagnet": (js.ferromagnet, 2),
-    "120 degrees": (js.one_hundred_twenty, 3),
-    "stripe": (js.stripe, 2),
-    "tetrahedral": (js.tetrahedral, 2),
-    "coplanar double-Q": (js.double_q, 2),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +43,7 @@ class Config(Output):
     """Number of fillings between 0 and 1, both left out; 99 is a step of 0.01."""
 
     def __post_init__(self):
-        if self.side < 6 or self.side % 6:
-            raise ValueError(f"side = {self.side} does not hold all magnetic cells; use {6 * max(1, self.side // 6)}.")
+        check_side("side", self.side)
         check_counts(self, "couplings", "fillings")
         if not self.largest_coupling > 0:
             raise ValueError(f"largest_coupling must be positive, got {self.largest_coupling}; 6 shows all phases.")
@@ -104,7 +96,7 @@ def draw(path: Path, couplings: np.ndarray, fillings: np.ndarray, table: np.ndar
     names = list(TEXTURES)
     lead = np.diff(np.sort(table, axis=0)[:2], axis=0)[0]
     lowest = np.ma.masked_where(lead < 1e-4, table.argmin(axis=0))
-    colors = ListedColormap(["#4477aa", "#66ccee", "#228833", "#ee6677", "#ccbb44"])
+    colors = ListedColormap(COLORS)
     figure, axes = plt.subplots(figsize=(6.4, 4), layout="constrained")
     image = axes.pcolormesh(
         fillings, couplings, lowest, cmap=colors, vmin=-0.5, vmax=len(names) - 0.5, shading="nearest"
