@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from tqdm import tqdm
 
 import jaxspin as js
-from experiments.stages import Motion, Resumable, Timer, frame_steps, main, open_folder, spins_of
+from experiments.stages import Motion, Resumable, Timer, kept_frames, main, open_folder
 from jaxspin.io import provenance, to_json
 from jaxspin.observables import curl_fraction, unreachable_fraction
 from jaxspin.training import ShardWriter, SpinData, evaluate
@@ -92,20 +92,10 @@ def solver_of(config: Config, voltage: float) -> js.GreensFunction:
 def followed(config: Config, solver: js.GreensFunction, number: int) -> SpinData:
     """One run from random spins, its frames labelled."""
     start_key, noise = jax.random.split(jax.random.fold_in(jax.random.key(config.seed), number))
-    motion = config.motion
-    run = js.simulate(
-        solver,
-        js.random_spins(solver.lattice, key=start_key),
-        duration=config.duration,
-        step=motion.step,
-        damping=motion.damping,
-        temperature=motion.temperature,
-        key=noise,
-        save_every=motion.step,
-    )
-    spins = spins_of(run)
-    kept = frame_steps(len(spins) - 1, config.frames, config.spacing)
-    return js.sample(solver, spins[kept], source="driven", run=number, batch=1)
+    start = js.random_spins(solver.lattice, key=start_key)
+    length = {"duration": config.duration, "frames": config.frames, "spacing": config.spacing}
+    spins = kept_frames(solver, start, config.motion, key=noise, **length)
+    return js.sample(solver, spins, source="driven", run=number, batch=1)
 
 
 def run(config: Config) -> dict[str, Any]:

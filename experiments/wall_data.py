@@ -25,7 +25,7 @@ import numpy as np
 from tqdm import tqdm
 
 import jaxspin as js
-from experiments.stages import Motion, Resumable, Timer, frame_steps, main, open_folder, spins_of
+from experiments.stages import Motion, Resumable, Timer, kept_frames, main, open_folder
 from experiments.stages.modes import WideBandModes
 from jaxspin.forcefield import at_voltage, load
 from jaxspin.io import provenance, to_json
@@ -152,25 +152,16 @@ def start_of(config: Config, kind: str, key: jax.Array) -> jax.Array:
 def followed(config: Config, kind: str, voltage: float, number: int) -> SpinData:
     """One run, its frames labelled."""
     start_key, noise = jax.random.split(jax.random.fold_in(jax.random.key(config.seed), number))
-    motion, exact, start = config.motion, config.channel.exact(voltage), start_of(config, kind, start_key)
+    exact, start = config.channel.exact(voltage), start_of(config, kind, start_key)
     field: js.AbstractField = exact
     if config.forcefield is not None:
         learnt: Any = load(config.forcefield)
         field, start = at_voltage(learnt.on(exact.lattice), voltage), start.astype(jnp.float32)
-    run = js.simulate(
-        field,
-        start,
-        duration=config.duration,
-        step=motion.step,
-        damping=motion.damping,
-        temperature=motion.temperature,
-        key=noise,
-        save_every=motion.step,
+    spins = kept_frames(
+        field, start, config.motion, duration=config.duration, frames=config.frames, spacing=1.3, key=noise
     )
-    spins = spins_of(run)
-    kept = frame_steps(len(spins) - 1, config.frames, 1.3)
     # labels in double precision, whatever moved the spins
-    labelled = normalize(spins[kept].astype(float))
+    labelled = normalize(spins.astype(float))
     return js.sample(exact, labelled, source=f"{kind} {voltage:.2f}", run=number, batch=1)
 
 

@@ -3,7 +3,7 @@
 from experiments.stages.folder import Output, Resumable, Timer, main, open_folder, settings_of, stored_table
 from experiments.stages.learning import Network, learn, parameters, stored_forcefield
 from experiments.stages.model import Electrons, Motion, Texture, textures_on
-from experiments.stages.motion import compare, frame_steps, quench, spins_of
+from experiments.stages.motion import compare, frame_steps, kept_frames, quench, spins_of
 from experiments.stages.sampling import Sampling, hold_out, judge, sample, sample_quenches, sample_random
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "frame_steps",
     "hold_out",
     "judge",
+    "kept_frames",
     "learn",
     "main",
     "open_folder",

@@ -41,6 +41,31 @@ def frame_steps(steps: int, frames: int, spacing: float = 1.0) -> np.ndarray:
     return np.unique(np.minimum(apart, steps))
 
 
+def kept_frames(
+    field: js.AbstractField,
+    start: jax.Array,
+    motion: Motion,
+    *,
+    duration: float,
+    frames: int,
+    spacing: float,
+    key: jax.Array,
+) -> jax.Array:
+    """The spins of some frames (`frame_steps`) of a run that is kept nowhere."""
+    run = js.simulate(
+        field,
+        start,
+        duration=duration,
+        step=motion.step,
+        damping=motion.damping,
+        temperature=motion.temperature,
+        key=key,
+        save_every=motion.step,
+    )
+    spins = spins_of(run)
+    return spins[frame_steps(len(spins) - 1, frames, spacing)]
+
+
 def quench(
     path: Path,
     field: js.AbstractField,
