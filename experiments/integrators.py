@@ -22,29 +22,17 @@ from jaxtyping import Array, Float
 
 import jaxspin as js
 from experiments.stages import Resumable, Timer, main, open_folder, stored_table
+from experiments.stages.schemes import SOLVERS, name_of
 from jaxspin import plotting
 from jaxspin.dynamics import (
     LLG,
     Clock,
     Constant,
-    DepondtMertens,
-    ImplicitMidpoint,
-    ProjectedHeun,
     ProjectedTsit5,
-    SemiImplicit,
-    SphericalMidpoint,
 )
 from jaxspin.io import provenance, to_json
 from jaxspin.problems import SpinWave
 
-STOCHASTIC: tuple[Any, ...] = (
-    ProjectedHeun(),
-    DepondtMertens(),
-    SemiImplicit(),
-    SphericalMidpoint(),
-    ImplicitMidpoint(),
-)
-SOLVERS: tuple[Any, ...] = (*STOCHASTIC, ProjectedTsit5())
 # Drift per spin of VAMPIRE, Spirit and UppASD over 10^4 steps, from a random start on such a lattice, by time step.
 PEERS = {
     "others, Heun": {0.01: 5e-4, 0.05: 0.2},
@@ -99,10 +87,6 @@ def run(config: Config) -> dict[str, Any]:
     }
     (folder / "summary.json").write_text(to_json(summary, indent=1))
     return summary
-
-
-def name_of(solver: Any) -> str:
-    return type(solver).__name__
 
 
 def slope(numbers: tuple[int, ...], errors: list[float]) -> float:

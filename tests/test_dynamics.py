@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments.stages.schemes import EXPLICIT, name_of
 from jaxspin.classical import Anisotropy, Exchange, GaussianPulse, Zeeman, ZeemanPulse
 from jaxspin.dynamics import (
     LLG,
@@ -32,25 +33,7 @@ from jaxspin.field import AbstractField, AbstractPotential
 from jaxspin.lattice import chain, square, triangular
 from jaxspin.problems import DampedLarmor, Dimer, SpinWave
 from jaxspin.spins import random_spins, retract
-
-SCHEMES = [ProjectedHeun(), DepondtMertens(), SemiImplicit()]
-KEEP_LENGTH = [DepondtMertens(), SemiImplicit()]
-EVERY = [*SCHEMES, ProjectedTsit5()]
-# a few hundred steps, each rounding by some units in the last place of a double
-ROUNDING = 1e-13
-
-
-def name(solver):
-    return type(solver).__name__
-
-
-def distance(a, b):
-    return float(jnp.max(jnp.abs(a - b)))
-
-
-def length_error(spins):
-    return float(jnp.max(jnp.abs(jnp.linalg.norm(spins, axis=-1) - 1)))
-
+from tests.runs import ROUNDING, distance, length_error
 
 # --- the equation ---
 
@@ -73,7 +56,7 @@ def test_rate_is_the_equation(key):
     np.testing.assert_allclose(rate, expected, rtol=0, atol=1e-15)
 
 
-@pytest.mark.parametrize("solver", EVERY, ids=name)
+@pytest.mark.parametrize("solver", [*EXPLICIT, ProjectedTsit5()], ids=name_of)
 def test_damped_precession(solver):
     problem = DampedLarmor(strength=1.0, damping=0.1, height=0.2)
     run = simulate(
@@ -200,7 +183,7 @@ def test_schemes_follow_the_same_noise_as_diffrax(key):
 
     reference = final(diffrax.Heun())
     assert distance(reference, dimer.spins(number * step)) > 0.1
-    for solver in SCHEMES:
+    for solver in EXPLICIT:
         # the strong error is of order a T step for one noise, here 1e-4, times a few
         assert distance(final(solver), reference) < 3e-3
 

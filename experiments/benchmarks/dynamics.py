@@ -20,27 +20,16 @@ import tyro
 import jaxspin as js
 from experiments.benchmarks.report import Report
 from experiments.benchmarks.timing import timed
+from experiments.stages.schemes import SOLVERS, name_of
 from jaxspin.dynamics import (
     LLG,
     AbstractSpinSolver,
     Clock,
     Constant,
     DepondtMertens,
-    ImplicitMidpoint,
     ProjectedHeun,
     ProjectedTsit5,
-    SemiImplicit,
-    SphericalMidpoint,
     StepNoise,
-)
-
-SOLVERS: tuple[Any, ...] = (
-    ProjectedHeun(),
-    DepondtMertens(),
-    SemiImplicit(),
-    SphericalMidpoint(),
-    ImplicitMidpoint(),
-    ProjectedTsit5(),
 )
 
 
@@ -121,7 +110,7 @@ def timed_run(config: Config, solver, temperature: float, precision: str, size: 
     steps = max(1, round(config.spin_steps / size**2))
     row = timed(simulation(config, field, solver, temperature, steps), (spins,), config.repeats)
     row = {
-        "integrator": type(solver).__name__,
+        "integrator": name_of(solver),
         "temperature": temperature,
         "precision": precision,
         "side": size,
@@ -175,9 +164,7 @@ def overheads(config: Config) -> list[dict[str, Any]]:
             times = interleaved(runs, spins, config.repeats)
             reference = times["bare loop"]
             row = {name: value / reference - 1 for name, value in times.items() if name != "bare loop"}
-            rows.append(
-                {"integrator": type(solver).__name__, "temperature": temperature, "bare loop": reference, **row}
-            )
+            rows.append({"integrator": name_of(solver), "temperature": temperature, "bare loop": reference, **row})
             print(rows[-1], flush=True)
     return rows
 
