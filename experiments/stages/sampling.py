@@ -14,7 +14,7 @@ from tqdm import tqdm
 import jaxspin as js
 from experiments.stages.checks import check_counts, check_positive
 from experiments.stages.model import Electrons, Motion, Texture, textures_on
-from experiments.stages.motion import frame_steps, spins_of
+from experiments.stages.motion import frame_steps, spins_along
 from jaxspin.training import (
     ShardWriter,
     SpinData,
@@ -206,17 +206,8 @@ def _frames(field, start, motion: Motion, duration: float, frames: int, spacing:
     """Configurations of one run, in memory, its start left out."""
     steps = max(1, math.ceil(duration / motion.step - 1e-6))
     every = duration / frames if spacing == 1 else duration / steps
-    run = js.simulate(
-        field,
-        start,
-        duration=duration,
-        step=motion.step,
-        damping=motion.damping,
-        temperature=motion.temperature,
-        key=key,
-        save_every=every,
-    )
-    return spins_of(run)[1:] if spacing == 1 else spins_of(run)[frame_steps(steps, frames, spacing)]
+    spins = spins_along(field, start, motion, duration=duration, save_every=every, key=key)
+    return spins[1:] if spacing == 1 else spins[frame_steps(steps, frames, spacing)]
 
 
 def _kept(frames: jax.Array, overlap: float) -> list[int]:
