@@ -14,13 +14,9 @@ from experiments import data_files, evaluate, features, fit, locality
 from experiments.benchmarks import equal_error, forcefield
 from jaxspin.training import random_configurations
 
+pytestmark = pytest.mark.usefixtures("optax_mixes_types")
+
 PARAMS = {"lattice": "square 6x6 periodic", "hopping": 1.0, "coupling": 2.0, "filling": 0.5}
-
-
-@pytest.fixture(autouse=True)
-def _optax_mixes_types():
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from jaxspin.lattice import chain, kagome, square
 from jaxspin.problems import DampedLarmor, SpinWave
 from jaxspin.spins import dilute, random_spins, retract, tangent
 from jaxspin.vectors import add, cross, dot, normalize, scale, subtract, where
-from tests.runs import ROUNDING, distance, length_error
+from tests.helpers import RUN_ROUNDING, distance, length_error
 
 KEEP_LENGTH = [DepondtMertens(), SemiImplicit(), *IMPLICIT]
 
@@ -84,7 +84,7 @@ def test_spin_wave_energy_and_length(solver):
     assert errors[1] < 1e-3
     assert order(errors) == pytest.approx(2, abs=0.15)
     if solver in KEEP_LENGTH:
-        assert length_error(waves[1].final) < ROUNDING
+        assert length_error(waves[1].final) < RUN_ROUNDING
 
     disturbed = retract(wave.spins(), 0.3 * jax.random.normal(jax.random.key(1), wave.spins().shape))
     start = potential.energy(disturbed)
@@ -92,7 +92,7 @@ def test_spin_wave_energy_and_length(solver):
     # of 12 in energy, in 500 steps of 0.04 rad
     assert drifts[1] < 1e-2
     # at least second order, or none to speak of
-    assert order(drifts) > 1.85 or max(drifts) < ROUNDING
+    assert order(drifts) > 1.85 or max(drifts) < RUN_ROUNDING
 
     damped = simulate(potential, disturbed, duration=10.0, step=10 / 500, damping=0.4, solver=solver, save_every=0.5)
     assert np.all(np.diff(damped.energy(potential)) < 0)
@@ -135,7 +135,7 @@ def test_runs_in_planes_are_the_steps_of_the_solver(lattice, solver, key):
     for n in range(20):
         spins = step(jnp.asarray(float(n)), spins)
     # the implicit rules stop at ten units in the last place
-    assert distance(run.final, spins) < 100 * ROUNDING
+    assert distance(run.final, spins) < 100 * RUN_ROUNDING
 
 
 @pytest.mark.parametrize("solver", SOLVERS, ids=name_of)
@@ -163,7 +163,7 @@ def test_frozen_spins_and_vacancies(solver, key):
     assert jnp.array_equal(after[0, 0], jnp.zeros((1, 3)))
     moved = occupied & ~frozen
     assert bool(jnp.all(jnp.linalg.norm(after - spins, axis=-1)[moved] > 1e-3))
-    assert length_error(after[moved]) < ROUNDING
+    assert length_error(after[moved]) < RUN_ROUNDING
 
 
 @pytest.mark.parametrize("solver", KEEP_LENGTH, ids=name_of)

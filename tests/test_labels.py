@@ -12,15 +12,11 @@ from experiments import fit, label, transfer
 from experiments.stages import Electrons, Motion, Network, Sampling, parameters, sample
 from jaxspin.training import SpinData, TrainConfig
 
+pytestmark = pytest.mark.usefixtures("optax_mixes_types")
+
 ELECTRONS = Electrons("square", 2.0, 0.4, 0.2)
 NETWORK = Network(hops=1, moments=4, hidden=(4,))
 TRAINING = TrainConfig(steps=2, batch=2, evaluate_every=2, validation=0.3)
-
-
-@pytest.fixture(autouse=True)
-def _optax_mixes_types():
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 def test_labels_are_exact_resumed_and_learnt_from(tmp_path):

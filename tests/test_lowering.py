@@ -16,9 +16,7 @@ import jaxspin as js
 from experiments.stages.schemes import SOLVERS, name_of
 from jaxspin import observables
 from jaxspin.descriptors import Bispectrum, LocalMoments
-from jaxspin.dynamics import (
-    ProjectedTsit5,
-)
+from jaxspin.dynamics import ProjectedTsit5
 from jaxspin.training.losses import LossScales
 from jaxspin.training.trainer import _advance, batch_rows
 

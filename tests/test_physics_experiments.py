@@ -17,11 +17,7 @@ from experiments.triangular_figures import vector_chirality
 from jaxspin.io import load_trajectory
 from jaxspin.observables import domain_length, scalar_chirality, structure_factor
 
-
-@pytest.fixture(autouse=True)
-def _optax_mixes_types():
-    with jax.numpy_dtype_promotion("standard"):
-        yield
+pytestmark = pytest.mark.usefixtures("optax_mixes_types")
 
 
 @pytest.fixture

@@ -7,10 +7,7 @@ import pytest
 
 from experiments.stages.schemes import STOCHASTIC, name_of
 from jaxspin.classical import Anisotropy, Exchange, Zeeman
-from jaxspin.dynamics import (
-    DepondtMertens,
-    simulate,
-)
+from jaxspin.dynamics import DepondtMertens, simulate
 from jaxspin.lattice import chain, cubic, square
 from jaxspin.problems import langevin, langevin_variance
 from jaxspin.spins import random_spins
