@@ -21,12 +21,11 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from jaxtyping import Array, Float
 from tqdm import tqdm
 
 import jaxspin as js
-from experiments.stages import Electrons, Motion, Network, Texture, open_folder, textures_on
+from experiments.stages import Electrons, Motion, Network, Resumable, Texture, main, open_folder, textures_on
 from jaxspin.field import AbstractField
 from jaxspin.io import provenance, to_json
 from jaxspin.plotting.style import new_figure, save_figure
@@ -43,15 +42,10 @@ _NAMES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Resumable):
     """Settings. Energies in units of the hopping t, times in hbar/t."""
 
     output: Path = Path("runs/active_learning")
-    """Folder for everything the run writes; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
-    resume: bool = False
-    """Go on in an output folder of the same settings where a killed run stopped."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Of the labels to begin with, weights, splits, batches and quenches; held-out configurations are the same."""
     arms: tuple[Arm, ...] = ("random", "logarithmic", "mean")
@@ -301,7 +295,4 @@ def draw(path: Path, config: Config, summary: dict[str, Any], origin: dict[str, 
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    result = run(settings)
-    print(json.dumps(result["torque error"], indent=1))
-    print(f"everything is in {settings.output}")
+    main(Config, run, __doc__, lambda found, _: found["torque error"])

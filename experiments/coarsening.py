@@ -10,19 +10,19 @@ chirality's structure factor.
 """
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-import tyro
 
 import jaxspin as js
 from experiments.stages import (
     Electrons,
     Motion,
+    Resumable,
     Timer,
+    main,
     open_folder,
     quench,
     settings_of,
@@ -36,18 +36,13 @@ from jaxspin.lattice import Lattice
 from jaxspin.observables import domain_length, scalar_chirality
 
 
-@dataclasses.dataclass(frozen=True)
-class Config:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(Resumable):
     """Settings. Times in hbar/t, lengths in lattice constants."""
 
     forcefield: Path
     """Folder of a force field of the tetrahedral model."""
     output: Path = Path("runs/coarsening")
-    """Folder for everything the run writes; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
-    resume: bool = False
-    """Go on in an output folder of the same settings where a killed run stopped."""
     seeds: tuple[int, ...] = (0, 1, 2, 3)
     """Of the start and the noise, one quench each."""
     side: int = 256
@@ -182,7 +177,4 @@ def draw(
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    result = run(settings)
-    print(json.dumps(json.loads(to_json(result["growth"])), indent=1))
-    print(f"everything is in {settings.output}")
+    main(Config, run, __doc__, lambda found, _: found["growth"])

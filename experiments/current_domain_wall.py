@@ -18,10 +18,9 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-import tyro
 
 import jaxspin as js
-from experiments.stages import Timer, open_folder, spins_of
+from experiments.stages import Resumable, Timer, main, open_folder, spins_of
 from experiments.stages.modes import WideBandModes
 from jaxspin.io import provenance, to_json
 from jaxspin.observables import wall_position, wall_velocity
@@ -29,13 +28,11 @@ from jaxspin.problems import DrivenWall
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Resumable):
     """The metal, the wall and the voltages. Energies in units of the hopping, times in hbar/t."""
 
     output: Path = Path("runs/current_domain_wall")
     """Folder for `summary.json` and the figure; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
     resume: bool = False
     """Use the folder of a run with the same settings."""
     sites: int = 80
@@ -161,6 +158,4 @@ def draw(path: Path, config: Config, rows: list[dict[str, float]], threshold: fl
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    run(settings)
-    print(f"everything is in {settings.output}")
+    main(Config, run, __doc__)

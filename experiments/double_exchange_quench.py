@@ -10,27 +10,28 @@ exceeds a threshold. Source: P. Zhang and G.-W. Chern, Phys. Rev. Lett. 127, 146
 """
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 
 import jaxspin as js
 from experiments.stages import (
     Electrons,
     Motion,
+    Resumable,
     Timer,
     compare,
+    main,
     open_folder,
     quench,
     settings_of,
     spins_of,
     stored_forcefield,
 )
+from experiments.stages.checks import check_positive
 from experiments.stages.figures import draw_comparison, draw_maps, peak_shares
 from experiments.stages.growth import Growth, fit_growth
 from jaxspin import plotting
@@ -41,18 +42,13 @@ from jaxspin.observables import domain_sizes, nearest_neighbor_correlations, str
 BINS = np.linspace(-1, 1, 41)
 
 
-@dataclasses.dataclass(frozen=True)
-class Config:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(Resumable):
     """Settings. Energies in units of the hopping t, times in hbar/t."""
 
     forcefield: Path
     """Folder of a force field of this model."""
     output: Path = Path("runs/double_exchange_quench")
-    """Folder for everything the run writes; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
-    resume: bool = False
-    """Go on in an output folder of the same settings where a killed run stopped."""
     seed: int = 0
     """Of every random number."""
     electrons: Electrons = dataclasses.field(
@@ -92,9 +88,7 @@ class Config:
                 raise ValueError(
                     f"{name} = {getattr(self, name)}: Neel order needs an even number; use {getattr(self, name) + 1}."
                 )
-        for name in ("side", "duration", "frames", "compare_duration", "compare_frames"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}; see --help for the default.")
+        check_positive(self, "side", "duration", "frames", "compare_duration", "compare_frames")
         if not -1 < self.threshold < 1:
             raise ValueError(f"threshold compares with S_i . S_j, got {self.threshold}; use 0.5.")
         if not self.bath_temperatures:
@@ -269,11 +263,5 @@ def draw_puddles(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    result = run(settings)
-    shown = [
-        {name: row[name] for name in ("bath temperature", "growth of the mean size weighted by size")}
-        for row in result["quenches"]
-    ]
-    print(json.dumps(json.loads(to_json(shown)), indent=1))
-    print(f"everything is in {settings.output}")
+    columns = ("bath temperature", "growth of the mean size weighted by size")
+    main(Config, run, __doc__, lambda found, _: [{name: row[name] for name in columns} for row in found["quenches"]])

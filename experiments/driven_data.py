@@ -18,24 +18,21 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import tyro
 from tqdm import tqdm
 
 import jaxspin as js
-from experiments.stages import Motion, Timer, frame_steps, open_folder, spins_of
+from experiments.stages import Motion, Resumable, Timer, kept_frames, main, open_folder
 from jaxspin.io import provenance, to_json
 from jaxspin.observables import curl_fraction, unreachable_fraction
 from jaxspin.training import ShardWriter, SpinData, evaluate
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Resumable):
     """The channel, its leads and the runs. Energies in units of the hopping, times in hbar/t."""
 
     output: Path = Path("runs/driven_data")
     """Folder for `data/` and `summary.json`; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
     resume: bool = False
     """Go on with a run of the same settings."""
     length: int = 12
@@ -95,20 +92,10 @@ def solver_of(config: Config, voltage: float) -> js.GreensFunction:
 def followed(config: Config, solver: js.GreensFunction, number: int) -> SpinData:
     """One run from random spins, its frames labelled."""
     start_key, noise = jax.random.split(jax.random.fold_in(jax.random.key(config.seed), number))
-    motion = config.motion
-    run = js.simulate(
-        solver,
-        js.random_spins(solver.lattice, key=start_key),
-        duration=config.duration,
-        step=motion.step,
-        damping=motion.damping,
-        temperature=motion.temperature,
-        key=noise,
-        save_every=motion.step,
-    )
-    spins = spins_of(run)
-    kept = frame_steps(len(spins) - 1, config.frames, config.spacing)
-    return js.sample(solver, spins[kept], source="driven", run=number, batch=1)
+    start = js.random_spins(solver.lattice, key=start_key)
+    length = {"duration": config.duration, "frames": config.frames, "spacing": config.spacing}
+    spins = kept_frames(solver, start, config.motion, key=noise, **length)
+    return js.sample(solver, spins, source="driven", run=number, batch=1)
 
 
 def run(config: Config) -> dict[str, Any]:
@@ -143,7 +130,5 @@ def run(config: Config) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    found = run(settings)
-    print({name: found[name] for name in ("configurations", "torque error without current", "curl", "unreachable")})
-    print(f"everything is in {settings.output}")
+    columns = ("configurations", "torque error without current", "curl", "unreachable")
+    main(Config, run, __doc__, lambda found, _: str({name: found[name] for name in columns}))

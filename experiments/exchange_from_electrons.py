@@ -20,10 +20,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 
 import jaxspin as js
-from experiments.stages import Electrons, Texture, open_folder, spins_of, textures_on
+from experiments.stages import Electrons, Resumable, Texture, main, open_folder, spins_of, textures_on
 from jaxspin import plotting
 from jaxspin.io import provenance, to_json
 from jaxspin.lattice import Lattice
@@ -47,13 +46,11 @@ CASES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Resumable):
     """Settings. Energies in units of the hopping t, times in hbar/t."""
 
     output: Path = Path("runs/exchange_from_electrons")
     """Folder for `summary.json` and the figure; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
     resume: bool = False
     """Go on in an output folder of the same settings."""
     smoke: bool = False
@@ -229,6 +226,4 @@ def draw(path: Path, found: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    run(settings)
-    print(f"everything is in {settings.output}")
+    main(Config, run, __doc__)

@@ -24,13 +24,12 @@ from typing import Any, Literal, get_args
 import jax
 import matplotlib.pyplot as plt
 import numpy as np
-import tyro
 from tqdm import tqdm
 
 import jaxspin as js
 from experiments import fit
 from experiments.data_files import read
-from experiments.stages import open_folder
+from experiments.stages import Resumable, main, open_folder, stored_table
 from jaxspin.descriptors import AbstractDescriptor, AtFilling, LocalMoments
 from jaxspin.io import provenance, to_json
 from jaxspin.training import SpinData
@@ -41,18 +40,14 @@ Part = Literal["features", "radius", "moments", "network", "data"]
 TRAINING = dataclasses.replace(fit.TRAINING, steps=400, evaluate_every=100)
 
 
-@dataclasses.dataclass(frozen=True)
-class Config:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(Resumable):
     """Data, what to compare, and training."""
 
     data: tuple[Path, ...]
     """Files with spins and fields, see `experiments.data_files`, all of one lattice and size."""
     output: Path = Path("runs/features")
     """Folder for results; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
-    resume: bool = False
-    """Go on in an output folder of the same settings where a killed run stopped."""
     parts: tuple[Part, ...] = get_args(Part)
     """Which comparisons to make."""
     held_out: float = 0.1
@@ -315,7 +310,4 @@ def draw(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    run(settings)
-    print((settings.output / "table.md").read_text())
-    print(f"everything is in {settings.output}")
+    main(Config, run, __doc__, stored_table)

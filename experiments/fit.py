@@ -16,10 +16,10 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-import tyro
 
 import jaxspin as js
 from experiments.data_files import read
+from experiments.stages import Output, main
 from jaxspin.descriptors import AbstractDescriptor, AtFilling, LocalMoments
 from jaxspin.io import new_folder, provenance, to_json
 from jaxspin.spins import tangent
@@ -29,16 +29,14 @@ from jaxspin.training.losses import predict
 TRAINING = js.TrainConfig(steps=3000, batch=2, learning_rate=4e-3, validation=0.08, evaluate_every=500)
 
 
-@dataclasses.dataclass(frozen=True)
-class Config:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(Output):
     """Data, model and training."""
 
     data: Path
     """File with spins and fields, see `experiments.data_files`; its params must name the coupling."""
     output: Path = Path("runs/fit")
     """Folder for results; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
     more: tuple[Path, ...] = ()
     """Folders of data sets on the same lattice that every seed learns from besides, as `experiments.label` makes them;
     nothing of them is held out."""
@@ -197,6 +195,4 @@ def draw(path: Path, learnt: js.Learnt, held: SpinData) -> None:
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    run(settings)
-    print(f"everything is in {settings.output}")
+    main(Config, run, __doc__)

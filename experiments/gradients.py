@@ -20,11 +20,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from jaxtyping import Array
 
 import jaxspin as js
-from experiments.stages import open_folder
+from experiments.stages import Resumable, main, open_folder
 from jaxspin.classical import GaussianPulse, ZeemanPulse
 from jaxspin.io import provenance, to_json
 from jaxspin.spins import retract
@@ -44,15 +43,11 @@ KEY = 7
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Resumable):
     """Settings."""
 
     output: Path = Path("runs/gradients")
     """Folder for `summary.json` and `table.md`; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
-    resume: bool = False
-    """Go on in an output folder of the same settings where a killed run stopped."""
     seed: int = 0
     """Of parameters, spins and directions."""
     difference: float = 1e-3
@@ -276,7 +271,4 @@ def _like(tree: Any, key: Array) -> Any:
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    for field, deviation in run(settings)["largest"].items():
-        print(f"{field}: {deviation:.1e}")
-    print(f"everything is in {settings.output}")
+    main(Config, run, __doc__, lambda found, _: "\n".join(f"{k}: {v:.1e}" for k, v in found["largest"].items()))

@@ -24,12 +24,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from jaxtyping import Array
 from scipy.linalg import block_diag
 from tqdm import tqdm
 
 import jaxspin as js
+from experiments.stages import Output, main, stored_table
 from jaxspin.descriptors import LocalMoments
 from jaxspin.descriptors.neighborhood import Orbit
 from jaxspin.io import new_folder, provenance, to_json
@@ -61,13 +61,11 @@ class Case:
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Output):
     """What is compared."""
 
     output: Path = Path("runs/incompleteness")
     """Folder for `summary.json` and `table.md`; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
     cases: tuple[Case, ...] = (
         Case("square", 1.5, 0.0),
         Case("square", 1.5, 1.5),
@@ -265,7 +263,4 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    run(settings)
-    print((settings.output / "table.md").read_text())
-    print(f"everything is in {settings.output}")
+    main(Config, run, __doc__, stored_table)

@@ -18,34 +18,21 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from jaxtyping import Array, Float
 
 import jaxspin as js
-from experiments.stages import Timer, open_folder
+from experiments.stages import Resumable, Timer, main, open_folder, stored_table
+from experiments.stages.schemes import SOLVERS, name_of
 from jaxspin import plotting
 from jaxspin.dynamics import (
     LLG,
     Clock,
     Constant,
-    DepondtMertens,
-    ImplicitMidpoint,
-    ProjectedHeun,
     ProjectedTsit5,
-    SemiImplicit,
-    SphericalMidpoint,
 )
 from jaxspin.io import provenance, to_json
 from jaxspin.problems import SpinWave
 
-STOCHASTIC: tuple[Any, ...] = (
-    ProjectedHeun(),
-    DepondtMertens(),
-    SemiImplicit(),
-    SphericalMidpoint(),
-    ImplicitMidpoint(),
-)
-SOLVERS: tuple[Any, ...] = (*STOCHASTIC, ProjectedTsit5())
 # Drift per spin of VAMPIRE, Spirit and UppASD over 10^4 steps, from a random start on such a lattice, by time step.
 PEERS = {
     "others, Heun": {0.01: 5e-4, 0.05: 0.2},
@@ -56,15 +43,10 @@ PEERS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Resumable):
     """Settings. Times in units of hbar over the exchange."""
 
     output: Path = Path("runs/integrators")
-    """Folder for everything the run writes; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
-    resume: bool = False
-    """Go on in an output folder of the same settings where a killed run stopped."""
     side: int = 16
     """Side of the lattice whose energy drifts."""
     steps: int = 10000
@@ -105,10 +87,6 @@ def run(config: Config) -> dict[str, Any]:
     }
     (folder / "summary.json").write_text(to_json(summary, indent=1))
     return summary
-
-
-def name_of(solver: Any) -> str:
-    return type(solver).__name__
 
 
 def slope(numbers: tuple[int, ...], errors: list[float]) -> float:
@@ -234,7 +212,4 @@ def table(config: Config, found: dict[str, dict[str, float]], drift: dict[str, d
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    run(settings)
-    print((settings.output / "table.md").read_text())
-    print(f"everything is in {settings.output}")
+    main(Config, run, __doc__, stored_table)

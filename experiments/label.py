@@ -16,27 +16,25 @@ import tyro
 from experiments.stages import (
     Electrons,
     Motion,
+    Resumable,
     Sampling,
     open_folder,
     sample_quenches,
     sample_random,
     stored_forcefield,
 )
+from experiments.stages.checks import check_counts
 from jaxspin.training import SpinData
 
 
-@dataclasses.dataclass(frozen=True)
-class Config:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(Resumable):
     """What to label."""
 
     forcefield: Path
     """Folder of the force field that drives the quenches."""
     output: Path = Path("runs/label")
     """Folder for the data; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
-    resume: bool = False
-    """Go on in an output folder of the same settings where a killed run stopped."""
     seed: int = 0
     """Of every random number."""
     electrons: Electrons = dataclasses.field(default_factory=lambda: Electrons("square", 6.0, 0.485, 0.0027))
@@ -55,9 +53,7 @@ class Config:
     """Random configurations."""
 
     def __post_init__(self):
-        for name in ("quenches", "random", "frames", "side"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}; see --help for the default.")
+        check_counts(self, "quenches", "random", "frames", "side")
 
 
 def run(config: Config) -> SpinData:

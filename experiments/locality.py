@@ -22,11 +22,10 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-import tyro
 from tqdm import tqdm
 
 import jaxspin as js
-from experiments.stages import Texture, textures_on
+from experiments.stages import Output, Texture, main, textures_on
 from jaxspin.io import new_folder, provenance, to_json
 from jaxspin.spins import tangent
 
@@ -53,13 +52,11 @@ class Case:
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Output):
     """Models and radii."""
 
     output: Path = Path("runs/locality")
     """Folder for `summary.json` and the figure; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
     cases: tuple[Case, ...] = (
         Case("square", 14, 3.5, 0.48, 0.0, "neel"),
         Case("square", 14, 6.0, 0.485, 0.0, "neel"),
@@ -178,6 +175,4 @@ def draw(path: Path, config: Config, rows: list[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    run(settings)
-    print(f"everything is in {settings.output}")
+    main(Config, run, __doc__)

@@ -22,36 +22,25 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 import xarray as xr
 from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm
 
 import jaxspin as js
-from experiments.stages import open_folder
+from experiments.stages import Resumable, main, open_folder
+from experiments.stages.checks import check_counts, check_positive
+from experiments.stages.figures import PERFECT_CHIRALITY
+from experiments.stages.phases import COLORS, TEXTURES, check_side
 from jaxspin import plotting
 from jaxspin.io import provenance, to_json
 from jaxspin.observables import high_symmetry_points, scalar_chirality, structure_factor_at
 
-TEXTURES = {
-    "ferromagnet": (js.ferromagnet, 2),
-    "120 degrees": (js.one_hundred_twenty, 3),
-    "stripe": (js.stripe, 2),
-    "tetrahedral": (js.tetrahedral, 2),
-    "coplanar double-Q": (js.double_q, 2),
-}
-COLORS = ["#4477aa", "#66ccee", "#228833", "#ee6677", "#ccbb44"]
-# |S_i . (S_j x S_k)| of the perfect tetrahedral state.
-_CHIRALITY = 4 / (3 * 3**0.5)
-
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Resumable):
     """Settings of both sweeps. Energies in units of the hopping t, times in hbar/t."""
 
     output: Path = Path("runs/phase_diagram")
     """Folder for the stores, `summary.json` and the figure; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
     resume: bool = False
     """Go on in an output folder of the same settings."""
     smoke: bool = False
@@ -95,14 +84,9 @@ class Config:
 
     def __post_init__(self):
         for name, side in (("side", self.side), *(("annealed_cells", cells) for cells in self.annealed_cells)):
-            if side < 6 or side % 6:
-                raise ValueError(f"{name} = {side} does not hold all magnetic cells; use {6 * max(1, side // 6)}.")
-        for name in ("couplings", "fillings", "cooling", "batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}; see --help for the default.")
-        for name in ("largest_coupling", "temperature", "piece", "step", "tolerance"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}; see --help for the default.")
+            check_side(name, side)
+        check_counts(self, "couplings", "fillings", "cooling", "batch")
+        check_positive(self, "largest_coupling", "temperature", "piece", "step", "tolerance")
         if any(not 0 < n < 1 for n in self.annealed_fillings):
             raise ValueError("fillings count electrons per spin-orbital; give numbers between 0 and 1.")
         if not self.hot >= self.cold > 0:
@@ -313,7 +297,7 @@ def classified(lattice: js.Lattice, spins: jax.Array) -> tuple[str, dict[str, fl
     names = ("Gamma", "K", "K'", "M", "M'", "M''")
     weights = structure_factor_at(lattice, spins, jnp.asarray([points[name] for name in names])) / lattice.sites
     share: dict[str, float] = dict(zip(names, map(float, weights), strict=True))
-    chirality = float(jnp.mean(jnp.abs(scalar_chirality(lattice, spins)))) / _CHIRALITY
+    chirality = float(jnp.mean(jnp.abs(scalar_chirality(lattice, spins)))) / PERFECT_CHIRALITY
     at_m = np.array([share[name] for name in names[3:]])
     totals = {"ferromagnet": share["Gamma"], "120 degrees": share["K"] + share["K'"], "M": float(at_m.sum())}
     order = max(totals, key=lambda name: totals[name])
@@ -369,11 +353,13 @@ def draw(path: Path, textures: xr.Dataset, rows: list[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    found = run(settings)
-    for row in found["annealed"]:
-        print(
+    main(
+        Config,
+        run,
+        __doc__,
+        lambda found, _: "\n".join(
             f"J = {row['coupling']:g}, n = {row['filling']:g}: {row['order']} "
             f"({1e3 * row['above the lowest texture']:+.2f}e-3 t above {row['lowest texture']})"
-        )
-    print(f"everything is in {settings.output}")
+            for row in found["annealed"]
+        ),
+    )

@@ -24,10 +24,10 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-import tyro
 from tqdm import tqdm
 
 import jaxspin as js
+from experiments.stages import Output, main
 from jaxspin.electrons import chebyshev, direct_field, fermi
 from jaxspin.electrons.model import Spinor, split
 from jaxspin.io import new_folder, provenance, to_json
@@ -37,13 +37,11 @@ Cases = dict[str, tuple[js.SDModel, jax.Array, float]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Output):
     """Settings. Energies in units of the hopping."""
 
     output: Path = Path("runs/probing")
     """Folder for `summary.json` and the figure; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
     seed: int = 0
     """Of spins and phases."""
     side: int = 24
@@ -251,6 +249,4 @@ def grouped(rows: list[dict[str, Any]], column: str) -> list[list[dict[str, Any]
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    run(settings)
-    print(f"everything is in {settings.output}")
+    main(Config, run, __doc__)

@@ -9,31 +9,36 @@ trains the bispectrum force field, and quenches a large lattice with it. Everyth
 """
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
 import jax
-import tyro
 
 import jaxspin as js
 from experiments import quickstart_figures as figures
 from experiments import stages
-from experiments.stages import Electrons, Motion, Sampling, Texture, Timer, judge, open_folder, settings_of
+from experiments.stages import (
+    Electrons,
+    Motion,
+    Resumable,
+    Sampling,
+    Texture,
+    Timer,
+    judge,
+    main,
+    open_folder,
+    settings_of,
+)
+from experiments.stages.checks import check_positive
 from jaxspin.io import provenance, to_json
 from jaxspin.training import SpinData
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Resumable):
     """Settings of the quickstart. Energies in units of the hopping t, times in hbar/t."""
 
     output: Path = Path("runs/quickstart")
-    """Folder for everything the run writes; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
-    resume: bool = False
-    """Go on in an output folder of the same settings where a killed run stopped."""
     smoke: bool = False
     """Shrink every stage to seconds, to see that it runs; the physics is not meant to come out."""
     seed: int = 0
@@ -98,9 +103,7 @@ class Config:
                 )
         if not 0 < self.test_quenches < self.quenches:
             raise ValueError(f"test_quenches must leave some of the {self.quenches} quenches to learn from; use 1.")
-        for name in ("step", "quench_duration", "hot_duration", "large_duration", "compare_duration"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}; see --help for the default.")
+        check_positive(self, "step", "quench_duration", "hot_duration", "large_duration", "compare_duration")
 
     @property
     def electrons(self) -> Electrons:
@@ -255,7 +258,4 @@ def quench(config: Config, model: js.BehlerParrinello, folder: Path) -> js.Traje
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    result = run(settings)
-    print(json.dumps({k: v for k, v in result.items() if k != "provenance"}, indent=1, default=str))
-    print(f"everything is in {settings.output}")
+    main(Config, run, __doc__, lambda found, _: {k: v for k, v in found.items() if k != "provenance"})

@@ -19,12 +19,11 @@ import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from scipy.optimize import least_squares
 from scipy.special import expit
 
 import jaxspin as js
-from experiments.stages import open_folder, spins_of
+from experiments.stages import Resumable, main, open_folder, spins_of
 from jaxspin import plotting
 from jaxspin.io import provenance, to_json
 
@@ -32,13 +31,11 @@ Model = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Resumable):
     """Settings. Energies in units of the hopping t, times in hbar/t."""
 
     output: Path = Path("runs/recover_parameters")
     """Folder for `summary.json` and the figure; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
     resume: bool = False
     """Go on in an output folder of the same settings."""
     smoke: bool = False
@@ -210,6 +207,4 @@ def draw(
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    run(settings)
-    print(f"everything is in {settings.output}")
+    main(Config, run, __doc__)

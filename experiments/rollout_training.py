@@ -35,10 +35,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 
 import jaxspin as js
-from experiments.stages import Electrons, Network, Texture, open_folder, textures_on
+from experiments.stages import Electrons, Network, Resumable, Texture, main, open_folder, textures_on
 from jaxspin import plotting
 from jaxspin.dynamics import LLG, Clock, DepondtMertens
 from jaxspin.io import provenance, to_json
@@ -65,15 +64,11 @@ ARMS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Resumable):
     """Settings. Energies in units of the hopping t, times in hbar/t."""
 
     output: Path = Path("runs/rollout_training")
     """Folder for `summary.json` and the figures; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
-    resume: bool = False
-    """Go on in an output folder of the same settings where a killed run stopped."""
     smoke: bool = False
     """Run everything at a tiny size."""
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -387,7 +382,5 @@ def draw(path: Path, config: Config, rows: dict[str, Any], memory: list[dict[str
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    result = run(settings)
-    print(to_json({k: v for k, v in result.items() if k not in ("seeds", "provenance")}, indent=1))
-    print(f"everything is in {settings.output}")
+    apart = ("seeds", "provenance")
+    main(Config, run, __doc__, lambda found, _: {k: v for k, v in found.items() if k not in apart})

@@ -15,11 +15,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from matplotlib.colors import LogNorm
 
 import jaxspin as js
-from experiments.stages import Timer
+from experiments.stages import Output, Timer, main
 from jaxspin import plotting
 from jaxspin.io import new_folder, provenance, to_json
 from jaxspin.observables import (
@@ -34,13 +33,11 @@ from jaxspin.problems import DrivenWall, IsolatedSkyrmion, SpinWaves
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Output):
     """Sizes and times. Energies in units of the exchange K, times in hbar/K, lengths in lattice constants."""
 
     output: Path = Path("runs/standard_problems")
     """Folder for `summary.json` and the figures; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
     sites: int = 64
     """Of the chains whose spin waves are measured; even."""
     side: int = 24
@@ -353,6 +350,4 @@ def draw_skyrmion(path: Path, config: Config, problems: Sequence[IsolatedSkyrmio
 
 if __name__ == "__main__":
     jax.config.update("jax_enable_x64", True)
-    settings = tyro.cli(Config, description=__doc__)
-    run(settings)
-    print(f"everything is in {settings.output}")
+    main(Config, run, __doc__)

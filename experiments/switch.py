@@ -21,25 +21,22 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from scipy.integrate import quad
 from scipy.optimize import brentq
 
 import jaxspin as js
-from experiments.stages import open_folder, spins_of
+from experiments.stages import Resumable, main, open_folder, spins_of
 from experiments.stages.pulses import Search, cheapest_shaped, cheapest_simple, driven, scaled
 from jaxspin import plotting
 from jaxspin.io import provenance, to_json
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Resumable):
     """Settings. Energies in units of the exchange J, times in hbar/J."""
 
     output: Path = Path("runs/switch")
     """Folder for `summary.json` and the figure; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
     resume: bool = False
     """Go on in an output folder of the same settings."""
     smoke: bool = False
@@ -239,6 +236,4 @@ def draw(
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    run(settings)
-    print(f"everything is in {settings.output}")
+    main(Config, run, __doc__)

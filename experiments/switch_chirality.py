@@ -26,10 +26,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 
 import jaxspin as js
-from experiments.stages import open_folder, spins_of
+from experiments.stages import Resumable, main, open_folder, spins_of
 from experiments.stages.figures import PERFECT_CHIRALITY
 from experiments.stages.pulses import Search, cheapest_simple, driven, lowered, scaled
 from experiments.switch_chirality_figures import draw
@@ -50,13 +49,11 @@ EVERY = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Resumable):
     """Settings. Energies in units of the hopping t, times in hbar/t."""
 
     output: Path = Path("runs/switch_chirality")
     """Folder for `summary.json` and the figure; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
     resume: bool = False
     """Go on in an output folder of the same settings: pulses and runs found there are not made again."""
     smoke: bool = False
@@ -383,6 +380,4 @@ def domains(config: Config, folder: Path, pulses: dict[str, jax.Array]) -> list[
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    run(settings)
-    print(f"everything is in {settings.output}")
+    main(Config, run, __doc__)

@@ -18,24 +18,21 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-import tyro
 from tqdm import tqdm
 
 import jaxspin as js
-from experiments.stages import Timer, open_folder
+from experiments.stages import Resumable, Timer, main, open_folder
 from jaxspin.io import provenance, to_json
 from jaxspin.observables import curl_fraction
 from jaxspin.spins import normalize, tangent
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Resumable):
     """The channel, its leads and the biases. Energies in units of the hopping."""
 
     output: Path = Path("runs/torque_decomposition")
     """Folder for `summary.json` and the figure; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
     resume: bool = False
     """Use the folder of a run with the same settings."""
     length: int = 6
@@ -150,6 +147,4 @@ def draw(path: Path, config: Config, rows: list[dict[str, float]]) -> None:
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    run(settings)
-    print(f"everything is in {settings.output}")
+    main(Config, run, __doc__)

@@ -17,26 +17,23 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-import tyro
 from tqdm import tqdm
 
 import jaxspin as js
-from experiments.stages import Electrons, Motion, Network, Texture, hold_out, judge, spins_of, textures_on
+from experiments.stages import Electrons, Motion, Network, Output, Texture, hold_out, judge, main, spins_of, textures_on
 from jaxspin.forcefield import Committee
 from jaxspin.io import new_folder, provenance, to_json
 from jaxspin.training import SpinData, evaluate, perturbed_configurations, random_configurations, train_committee
 
 
-@dataclasses.dataclass(frozen=True)
-class Config:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(Output):
     """What is trained, and where it is tried."""
 
     data: Path
     """Folder of shards, as `experiments.triangular_120` leaves it in its folder data."""
     output: Path = Path("runs/transfer")
     """Folder for the committee, `summary.json` and the figure; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
     seed: int = 0
     """Of every random number."""
     electrons: Electrons = dataclasses.field(default_factory=lambda: Electrons("triangular", 4.0, 0.5, 0.05))
@@ -183,7 +180,12 @@ def draw(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    for line in run(settings)["rows"]:
-        print(f"{line['case']:24s} {100 * line['torque error']:6.1f} % {100 * line['unfamiliar']:6.1f} %")
-    print(f"everything is in {settings.output}")
+    main(
+        Config,
+        run,
+        __doc__,
+        lambda found, _: "\n".join(
+            f"{line['case']:24s} {100 * line['torque error']:6.1f} % {100 * line['unfamiliar']:6.1f} %"
+            for line in found["rows"]
+        ),
+    )

@@ -21,6 +21,7 @@ from experiments.stages import (
     Electrons,
     Motion,
     Network,
+    Resumable,
     Sampling,
     Texture,
     Timer,
@@ -30,6 +31,7 @@ from experiments.stages import (
     spins_of,
     textures_on,
 )
+from experiments.stages.checks import check_positive
 from jaxspin.forcefield import load_metadata
 from jaxspin.io import provenance, to_json
 from jaxspin.training import SpinData, perturbed_configurations
@@ -39,20 +41,14 @@ TEXTURES: tuple[Texture, ...] = ("ferromagnet", "one_hundred_twenty", "stripe", 
 NEAR = (0.02, 0.1)
 
 
-@dataclasses.dataclass(frozen=True)
-class Config:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(Resumable):
     """Settings. Energies in units of the hopping t, times in hbar/t."""
 
-    output: Path
-    """Folder for everything the run writes; an existing one is refused."""
     order: Literal["tetrahedral", "one_hundred_twenty"]
     """The order expected."""
     sampling: Sampling
     """Which configurations the force field learns from."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
-    resume: bool = False
-    """Go on in an output folder of the same settings where a killed run stopped."""
     smoke: bool = False
     """Shrink every stage to seconds, to see that it runs; the physics is not meant to come out."""
     seed: int = 0
@@ -109,9 +105,7 @@ class Config:
                 self.network.on(self.electrons, side)
             except ValueError as error:
                 raise ValueError(f"{name} = {side} does not serve: {error}") from error
-        for name in ("compare_duration", "large_duration", "compare_frames", "large_frames", "near_order"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}; see --help for the default.")
+        check_positive(self, "compare_duration", "large_duration", "compare_frames", "large_frames", "near_order")
         self.sampling.check(self.electrons)
         if self.forcefield is None:
             self.network.on(self.electrons, self.sampling.side)

@@ -16,31 +16,23 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-import tyro
 from matplotlib.colors import ListedColormap
 from tqdm import tqdm
 
 import jaxspin as js
+from experiments.stages import Output, main
+from experiments.stages.checks import check_counts
+from experiments.stages.phases import COLORS, TEXTURES, check_side
 from jaxspin.electrons import bloch_levels
 from jaxspin.io import new_folder, provenance, to_json
 
-TEXTURES = {
-    "ferromagnet": (js.ferromagnet, 2),
-    "120 degrees": (js.one_hundred_twenty, 3),
-    "stripe": (js.stripe, 2),
-    "tetrahedral": (js.tetrahedral, 2),
-    "coplanar double-Q": (js.double_q, 2),
-}
-
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Output):
     """Settings of the diagram. Energies in units of the hopping."""
 
     output: Path = Path("runs/variational")
     """Folder for `summary.json` and the figure; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
     side: int = 48
     """Side of the lattice whose wavevectors are used; a multiple of 6, the common magnetic cell."""
     largest_coupling: float = 6.0
@@ -51,11 +43,8 @@ class Config:
     """Number of fillings between 0 and 1, both left out; 99 is a step of 0.01."""
 
     def __post_init__(self):
-        if self.side < 6 or self.side % 6:
-            raise ValueError(f"side = {self.side} does not hold all magnetic cells; use {6 * max(1, self.side // 6)}.")
-        for name in ("couplings", "fillings"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}; see --help for the default.")
+        check_side("side", self.side)
+        check_counts(self, "couplings", "fillings")
         if not self.largest_coupling > 0:
             raise ValueError(f"largest_coupling must be positive, got {self.largest_coupling}; 6 shows all phases.")
 
@@ -107,7 +96,7 @@ def draw(path: Path, couplings: np.ndarray, fillings: np.ndarray, table: np.ndar
     names = list(TEXTURES)
     lead = np.diff(np.sort(table, axis=0)[:2], axis=0)[0]
     lowest = np.ma.masked_where(lead < 1e-4, table.argmin(axis=0))
-    colors = ListedColormap(["#4477aa", "#66ccee", "#228833", "#ee6677", "#ccbb44"])
+    colors = ListedColormap(COLORS)
     figure, axes = plt.subplots(figsize=(6.4, 4), layout="constrained")
     image = axes.pcolormesh(
         fillings, couplings, lowest, cmap=colors, vmin=-0.5, vmax=len(names) - 0.5, shading="nearest"
@@ -120,6 +109,4 @@ def draw(path: Path, couplings: np.ndarray, fillings: np.ndarray, table: np.ndar
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    run(settings)
-    print(f"everything is in {settings.output}")
+    main(Config, run, __doc__)

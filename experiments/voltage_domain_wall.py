@@ -23,11 +23,10 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-import tyro
 from matplotlib.animation import FuncAnimation, PillowWriter
 
 import jaxspin as js
-from experiments.stages import Motion, Timer, open_folder, quench, spins_of
+from experiments.stages import Motion, Resumable, Timer, main, open_folder, quench, spins_of
 from experiments.stages.modes import WideBandModes
 from experiments.wall_data import Channel, wall_start
 from jaxspin.forcefield import at_voltage, load
@@ -37,15 +36,13 @@ from jaxspin.spins import tangent
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Resumable):
     """The channel, the voltages and the runs. Times in hbar/t."""
 
     forcefield: Path = Path("runs/wall_learning/forcefield")
     """The learnt field."""
     output: Path = Path("runs/voltage_domain_wall")
     """Folder for runs, figures and `summary.json`; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
     resume: bool = False
     """Go on with a run of the same settings."""
     channel: Channel = dataclasses.field(default_factory=Channel)
@@ -291,7 +288,4 @@ def animate(path: Path, films: dict[str, np.ndarray]) -> None:
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    for line in run(settings)["velocities"]:
-        print(line)
-    print(f"everything is in {settings.output}")
+    main(Config, run, __doc__, lambda found, _: "\n".join(map(str, found["velocities"])))

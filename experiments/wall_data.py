@@ -22,11 +22,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from tqdm import tqdm
 
 import jaxspin as js
-from experiments.stages import Motion, Timer, frame_steps, open_folder, spins_of
+from experiments.stages import Motion, Resumable, Timer, kept_frames, main, open_folder
 from experiments.stages.modes import WideBandModes
 from jaxspin.forcefield import at_voltage, load
 from jaxspin.io import provenance, to_json
@@ -76,13 +75,11 @@ class Channel:
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Resumable):
     """The channel, the voltages and the runs. Times in hbar/t."""
 
     output: Path = Path("runs/wall_data")
     """Folder for `data/` and `summary.json`; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
     resume: bool = False
     """Go on with a run of the same settings."""
     channel: Channel = dataclasses.field(default_factory=Channel)
@@ -155,25 +152,16 @@ def start_of(config: Config, kind: str, key: jax.Array) -> jax.Array:
 def followed(config: Config, kind: str, voltage: float, number: int) -> SpinData:
     """One run, its frames labelled."""
     start_key, noise = jax.random.split(jax.random.fold_in(jax.random.key(config.seed), number))
-    motion, exact, start = config.motion, config.channel.exact(voltage), start_of(config, kind, start_key)
+    exact, start = config.channel.exact(voltage), start_of(config, kind, start_key)
     field: js.AbstractField = exact
     if config.forcefield is not None:
         learnt: Any = load(config.forcefield)
         field, start = at_voltage(learnt.on(exact.lattice), voltage), start.astype(jnp.float32)
-    run = js.simulate(
-        field,
-        start,
-        duration=config.duration,
-        step=motion.step,
-        damping=motion.damping,
-        temperature=motion.temperature,
-        key=noise,
-        save_every=motion.step,
+    spins = kept_frames(
+        field, start, config.motion, duration=config.duration, frames=config.frames, spacing=1.3, key=noise
     )
-    spins = spins_of(run)
-    kept = frame_steps(len(spins) - 1, config.frames, 1.3)
     # labels in double precision, whatever moved the spins
-    labelled = normalize(spins[kept].astype(float))
+    labelled = normalize(spins.astype(float))
     return js.sample(exact, labelled, source=f"{kind} {voltage:.2f}", run=number, batch=1)
 
 
@@ -207,6 +195,4 @@ def run(config: Config) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    print({"configurations": run(settings)["configurations"]})
-    print(f"everything is in {settings.output}")
+    main(Config, run, __doc__, lambda found, _: str({"configurations": found["configurations"]}))

@@ -33,10 +33,9 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-import tyro
 
 import jaxspin as js
-from experiments.stages import Timer, open_folder
+from experiments.stages import Resumable, Timer, main, open_folder, stored_table
 from experiments.stages.driven_learning import Chosen, Model, Stored, error, learn, stored
 from experiments.wall_data import Channel, voltage_of
 from jaxspin.descriptors import BetweenLeads, LocalMoments, NearEnds
@@ -49,7 +48,7 @@ TRAINING = js.TrainConfig(steps=6000, batch=16, learning_rate=4e-3, evaluate_eve
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Resumable):
     """Data, model and training."""
 
     data: tuple[Path, ...] = (
@@ -62,8 +61,6 @@ class Config:
     """What `experiments.wall_data` wrote, for channels that differ in length alone."""
     output: Path = Path("runs/wall_learning")
     """Folder for results; an existing one is refused."""
-    overwrite: bool = False
-    """Empty an existing output folder first."""
     resume: bool = False
     """Use the folder of a run with the same settings."""
     channel: Channel = dataclasses.field(default_factory=Channel)
@@ -301,7 +298,4 @@ def draw(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    run(settings)
-    print((settings.output / "table.md").read_text())
-    print(f"everything is in {settings.output}")
+    main(Config, run, __doc__, stored_table)

@@ -91,10 +91,10 @@ class AbstractPotential(AbstractField):
         return _energy_and_field(self, spins, jnp.asarray(t, spins.dtype), key)
 
 
-class SumField(AbstractField):
-    """B = sum of the terms' fields; made by `a + b`."""
+class _AbstractSum(AbstractField):
+    """What a sum asks each of its terms."""
 
-    terms: tuple[AbstractField, ...]
+    terms: eqx.AbstractVar[tuple[Any, ...]]
 
     @property
     def lattice(self) -> Lattice | None:
@@ -105,29 +105,26 @@ class SumField(AbstractField):
 
     def times_of_change(self) -> tuple[Time, ...]:
         return tuple(t for term in self.terms for t in term.times_of_change())
+
+    def push(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
+        keys = _split(key, len(self.terms))
+        return add(*(term.push(spins, t, key=k) for term, k in zip(self.terms, keys, strict=True)))
+
+
+class SumField(_AbstractSum):
+    """B = sum of the terms' fields; made by `a + b`."""
+
+    terms: tuple[AbstractField, ...]
 
     def field(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
         keys = _split(key, len(self.terms))
         return add(*(term.field(spins, t, key=k) for term, k in zip(self.terms, keys, strict=True)))
 
-    def push(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
-        return _sum_of_pushes(self.terms, spins, t, key)
 
-
-class SumPotential(AbstractPotential):
+class SumPotential(_AbstractSum, AbstractPotential):
     """E = sum of the terms' energies; made by `a + b`. Each term keeps its own fast field."""
 
     terms: tuple[AbstractPotential, ...]
-
-    @property
-    def lattice(self) -> Lattice | None:
-        return _common_lattice(self.terms)
-
-    def __check_init__(self):
-        _common_lattice(self.terms)
-
-    def times_of_change(self) -> tuple[Time, ...]:
-        return tuple(t for term in self.terms for t in term.times_of_change())
 
     def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
         keys = _split(key, len(self.terms))
@@ -140,9 +137,6 @@ class SumPotential(AbstractPotential):
         both = [term.energy_and_field(spins, t, key=k) for term, k in zip(self.terms, keys, strict=True)]
         return sum_of(e for e, _ in both), add(*(b for _, b in both))
 
-    def push(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
-        return _sum_of_pushes(self.terms, spins, t, key)
-
 
 def sum_of(arrays):
     """The sum without the leading integer zero of `sum`, which strict dtype promotion would see."""
@@ -152,13 +146,8 @@ def sum_of(arrays):
     return first
 
 
-def _sum_of_pushes(terms: tuple[AbstractField, ...], spins: Spins, t: Time, key: PRNGKeyArray | None) -> Spins:
-    keys = _split(key, len(terms))
-    return add(*(term.push(spins, t, key=k) for term, k in zip(terms, keys, strict=True)))
-
-
 def _terms(field: AbstractField) -> tuple[AbstractField, ...]:
-    return tuple(field.terms) if isinstance(field, SumField | SumPotential) else (field,)
+    return tuple(field.terms) if isinstance(field, _AbstractSum) else (field,)
 
 
 def _split(key: PRNGKeyArray | None, number: int):

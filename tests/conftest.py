@@ -26,6 +26,33 @@ def key():
     return jax.random.key(20260)
 
 
+@pytest.fixture
+def optax_mixes_types():
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+# jaxspin is imported late: its shapes are checked only where pytest's plugin was there first
+
+
+@pytest.fixture(scope="module")
+def ring():
+    """A small descriptor whose model compiles fast."""
+    from jaxspin.descriptors import Bispectrum
+    from jaxspin.lattice import chain
+
+    return Bispectrum(chain(8), radius=1.0, bond_radius=1.0, bispectrum=False)
+
+
+@pytest.fixture(scope="module")
+def ring_data(ring):
+    from jaxspin.classical import Exchange
+    from jaxspin.training import random_configurations, sample
+
+    spins = random_configurations(ring.lattice, 12, key=jax.random.key(3))
+    return sample(Exchange(ring.lattice, 1.0), spins)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _few_maps():
     """Every compiled program keeps memory maps, of which a process may have 65530: beyond, compiling crashes."""

@@ -12,6 +12,8 @@ from jaxspin.spins import random_rotation, rotate
 from jaxspin.symmetry import point_group, transform_sites
 from jaxspin.training import SpinData, evaluate, random_configurations
 
+pytestmark = pytest.mark.usefixtures("optax_mixes_types")
+
 LATTICE = js.square(5)
 # Adam divides each slope by its own size, which turns the rounding of small ones into more: some 1e-8 was seen.
 ROUNDING = 1e-6
@@ -55,12 +57,6 @@ DESCRIPTORS = {
     "moments": js.LocalMoments(LATTICE, 2.0, hops=1, moments=4),
 }
 BROKEN = {"right bond": RightBond(LATTICE), "height": Height(LATTICE), "chirality": Chirality(LATTICE)}
-
-
-@pytest.fixture(autouse=True)
-def _optax_mixes_types():
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 def data(spins, field, energy):

@@ -29,21 +29,16 @@ from jaxspin.training import (
     train,
     train_committee,
 )
+from tests.helpers import compiled
+
+pytestmark = pytest.mark.usefixtures("optax_mixes_types")
 
 ROUNDING = 1e-10  # sums of a few hundred site energies of order one, in double precision
 DIFFERENCE = 1e-6  # central differences with a step of 1e-4
 
-FAST = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
-compiled = functools.partial(jax.jit, compiler_options=FAST)
 solve = compiled(lambda model, spins: model.energy_and_field(spins))
 RING = Bispectrum(chain(8), radius=1.0, bond_radius=1.0, bispectrum=False)
 SHORT = TrainConfig(steps=20, batch=4, evaluate_every=10, learning_rate=0.02, average=0.5, validation=0.25)
-
-
-@pytest.fixture(autouse=True)
-def _optax_mixes_types():
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 def random_model(seed, descriptor=RING, hidden=(5, 4), dtype=None):

@@ -14,13 +14,9 @@ from experiments import data_files, evaluate, features, fit, locality
 from experiments.benchmarks import equal_error, forcefield
 from jaxspin.training import random_configurations
 
+pytestmark = pytest.mark.usefixtures("optax_mixes_types")
+
 PARAMS = {"lattice": "square 6x6 periodic", "hopping": 1.0, "coupling": 2.0, "filling": 0.5}
-
-
-@pytest.fixture(autouse=True)
-def _optax_mixes_types():
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 @pytest.fixture
@@ -47,7 +43,7 @@ def written(tmp_path):
 def config(data, output, **changes):
     training = js.TrainConfig(steps=4, batch=2, evaluate_every=2, validation=0.3)
     small = {"hops": 1, "moments": 4, "hidden": (4,), "training": training, "seeds": (0, 1)}
-    return fit.Config(data, output, **(small | changes))
+    return fit.Config(data=data, output=output, **(small | changes))
 
 
 def test_a_fit_keeps_what_it_held_out_and_is_evaluated_from_its_folder(written, tmp_path):
@@ -91,7 +87,7 @@ def small_table(data, output, **changes):
     """Two trainings of a few steps: all of the configurations, and half of them."""
     training = js.TrainConfig(steps=4, batch=2, evaluate_every=2, validation=0.4)
     small = {"parts": ("data",), "radius": 1.0, "bond_radius": 0.0, "hidden": (4,), "fractions": (0.5,), "seeds": (0,)}
-    return features.Config((data,), output, training=training, **(small | changes))
+    return features.Config(data=(data,), output=output, training=training, **(small | changes))
 
 
 def without_times(rows):

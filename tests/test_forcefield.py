@@ -1,7 +1,5 @@
 """The learnt potential: symmetry, size, vacancies, precision, and storage that gives every bit back."""
 
-import functools
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -15,13 +13,11 @@ from jaxspin.lattice import honeycomb, square, triangular
 from jaxspin.spins import dilute, random_spins
 from jaxspin.testing import assert_field_is_gradient, assert_invariant
 from jaxspin.training import Learnt
+from tests.helpers import compiled
 
 INVARIANCE = 1e-10  # sums of a few hundred site energies of order one, in double precision
 DIFFERENCE = 1e-6  # central differences with a step of 1e-4
 
-# each program runs a few times on a tiny lattice: most of the time would go into optimizing it
-FAST = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
-compiled = functools.partial(jax.jit, compiler_options=FAST)
 
 DESCRIPTORS = {
     "triangular": Bispectrum(triangular(6), radius=1.0, bond_radius=1.0, bispectrum=False),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from experiments.integrators import Config, diffusion_errors, slope
+from experiments.stages.schemes import EXPLICIT, IMPLICIT, SOLVERS, STOCHASTIC, name_of
 from jaxspin.classical import Anisotropy, Exchange, Zeeman
 from jaxspin.dynamics import (
     LLG,
@@ -13,7 +14,6 @@ from jaxspin.dynamics import (
     Constant,
     DepondtMertens,
     ImplicitMidpoint,
-    ProjectedHeun,
     ProjectedTsit5,
     SemiImplicit,
     SphericalMidpoint,
@@ -25,26 +25,9 @@ from jaxspin.lattice import chain, kagome, square
 from jaxspin.problems import DampedLarmor, SpinWave
 from jaxspin.spins import dilute, random_spins, retract, tangent
 from jaxspin.vectors import add, cross, dot, normalize, scale, subtract, where
+from tests.helpers import RUN_ROUNDING, distance, length_error
 
-EXPLICIT = [ProjectedHeun(), DepondtMertens(), SemiImplicit()]
-IMPLICIT = [SphericalMidpoint(), ImplicitMidpoint()]
-SCHEMES = [*EXPLICIT, *IMPLICIT]
 KEEP_LENGTH = [DepondtMertens(), SemiImplicit(), *IMPLICIT]
-EVERY = [*SCHEMES, ProjectedTsit5()]
-# a few hundred steps, each rounding by some units in the last place of a double
-ROUNDING = 1e-13
-
-
-def name(solver):
-    return type(solver).__name__
-
-
-def distance(a, b):
-    return float(jnp.max(jnp.abs(a - b)))
-
-
-def length_error(spins):
-    return float(jnp.max(jnp.abs(jnp.linalg.norm(spins, axis=-1) - 1)))
 
 
 def order_of(solver, problem, numbers):
@@ -65,7 +48,7 @@ def order_of(solver, problem, numbers):
     return slope(numbers, [error(n) for n in numbers])
 
 
-@pytest.mark.parametrize("solver", SCHEMES, ids=name)
+@pytest.mark.parametrize("solver", STOCHASTIC, ids=name_of)
 def test_order_is_two(solver):
     problem = DampedLarmor(strength=1.0, damping=0.5, height=0.2)
     assert order_of(solver, problem, (260, 350, 512)) == pytest.approx(solver.order(None), abs=0.15)
@@ -78,7 +61,7 @@ def test_order_of_the_projected_runge_kutta_pair():
     assert solver.order(None) - 0.15 < found < solver.order(None) + 1
 
 
-@pytest.mark.parametrize("solver", SCHEMES, ids=name)
+@pytest.mark.parametrize("solver", STOCHASTIC, ids=name_of)
 def test_spin_wave_energy_and_length(solver):
     """An exact solution of interacting spins; the order is seen in the phase, the energy is conserved to
     it.
@@ -101,7 +84,7 @@ def test_spin_wave_energy_and_length(solver):
     assert errors[1] < 1e-3
     assert order(errors) == pytest.approx(2, abs=0.15)
     if solver in KEEP_LENGTH:
-        assert length_error(waves[1].final) < ROUNDING
+        assert length_error(waves[1].final) < RUN_ROUNDING
 
     disturbed = retract(wave.spins(), 0.3 * jax.random.normal(jax.random.key(1), wave.spins().shape))
     start = potential.energy(disturbed)
@@ -109,7 +92,7 @@ def test_spin_wave_energy_and_length(solver):
     # of 12 in energy, in 500 steps of 0.04 rad
     assert drifts[1] < 1e-2
     # at least second order, or none to speak of
-    assert order(drifts) > 1.85 or max(drifts) < ROUNDING
+    assert order(drifts) > 1.85 or max(drifts) < RUN_ROUNDING
 
     damped = simulate(potential, disturbed, duration=10.0, step=10 / 500, damping=0.4, solver=solver, save_every=0.5)
     assert np.all(np.diff(damped.energy(potential)) < 0)
@@ -131,7 +114,7 @@ def test_one_step_takes_two_fields():
         assert len(calls) == 2
 
 
-@pytest.mark.parametrize("solver", SCHEMES, ids=name)
+@pytest.mark.parametrize("solver", STOCHASTIC, ids=name_of)
 @pytest.mark.parametrize("lattice", [square(6, 5, periodic=(True, False)), kagome(4, 3)], ids=lambda x: x.name)
 def test_runs_in_planes_are_the_steps_of_the_solver(lattice, solver, key):
     """`simulate` holds the components apart; a loop over spins does not. Noise, frozen spins and vacancies included."""
@@ -152,10 +135,10 @@ def test_runs_in_planes_are_the_steps_of_the_solver(lattice, solver, key):
     for n in range(20):
         spins = step(jnp.asarray(float(n)), spins)
     # the implicit rules stop at ten units in the last place
-    assert distance(run.final, spins) < 100 * ROUNDING
+    assert distance(run.final, spins) < 100 * RUN_ROUNDING
 
 
-@pytest.mark.parametrize("solver", EVERY, ids=name)
+@pytest.mark.parametrize("solver", SOLVERS, ids=name_of)
 def test_frozen_spins_and_vacancies(solver, key):
     lattice = square(3, 3)
     occupied = jnp.ones(lattice.shape, bool).at[0, 0].set(False)
@@ -180,10 +163,10 @@ def test_frozen_spins_and_vacancies(solver, key):
     assert jnp.array_equal(after[0, 0], jnp.zeros((1, 3)))
     moved = occupied & ~frozen
     assert bool(jnp.all(jnp.linalg.norm(after - spins, axis=-1)[moved] > 1e-3))
-    assert length_error(after[moved]) < ROUNDING
+    assert length_error(after[moved]) < RUN_ROUNDING
 
 
-@pytest.mark.parametrize("solver", KEEP_LENGTH, ids=name)
+@pytest.mark.parametrize("solver", KEEP_LENGTH, ids=name_of)
 def test_length_does_not_drift_in_single_precision(solver):
     """A rotation by one angle again and again is rounded the same way again and again."""
     spins = jnp.array([[[0.6, 0.0, 0.8]], [[0.0, 0.0, 0.0]]], jnp.float32)
@@ -196,8 +179,8 @@ def test_length_does_not_drift_in_single_precision(solver):
 
 @pytest.mark.parametrize(
     "solver",
-    [DepondtMertens(), SphericalMidpoint(), *(pytest.param(s, marks=pytest.mark.slow) for s in SCHEMES)],
-    ids=name,
+    [DepondtMertens(), SphericalMidpoint(), *(pytest.param(s, marks=pytest.mark.slow) for s in STOCHASTIC)],
+    ids=name_of,
 )
 def test_strong_and_weak_order_with_noise(solver):
     """Noise about three axes that do not commute: strong order 1/2, weak order 1."""
@@ -233,7 +216,7 @@ def test_midpoint_rules_keep_the_energy_at_large_steps(key):
     assert deviation(Quartic(), SemiImplicit(), 500.0) > 2 * long
 
 
-@pytest.mark.parametrize("solver", [DepondtMertens(), SemiImplicit()], ids=name)
+@pytest.mark.parametrize("solver", [DepondtMertens(), SemiImplicit()], ids=name_of)
 def test_explicit_schemes_hardly_drift(solver, key):
     """With its midpoint normalized, SemiImplicit drifts 50 times faster."""
     lattice = square(8, 8)
@@ -245,7 +228,7 @@ def test_explicit_schemes_hardly_drift(solver, key):
     assert np.max(np.abs(energy - energy[0])) < 5e-4
 
 
-@pytest.mark.parametrize("solver", IMPLICIT, ids=name)
+@pytest.mark.parametrize("solver", IMPLICIT, ids=name_of)
 def test_gradients_through_the_iteration(solver, key):
     lattice = square(3, 2)
     spins, across = random_spins(lattice, key=key), jax.random.normal(jax.random.key(7), (3, 2, 1, 3))

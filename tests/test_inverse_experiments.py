@@ -2,18 +2,13 @@
 
 import json
 
-import jax
 import numpy as np
 import pytest
 
 from experiments import exchange_from_electrons, recover_parameters, rollout_training, switch
 from jaxspin.problems import spin_wave_frequency
 
-
-@pytest.fixture(autouse=True)
-def _optax_mixes_types():
-    with jax.numpy_dtype_promotion("standard"):
-        yield
+pytestmark = pytest.mark.usefixtures("optax_mixes_types")
 
 
 def summary(folder):

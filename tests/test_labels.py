@@ -12,23 +12,19 @@ from experiments import fit, label, transfer
 from experiments.stages import Electrons, Motion, Network, Sampling, parameters, sample
 from jaxspin.training import SpinData, TrainConfig
 
+pytestmark = pytest.mark.usefixtures("optax_mixes_types")
+
 ELECTRONS = Electrons("square", 2.0, 0.4, 0.2)
 NETWORK = Network(hops=1, moments=4, hidden=(4,))
 TRAINING = TrainConfig(steps=2, batch=2, evaluate_every=2, validation=0.3)
-
-
-@pytest.fixture(autouse=True)
-def _optax_mixes_types():
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 def test_labels_are_exact_resumed_and_learnt_from(tmp_path):
     model = NETWORK.on(ELECTRONS, 4, jax.random.key(0))
     js.save_forcefield(tmp_path / "forcefield", model, metadata={"params": parameters(ELECTRONS)})
     config = label.Config(
-        tmp_path / "forcefield",
-        tmp_path / "out",
+        forcefield=tmp_path / "forcefield",
+        output=tmp_path / "out",
         electrons=ELECTRONS,
         side=4,
         quenches=2,
@@ -50,8 +46,8 @@ def test_labels_are_exact_resumed_and_learnt_from(tmp_path):
     params = {"lattice": "square 4x4", "coupling": 2.0, "filling": 0.4, "temperature": 0.2}
     np.savez(file, spins=found.spins[:4], field=found.field[:4], params=json.dumps(params))
     settings = fit.Config(
-        file,
-        tmp_path / "fit",
+        data=file,
+        output=tmp_path / "fit",
         more=(tmp_path / "out" / "data" / "random", tmp_path / "out" / "data" / "quenches"),
         seeds=(0,),
         hops=1,
@@ -86,8 +82,8 @@ def test_a_committee_is_tried_where_it_was_not_trained(tmp_path):
     )
     sample(electrons, sampling, Motion(), tmp_path / "data", key=jax.random.key(0))
     config = transfer.Config(
-        tmp_path / "data",
-        tmp_path / "out",
+        data=tmp_path / "data",
+        output=tmp_path / "out",
         electrons=electrons,
         network=NETWORK,
         members=2,

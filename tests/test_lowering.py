@@ -13,16 +13,10 @@ from jax.sharding import AbstractMesh, AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 import jaxspin as js
+from experiments.stages.schemes import SOLVERS, name_of
 from jaxspin import observables
 from jaxspin.descriptors import Bispectrum, LocalMoments
-from jaxspin.dynamics import (
-    DepondtMertens,
-    ImplicitMidpoint,
-    ProjectedHeun,
-    ProjectedTsit5,
-    SemiImplicit,
-    SphericalMidpoint,
-)
+from jaxspin.dynamics import ProjectedTsit5
 from jaxspin.training.losses import LossScales
 from jaxspin.training.trainer import _advance, batch_rows
 
@@ -50,10 +44,6 @@ FIELDS = {
         temperature=0.2,
         tolerance=1e-3,
     ),
-}
-SOLVERS = {
-    kind.__name__: kind()
-    for kind in (DepondtMertens, SemiImplicit, ProjectedHeun, ProjectedTsit5, ImplicitMidpoint, SphericalMidpoint)
 }
 
 
@@ -96,7 +86,7 @@ STILL = jnp.broadcast_to(js.ferromagnet(LATTICE, dtype=jnp.float32), (2, *LATTIC
 DATA = js.SpinData(LATTICE, STILL, STILL, jnp.zeros(2, jnp.float32))
 ENTRIES = {
     **{name: (lambda s, k, f=field: f.field(s, key=k)) for name, field in FIELDS.items()},
-    **{name: motion(solver) for name, solver in SOLVERS.items()},
+    **{name_of(solver): motion(solver) for solver in SOLVERS},
     "training": trained,
     "observables": measured,
 }

@@ -17,11 +17,7 @@ from experiments.triangular_figures import vector_chirality
 from jaxspin.io import load_trajectory
 from jaxspin.observables import domain_length, scalar_chirality, structure_factor
 
-
-@pytest.fixture(autouse=True)
-def _optax_mixes_types():
-    with jax.numpy_dtype_promotion("standard"):
-        yield
+pytestmark = pytest.mark.usefixtures("optax_mixes_types")
 
 
 @pytest.fixture
@@ -315,7 +311,13 @@ def test_coarsening_run(forcefield, tmp_path, monkeypatch):
     electrons = Electrons()
     monkeypatch.setattr(coarsening, "stored_forcefield", lambda path, electrons: Nearest())
     config = coarsening.Config(
-        forcefield(electrons), tmp_path / "out", seeds=(0, 1), side=8, duration=8.0, frames=8, window=(0.5, 8.0)
+        forcefield=forcefield(electrons),
+        output=tmp_path / "out",
+        seeds=(0, 1),
+        side=8,
+        duration=8.0,
+        frames=8,
+        window=(0.5, 8.0),
     )
     summary = coarsening.run(config)
     assert np.shape(summary["length between walls"]) == (2, 9)
@@ -331,8 +333,8 @@ def test_double_exchange_run(forcefield, tmp_path, monkeypatch):
     monkeypatch.setattr(double_exchange_quench, "stored_forcefield", lambda path, electrons: Nearest())
     electrons = Electrons("square", 6.0, 0.485, 0.1)
     config = double_exchange_quench.Config(
-        forcefield(electrons),
-        tmp_path / "out",
+        forcefield=forcefield(electrons),
+        output=tmp_path / "out",
         electrons=electrons,
         bath_temperatures=(0.01,),
         side=8,

@@ -13,6 +13,8 @@ import jaxspin as js
 from jaxspin.descriptors import AbstractDescriptor
 from jaxspin.training import RolloutConfig, RolloutData, rollout, rollout_errors, rollout_loss, train_rollout
 
+pytestmark = pytest.mark.usefixtures("optax_mixes_types")
+
 LATTICE = js.chain(4)
 COUPLING = 0.8
 
@@ -50,12 +52,6 @@ class Linear(nnx.Module):
 def exchange(weight):
     model = js.BehlerParrinello(descriptor=Bonds(LATTICE))
     return eqx.tree_at(lambda m: m.network, model, Linear(weight))
-
-
-@pytest.fixture(autouse=True)
-def _optax_mixes_types():
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -1,17 +1,10 @@
 """A sweep gives what a loop gives, keeps what is finished, says what failed, and compiles once per shape."""
 
-import contextlib
 import dataclasses
-import importlib
 import itertools
-import json
 import logging
 import os
-import resource
 import shutil
-import subprocess
-import sys
-import time
 
 import equinox as eqx
 import jax
@@ -20,39 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
-import zarr.storage._local as local
 
 import jaxspin as js
 from jaxspin.io import save_trajectory
-from jaxspin.scale import Stepwise, grid, listed, load_sweep, random, results, sweep
+from jaxspin.scale import Stepwise, grid, listed, load_sweep, random, results
 from jaxspin.scale.batches import Batches, Slots, message
 from jaxspin.scale.design import Caller
-
-
-class Killed(BaseException):
-    """Not an exception that a sweep may take for a point's failure."""
-
-
-def draw(scale, seed):
-    """A point's spins and their sum, cheap to compile."""
-    spins = scale * jax.random.normal(jax.random.key(seed), (2, 3))
-    return {"spins": spins, "total": jnp.sum(spins)}
-
-
-DESIGN = grid(scale=[0.5, 1.0, 2.0], seed=range(5))
-
-
-def run(function, design, store, **options):
-    options = {"batch": 4, "progress": False} | options
-    with sweep(function, design, store=store, **options) as found:
-        return found.load()
-
-
-def same(one, other):
-    """Two sweeps, but for when and by which command they were made."""
-    xr.testing.assert_identical(one.drop_attrs(), other.drop_attrs())
-    assert one.attrs["sweep"] == other.attrs["sweep"]
-
+from tests.sweeps import DESIGN, counter, draw, run, same
 
 # What comes out
 
@@ -268,249 +235,6 @@ def test_a_store_is_neither_replaced_nor_mixed(tmp_path):
     save_trajectory(tmp_path / "t.zarr", [0.0], np.ones((1, 2, 2, 1, 3)) / 3**0.5, js.square(2))
     with pytest.raises(ValueError, match="holds no sweep; a trajectory is read with load_trajectory"):
         load_sweep(tmp_path / "t.zarr")
-
-
-# What a kill leaves
-
-
-@pytest.fixture(scope="module")
-def unbroken(tmp_path_factory):
-    return run(draw, DESIGN, tmp_path_factory.mktemp("whole") / "s.zarr")
-
-
-def test_a_kill_at_any_file_leaves_finished_points_and_resumes_to_the_same_bits(tmp_path, monkeypatch, unbroken):
-    """The process dies before it writes its n-th file, for every n up to the last."""
-    monkeypatch.setattr(importlib.import_module("jaxspin.scale.sweep"), "_WRITING", np.inf)  # every batch on its own
-    put, written, counts = local._put, [], []
-    write = results.SweepStore.write
-
-    def recorded(self, numbers, *arguments):
-        write(self, numbers, *arguments)
-        written.extend(numbers.tolist())
-
-    monkeypatch.setattr(results.SweepStore, "write", recorded)
-    puts = []
-    monkeypatch.setattr(local, "_put", lambda *arguments, **options: puts.append(1) or put(*arguments, **options))
-    run(draw, DESIGN, tmp_path / "counted.zarr")
-    # one of the files of the new store, then every other one that the last batches write
-    for survived in (4, *range(len(puts) - 9, len(puts), 2), len(puts)):
-        store, left = tmp_path / f"{survived}.zarr", [survived]
-        written.clear()
-
-        def put_or_die(*arguments, left=left, **options):
-            if left[0] == 0:
-                raise Killed
-            left[0] -= 1
-            return put(*arguments, **options)
-
-        monkeypatch.setattr(local, "_put", put_or_die)
-        with contextlib.suppress(Killed):
-            run(draw, DESIGN, store)
-        monkeypatch.setattr(local, "_put", put)
-        before = list(written)
-        counts.append(len(before))
-        if store.exists():
-            with load_sweep(store) as partly:
-                done = partly.status.values == 1
-                assert set(np.flatnonzero(done.ravel())) == set(before)
-                np.testing.assert_array_equal(partly.spins.values[done], unbroken.spins.values[done])
-        else:
-            assert not before
-        same(run(draw, DESIGN, store, resume=True), unbroken)
-        assert sorted(written) == list(range(15))  # nothing twice
-    assert counts[0] == 0
-    assert counts[-1] == 15
-    assert len(set(counts)) >= 5
-
-
-def test_fast_points_are_written_together_and_an_interrupt_keeps_them(tmp_path, monkeypatch, unbroken):
-    write, sizes, finished = results.SweepStore.write, [], Batches.finished
-
-    def slow(self, numbers, *arguments):
-        sizes.append(len(numbers))
-        write(self, numbers, *arguments)
-        time.sleep(0.05)
-
-    def interrupted(self, batches):
-        for number, found in enumerate(finished(self, batches)):
-            if number == 3:
-                raise KeyboardInterrupt
-            yield found
-
-    monkeypatch.setattr(results.SweepStore, "write", slow)
-    monkeypatch.setattr(Batches, "finished", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        run(draw, DESIGN, tmp_path / "s.zarr")
-    assert sizes == [4, 8]
-    monkeypatch.undo()
-    same(run(draw, DESIGN, tmp_path / "s.zarr", resume=True), unbroken)
-
-
-def test_left_over_parts_of_files_are_removed(tmp_path, unbroken):
-    run(draw, DESIGN, tmp_path / "s.zarr")
-    left = tmp_path / "s.zarr" / "total" / "c" / "0.0123.partial"
-    left.write_bytes(b"half")
-    same(run(draw, DESIGN, tmp_path / "s.zarr", resume=True), unbroken)
-    assert not left.exists()
-
-
-def test_a_damaged_store_or_one_of_another_version_is_refused_and_left_alone(tmp_path):
-    store = tmp_path / "s.zarr"
-    run(draw, DESIGN, store)
-    chunk = next(path for path in (store / "total" / "c").rglob("*") if path.is_file())
-    content = chunk.read_bytes()
-    chunk.write_bytes(content[:-4])
-    with pytest.raises(ValueError, match=r"is damaged: its array 'total' cannot be read.*; restore it from a copy, or"):
-        run(draw, DESIGN, store, resume=True)
-    chunk.write_bytes(content)
-    meta = store / "zarr.json"
-    whole = json.loads(meta.read_text())
-    other = json.loads(whole["attributes"]["sweep"]) | {"format": 99}
-    whole["attributes"]["sweep"] = json.dumps(other)
-    meta.write_text(json.dumps(whole))
-    with pytest.raises(ValueError, match="has format 99, this version reads 1; use the jaxspin that wrote it"):
-        run(draw, DESIGN, store, resume=True)
-
-
-def test_a_full_disk_stops_the_sweep_and_loses_nothing(tmp_path, monkeypatch):
-    """The limit of the size of a file is the file system's own refusal, met by the largest file."""
-    monkeypatch.setattr(importlib.import_module("jaxspin.scale.sweep"), "_WRITING", np.inf)
-
-    def large(scale, seed):
-        return {"noise": jnp.sin(scale) * jax.random.normal(jax.random.key(seed), (256,))}
-
-    whole = run(large, DESIGN, tmp_path / "whole.zarr", batch=1)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (14000, limits[1]))
-    try:
-        with pytest.raises(OSError, match=r"File too large.*what is stored is as it was; raise the limit of the file"):
-            run(large, DESIGN, tmp_path / "s.zarr", batch=1)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    with load_sweep(tmp_path / "s.zarr") as partly:
-        done = partly.status.values == 1
-        assert 3 < done.sum() < 15
-        assert set(partly.reason.values.ravel()) == {""}
-        np.testing.assert_array_equal(partly.noise.values[done], whole.noise.values[done])
-    same(run(large, DESIGN, tmp_path / "s.zarr", batch=1, resume=True), whole)
-
-
-def test_large_outputs_are_stored_in_chunks_in_any_order(tmp_path, monkeypatch):
-    monkeypatch.setattr(results, "_CHUNK_BYTES", 150)
-    design, values = grid(a=range(4), b=range(5)), np.random.default_rng(0).normal(size=(20, 6))
-    spec = {"x": jax.ShapeDtypeStruct((6,), np.float64)}
-    store = results.SweepStore.create(tmp_path / "s.zarr", design, spec, {}, {}, overwrite=False)
-    order = np.random.default_rng(1).permutation(20)
-    for rows in np.array_split(order, 6):
-        store.write(rows, {"x": values[rows]}, [""] * len(rows))
-    with load_sweep(tmp_path / "s.zarr") as found:
-        np.testing.assert_array_equal(found.x, values.reshape(4, 5, 6))
-    assert len([path for path in (tmp_path / "s.zarr" / "x" / "c").rglob("*") if path.is_file()]) == 8
-
-
-# Points that take different times
-
-
-def counter(limit=1000):
-    """x is halved n times."""
-    return Stepwise(
-        start=lambda n, bad=-1: {"n": n, "k": jnp.zeros_like(n), "x": jnp.ones(2), "bad": jnp.asarray(bad)},
-        advance=lambda s: {
-            **s,
-            "k": s["k"] + 1,
-            "x": eqx.error_if(s["x"], (s["bad"] == 1) & (s["k"] == 2), "the step is too long; halve it.")
-            * jnp.where((s["bad"] == 2) & (s["k"] == 1), jnp.nan, 0.5),
-        },
-        done=lambda s: s["k"] >= s["n"],
-        result=lambda s: {"x": s["x"], "pieces": s["k"]},
-        limit=limit,
-    )
-
-
-def test_points_in_pieces_end_each_at_its_own_time(tmp_path):
-    lengths = np.random.default_rng(0).permutation(40)
-    found = run(counter(), listed(n=lengths), tmp_path / "s.zarr", batch=6)
-    np.testing.assert_array_equal(found.pieces, lengths)
-    np.testing.assert_array_equal(found.x[:, 1], 0.5**lengths)
-    _unfinish_some(tmp_path / "s.zarr", listed(n=lengths), slice(7, 21))
-    same(run(counter(), listed(n=lengths), tmp_path / "s.zarr", batch=6, resume=True), found)
-
-
-def _unfinish_some(path, design, part):
-    with load_sweep(path) as stored:
-        identity = {k: v for k, v in json.loads(stored.attrs["sweep"]).items() if k != "format"}
-    store = results.SweepStore.open(path, design, identity)
-    store._put("x", np.arange(40)[part], np.full((len(np.arange(40)[part]), 2), 9.0))
-    store.status[part] = 0
-    store._whole("status", store.status)
-
-
-def test_a_point_that_fails_in_pieces_leaves_the_others_alone(tmp_path):
-    lengths = np.array([5, 3, 9, 4, 60, 2, 7, 6])
-    bad = np.array([0, 0, 1, 0, 0, 0, 2, 0])
-    found = run(counter(limit=20), listed(n=lengths, bad=bad), tmp_path / "s.zarr", batch=4)
-    sound = [0, 1, 3, 5, 7]
-    np.testing.assert_array_equal(found.x[sound, 0], 0.5 ** lengths[sound])
-    assert (found.status.values[sound] == 1).all()
-    reasons = found.reason.values
-    assert reasons[2].endswith("the step is too long; halve it.")
-    assert reasons[4] == "not done after 20 pieces"
-    assert reasons[6] in ("the state is not finite", "x is not finite")
-    assert (found.status.values[[2, 4, 6]] == 2).all()
-
-
-def test_refilling_wastes_little(tmp_path, monkeypatch):
-    """Rounds of work against those of batches that wait for their slowest point, and against none wasted."""
-    lengths = np.ceil(np.random.default_rng(2).exponential(30, 160)).astype(int)
-    calls = []
-
-    def counted(state):
-        jax.debug.callback(lambda: calls.append(1))
-        return {**state, "k": state["k"] + 1}
-
-    job = dataclasses.replace(counter(), advance=counted, result=lambda s: {"pieces": s["k"]})
-    found = run(job, listed(n=lengths), tmp_path / "s.zarr", batch=16)
-    jax.effects_barrier()
-    np.testing.assert_array_equal(found.pieces, lengths)
-    rounds, ideal = len(calls), lengths.sum() / 16
-    waiting = sum(part.max() for part in lengths.reshape(10, 16))
-    # under vmap a callback without arguments is called once a round
-    assert ideal <= rounds < 1.35 * ideal
-    assert waiting > 2.5 * ideal
-
-
-# Where it runs
-
-
-SHARDED = """
-import jax, numpy as np, sys
-jax.config.update("jax_enable_x64", True)
-from jaxspin.scale import grid, sweep
-from tests.test_sweep import DESIGN, counter, draw, listed
-assert jax.device_count() == 4
-lengths = np.random.default_rng(0).permutation(40)
-sweep(draw, DESIGN, store=f"{sys.argv[1]}/s.zarr", batch=6, progress=False)
-sweep(counter(), listed(n=lengths), store=f"{sys.argv[1]}/pieces.zarr", batch=8, progress=False)
-"""
-
-
-def test_four_devices_give_what_one_gives(tmp_path, unbroken):
-    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
-    done = subprocess.run(
-        [sys.executable, "-c", SHARDED, str(tmp_path)],
-        env={**os.environ, "XLA_FLAGS": flags},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    with load_sweep(tmp_path / "s.zarr") as four:
-        assert (four.status == 1).all()
-        np.testing.assert_allclose(four.spins, unbroken.spins, rtol=1e-14)
-        np.testing.assert_allclose(four.total, unbroken.total, rtol=1e-13)
-    with load_sweep(tmp_path / "pieces.zarr") as four:
-        np.testing.assert_array_equal(four.x[:, 0], 0.5 ** np.random.default_rng(0).permutation(40))
 
 
 def test_a_batch_lowers_for_every_platform(tmp_path):

@@ -10,11 +10,7 @@ import pytest
 from experiments import switch_chirality
 from experiments.stages.pulses import price_of, scaled
 
-
-@pytest.fixture(autouse=True)
-def _optax_mixes_types():
-    with jax.numpy_dtype_promotion("standard"):
-        yield
+pytestmark = pytest.mark.usefixtures("optax_mixes_types")
 
 
 def config(tmp_path, **changes):

@@ -10,7 +10,6 @@ diffrax is measured on one size against a bare loop over the same step.
 import dataclasses
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -19,38 +18,25 @@ import numpy as np
 import tyro
 
 import jaxspin as js
+from experiments.benchmarks.report import Report
 from experiments.benchmarks.timing import timed
+from experiments.stages.schemes import SOLVERS, name_of
 from jaxspin.dynamics import (
     LLG,
     AbstractSpinSolver,
     Clock,
     Constant,
     DepondtMertens,
-    ImplicitMidpoint,
     ProjectedHeun,
     ProjectedTsit5,
-    SemiImplicit,
-    SphericalMidpoint,
     StepNoise,
-)
-from jaxspin.io import provenance, to_json
-
-SOLVERS: tuple[Any, ...] = (
-    ProjectedHeun(),
-    DepondtMertens(),
-    SemiImplicit(),
-    SphericalMidpoint(),
-    ImplicitMidpoint(),
-    ProjectedTsit5(),
 )
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Report):
     """What to time."""
 
-    output: Path | None = None
-    """Where to write the JSON; an existing file is refused."""
     sizes: tuple[int, ...] = (64, 256, 1024)
     """Sides of the lattices."""
     temperatures: tuple[float, ...] = (0.0, 0.1)
@@ -80,8 +66,7 @@ class Config:
 
 def run(config: Config) -> dict[str, Any]:
     """One row per integrator, temperature, precision and size; triads; overheads."""
-    if config.output is not None and config.output.exists():
-        raise FileExistsError(f"{config.output} exists; choose another --output.")
+    config.check_output()
     rows, triads = [], []
     for precision in config.precisions:
         with jax.enable_x64(precision == "float64"):
@@ -92,9 +77,8 @@ def run(config: Config) -> dict[str, Any]:
                     for solver in SOLVERS:
                         if temperature == 0 or not isinstance(solver, ProjectedTsit5):
                             rows.append(timed_run(config, solver, temperature, precision, size))
-    found = {"rows": rows, "triads": triads, "overheads": overheads(config), "provenance": provenance(config)}
-    if config.output is not None:
-        config.output.write_text(to_json(found, indent=1))
+    found = {"rows": rows, "triads": triads, "overheads": overheads(config)}
+    config.write(found)
     return found
 
 
@@ -126,7 +110,7 @@ def timed_run(config: Config, solver, temperature: float, precision: str, size: 
     steps = max(1, round(config.spin_steps / size**2))
     row = timed(simulation(config, field, solver, temperature, steps), (spins,), config.repeats)
     row = {
-        "integrator": type(solver).__name__,
+        "integrator": name_of(solver),
         "temperature": temperature,
         "precision": precision,
         "side": size,
@@ -180,9 +164,7 @@ def overheads(config: Config) -> list[dict[str, Any]]:
             times = interleaved(runs, spins, config.repeats)
             reference = times["bare loop"]
             row = {name: value / reference - 1 for name, value in times.items() if name != "bare loop"}
-            rows.append(
-                {"integrator": type(solver).__name__, "temperature": temperature, "bare loop": reference, **row}
-            )
+            rows.append({"integrator": name_of(solver), "temperature": temperature, "bare loop": reference, **row})
             print(rows[-1], flush=True)
     return rows
 

@@ -10,7 +10,6 @@ precision, above against kernel polynomials with 16 times the colours and 1.5 ti
 """
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -20,16 +19,14 @@ import numpy as np
 import tyro
 
 import jaxspin as js
+from experiments.benchmarks.report import Report
 from experiments.benchmarks.timing import timed
-from jaxspin.io import provenance, to_json
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Report):
     """What to time."""
 
-    output: Path | None = None
-    """Where to write the JSON; an existing file is refused."""
     square: tuple[int, ...] = (32, 64, 128, 256)
     """Sides of the square lattices."""
     triangular: tuple[int, ...] = (96,)
@@ -42,22 +39,17 @@ class Config:
     """Largest side compared with exact diagonalization."""
     error_up_to: int = 64
     """Largest side whose error is measured at all."""
-    repeats: int = 5
-    """Calls timed."""
 
 
 def run(config: Config) -> list[dict[str, Any]]:
     """One row for each lattice."""
-    if config.output is not None and config.output.exists():
-        raise FileExistsError(f"{config.output} exists; choose another --output.")
+    config.check_output()
     rows = []
     for make, sides in ((js.square, config.square), (js.triangular, config.triangular)):
         for side in sides:
             rows.append(measure(config, make(side)))
             print(line(rows[-1]), flush=True)
-    if config.output is not None:
-        config.output.parent.mkdir(parents=True, exist_ok=True)
-        config.output.write_text(to_json({"rows": rows, "provenance": provenance(config)}, indent=1))
+    config.write({"rows": rows})
     return rows
 
 

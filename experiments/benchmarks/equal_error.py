@@ -9,7 +9,6 @@ on a large lattice. Single precision; compilation apart; median of several calls
 """
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -18,17 +17,15 @@ import jax.numpy as jnp
 import tyro
 
 import jaxspin as js
+from experiments.benchmarks.report import Report
 from experiments.benchmarks.timing import timed
 from jaxspin.forcefield import pretrained, pretrained_metadata
-from jaxspin.io import provenance, to_json
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Report):
     """What to time."""
 
-    output: Path | None = None
-    """Where to write the JSON; an existing file is refused."""
     names: tuple[str, ...] = (
         "triangular-120",
         "triangular-tetrahedral",
@@ -45,16 +42,13 @@ class Config:
     duration: float = 20.0
     """Of the learnt quench from random spins, damping 0.5."""
     repeats: int = 3
-    """Calls timed."""
 
 
 def run(config: Config) -> list[dict[str, float | str]]:
     """One row per force field and kind of spins."""
-    if config.output is not None and config.output.exists():
-        raise FileExistsError(f"{config.output} exists; choose another --output.")
+    config.check_output()
     rows = [row for name in config.names for row in compared(config, name)]
-    if config.output is not None:
-        config.output.write_text(to_json({"rows": rows, "provenance": provenance(config)}, indent=1))
+    config.write({"rows": rows})
     return rows
 
 

@@ -6,7 +6,6 @@ Single precision; compilation apart; median of several calls after a warm-up, ea
 """
 
 import dataclasses
-from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -14,16 +13,14 @@ import jax.numpy as jnp
 import tyro
 
 import jaxspin as js
+from experiments.benchmarks.report import Report
 from experiments.benchmarks.timing import timed
-from jaxspin.io import provenance, to_json
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Report):
     """What to time."""
 
-    output: Path | None = None
-    """Where to write the JSON; an existing file is refused."""
     sizes: tuple[int, ...] = (12, 24, 48, 96, 192)
     """Sides of the lattices."""
     exact_up_to: int = 24
@@ -32,14 +29,11 @@ class Config:
     """Largest side for the kernel-polynomial field."""
     colors: int = 64
     """Its probing colours."""
-    repeats: int = 5
-    """Calls timed."""
 
 
 def run(config: Config) -> list[dict[str, float | str]]:
     """One row per field and size."""
-    if config.output is not None and config.output.exists():
-        raise FileExistsError(f"{config.output} exists; choose another --output.")
+    config.check_output()
     rows: list[dict[str, float | str]] = []
     for size in config.sizes:
         lattice = js.triangular(size)
@@ -63,8 +57,7 @@ def run(config: Config) -> list[dict[str, float | str]]:
                 f"{row['microseconds a site']:9.3f} us a site   compile {row['compile']:.1f} s",
                 flush=True,
             )
-    if config.output is not None:
-        config.output.write_text(to_json({"rows": rows, "provenance": provenance(config)}, indent=1))
+    config.write({"rows": rows})
     return rows
 
 

@@ -8,23 +8,20 @@ the compiled program needs beside its arguments and results.
 """
 
 import dataclasses
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import tyro
 
 import jaxspin as js
+from experiments.benchmarks.report import Report
 from experiments.benchmarks.timing import timed
-from jaxspin.io import provenance, to_json
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Report):
     """What to time."""
 
-    output: Path | None = None
-    """Where to write the JSON; an existing file is refused."""
     sizes: tuple[int, ...] = (32, 64, 256, 1024)
     """Sides of the lattices."""
     moments: tuple[tuple[int, int], ...] = ((2, 16), (3, 24))
@@ -38,14 +35,11 @@ class Config:
     tolerances: tuple[float, ...] = (1e-2, 1e-3)
     """Of kernel-polynomial fields: rms errors of a site's field. The looser is that of a learnt field in a metal, the
     tighter one of labels that a better field can be trained on."""
-    repeats: int = 5
-    """Calls timed."""
 
 
 def run(config: Config) -> list[dict[str, float | str]]:
     """One row per field and size."""
-    if config.output is not None and config.output.exists():
-        raise FileExistsError(f"{config.output} exists; choose another --output.")
+    config.check_output()
     rows: list[dict[str, float | str]] = []
     for size in config.sizes:
         lattice = js.square(size)
@@ -62,8 +56,7 @@ def run(config: Config) -> list[dict[str, float | str]]:
                 f"{row['microseconds a site']:9.3f} us and {row['bytes a site']:8.0f} B a site",
                 flush=True,
             )
-    if config.output is not None:
-        config.output.write_text(to_json({"rows": rows, "provenance": provenance(config)}, indent=1))
+    config.write({"rows": rows})
     return rows
 
 

@@ -10,7 +10,6 @@ columns is timed in the same run: one step reads two vectors and writes one.
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -19,36 +18,29 @@ import numpy as np
 import tyro
 
 import jaxspin as js
+from experiments.benchmarks.report import Report
 from experiments.benchmarks.timing import timed
 from jaxspin.electrons import kpm
 from jaxspin.electrons.model import join, split
-from jaxspin.io import provenance, to_json
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Report):
     """What to time."""
 
-    output: Path | None = None
-    """Where to write the JSON; an existing file is refused."""
     sides: tuple[int, ...] = (32, 64, 128)
     """Sides of the square lattices."""
     colors: int = 64
     """Probing colours; twice as many columns."""
     steps: int = 50
     """Chebyshev steps in a call."""
-    repeats: int = 5
-    """Calls timed."""
 
 
 def run(config: Config) -> list[dict[str, Any]]:
     """One row for each side and layout."""
-    if config.output is not None and config.output.exists():
-        raise FileExistsError(f"{config.output} exists; choose another --output.")
+    config.check_output()
     rows = [row for side in config.sides for row in measure(config, side)]
-    if config.output is not None:
-        config.output.parent.mkdir(parents=True, exist_ok=True)
-        config.output.write_text(to_json({"rows": rows, "provenance": provenance(config)}, indent=1))
+    config.write({"rows": rows})
     return rows
 
 

@@ -10,7 +10,6 @@ Compare rows of one table only: they were taken one after another on one machine
 """
 
 import dataclasses
-from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -18,16 +17,14 @@ import jax.numpy as jnp
 import tyro
 
 import jaxspin as js
+from experiments.benchmarks.report import Report
 from experiments.benchmarks.timing import timed
-from jaxspin.io import provenance, to_json
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Report):
     """What to time."""
 
-    output: Path | None = None
-    """Where to write the JSON; an existing file is refused."""
     lengths: tuple[int, ...] = (8, 16, 32)
     """Cells along the channel, at the first of `widths`."""
     widths: tuple[int, ...] = (8, 16)
@@ -39,7 +36,6 @@ class Config:
     channel: tuple[int, int] = (32, 24)
     """Its size."""
     repeats: int = 3
-    """Calls timed."""
     learnt: tuple[str, ...] = ("driven-channel", "driven-channel-fast")
     """Names of pretrained force fields to time too."""
 
@@ -54,8 +50,7 @@ def solver_of(length: int, width: int, **settings) -> js.GreensFunction:
 
 def run(config: Config) -> list[dict[str, float | str]]:
     """One row for each size, method and tolerance."""
-    if config.output is not None and config.output.exists():
-        raise FileExistsError(f"{config.output} exists; choose another --output.")
+    config.check_output()
     # a loose tolerance leaves the panels as they are at first: the same energies for all
     fixed = {"tolerance": 0.5, "poles": 16}
     cases = [("density", length, config.widths[0], "recursive", fixed) for length in config.lengths]
@@ -82,8 +77,7 @@ def run(config: Config) -> list[dict[str, float | str]]:
         )
     exact = rows[-1]
     rows += [learnt_row(config, name, exact) for name in config.learnt]
-    if config.output is not None:
-        config.output.write_text(to_json({"rows": rows, "provenance": provenance(config)}, indent=1))
+    config.write({"rows": rows})
     return rows
 
 

@@ -32,9 +32,9 @@ import numpy as np
 import tyro
 
 import jaxspin as js
+from experiments.benchmarks.report import Report
 from experiments.benchmarks.timing import timed
 from jaxspin.electrons import kpm
-from jaxspin.io import provenance, to_json
 
 LATTICE = "kernel polynomials, lattice shared out"
 
@@ -58,7 +58,7 @@ class Pod:
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Report):
     """What to time."""
 
     output: Path | None = None
@@ -80,16 +80,13 @@ class Config:
     steps: int = 2
     """Time steps of each quench."""
     repeats: int = 3
-    """Calls timed."""
     pod: Pod = Pod()
     """The machine of the model on paper."""
 
 
 def run(config: Config) -> dict[str, Any]:
     """Rows of the scaling, rows of the sizes, and the model."""
-    for path in () if config.output is None else (config.output, config.output.with_suffix(".png")):
-        if path.exists():
-            raise FileExistsError(f"{path} exists; choose another --output.")
+    config.check_output(".png")
     if jax.device_count() < max(config.devices):
         raise ValueError(
             f"{max(config.devices)} devices are wanted and {jax.device_count()} found; "
@@ -97,8 +94,8 @@ def run(config: Config) -> dict[str, Any]:
         )
     found: dict[str, Any] = {"scaling": scaling(config), "sizes": sizes(config)}
     found["model"] = model(config, found["sizes"])
+    config.write(found)
     if config.output is not None:
-        config.output.write_text(to_json(found | {"provenance": provenance(config)}, indent=1))
         figure(found, config.output.with_suffix(".png"))
     return found
 

@@ -1,15 +1,17 @@
 """What the experiments share: electrons, sampling, quenches that survive a kill, errors by kind, folders."""
 
-from experiments.stages.folder import Timer, open_folder, settings_of
+from experiments.stages.folder import Output, Resumable, Timer, main, open_folder, settings_of, stored_table
 from experiments.stages.learning import Network, learn, parameters, stored_forcefield
 from experiments.stages.model import Electrons, Motion, Texture, textures_on
-from experiments.stages.motion import compare, frame_steps, quench, spins_of
+from experiments.stages.motion import compare, frame_steps, kept_frames, quench, spins_of
 from experiments.stages.sampling import Sampling, hold_out, judge, sample, sample_quenches, sample_random
 
 __all__ = [
     "Electrons",
     "Motion",
     "Network",
+    "Output",
+    "Resumable",
     "Sampling",
     "Texture",
     "Timer",
@@ -17,7 +19,9 @@ __all__ = [
     "frame_steps",
     "hold_out",
     "judge",
+    "kept_frames",
     "learn",
+    "main",
     "open_folder",
     "parameters",
     "quench",
@@ -27,5 +31,6 @@ __all__ = [
     "settings_of",
     "spins_of",
     "stored_forcefield",
+    "stored_table",
     "textures_on",
 ]

@@ -41,6 +41,38 @@ def frame_steps(steps: int, frames: int, spacing: float = 1.0) -> np.ndarray:
     return np.unique(np.minimum(apart, steps))
 
 
+def spins_along(
+    field: js.AbstractField, start: jax.Array, motion: Motion, *, duration: float, save_every: float, key: jax.Array
+) -> jax.Array:
+    """The spins of a run that is kept nowhere, its start among them."""
+    run = js.simulate(
+        field,
+        start,
+        duration=duration,
+        step=motion.step,
+        damping=motion.damping,
+        temperature=motion.temperature,
+        key=key,
+        save_every=save_every,
+    )
+    return spins_of(run)
+
+
+def kept_frames(
+    field: js.AbstractField,
+    start: jax.Array,
+    motion: Motion,
+    *,
+    duration: float,
+    frames: int,
+    spacing: float,
+    key: jax.Array,
+) -> jax.Array:
+    """Some frames (`frame_steps`) of such a run."""
+    spins = spins_along(field, start, motion, duration=duration, save_every=motion.step, key=key)
+    return spins[frame_steps(len(spins) - 1, frames, spacing)]
+
+
 def quench(
     path: Path,
     field: js.AbstractField,

@@ -12,8 +12,9 @@ import numpy as np
 from tqdm import tqdm
 
 import jaxspin as js
+from experiments.stages.checks import check_counts, check_positive
 from experiments.stages.model import Electrons, Motion, Texture, textures_on
-from experiments.stages.motion import frame_steps, spins_of
+from experiments.stages.motion import frame_steps, spins_along
 from jaxspin.training import (
     ShardWriter,
     SpinData,
@@ -63,12 +64,8 @@ class Sampling:
     they are labelled (`jaxspin.training.distinct`); 1 keeps all."""
 
     def __post_init__(self):
-        for name in ("side", "quenches", "quench_frames", "hot_frames", "ordered", "random", "colors"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}; see --help for the default.")
-        for name in ("quench_duration", "hot_duration"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}; see --help for the default.")
+        check_counts(self, "side", "quenches", "quench_frames", "hot_frames", "ordered", "random", "colors")
+        check_positive(self, "quench_duration", "hot_duration")
         if not self.textures or not self.hot_textures:
             raise ValueError("textures and hot_textures name the orders to perturb; give at least one of each.")
         if not 0 < self.overlap <= 1:
@@ -209,17 +206,8 @@ def _frames(field, start, motion: Motion, duration: float, frames: int, spacing:
     """Configurations of one run, in memory, its start left out."""
     steps = max(1, math.ceil(duration / motion.step - 1e-6))
     every = duration / frames if spacing == 1 else duration / steps
-    run = js.simulate(
-        field,
-        start,
-        duration=duration,
-        step=motion.step,
-        damping=motion.damping,
-        temperature=motion.temperature,
-        key=key,
-        save_every=every,
-    )
-    return spins_of(run)[1:] if spacing == 1 else spins_of(run)[frame_steps(steps, frames, spacing)]
+    spins = spins_along(field, start, motion, duration=duration, save_every=every, key=key)
+    return spins[1:] if spacing == 1 else spins[frame_steps(steps, frames, spacing)]
 
 
 def _kept(frames: jax.Array, overlap: float) -> list[int]:

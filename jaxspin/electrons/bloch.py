@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxspin.electrons.exact import ExactDiagonalization, equilibrium, positive, spin_density
+from jaxspin.electrons.exact import ExactDiagonalization, filled, spin_density
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_finite, check_spins
@@ -69,13 +69,7 @@ class BlochDiagonalization(AbstractPotential):
         k, share = _wavevectors(self.lattice.dimension, self.points, self.even)
         h = solver.model.bloch(spins, jnp.asarray(k, dtype))
         weights = jnp.broadcast_to(jnp.asarray(share, dtype)[:, None], h.shape[:2])
-        if solver.filling is not None:
-            constraint = solver.filling.astype(dtype) * h.shape[-1]
-        else:
-            assert solver.chemical_potential is not None
-            constraint = solver.chemical_potential.astype(dtype)
-        kind = (solver.filling is not None, False)
-        energy, _, _, density = equilibrium(kind, h, weights, constraint, positive(solver.temperature.astype(dtype)))
+        energy, _, _, density = filled(solver, h, weights, h.shape[-1])
         return energy, spin_density(solver.model, jnp.sum(density, axis=0), spins)
 
 

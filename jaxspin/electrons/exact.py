@@ -99,14 +99,20 @@ class ExactDiagonalization(AbstractPotential):
         h = self.model.dense(spins)
         dtype = spins.dtype
         orbitals = jnp.asarray(self.model.orbitals(), dtype)
-        if self.filling is not None:
-            constraint = self.filling.astype(dtype) * orbitals
-        else:
-            assert self.chemical_potential is not None
-            constraint = self.chemical_potential.astype(dtype)
         weights = (jnp.arange(h.shape[0]) < orbitals.astype(int)).astype(dtype)
-        kind = (self.filling is not None, self.ground_state)
-        return equilibrium(kind, h, weights, constraint, positive(self.temperature.astype(dtype)))
+        return filled(self, h, weights, orbitals)
+
+
+def filled(solver: ExactDiagonalization, h: Array, weights: Array, orbitals: ArrayLike):
+    """`equilibrium` of one matrix or several with what `solver` fixes; `orbitals` hold the electrons of a filling 1."""
+    dtype = weights.dtype
+    if solver.filling is not None:
+        constraint = solver.filling.astype(dtype) * orbitals
+    else:
+        assert solver.chemical_potential is not None
+        constraint = solver.chemical_potential.astype(dtype)
+    kind = (solver.filling is not None, solver.ground_state)
+    return equilibrium(kind, h, weights, constraint, positive(solver.temperature.astype(dtype)))
 
 
 @eqx.filter_jit

@@ -5,26 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments.stages.schemes import STOCHASTIC, name_of
 from jaxspin.classical import Anisotropy, Exchange, Zeeman
-from jaxspin.dynamics import (
-    DepondtMertens,
-    ImplicitMidpoint,
-    ProjectedHeun,
-    SemiImplicit,
-    SphericalMidpoint,
-    simulate,
-)
+from jaxspin.dynamics import DepondtMertens, simulate
 from jaxspin.lattice import chain, cubic, square
 from jaxspin.problems import langevin, langevin_variance
 from jaxspin.spins import random_spins
 
-SCHEMES = [ProjectedHeun(), DepondtMertens(), SemiImplicit(), SphericalMidpoint(), ImplicitMidpoint()]
 # standard errors a statistical test may be off by: one run in 16000 beyond it
 SIGMAS = 4
-
-
-def name(solver):
-    return type(solver).__name__
 
 
 def free_spins(temperature, solver, *, side, key, step=0.05, damping=0.5, frames=4):
@@ -61,7 +50,7 @@ def test_langevin(temperature, key):
 @pytest.mark.slow
 @pytest.mark.parametrize("step", [0.02, 0.04])
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 3.0])
-@pytest.mark.parametrize("solver", SCHEMES, ids=name)
+@pytest.mark.parametrize("solver", STOCHASTIC, ids=name_of)
 def test_langevin_for_every_scheme(solver, temperature, step, key):
     found, error = free_spins(temperature, solver, side=128, key=key, step=step, frames=5)
     # Heun's, the largest of them, is 0.4 a T step
@@ -132,7 +121,7 @@ def final_spins(potential, lattice, key, solver, *, temperature, step, duration)
 
 EVERY_STEP = [
     (DepondtMertens(), 0.04),
-    *(pytest.param(solver, step, marks=pytest.mark.slow) for solver in SCHEMES for step in (0.01, 0.03)),
+    *(pytest.param(solver, step, marks=pytest.mark.slow) for solver in STOCHASTIC for step in (0.01, 0.03)),
 ]
 
 

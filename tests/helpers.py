@@ -1,0 +1,38 @@
+"""What several test files use."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxspin.lattice import Lattice, chain, cubic, kagome, square, triangular
+
+# each program runs a few times on a tiny lattice: most of the time would go into optimizing it
+FAST = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+compiled = functools.partial(jax.jit, compiler_options=FAST)
+
+# a run of a few hundred steps, each rounding by some units in the last place of a double
+RUN_ROUNDING = 1e-13
+
+# one of every dimension, with open edges, and one without right angles
+LATTICES = [chain(5), square(4, 3), triangular(4, 3, periodic=(True, False)), kagome(3, 2), cubic(2, 3, 4)]
+SKEWED = Lattice("oblique", ((2.0, 0.0), (0.3, 1.7)), ((0.0, 0.0), (1.0, 0.4)), (3, 4), (True, True))
+
+
+class Killed(BaseException):
+    """Not an exception that anything may take for a failure of its own."""
+
+
+def distance(a, b):
+    return float(jnp.max(jnp.abs(a - b)))
+
+
+def length_error(spins):
+    return float(jnp.max(jnp.abs(jnp.linalg.norm(spins, axis=-1) - 1)))
+
+
+def frames(lattice, number, dtype=np.float64):
+    """The same unit vectors every time."""
+    vectors = np.random.default_rng(number).normal(size=(number, *lattice.shape, 3))
+    return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(dtype)
