@@ -1,6 +1,6 @@
 """How far the push of the electrons reaches: the exact torque on a spin when everything beyond a radius is replaced.
 
-    python -m experiments.locality                  # ten minutes on two cores, writes runs/locality
+    python -m experiments.locality                  # seven minutes on two cores, writes runs/locality
     python -m experiments.locality --help           # every setting
 
 Pairs of configurations that agree within a radius of one spin and nowhere else: random ones, or a random disc once in
