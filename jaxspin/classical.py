@@ -1,8 +1,8 @@
 """Energies of classical spins `(*cells, sublattices, 3)`: exchange, Dzyaloshinskii-Moriya, anisotropy, field.
 
-Every term writes its energy and derives B = -dE/dS. Couplings are array leaves, so they can be
-differentiated, batched and trained; they act in the dtype of the spins. Sums run over each bond once, bonds
-beyond an open edge are absent, and vacancies (spins of length zero) contribute nothing.
+Terms of single spins write their energy and derive B = -dE/dS, those of bonds write B, and E = -S . B/2. Couplings are
+array leaves, so they can be differentiated, batched and trained; they act in the dtype of the spins. Sums run over each
+bond once, bonds beyond an open edge are absent, and vacancies (spins of length zero) contribute nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from jaxspin.field import AbstractPotential, Spins, Time, times_of_change
 from jaxspin.lattice import Bond, Lattice
 from jaxspin.shards import reach_of, shards_of
 from jaxspin.spins import check_finite, normalize
-from jaxspin.vectors import add, components, dot, of_planes, scale
+from jaxspin.vectors import add, components, cross, dot, of_planes, planes, scale, settled, stacked
 
 # Where a Gaussian pulse is looked at, in widths from its center: all but 1e-8 of it lies between the outermost.
 _PULSE = (-6, -3, -1, 0, 1, 3, 6)
@@ -90,15 +90,29 @@ class Exchange(AbstractPotential):
 
 def _sum_of_neighbors(lattice: Lattice, couplings: Sequence[Array], spins: Spins) -> Spins:
     shells = [lattice.shell(number) for number in range(1, len(couplings) + 1)]
-    around = _neighbors_of(lattice, spins, [bond for bonds in shells for bond in bonds])
+    bonds = [bond for of_shell in shells for bond in of_shell]
+    strengths = [c if c.ndim == 0 else c[..., n] for c, s in zip(couplings, shells, strict=True) for n in range(len(s))]
+    return _over_bonds(lattice, bonds, strengths, spins, lambda number, neighbor, sign: neighbor)
+
+
+def _over_bonds(
+    lattice: Lattice,
+    bonds: Sequence[Bond],
+    strengths: Sequence[Array],
+    spins: Spins,
+    act: Callable[[int, Array, int], Array],
+) -> Spins:
+    """At every site the sum of strength act(number of the bond, spin at its other end, 1 from its start or -1)."""
+    around = _neighbors_of(lattice, spins, bonds)
     sites = [jnp.zeros_like(spins[..., 0, :]) for _ in range(lattice.sublattices)]
-    for of_shell, bonds in zip(couplings, shells, strict=True):
-        for n, bond in enumerate(bonds):
-            coupling = (of_shell if of_shell.ndim == 0 else of_shell[..., n]).astype(spins.dtype)
-            arriving = coupling if coupling.ndim == 0 else lattice.translate(coupling, _back(bond))
-            sites[bond.start] = add(sites[bond.start], scale(coupling, around[bond.end, bond.offset]))
-            sites[bond.end] = add(sites[bond.end], scale(arriving, around[bond.start, _back(bond)]))
-    return jnp.stack(sites, axis=-2)
+    for number, (bond, strength) in enumerate(zip(bonds, strengths, strict=True)):
+        strength = strength.astype(spins.dtype)
+        arriving = strength if strength.ndim == 0 else lattice.translate(strength, _back(bond))
+        there, back = around[bond.end, bond.offset], around[bond.start, _back(bond)]
+        sites[bond.start] = add(sites[bond.start], scale(strength, act(number, there, 1)))
+        sites[bond.end] = add(sites[bond.end], scale(arriving, act(number, back, -1)))
+    # components first here too; and stored, as every component of a torque reads all three of the field
+    return settled(stacked([jnp.stack(parts, axis=-1) for parts in zip(*map(components, sites), strict=True)]))
 
 
 def _neighbors_of(lattice: Lattice, spins: Spins, bonds: Sequence[Bond]) -> dict[tuple[int, tuple[int, ...]], Array]:
@@ -109,7 +123,7 @@ def _neighbors_of(lattice: Lattice, spins: Spins, bonds: Sequence[Bond]) -> dict
         offsets = list(dict.fromkeys(offset for end, offset in ends if end == b))
         if offsets:
             # components first: XLA cancels taking them apart against the stack the spins are, and copies otherwise
-            brought = lattice.translations(jnp.stack([x[..., b] for x in components(spins)]), offsets)
+            brought = lattice.translations(planes(spins)[..., b], offsets)
             found |= {(b, offset): of_planes(parts) for offset, parts in zip(offsets, brought, strict=True)}
     return found
 
@@ -167,10 +181,30 @@ class DzyaloshinskiiMoriya(AbstractPotential):
         return self._lattice
 
     def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
-        ends = [bond_ends(self._lattice, spins, bond) for bond in self._lattice.shell(self.shell)]
-        crosses = jnp.stack([jnp.cross(a, b) for a, b in ends], axis=-2)
-        components = jnp.einsum("bx,...bx->...b", self.directions.astype(spins.dtype), crosses)
-        return -jnp.sum(self.strength.astype(spins.dtype) * components)
+        return -jnp.sum(dot(spins, self._field(spins))) / 2
+
+    def energy_and_field(
+        self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None
+    ) -> tuple[Float[Array, ""], Spins]:
+        """Both, without differentiating: B_i = sum_j S_j x D_ij."""
+        check_finite(spins)
+        return _antisymmetric(self, spins)
+
+    def _field(self, spins: Spins) -> Spins:
+        bonds = self._lattice.shell(self.shell)
+        along = self.directions.astype(spins.dtype)
+        strengths = [self.strength if self.strength.ndim == 0 else self.strength[..., n] for n in range(len(bonds))]
+
+        def act(number: int, neighbor: Array, sign: int) -> Array:
+            return cross(neighbor, sign * along[number])
+
+        return _over_bonds(self._lattice, bonds, strengths, spins, act)
+
+
+@eqx.filter_jit
+def _antisymmetric(term: DzyaloshinskiiMoriya, spins: Spins) -> tuple[Float[Array, ""], Spins]:
+    field = term._field(spins)
+    return -jnp.sum(dot(spins, field)) / 2, field
 
 
 class Anisotropy(AbstractPotential):
@@ -189,7 +223,7 @@ class Anisotropy(AbstractPotential):
 
     def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
         _check_sites(self.strength, spins.shape[:-1], "strength")
-        projection = jnp.sum(_spread(normalize(self.axis), spins, "axis") * spins, axis=-1)
+        projection = dot(_spread(normalize(self.axis), spins, "axis"), spins)
         return -jnp.sum(self.strength.astype(spins.dtype) * projection**2)
 
 

@@ -111,8 +111,8 @@ class Lattice:
         """`result[k][..., R] = array[..., R + offsets[k]]`: several translations of one array, zero beyond open edges.
 
         `array` has the cells as its trailing axes, and so numbers next to each other in memory are those of
-        neighbouring cells. On one CPU device the array is written once with its edges around it and every result
-        is a window of that, read in place by the loop that follows; elsewhere it is a roll each.
+        neighbouring cells. On one CPU device the array is written once with edges to it and every result is a
+        window of that, or two, read in place by the loop that follows; elsewhere it is a roll each.
         """
         for offset in offsets:
             self._check_offset(offset)

@@ -5,6 +5,7 @@ is, and because the platform is known only at lowering. `Lattice.translate` and 
 """
 
 import functools
+import itertools
 from collections.abc import Sequence
 
 import jax
@@ -77,31 +78,59 @@ def translations_by_windows(x, *, offsets: Sequence[Offset], periodic: tuple[boo
     """The array with its edges around it, and a window of that for each offset.
 
     A window is read with a fixed distance in memory, so the loop that reads it is vectorized, which a roll's seam
-    in the middle of a row prevents. The barrier keeps XLA from reading through it, window by window.
+    in the middle of a row prevents. The last axis gets no edges, which would take another copy: in the line that the
+    rows make one after another, a neighbour beyond the end of its row is found in a second window, one row away. The
+    barrier keeps XLA from reading through the copy, window by window.
     """
-    before = x.ndim - len(periodic)
-    cells = x.shape[before:]
-    offsets = [tuple(map(_within, offset, cells, periodic)) for offset in offsets]
-    below = [max(0, -min(n)) for n in zip(*offsets, strict=True)]
-    above = [max(0, *n) for n in zip(*offsets, strict=True)]
+    if len(periodic) == 1:
+        rows = translations_by_windows(x[..., None], offsets=[(*n, 0) for n in offsets], periodic=(*periodic, True))
+        return [y[..., 0] for y in rows]
+    before, row = x.ndim - len(periodic), x.shape[-1]
+    offsets = [tuple(map(_within, offset, x.shape[before:], periodic)) for offset in offsets]
+    lines = [[(*n[:-2], n[-2] * row + m) for m in _turns(n[-1], row)] for n in offsets]
+    along = list(zip(*itertools.chain(*lines), strict=True))
+    below, above = [max(0, -min(n)) for n in along], [max(0, *n) for n in along]
+    below[-1], above[-1] = -(-below[-1] // row), -(-above[-1] // row)
     wide = x
-    for axis, (low, high, wraps) in enumerate(zip(below, above, periodic, strict=True), before):
-        n = x.shape[axis]
-        if not low + high:
-            continue
-        if wraps:
-            last, first = (jax.lax.slice_in_dim(wide, *part, axis=axis) for part in ((n - low, n), (0, high)))
-            wide = jnp.concatenate([last, wide, first], axis)
-        else:
-            padding = [(0, 0, 0)] * x.ndim
-            padding[axis] = (low, high, 0)
-            wide = jax.lax.pad(wide, jnp.zeros((), x.dtype), padding)
-    wide = jax.lax.optimization_barrier(wide)
+    for axis, (low, high, wraps) in enumerate(zip(below, above, periodic, strict=False), before):
+        wide = _with_edges(wide, axis, low, high, wraps)
+    wide = jax.lax.optimization_barrier(wide.reshape(*wide.shape[:-2], -1))
+    below[-1] *= row
+
+    def window(line: Offset):
+        start = (*(0,) * before, *np.add(below, line).tolist())
+        size = (*x.shape[:-2], x.shape[-2] * row)
+        return jax.lax.slice(wide, start, np.add(start, size).tolist()).reshape(x.shape)
+
+    column = jax.lax.broadcasted_iota(jnp.int32, x.shape, x.ndim - 1)
     windows = []
-    for offset in offsets:
-        start = (*(0,) * before, *np.add(below, offset).tolist())
-        windows.append(jax.lax.slice(wide, start, np.add(start, x.shape).tolist()))
+    for (*_, n), line in zip(offsets, lines, strict=True):
+        found = window(line[0])
+        if n:
+            beyond = column >= row - n if n > 0 else column < -n
+            found = jnp.where(beyond, window(line[1]) if periodic[-1] else jnp.zeros((), x.dtype), found)
+        windows.append(found)
     return windows
+
+
+def _turns(n: int, row: int) -> tuple[int, ...]:
+    """A translation along the rows, and the one that reaches the same column of a periodic row from its other end."""
+    return (n, n - row if n > 0 else n + row) if n else (n,)
+
+
+def _with_edges(x, axis: int, low: int, high: int, wraps: bool):
+    """The array with numbers from its other end, or zeros, before and behind it."""
+    n = x.shape[axis]
+    if not low + high:
+        return x
+    if not wraps:
+        padding = [(0, 0, 0)] * x.ndim
+        padding[axis] = (low, high, 0)
+        return jax.lax.pad(x, jnp.zeros((), x.dtype), padding)
+    if max(low, high) > n:
+        return jnp.take(x, np.arange(-low, n + high) % n, axis=axis)
+    last, first = (jax.lax.slice_in_dim(x, *part, axis=axis) for part in ((n - low, n), (0, high)))
+    return jnp.concatenate([last, x, first], axis)
 
 
 def _within(n: int, cells: int, wraps: bool) -> int:

@@ -1,6 +1,7 @@
-"""The normal numbers of `jax.random`, in one loop."""
+"""Normal numbers for thermal noise, by arithmetic that XLA vectorizes on CPUs."""
 
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,24 @@ from jaxtyping import Array, Float, PRNGKeyArray, UInt32
 
 Words = UInt32[Array, "*#n"]
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+
+
+def _series_of_log(degree: int) -> list[float]:
+    """The polynomial of 2 ln(1 + x)/x between the roots of 1/2 and of 2."""
+    ends = [math.sqrt(0.5) - 1, math.sqrt(2) - 1]
+    fit = np.polynomial.Chebyshev.interpolate(lambda x: 2 * np.log1p(x) / x, degree, ends)
+    return fit.convert(kind=np.polynomial.Polynomial).coef.tolist()
+
+
+def _series_of_sine(terms: int) -> list[float]:
+    """The Taylor polynomial of sin(x)/x, in powers of x^2."""
+    return [(-1) ** n / math.factorial(2 * n + 1) for n in range(terms)]
+
+
+# As long as rounding asks for. Of integers as wide as the numbers: type, bits of the fraction.
+_LOG = {"float32": _series_of_log(8), "float64": _series_of_log(19)}
+_SINE = {"float32": _series_of_sine(6), "float64": _series_of_sine(11)}
+_BITS = {"float32": (np.int32, 23), "float64": (np.int64, 52)}
 
 
 def threefry2x32(key: tuple[Words, Words], counter: tuple[Words, Words]) -> tuple[Words, Words]:
@@ -28,21 +47,53 @@ def threefry2x32(key: tuple[Words, Words], counter: tuple[Words, Words]) -> tupl
     return a, b
 
 
+def box_muller(radial: Words, angular: Words, dtype) -> Float[Array, "*n"]:
+    """A number from N(0, 1) of two independent words of 32 bits: sqrt(-2 ln u) sin(pi v), to rounding.
+
+    u = (k + 1/2)/2^31 with k the upper 31 bits of `radial`, so that numbers reach to 6.66; v in [-1/2, 1/2) is
+    `angular`, read as a signed integer, over 2^32. Half of the circle has all of the sine's values. The cosine would be
+    a second number, but XLA on CPUs writes one array a loop: it would take a second run of all before.
+
+    Source: Box and Muller, Ann. Math. Stat. 29, 610 (1958), doi:10.1214/aoms/1177706645.
+    """
+    dtype = jnp.dtype(dtype)
+    angle = lax.bitcast_convert_type(angular, jnp.int32).astype(dtype) * np.asarray(np.pi / 2**32, dtype)
+    sine = angle * _polynomial(_SINE[dtype.name], angle * angle)
+    return jnp.sqrt(_minus_two_log(radial, dtype)) * sine
+
+
+def _minus_two_log(word: Words, dtype: jnp.dtype) -> Float[Array, "*n"]:
+    """-2 ln u, from 0 to 44.4."""
+    number = (word >> np.uint32(1)).astype(jnp.int32).astype(dtype) + np.asarray(0.5, dtype)
+    integer, places = _BITS[dtype.name]
+    bits, places = lax.bitcast_convert_type(number, integer), integer(places)
+    # number = 2^exponent fraction, the fraction between the roots of 1/2 and of 2
+    exponent = (bits - np.sqrt(np.asarray(0.5, dtype)).view(integer)) >> places
+    rest = lax.bitcast_convert_type(bits - (exponent << places), dtype) - np.asarray(1, dtype)
+    halvings = (np.int32(31) - exponent.astype(jnp.int32)).astype(dtype)
+    return halvings * np.asarray(2 * np.log(2), dtype) - rest * _polynomial(_LOG[dtype.name], rest)
+
+
+def _polynomial(coefficients: Sequence[float], x: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    total = jnp.full_like(x, coefficients[-1])
+    for c in coefficients[-2::-1]:
+        total = total * x + np.asarray(c, x.dtype)
+    return total
+
+
 def normal_components(
     key: PRNGKeyArray, sites: tuple[int, ...], dtype
 ) -> tuple[Float[Array, "*sites"], Float[Array, "*sites"], Float[Array, "*sites"]]:
-    """Three arrays of numbers from N(0, 1): those of `jax.random.normal(key, (3, *sites), dtype)`, to rounding.
+    """Three arrays of numbers from N(0, 1), each a function of the key, the component and the number of its site.
 
-    The rounds of the generator are written out, so that XLA makes one loop over the sites of them and of what
-    follows; on CPUs jax.random compiles to a loop over rounds with the counters written to memory in each, which
-    takes twice as long. A key of another generator than JAX's default, `jax_threefry_partitionable` switched off, other
-    types than float32 and float64, or 2^32 numbers and more get jax.random itself.
+    They come from `box_muller` of the cipher of (component, site), so the same words give the numbers of both
+    precisions. One and a half times as fast as `jax.random.normal` with the rounds of its cipher written out, and
+    three times as fast in double precision. A key of another generator than JAX's default, other types than float32
+    and float64, or more than 2^32 sites get jax.random itself.
     """
     dtype = jnp.dtype(dtype)
-    # the checkers do not know jax's options
-    by_counters: bool = jax.config.jax_threefry_partitionable  # pyright: ignore[reportAttributeAccessIssue]
-    known = by_counters and str(jax.random.key_impl(key)) == "threefry2x32"
-    if not known or dtype not in (jnp.float32, jnp.float64) or 3 * math.prod(sites) >= 2**32:
+    known = str(jax.random.key_impl(key)) == "threefry2x32"
+    if not known or dtype.name not in _BITS or math.prod(sites) > 2**32:
         x, y, z = jax.random.normal(key, (3, *sites), dtype)
         return x, y, z
     words = jax.random.key_data(key)
@@ -50,32 +101,11 @@ def normal_components(
     for axis in range(len(sites)):
         stride = np.uint32(math.prod(sites[axis + 1 :]))
         site = site + stride * lax.broadcasted_iota(jnp.uint32, sites, axis)
-    high = jnp.zeros(sites, jnp.uint32)
 
-    def component(number: Array) -> Array:
-        low = site + number * np.uint32(math.prod(sites))
-        bits = threefry2x32((words[0], words[1]), (high, low))
-        uniform = _single(*bits) if dtype == jnp.float32 else _double(*bits)
-        return jnp.asarray(np.sqrt(2), dtype) * lax.erf_inv(uniform)
+    def component(number: int) -> Array:
+        counter = (jnp.full(sites, number, jnp.uint32), site)
+        return box_muller(*threefry2x32((words[0], words[1]), counter), dtype)
 
-    # A loop of its own over the components: XLA would draw anew in each of the loops that read the numbers.
-    x, y, z = lax.map(component, jnp.arange(3, dtype=jnp.uint32))
+    # In one array behind a barrier: XLA would draw anew in each of the loops that read the numbers.
+    x, y, z = lax.optimization_barrier(jnp.stack([component(number) for number in range(3)]))
     return x, y, z
-
-
-def _single(high: Words, low: Words) -> Float[Array, "*n"]:
-    """Uniform in (-1, 1): the bits are those of the fraction of a number in [1, 2)."""
-    fraction = (high ^ low) >> np.uint32(9)
-    return _stretched(lax.bitcast_convert_type(fraction | np.uint32(0x3F800000), jnp.float32))
-
-
-def _double(high: Words, low: Words) -> Float[Array, "*n"]:
-    fraction = ((high.astype(jnp.uint64) << np.uint64(32)) | low.astype(jnp.uint64)) >> np.uint64(12)
-    return _stretched(lax.bitcast_convert_type(fraction | np.uint64(0x3FF0000000000000), jnp.float64))
-
-
-def _stretched(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
-    """[1, 2) to (-1, 1)."""
-    lowest = np.nextafter(np.asarray(-1, x.dtype), np.asarray(0, x.dtype))
-    one = np.asarray(1, x.dtype)
-    return jnp.maximum((x - one) * (one - lowest) + lowest, lowest)

@@ -7,10 +7,32 @@ from collections.abc import Callable
 from typing import ClassVar
 
 import diffrax
+import equinox as eqx
+from jaxtyping import Array, Float
 
 from jaxspin.dynamics.llg import LLG, Interval, Push
 from jaxspin.dynamics.solvers import AbstractSpinSolver
-from jaxspin.vectors import of_planes, planes
+from jaxspin.vectors import components, of_planes, planes, stacked
+
+
+class Apart(eqx.Module):
+    """An interval with the components of its Brownian increment held apart.
+
+    diffrax multiplies every array of a control, by the direction of time: the product of components side by side
+    would be written, and then read in strides by every loop of the step.
+    """
+
+    time: Float[Array, ""]
+    wiener: tuple[Array, Array, Array] | None
+    bounded: bool = eqx.field(static=True)
+
+    @staticmethod
+    def of(interval: Interval) -> "Apart":
+        wiener = None if interval.wiener is None else components(interval.wiener)
+        return Apart(interval.time, wiener, interval.bounded)
+
+    def together(self) -> Interval:
+        return Interval(self.time, None if self.wiener is None else stacked(self.wiener), self.bounded)
 
 
 class PlanarTerm(diffrax.AbstractTerm):
@@ -21,11 +43,11 @@ class PlanarTerm(diffrax.AbstractTerm):
     def vf(self, t, y, args) -> Push:
         return self.inner.vf(t, of_planes(y), args)
 
-    def contr(self, t0, t1, **kwargs) -> Interval:
-        return self.inner.contr(t0, t1, **kwargs)
+    def contr(self, t0, t1, **kwargs) -> Apart:
+        return Apart.of(self.inner.contr(t0, t1, **kwargs))
 
-    def prod(self, vf: Push, control: Interval):
-        return planes(self.inner.prod(vf, control))
+    def prod(self, vf: Push, control: Apart):
+        return planes(self.inner.prod(vf, control.together()))
 
 
 class _OfSpins(diffrax.AbstractTerm):
@@ -37,10 +59,10 @@ class _OfSpins(diffrax.AbstractTerm):
         return self.planar.vf(t, planes(y), args)
 
     def contr(self, t0, t1, **kwargs) -> Interval:
-        return self.planar.contr(t0, t1, **kwargs)
+        return self.planar.contr(t0, t1, **kwargs).together()
 
     def prod(self, vf: Push, control: Interval):
-        return of_planes(self.planar.prod(vf, control))
+        return of_planes(self.planar.prod(vf, Apart.of(control)))
 
 
 class PlanarSolver(diffrax.AbstractStratonovichSolver):

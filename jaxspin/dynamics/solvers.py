@@ -114,10 +114,10 @@ class SemiImplicit(AbstractSpinSolver):
 
     def advance(self, terms, t0, t1, spins, interval: Interval):
         start = terms.vf(t0, spins, t0)
-        predicted = cayley(spins, start.rotation(interval))
+        predicted = cayley(spins, settled(start.rotation(interval)))
         middle = start.hold(scale(0.5, add(spins, predicted)))
-        rotation = terms.vf((t0 + t1) / 2, middle, t0).rotation(interval)
-        return start.hold(normalize(cayley(spins, rotation)))
+        rotation = settled(terms.vf((t0 + t1) / 2, middle, t0).rotation(interval))
+        return start.hold(normalize(settled(cayley(spins, rotation))))
 
 
 def cayley(spins, rotation):
