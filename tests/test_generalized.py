@@ -225,6 +225,7 @@ def test_a_conservative_field_leaves_g_at_zero(ring, key):
     assert jnp.linalg.norm(second) < 1.5 * error * jnp.linalg.norm(tangent(data.spins[0], first))
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_exactly(ring, drag_data, tmp_path, monkeypatch):
     config = TrainConfig(steps=30, batch=4, evaluate_every=10)
     model = GeneralizedPotential(ring, hidden=(8,))
@@ -312,6 +313,7 @@ def test_bad_input_is_refused(key):
             Bispectrum(CHANNEL, radius=1.0, bond_radius=1.0, direction=direction)
 
 
+@pytest.mark.slow
 def test_the_experiment_that_makes_data_goes_on_after_a_kill(tmp_path, monkeypatch):
     config = driven_data.Config(
         output=tmp_path / "out", length=3, width=2, coupling=1.0, mu=-1.0, bath=0.2, temperature=0.2, tolerance=1e-4,

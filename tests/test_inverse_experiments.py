@@ -15,6 +15,7 @@ def summary(folder):
     return json.loads((folder / "summary.json").read_text())
 
 
+@pytest.mark.slow
 def test_recovery(tmp_path):
     recover_parameters.run(recover_parameters.Config(output=tmp_path / "out", smoke=True))
     found = summary(tmp_path / "out")
@@ -25,6 +26,7 @@ def test_recovery(tmp_path):
         recover_parameters.Config(filling=1.5)
 
 
+@pytest.mark.slow
 def test_exchange(tmp_path):
     exchange_from_electrons.run(exchange_from_electrons.Config(output=tmp_path / "out", smoke=True))
     (found,) = summary(tmp_path / "out")["cases"].values()

@@ -19,6 +19,7 @@ NETWORK = Network(hops=1, moments=4, hidden=(4,))
 TRAINING = TrainConfig(steps=2, batch=2, evaluate_every=2, validation=0.3)
 
 
+@pytest.mark.slow
 def test_labels_are_exact_resumed_and_learnt_from(tmp_path):
     model = NETWORK.on(ELECTRONS, 4, jax.random.key(0))
     js.save_forcefield(tmp_path / "forcefield", model, metadata={"params": parameters(ELECTRONS)})
