@@ -169,3 +169,11 @@ def test_a_second_training_of_equal_shapes_compiles_nothing():
     jax.monitoring.clear_event_listeners()
     assert np.isfinite(found.history["loss"]).all()
     assert compiled == []
+
+
+def test_a_batch_of_runs_compiles_in_silence(capfd):
+    # XLA moved the batch's broadcast through diffrax's hundred roundings of the end, and said it was going in circles
+    spins = jnp.stack([js.random_spins(LATTICE, key=jax.random.key(n)) for n in range(3)])
+    run = motion(js.dynamics.DepondtMertens())
+    jax.jit(jax.vmap(run, in_axes=(0, None))).lower(spins, jax.random.key(1)).compile()
+    assert "circular" not in capfd.readouterr().err

@@ -223,7 +223,8 @@ def _run(settings, spins, clock, lengths, changes, solver, controller, adjoint, 
             PlanarTerm(term) if in_planes else term,
             PlanarSolver(solver) if in_planes else solver,
             # counted up to zero: diffrax rounds to the end what lies within 100 units in its last place
-            t0=-length.astype(dtype),
+            # behind a barrier: in a batch XLA would move the broadcast through the hundred roundings, one a pass
+            t0=-jax.lax.optimization_barrier(length).astype(dtype),
             t1=jnp.zeros((), dtype),
             dt0=None,
             y0=planes(spins) if in_planes else spins,
