@@ -1,6 +1,6 @@
 """Features from the electrons themselves: Chebyshev moments of H on the cluster of sites around each site."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax
@@ -8,19 +8,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxspin.descriptors.base import AbstractClusterDescriptor, Own, Rows, check_direction
-from jaxspin.descriptors.clusters import Cluster, Recursion, clusters
-from jaxspin.field import Spins, sum_of
+from jaxspin.descriptors.base import Own, Rows, check_direction
+from jaxspin.descriptors.clusters import Cluster, Recursion
+from jaxspin.descriptors.on_clusters import AbstractOnClusters
+from jaxspin.field import Spins
 from jaxspin.lattice import Lattice
-from jaxspin.shards import brought, shards_of
 from jaxspin.spins import check_spins
-from jaxspin.symmetry import infinite
 
 # Sites whose Jacobians are computed at once: small, so that what belongs to every feature stays in the cache.
 _JACOBIAN_CHUNK = 16
 
 
-class LocalMoments(AbstractClusterDescriptor):
+class LocalMoments(AbstractOnClusters):
     """Moments of the local density of states of a small cluster, its spins frozen, at the centre of the cluster.
 
     G_k(i) = <up_i| T_k(H_i/a) |up_i>, k = 3 ... `moments` + 2, with H_i the s-d Hamiltonian of the sites within `hops`
@@ -90,34 +89,15 @@ class LocalMoments(AbstractClusterDescriptor):
 
     def __check_init__(self):
         check_direction(self.lattice, self.direction)
-        if self.hops < 1:
-            raise ValueError(f"a cluster needs at least its neighbours, got hops={self.hops}; use hops=1 or more.")
         if self.moments < 2 or self.moments % 2:
             raise ValueError(f"moments must be even and at least 2, got {self.moments}; 24 is usual.")
-        if self.surroundings < 0 or (self.chunk is not None and self.chunk < 1):
-            raise ValueError("surroundings must not be negative and chunk must be positive; leave them out.")
-        needed = self.smallest_cells()
-        short = [axis for axis, n in enumerate(self.lattice.cells) if self.lattice.periodic[axis] and n < needed[axis]]
-        if (
-            self.wrap
-            and self.direction is not None
-            and any((self.lattice.vectors[n] @ np.array(self.direction)) != 0 for n in short)
-        ):
+        self.check_clusters()
+        along = np.array(self.direction if self.direction is not None else self.lattice.dimension * (0.0,))
+        if any((self.lattice.vectors[n] @ along) != 0 for n in self.short_axes()):
             raise ValueError(
                 f"the direction {self.direction} goes around a lattice of {self.lattice.cells} cells that the cluster "
                 "wraps; take a direction along an open axis, or a wider lattice."
             )
-        if short and not self.wrap:
-            raise ValueError(
-                f"a cluster of {self.hops} hops meets itself on a {self.lattice.name} lattice of {self.lattice.cells} "
-                f"cells; use at least {needed} cells (lattice.resize{needed}), an open axis, fewer hops, or wrap=True."
-            )
-
-    def smallest_cells(self) -> tuple[int, ...]:
-        """The number of cells a periodic axis needs so that the cluster does not reach around it."""
-        found = clusters(infinite(self.lattice), self.hopping, self.hops)
-        reach = [np.array([offset for offset, _ in c.sites]) for c in found]
-        return tuple(int(n) for n in np.max([r.max(axis=0) - r.min(axis=0) for r in reach], axis=0) + 1)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -133,33 +113,9 @@ class LocalMoments(AbstractClusterDescriptor):
         return len(self.labels) // (1 + self.surroundings)
 
     @property
-    def halfwidth(self) -> float:
-        """a, no smaller than |H|, in units of the hopping: |J| and the hopping to all neighbours."""
-        found = clusters(infinite(self.lattice), self.hopping, self.hops, self._around)
-        return abs(self.coupling) + max(float(np.abs(c.hopping).sum(axis=1).max()) for c in found)
-
-    @property
-    def bipartite(self) -> bool:
-        """Whether every hop within a cluster changes the parity of the number of hops from its centre."""
-        for cluster in clusters(infinite(self.lattice), self.hopping, self.hops, self._around):
-            distance = np.searchsorted(cluster.edges, np.arange(len(cluster.sites)), side="right") - 1
-            if np.any(cluster.hopping[np.equal.outer(distance % 2, distance % 2)]):
-                return False
-        return True
-
-    @property
     def _resolved(self) -> int:
         """Of how many distances the weights are features: that of the last one follows from their sum."""
         return self.hops if self.weights else 0
-
-    def on(self, lattice: Lattice) -> "LocalMoments":
-        """The same descriptor on another size of the same kind of lattice; `ValueError` for another kind."""
-        if infinite(lattice) != infinite(self.lattice):
-            raise ValueError(
-                f"a descriptor of the {self.lattice.name} lattice does not fit the {lattice.name} lattice; "
-                "make a new LocalMoments(lattice, ...), or give another size made by lattice.resize(...)."
-            )
-        return LocalMoments(lattice, **self.settings())
 
     def rows(self, spins: Spins) -> Rows:
         """The features as rows over the sites, the order in which they are computed."""
@@ -168,7 +124,7 @@ class LocalMoments(AbstractClusterDescriptor):
     def own(self, spins: Spins) -> Own:
         """The features of the sites' own clusters alone."""
         check_spins(self.lattice, spins)
-        own = [self._over_sites(recursion.features, self._gathered(spins, recursion)) for recursion in self._recursions]
+        own = [self._over_sites(r.features, self._gathered(spins, r.cluster)) for r in self._recursions]
         return jnp.stack(own, axis=1)
 
     def completed(self, own: Own, occupied: Float[Array, "*cells sublattices"]) -> Rows:
@@ -188,27 +144,11 @@ class LocalMoments(AbstractClusterDescriptor):
         check_spins(self.lattice, spins)
         found = jnp.zeros_like(spins)
         for sublattice, recursion in enumerate(self._recursions):
-            around = self._gathered(spins, recursion)
+            around = self._gathered(spins, recursion.cluster)
             parts = self._over_sites(recursion.pullback, around, slopes[:, sublattice])
-            (part,) = jax.linear_transpose(lambda s, r=recursion: self._gathered(s, r), spins)(parts)
+            (part,) = jax.linear_transpose(lambda s, r=recursion: self._gathered(s, r.cluster), spins)(parts)
             found = found + part
         return found
-
-    def members(self) -> np.ndarray:
-        """The spins that the own features of each site depend on, `(sites, members)` numbers of sites.
-
-        Sites are numbered in the order of an array `(*cells, sublattices)`. Periodic axes only, and sublattices with
-        equally many sites around them; raises `ValueError` otherwise.
-        """
-        number = np.arange(self.lattice.sites).reshape(self.lattice.shape)
-        if not all(self.lattice.periodic) or len({len(r.cluster.sites) for r in self._recursions}) > 1:
-            raise ValueError("members of clusters are numbered on periodic lattices only; use rows and pullback.")
-        axes = tuple(range(self.lattice.dimension))
-        found = [
-            [np.roll(number[..., b], tuple(-n for n in offset), axes) for offset, b in recursion.cluster.sites]
-            for recursion in self._recursions
-        ]
-        return np.moveaxis(np.array(found), (0, 1), (-2, -1)).reshape(self.lattice.sites, -1)
 
     def own_and_jacobian(
         self, spins: Spins, frames: Float[Array, "*cells sublattices 2 3"]
@@ -220,9 +160,9 @@ class LocalMoments(AbstractClusterDescriptor):
         own, slopes = [], []
         directions = jnp.moveaxis(frames, (-2, -1), (0, 1))
         for recursion in self._recursions:
-            around = self._gathered(spins, recursion)
+            around = self._gathered(spins, recursion.cluster)
             own.append(self._over_sites(recursion.features, around))
-            along = jnp.stack([self._gathered(jnp.moveaxis(d, 0, -1), recursion) for d in directions])
+            along = jnp.stack([self._gathered(jnp.moveaxis(d, 0, -1), recursion.cluster) for d in directions])
 
             slopes.append(self._over_sites(recursion.slopes, around, along, chunk=_JACOBIAN_CHUNK))
         # (sublattices, m, d, f, *cells) -> (*cells, sublattices, m d, f)
@@ -231,73 +171,12 @@ class LocalMoments(AbstractClusterDescriptor):
         return jnp.stack(own, axis=1), jacobian.reshape(self.lattice.sites, width, -1)
 
     @property
-    def _around(self) -> tuple[int, ...]:
-        """The cells after which an axis closes within a cluster, 0 where it does not."""
-        found = zip(self.lattice.cells, self.lattice.periodic, self.smallest_cells(), strict=True)
-        return tuple(n if self.wrap and closed and n < needed else 0 for n, closed, needed in found)
-
-    @property
     def _recursions(self) -> tuple[Recursion, ...]:
         """One for each sublattice."""
-        found = clusters(infinite(self.lattice), self.hopping, self.hops, self._around)
+        found = self.clusters
         scales = (-self.coupling / self.halfwidth, -1 / self.halfwidth)
         along = (None,) * len(found) if self.direction is None else _coordinates(self.lattice, found, self.direction)
         return tuple(Recursion(c, *scales, self.moments, self._resolved, x) for c, x in zip(found, along, strict=True))
-
-    def _gathered(self, spins: Spins, recursion: Recursion) -> Float[Array, "3 members *cells"]:
-        """The spins of the cluster around every site of one sublattice."""
-        members = brought(self.lattice, spins, recursion.cluster.sites)
-        return jnp.moveaxis(jnp.stack(members), -1, 0)
-
-    def _over_sites(
-        self, function: Callable[..., Array], *arrays: Float[Array, "..."], chunk: int | None = None
-    ) -> Array:
-        """`function` of arrays whose last axes are the cells, so many at a time as `chunk` allows."""
-        chunk = self.chunk if chunk is None else chunk
-        shards = shards_of(self.lattice, arrays[0])
-        if shards is None:
-            return self._in_chunks(function, chunk, *arrays)
-        return shards.by_site(lambda _, *parts: self._in_chunks(function, chunk, *parts), (), *arrays)
-
-    def _in_chunks(self, function: Callable[..., Array], chunk: int | None, *arrays: Float[Array, "..."]) -> Array:
-        cells = arrays[0].shape[-self.lattice.dimension :]
-        sites = int(np.prod(cells))
-        if chunk is None or sites <= chunk:
-            return function(*arrays)
-        number = -(-sites // chunk)
-        width = -(-sites // number)
-
-        def parted(array):
-            flat = array.reshape(*array.shape[: array.ndim - len(cells)], sites)
-            # filled up with vacancies, which have no moments
-            padded = jnp.pad(flat, [(0, 0)] * (flat.ndim - 1) + [(0, number * width - sites)])
-            return jnp.moveaxis(padded.reshape(*flat.shape[:-1], number, width), -2, 0)
-
-        found = jax.lax.map(jax.checkpoint(lambda pieces: function(*pieces)), tuple(parted(a) for a in arrays))
-        found = jnp.moveaxis(found, 0, -2)
-        return found.reshape(*found.shape[:-2], number * width)[..., :sites].reshape(*found.shape[:-2], *cells)
-
-    def _with_averages(self, own: Own) -> Rows:
-        return jnp.concatenate([own, *self._averages(own)])
-
-    def _averages(self, rows: Array) -> list[Array]:
-        """Over the neighbours in each of the shells."""
-        lattice = self.lattice
-        shells = [lattice.shell(number + 1) for number in range(self.surroundings)]
-        bonds = [[b for bond in shell for b in (bond, bond.reversed())] for shell in shells]
-        first = jnp.moveaxis(rows, (0, 1), (-1, -2))
-        ends = iter(brought(lattice, first, [(b.offset, b.end) for shell in bonds for b in shell]) if bonds else ())
-        none = jnp.zeros((*lattice.cells, len(rows)), rows.dtype)
-        averages = []
-        for shell in bonds:
-            found: list[list[Array]] = [[] for _ in range(lattice.sublattices)]
-            for b in shell:
-                found[b.start].append(next(ends))
-            number = max(len(f) for f in found)
-            mean = jnp.stack([sum_of(f) / number if f else none for f in found], axis=-2)
-            averages.append(jnp.moveaxis(mean, (-1, -2), (0, 1)))
-        return averages
-
 
 def _coordinates(lattice: Lattice, found: Sequence[Cluster], direction: Sequence[float]) -> list[np.ndarray]:
     """How far along the direction each site of the clusters lies from the centre, in lattice constants."""
