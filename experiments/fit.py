@@ -20,7 +20,7 @@ import numpy as np
 import jaxspin as js
 from experiments.data_files import read
 from experiments.stages import Output, main
-from jaxspin.descriptors import AbstractDescriptor, AtFilling, LocalMoments
+from jaxspin.descriptors import AbstractDescriptor, AtFilling, LocalElectrons, LocalMoments
 from jaxspin.io import new_folder, provenance, to_json
 from jaxspin.spins import tangent
 from jaxspin.training import SpinData, evaluate
@@ -44,14 +44,19 @@ class Config(Output):
     """Fraction of the configurations of each kind that training never sees, at least one."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Of split, initialization and batches; one model each."""
-    descriptor: Literal["moments", "bispectrum"] = "moments"
-    """Moments of the electrons on clusters, or polynomials of bonds and chiralities."""
+    descriptor: Literal["electrons", "moments", "bispectrum"] = "moments"
+    """Electrons that fill clusters to a common Fermi level, moments of the electrons on clusters, or polynomials of
+    bonds and chiralities."""
     hops: int = 4
-    """Radius of the clusters (moments)."""
+    """Radius of the clusters (electrons, moments)."""
+    recursion: int = 13
+    """Steps of the recursion on the clusters (electrons)."""
+    smearing: float = 0.15
+    """Temperature at which the clusters are filled, in units of the hopping (electrons)."""
     moments: int = 36
     """Number of moments (moments)."""
     surroundings: int = 1
-    """Neighbour shells whose averages are features (moments)."""
+    """Neighbour shells whose averages are features (electrons, moments)."""
     weights: bool = False
     """Whether weights by distance are features (moments); moments alone train several times faster."""
     fermi_level: bool = False
@@ -131,6 +136,19 @@ def descriptor(config: Config, lattice: js.Lattice, params: dict[str, Any]) -> A
         return js.Bispectrum(lattice, config.radius, bispectrum=config.polynomials)
     if "coupling" not in params:
         raise ValueError(f"{config.data} does not name its coupling in params; use --descriptor bispectrum.")
+    if config.descriptor == "electrons":
+        if "filling" not in params:
+            raise ValueError(f"{config.data} does not name its filling in params; use --descriptor moments.")
+        return LocalElectrons(
+            lattice,
+            params["coupling"],
+            params.get("hopping", 1.0),
+            filling=params["filling"],
+            hops=config.hops,
+            steps=config.recursion,
+            temperature=config.smearing,
+            surroundings=config.surroundings,
+        )
     moments = LocalMoments(
         lattice,
         params["coupling"],

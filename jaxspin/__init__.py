@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from jaxspin import scale
 from jaxspin.classical import Anisotropy, DzyaloshinskiiMoriya, Exchange, Zeeman
-from jaxspin.descriptors import AtFilling, Bispectrum, LocalMoments, NearEnds
+from jaxspin.descriptors import AtFilling, Bispectrum, LocalElectrons, LocalMoments, NearEnds
 from jaxspin.dynamics import Leaves, Relaxed, Trajectory, relax, simulate, suggest_timestep
 from jaxspin.electrons import (
     Coloring,
@@ -76,6 +76,7 @@ __all__ = [
     "Lattice",
     "Learnt",
     "Leaves",
+    "LocalElectrons",
     "LocalMoments",
     "NearEnds",
     "Relaxed",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jaxspin as js
-from jaxspin.descriptors import AtFilling, LocalMoments
+from jaxspin.descriptors import AtFilling, LocalElectrons, LocalMoments
 from jaxspin.forcefield import BehlerParrinello
 from jaxspin.spins import dilute, normalize, random_spins, tangent, tangent_frame
 from jaxspin.training import LossScales, SpinData, loss_and_slope, random_configurations
@@ -29,10 +29,12 @@ def spin_data(lattice, number=3):
 
 def curved(lattice, spins, **options):
     """A force field whose network is not trained and not linear."""
-    filling = options.pop("filling", None)
-    descriptor = LocalMoments(lattice, 2.0, hops=2, moments=6, **options)
-    if filling is not None:
-        descriptor = AtFilling(descriptor, filling=filling)
+    if "steps" in options:
+        descriptor = LocalElectrons(lattice, 2.0, hops=2, **options)
+    else:
+        filling = options.pop("filling", None)
+        descriptor = LocalMoments(lattice, 2.0, hops=2, moments=6, **options)
+        descriptor = descriptor if filling is None else AtFilling(descriptor, filling=filling)
     model = BehlerParrinello(descriptor=descriptor, hidden=(5,), key=jax.random.key(2))
     model = model.standardized(spins, shift=0.3, scale=0.7)
     return eqx.tree_at(lambda m: m.network, model, jax.tree.map(lambda x: x + 0.1, model.network))
@@ -46,6 +48,8 @@ def curved(lattice, spins, **options):
         ("triangular", {"chunk": 5}),
         ("triangular", {"filling": 0.3}),
         ("honeycomb", {"filling": 0.4}),
+        ("triangular", {"filling": 0.3, "steps": 4}),
+        ("honeycomb", {"filling": 0.4, "steps": 4, "chunk": 5}),
         ("chain", {"weights": True, "surroundings": 2, "chunk": 5}),
     ],
 )

@@ -64,7 +64,7 @@ def stored(descriptor: BetweenLeads, data: SpinData, voltages: Sequence[float], 
     def one(spins, field, voltage):
         at = descriptor.at(voltage)
         frames = tangent_frame(spins)
-        own, slopes = moments.own_and_jacobian(spins, frames)
+        own, slopes, _ = moments.own_and_jacobian(spins, frames)
 
         def by_layer(spins):
             return at.reach(spins)[:, 0, :, 0]

@@ -2,9 +2,18 @@
 
 from jaxspin.descriptors.base import AbstractDescriptor
 from jaxspin.descriptors.bispectrum import Bispectrum
+from jaxspin.descriptors.electrons import LocalElectrons
 from jaxspin.descriptors.ends import NearEnds
 from jaxspin.descriptors.filling import AtFilling
 from jaxspin.descriptors.moments import LocalMoments
 from jaxspin.descriptors.reach import BetweenLeads
 
-__all__ = ["AbstractDescriptor", "AtFilling", "BetweenLeads", "Bispectrum", "LocalMoments", "NearEnds"]
+__all__ = [
+    "AbstractDescriptor",
+    "AtFilling",
+    "BetweenLeads",
+    "Bispectrum",
+    "LocalElectrons",
+    "LocalMoments",
+    "NearEnds",
+]

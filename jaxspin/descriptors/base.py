@@ -62,6 +62,13 @@ class AbstractDescriptor(eqx.Module):
         """`rows(spins)` and `slopes -> pullback(spins, slopes)`, for a descriptor that can share work between them."""
         return self.rows(spins), lambda slopes: self.pullback(spins, slopes)
 
+    def known_energy(self, rows: Float[Array, "features *sites"]) -> Float[Array, "*sites"] | None:
+        """What the features say of the energy of every site before anything is learnt, in units of the hopping.
+
+        The network of a force field describes the rest. None, the default, where nothing is known.
+        """
+        return None
+
     def settings(self) -> dict[str, Any]:
         """Every field but the lattice, as plain data: what the constructor takes as keywords."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "lattice"}
@@ -79,8 +86,11 @@ class AbstractClusterDescriptor(AbstractDescriptor):
         """The number of own features of a site."""
 
     @abc.abstractmethod
-    def completed(self, own: Own, occupied: Float[Array, "*cells sublattices"]) -> Rows:
-        """All features from the own ones; `occupied` is 1 where there is a spin, 0 at vacancies."""
+    def completed(self, own: Own, occupied: Float[Array, "*cells sublattices"], held: Any = None) -> Rows:
+        """All features from the own ones; `occupied` is 1 where there is a spin, 0 at vacancies.
+
+        `held` is what `own_and_jacobian` returned; the result and its first derivatives are those of `rows`.
+        """
 
     @abc.abstractmethod
     def members(self) -> np.ndarray:
@@ -89,8 +99,9 @@ class AbstractClusterDescriptor(AbstractDescriptor):
     @abc.abstractmethod
     def own_and_jacobian(
         self, spins: Spins, frames: Float[Array, "*cells sublattices 2 3"]
-    ) -> tuple[Own, Float[Array, "sites m2 own"]]:
-        """The own features, and their derivatives along two directions of each spin in their clusters."""
+    ) -> tuple[Own, Float[Array, "sites m2 own"], Any]:
+        """The own features, their derivatives along two directions of each spin in their clusters, and what was held
+        fixed in them because all sites have it in common (a pytree of arrays, None for nothing)."""
 
 
 def check_direction(lattice: Lattice, direction: tuple[float, ...] | None) -> None:

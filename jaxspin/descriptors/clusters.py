@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -132,7 +133,7 @@ class Recursion(NamedTuple):
             own = 4 * even[None] + self._by_site(2 * weights)
             phi_after = _plus(phi_after, (2 * odd[None], now), (own, after))
             phi_now, phi_after = self._add_directed((phi_now, phi_after), (now, after), directed)
-            total = _plus(total, (2, _spin_between(phi_after, now)))
+            total = _plus(total, (2, spin_between(phi_after, now)))
             phi_now = _plus(phi_now, (2 * odd[None], after), (2, product(phi_after)))
             phi_before = tuple(-p for p in phi_after)
             return (phi_now, phi_before, now, before, total), None
@@ -145,7 +146,7 @@ class Recursion(NamedTuple):
         # every odd moment has <up|H|up> subtracted
         mean = -jnp.sum(odd, axis=0)[None]
         phi_second = _plus(phi_second, (mean, first))
-        total = _plus(total, (1, _spin_between(phi_second, first)))
+        total = _plus(total, (1, spin_between(phi_second, first)))
         phi_first = _plus(phi_first, (mean, second), (1, product(phi_second)))
         center = spins[:, 0]
         _, of_orbital = jax.vjp(spinor_along, tuple(center))
@@ -203,16 +204,8 @@ class Recursion(NamedTuple):
 
     def _start(self, spins: Array):
         """psi_0, psi_1 and the product with H."""
-        x, y, z = spins
-        field = (self.exchange * x, self.exchange * y, self.exchange * z)
-        occupied = (x * x + y * y + z * z > 0).astype(x.dtype)
-        up = spinor_along((x[0], y[0], z[0]))
-        first = tuple(jnp.zeros_like(x).at[0].set(u * occupied[0]) for u in up)
-
-        def product(psi):
-            hop = (occupied * _hop(self.cluster, self.kinetic, p) for p in psi)
-            return tuple(h + e for h, e in zip(hop, _sigma(field, psi), strict=True))
-
+        product = product_with(self.cluster, self.exchange, self.kinetic, spins)
+        first = orbital_at_center(spins)
         return first, product(first), product
 
     def _at_distances(self, psi: Spinors) -> list[Spinors]:
@@ -245,6 +238,28 @@ class Recursion(NamedTuple):
         rest = len(self.cluster.sites) - sum(counts)
         rows = [jnp.broadcast_to(w, (n, *w.shape)) for n, w in zip(counts, weights, strict=True)]
         return jnp.concatenate([*rows, jnp.zeros((rest, *weights.shape[1:]), weights.dtype)])
+
+
+def product_with(
+    cluster: Cluster, exchange: float, kinetic: float, spins: Float[Array, "3 sites *many"]
+) -> Callable[[Spinors], Spinors]:
+    """psi -> H psi, H = exchange S.sigma + kinetic t on the sites that have a spin."""
+    x, y, z = spins
+    field = (exchange * x, exchange * y, exchange * z)
+    occupied = (x * x + y * y + z * z > 0).astype(x.dtype)
+
+    def product(psi: Spinors) -> Spinors:
+        hop = (occupied * _hop(cluster, kinetic, p) for p in psi)
+        return tuple(h + e for h, e in zip(hop, _sigma(field, psi), strict=True))
+
+    return product
+
+
+def orbital_at_center(spins: Float[Array, "3 sites *many"], along: bool = True) -> Spinors:
+    """That of the first site, along its spin or against it; nothing where there is none."""
+    x, y, z = spins if along else -spins
+    occupied = (x[0] * x[0] + y[0] * y[0] + z[0] * z[0] > 0).astype(x.dtype)
+    return tuple(jnp.zeros_like(x).at[0].set(u * occupied) for u in spinor_along((x[0], y[0], z[0])))
 
 
 def spinor_along(spins: Vectors) -> Spinors:
@@ -280,7 +295,7 @@ def _sigma(s: Vectors, psi: Spinors) -> Spinors:
     )
 
 
-def _spin_between(phi: Spinors, psi: Spinors) -> Vectors:
+def spin_between(phi: Spinors, psi: Spinors) -> Vectors:
     """Re <phi|sigma|psi> at every site."""
     ar, ai, br, bi = phi
     ur, ui, dr, di = psi

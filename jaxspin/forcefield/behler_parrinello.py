@@ -10,7 +10,15 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxspin.descriptors import AbstractDescriptor, AtFilling, BetweenLeads, Bispectrum, LocalMoments, NearEnds
+from jaxspin.descriptors import (
+    AbstractDescriptor,
+    AtFilling,
+    BetweenLeads,
+    Bispectrum,
+    LocalElectrons,
+    LocalMoments,
+    NearEnds,
+)
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.forcefield.networks import MultilayerPerceptron
 from jaxspin.lattice import Lattice
@@ -21,6 +29,8 @@ from jaxspin.spins import check_finite, check_spins
 class BehlerParrinello(AbstractPotential):
     """E = sum_i [shift + scale epsilon((G_i - mean)/deviation)] with the invariants G_i of `descriptor`.
 
+    A descriptor that knows an estimate of the energy (`LocalElectrons`) adds it: the network is left the rest.
+
     The field B_i = -dE/dS_i comes by automatic differentiation, so it is conservative, and it has every symmetry the
     descriptor has: global spin rotations, time reversal, the lattice's point group. Energies in units of the hopping.
     Sites with a vacancy have no energy. Time and memory are linear in the sites; `on(lattice)` moves the potential to
@@ -28,7 +38,7 @@ class BehlerParrinello(AbstractPotential):
 
     `descriptor` is a `Bispectrum(lattice)`, the default, a `LocalMoments` or an `AbstractDescriptor` of your own;
     `hidden` are the widths of the network's layers. Train it with `jaxspin.training.train`, store it with
-    `jaxspin.forcefield.save`. Until trained its energy is zero.
+    `jaxspin.forcefield.save`. Until trained the network is zero.
     Sources: J. Behler and M. Parrinello, Phys. Rev. Lett. 98, 146401 (2007), 10.1103/PhysRevLett.98.146401;
     P. Zhang and G.-W. Chern, Phys. Rev. Lett. 127, 146401 (2021), 10.1103/PhysRevLett.127.146401.
     """
@@ -108,19 +118,20 @@ class BehlerParrinello(AbstractPotential):
         features = jax.lax.optimization_barrier(rows.reshape(rows.shape[0], -1).T)
         network = in_precision(self.network, rows.dtype)
         scaled = jax.lax.optimization_barrier((features - local["mean"][None]) / local["deviation"][None])
-        energies = local["shift"] + local["scale"] * network(scaled)
-        return energies.reshape(rows.shape[1:])
+        energies = (local["shift"] + local["scale"] * network(scaled)).reshape(rows.shape[1:])
+        known = self.descriptor.known_energy(rows)
+        return energies if known is None else known + energies
 
     def on(self, lattice: Lattice) -> "BehlerParrinello":
         """The same potential on another size of the lattice; `ValueError` if smaller than the neighbourhood."""
         return eqx.tree_at(lambda model: model.descriptor, self, self.descriptor.on(lattice))
 
     def standardized(
-        self, spins: Float[Array, "n *cells sublattices 3"], *, shift: float = 0.0, scale: float = 1.0
+        self, spins: Float[Array, "n *cells sublattices 3"], *, shift: float | None = None, scale: float = 1.0
     ) -> "BehlerParrinello":
         """With feature mean and deviation taken from configurations, and the energy's units set.
 
-        `shift` is the mean energy per site, `scale` the size of what the network is to describe.
+        `shift` is the mean energy per site, None if unknown, `scale` the size of what the network is to describe.
         """
         features = _features(self.descriptor, spins.astype(self.mean.dtype))
         sites = tuple(range(features.ndim - 1))
@@ -130,13 +141,15 @@ class BehlerParrinello(AbstractPotential):
         largest = jnp.max(deviation)
         rounding = 1e3 * jnp.finfo(mean.dtype).eps * jnp.max(jnp.abs(mean))
         floor = jnp.where(largest > rounding, 1e-3 * largest, 1)
+        known = self.descriptor.known_energy(jnp.moveaxis(features, -1, 0))
+        estimated = 0.0 if known is None else float(jnp.mean(known))
         return eqx.tree_at(
             lambda m: (m.mean, m.deviation, m.shift, m.scale),
             self,
             (
                 mean,
                 jnp.maximum(deviation, floor),
-                jnp.asarray(shift, self.shift.dtype),
+                jnp.asarray(0.0 if shift is None else shift - estimated, self.shift.dtype),
                 jnp.asarray(scale, self.scale.dtype),
             ),
         )
@@ -188,7 +201,7 @@ def _descriptor(lattice: Lattice, settings: dict[str, Any]) -> AbstractDescripto
     return _DESCRIPTORS[kind](lattice, **chosen)
 
 
-_DESCRIPTORS = {kind.__name__: kind for kind in (Bispectrum, LocalMoments)}
+_DESCRIPTORS = {kind.__name__: kind for kind in (Bispectrum, LocalElectrons, LocalMoments)}
 _AROUND: dict[str, Any] = {kind.__name__: kind for kind in (AtFilling, BetweenLeads, NearEnds)}
 _CONSTANTS = ("mean", "deviation", "shift", "scale")
 

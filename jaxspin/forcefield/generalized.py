@@ -132,7 +132,7 @@ class GeneralizedPotential(AbstractField):
         return eqx.tree_at(lambda model: model.conservative, self, self.conservative.on(lattice))
 
     def standardized(
-        self, spins: Float[Array, "n *cells sublattices 3"], *, shift: float = 0.0, scale: float = 1.0
+        self, spins: Float[Array, "n *cells sublattices 3"], *, shift: float | None = None, scale: float = 1.0
     ) -> "GeneralizedPotential":
         """With feature mean and deviation taken from configurations, and the units of E and G set."""
         scaled = self.conservative.standardized(spins, shift=shift, scale=scale)

@@ -4,6 +4,8 @@ Training changes the network and never the features: with their Jacobian at hand
 the energy along a direction cost products with stored matrices, and no descriptor is computed again.
 """
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -22,6 +24,7 @@ class Linearized(eqx.Module):
     jacobian: Float[Array, "sites m2 own"]
     frames: Float[Array, "sites 2 3"]
     occupied: Float[Array, "*cells sublattices"]
+    held: Any
 
     def energy_and_field(self, model: BehlerParrinello, readers: Array) -> tuple[Array, Array]:
         """The energy, and the tangential field `(*cells, sublattices, 3)`."""
@@ -44,7 +47,7 @@ class Linearized(eqx.Module):
 
     def _energy(self, model: BehlerParrinello, own: Array) -> Array:
         assert isinstance(model.descriptor, AbstractClusterDescriptor)
-        energies = jnp.moveaxis(model.from_rows(model.descriptor.completed(own, self.occupied)), 0, -1)
+        energies = jnp.moveaxis(model.from_rows(model.descriptor.completed(own, self.occupied, self.held)), 0, -1)
         return jnp.sum(self.occupied * energies)
 
 
@@ -89,9 +92,9 @@ class LinearizedSet(eqx.Module):
 
 def _linearized(descriptor: AbstractClusterDescriptor, spins: Array) -> Linearized:
     frames = tangent_frame(spins)
-    own, jacobian = descriptor.own_and_jacobian(spins, frames)
+    own, jacobian, held = descriptor.own_and_jacobian(spins, frames)
     occupied = jnp.any(spins != 0, axis=-1).astype(spins.dtype)
-    return Linearized(own, jacobian, frames.reshape(-1, 2, 3), occupied)
+    return Linearized(own, jacobian, frames.reshape(-1, 2, 3), occupied, held)
 
 
 def _readers(members: np.ndarray) -> np.ndarray:

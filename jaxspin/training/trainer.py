@@ -120,7 +120,7 @@ def train(
     )
     scales = LossScales.of(fitted, config.balance)
     per_site = np.asarray(fitted.energy)[np.asarray(fitted.has_energy)] / data.lattice.sites
-    shift = float(per_site.mean()) if per_site.size else 0.0
+    shift = float(per_site.mean()) if per_site.size else None
     model = model.standardized(fitted.spins, shift=shift, scale=float(scales.torque))
 
     # how configurations arose plays no part in a step, and as static data would compile it anew
