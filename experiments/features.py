@@ -8,7 +8,7 @@ Parts of the comparison (`--parts`), each with the default `Bispectrum` and netw
 
 - features: from the invariant sums of the bonds S_i . S_j to the centre, adding one family at a time: power spectrum,
   bonds among neighbours, chiralities, phases to the references, bispectrum;
-- radius: smaller and larger neighbourhoods; moments: `LocalMoments` instead, and with the Fermi level;
+- radius: smaller and larger neighbourhoods; moments: `LocalMoments` instead, with the Fermi level, `LocalElectrons`;
 - network: narrower and wider; data: fewer configurations to learn from.
 
 Every model learns in the same number of steps. Each seed holds out its own configurations, initializes and batches
@@ -30,7 +30,7 @@ import jaxspin as js
 from experiments import fit
 from experiments.data_files import read
 from experiments.stages import Resumable, main, open_folder, stored_table
-from jaxspin.descriptors import AbstractDescriptor, AtFilling, LocalMoments
+from jaxspin.descriptors import AbstractDescriptor, AtFilling, LocalElectrons, LocalMoments
 from jaxspin.io import provenance, to_json
 from jaxspin.training import SpinData
 
@@ -213,12 +213,20 @@ def bispectrum(config: Config, lattice: js.Lattice, **settings: Any) -> js.Bispe
 def cluster_features(
     config: Config, lattice: js.Lattice, params: dict[str, Any], hops: int, count: int
 ) -> dict[str, AbstractDescriptor]:
-    """Moments of one size of clusters, and with the Fermi level where the file names the filling."""
+    """Moments of one size of clusters; where the file names the filling also with the Fermi level, and electrons."""
     name = f"{count} moments, {hops} hops"
-    moments = LocalMoments(lattice, *couplings(config, params), hops=hops, moments=count, weights=False)
+    electrons = couplings(config, params)
+    moments = LocalMoments(lattice, *electrons, hops=hops, moments=count, weights=False)
     if "filling" not in params:
         return {name: moments}
-    return {name: moments, f"{name}, Fermi level": AtFilling(moments, filling=params["filling"])}
+    filling, steps = params["filling"], 3 * hops + 1
+    return {
+        name: moments,
+        f"{name}, Fermi level": AtFilling(moments, filling=filling),
+        f"electrons, {hops} hops, {steps} steps": LocalElectrons(
+            lattice, *electrons, filling=filling, hops=hops, steps=steps
+        ),
+    }
 
 
 def couplings(config: Config, params: dict[str, Any]) -> tuple[float, float]:

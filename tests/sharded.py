@@ -13,7 +13,7 @@ import pytest
 
 import jaxspin as js
 from jaxspin import observables, scale
-from jaxspin.descriptors import Bispectrum, LocalMoments
+from jaxspin.descriptors import Bispectrum, LocalElectrons, LocalMoments
 from jaxspin.shards import shards_of
 
 LATTICES = {
@@ -87,6 +87,11 @@ def fields():
     found = check_equal(lambda s: model.energy_and_field(s), spins, sharded)
     assert set(found) <= {"collective-permute", "all-reduce"}, found
     assert found["collective-permute"] <= 12, found
+    filled = learnt(LocalElectrons(lattice, 2.0, filling=0.3, hops=1, steps=4, chunk=8))
+    found = check_equal(lambda s: filled.energy_and_field(s), spins, sharded)
+    # beside the edges, sums over the devices for the Fermi level
+    assert set(found) <= {"collective-permute", "all-reduce"}, found
+    assert found["collective-permute"] <= 20, found
     # outside jit too
     np.testing.assert_allclose(model.site_energies(sharded), model.site_energies(spins), atol=ROUNDING)
 

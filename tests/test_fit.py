@@ -153,9 +153,10 @@ def test_every_part_holds_the_default_model(written, tmp_path):
     (shared,) = set.intersection(*(set(part.values()) for part in table.values()))
     assert shared == features.Model(js.Bispectrum(data.lattice, 1.0, 0.0), (4,))
     sizes = {part: len(rows) for part, rows in table.items()}
-    assert sizes == {"features": 6, "radius": 2, "moments": 3, "network": 3, "data": 2}
-    *_, moments, level = table["moments"].values()
+    assert sizes == {"features": 6, "radius": 2, "moments": 4, "network": 3, "data": 2}
+    *_, moments, level, electrons = table["moments"].values()
     assert level.descriptor == js.AtFilling(moments.descriptor, filling=0.5)
+    assert electrons.descriptor == js.LocalElectrons(data.lattice, 2.0, filling=0.5, hops=1, steps=4)
     without = {name: value for name, value in params.items() if name != "filling"}
     assert len(features.models(config, data.lattice, without)["moments"]) == 2
     with pytest.raises(ValueError, match="leave moments out of --parts"):

@@ -176,6 +176,20 @@ def test_the_mean_energy_counts_what_is_known(key):
     assert float(jnp.std(energies)) > 0.05
 
 
+def test_what_is_known_is_part_of_the_energy_alone(key):
+    """Not of the generator of a generalized potential, and of a descriptor around this one as well."""
+    lattice = js.square(4, 3, periodic=(False, True))
+    inner = LocalElectrons(lattice, 2.0, filling=0.4, hops=1, steps=3)
+    around = js.NearEnds(inner, lengths=(1.0,))
+    spins = random_spins(lattice, key=key)
+    energy = BehlerParrinello(descriptor=inner).energy(spins)
+    assert abs(float(energy)) > 1
+    for descriptor in (inner, around):
+        found, generator = js.GeneralizedPotential(descriptor, hidden=(4,)).potentials(spins)
+        np.testing.assert_allclose(found, energy, rtol=1e-12)
+        assert float(generator) == 0.0
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -31,6 +31,9 @@ FIELDS = {
     "exact": js.ExactDiagonalization(MODEL, filling=0.25, temperature=0.1),
     "kernel polynomials": js.KernelPolynomial(MODEL, filling=0.25, temperature=0.3, probes=js.Coloring(4), order=16),
     "learnt, moments": MOMENTS,
+    "learnt, electrons": js.BehlerParrinello(
+        descriptor=js.LocalElectrons(LATTICE, 2.0, filling=0.3, hops=1, steps=3), hidden=(4,), dtype=jnp.float32
+    ),
     "learnt, bispectrum": js.BehlerParrinello(
         descriptor=Bispectrum(LATTICE, 1.0, 1.0, 1.0), hidden=(4,), dtype=jnp.float32
     ),

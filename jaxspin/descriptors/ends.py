@@ -62,6 +62,10 @@ class NearEnds(AbstractDescriptor):
         """That of `descriptor`: places do not move with the spins."""
         return self.descriptor.pullback(spins, slopes[: self.descriptor.n_features])
 
+    def known_energy(self, rows: Float[Array, "features *sites"]) -> Float[Array, "*sites"] | None:
+        """That of `descriptor`."""
+        return self.descriptor.known_energy(rows[: self.descriptor.n_features])
+
     def on(self, lattice: Lattice) -> "NearEnds":
         """The same on another size of the channel; `ValueError` for another kind of lattice, or a closed axis."""
         return NearEnds(self.descriptor.on(lattice), axis=self.axis, lengths=self.lengths)

@@ -139,6 +139,10 @@ class BetweenLeads(AbstractDescriptor):
         """The same at another voltage."""
         return eqx.tree_at(lambda d: d.voltage, self, jnp.asarray(voltage, self.voltage.dtype))
 
+    def known_energy(self, rows: Float[Array, "features *sites"]) -> Float[Array, "*sites"] | None:
+        """That of `descriptor`."""
+        return self.descriptor.known_energy(rows[: self.descriptor.n_features])
+
     def on(self, lattice: Lattice) -> "BetweenLeads":
         """The same on another size of the channel; `ValueError` for another kind of lattice, or a closed axis."""
         settings = {name: getattr(self, name) for name in ("axis", "lead", "bath", "mobility")}

@@ -99,28 +99,33 @@ class BehlerParrinello(AbstractPotential):
         occupied = jnp.sum(spins * spins, axis=-1) > 0
         return jnp.where(occupied, jnp.moveaxis(self.from_rows(self.descriptor.rows(spins)), 0, -1), 0)
 
-    def energy_of_rows(self, rows: Float[Array, "features sublattices *cells"], spins: Spins) -> Float[Array, ""]:
-        """The energy where the descriptor's rows are known; of `spins` only vacancies matter."""
-        occupied = jnp.moveaxis(jnp.sum(spins * spins, axis=-1) > 0, -1, 0)
-        return jnp.sum(jnp.where(occupied, self.from_rows(rows), 0))
+    def energy_of_rows(
+        self, rows: Float[Array, "features sublattices *cells"], spins: Spins, *, known: bool = True
+    ) -> Float[Array, ""]:
+        """The energy where the descriptor's rows are known; of `spins` only vacancies matter.
 
-    def from_rows(self, rows: Float[Array, "features *sites"]) -> Float[Array, "*sites"]:
+        `known=False` leaves out what the descriptor knows: the network alone.
+        """
+        occupied = jnp.moveaxis(jnp.sum(spins * spins, axis=-1) > 0, -1, 0)
+        return jnp.sum(jnp.where(occupied, self.from_rows(rows, known=known), 0))
+
+    def from_rows(self, rows: Float[Array, "features *sites"], *, known: bool = True) -> Float[Array, "*sites"]:
         """epsilon of sites with these features, whether or not they have a spin."""
         shards = shards_of(self.lattice, rows) if rows.shape[2:] == self.lattice.cells else None
         if shards is None:
-            return self._from_rows(rows)
+            return self._from_rows(rows, known)
         arrays, rest = eqx.partition(self, eqx.is_array)
-        return shards.by_site(lambda known, part: eqx.combine(known, rest)._from_rows(part), arrays, rows)
+        return shards.by_site(lambda own, part: eqx.combine(own, rest)._from_rows(part, known), arrays, rows)
 
-    def _from_rows(self, rows: Float[Array, "features *sites"]) -> Float[Array, "*sites"]:
+    def _from_rows(self, rows: Float[Array, "features *sites"], known: bool) -> Float[Array, "*sites"]:
         local = {name: jax.lax.stop_gradient(getattr(self, name)).astype(rows.dtype) for name in _CONSTANTS}
         # a contiguous copy, which XLA on CPUs would otherwise make again for every product with it
         features = jax.lax.optimization_barrier(rows.reshape(rows.shape[0], -1).T)
         network = in_precision(self.network, rows.dtype)
         scaled = jax.lax.optimization_barrier((features - local["mean"][None]) / local["deviation"][None])
         energies = (local["shift"] + local["scale"] * network(scaled)).reshape(rows.shape[1:])
-        known = self.descriptor.known_energy(rows)
-        return energies if known is None else known + energies
+        estimate = self.descriptor.known_energy(rows) if known else None
+        return energies if estimate is None else estimate + energies
 
     def on(self, lattice: Lattice) -> "BehlerParrinello":
         """The same potential on another size of the lattice; `ValueError` if smaller than the neighbourhood."""

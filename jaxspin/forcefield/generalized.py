@@ -99,7 +99,7 @@ class GeneralizedPotential(AbstractField):
         """(E, G) in units of the hopping. A constant in either means nothing, and E is no energy under a current."""
         check_spins(self.lattice, spins)
         rows = self.descriptor.rows(spins)
-        return self.conservative.energy_of_rows(rows, spins), self._generator.energy_of_rows(rows, spins)
+        return self.conservative.energy_of_rows(rows, spins), self._generator.energy_of_rows(rows, spins, known=False)
 
     def potential_and_field(self, spins: Spins) -> tuple[Float[Array, ""], Spins]:
         """E, and the whole of B."""
@@ -124,7 +124,7 @@ class GeneralizedPotential(AbstractField):
         directions = jnp.stack([direction, cross(direction, spins)])
         rows, moves = jax.vmap(move, out_axes=(None, 0))(directions)
         energy, slope = jax.jvp(lambda r: self.conservative.energy_of_rows(r, spins), (rows,), (moves[0],))
-        _, turn = jax.jvp(lambda r: self._generator.energy_of_rows(r, spins), (rows,), (moves[1],))
+        _, turn = jax.jvp(lambda r: self._generator.energy_of_rows(r, spins, known=False), (rows,), (moves[1],))
         return energy, slope + turn
 
     def on(self, lattice: Lattice) -> "GeneralizedPotential":
