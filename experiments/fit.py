@@ -49,9 +49,9 @@ class Config(Output):
     bonds and chiralities."""
     hops: int = 4
     """Radius of the clusters (electrons, moments)."""
-    recursion: int = 13
+    recursion: int = 15
     """Steps of the recursion on the clusters (electrons)."""
-    smearing: float = 0.15
+    smearing: float = 0.1
     """Temperature at which the clusters are filled, in units of the hopping (electrons)."""
     moments: int = 36
     """Number of moments (moments)."""

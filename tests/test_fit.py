@@ -215,11 +215,21 @@ def test_files_that_are_none(written, tmp_path):
 def test_timed_fields(tmp_path):
     output = tmp_path / "forcefield.json"
     rows = forcefield.run(
-        forcefield.Config(output, sizes=(8,), moments=((1, 4),), hidden=(4,), exact_up_to=8, kpm_up_to=8, repeats=1)
+        forcefield.Config(
+            output,
+            sizes=(8,),
+            moments=((1, 4),),
+            electrons=((1, 3),),
+            hidden=(4,),
+            exact_up_to=8,
+            kpm_up_to=8,
+            repeats=1,
+        )
     )
     assert [row["field"] for row in rows] == [
         "learnt, bispectrum",
         "learnt, 4 moments, 1 hops",
+        "learnt, electrons, 1 hops, 3 steps",
         "kernel polynomials to 0.01",
         "kernel polynomials to 0.001",
         "exact",

@@ -194,7 +194,7 @@ def test_what_is_known_is_part_of_the_energy_alone(key):
     ("settings", "message"),
     [
         ({"filling": 1.2}, r"0\.5 is half filling"),
-        ({"temperature": 0.0}, r"0\.15 is usual"),
+        ({"temperature": 0.0}, r"0\.1 is usual"),
         ({"steps": 2}, "do not come back from 2 hops; use steps=7"),
         ({"hops": 0, "steps": 3}, "use hops=1 or more"),
         ({"hops": 3, "steps": 8}, r"use at least \(7, 7\) cells"),

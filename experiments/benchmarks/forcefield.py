@@ -28,6 +28,8 @@ class Config(Report):
     """(hops, moments) of the descriptors made of the electrons' moments."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the networks' layers."""
+    electrons: tuple[tuple[int, int], ...] = ((4, 15), (5, 17))
+    """Hops and steps of the recursion of `LocalElectrons`."""
     exact_up_to: int = 32
     """Largest side for exact diagonalization."""
     kpm_up_to: int = 64
@@ -67,6 +69,11 @@ def fields(config: Config, lattice: js.Lattice) -> dict[str, js.AbstractPotentia
         described = js.LocalMoments(lattice, 1.0, hops=hops, moments=moments, weights=False)
         name = f"learnt, {moments} moments, {hops} hops"
         chosen[name] = js.BehlerParrinello(descriptor=described, hidden=config.hidden)
+    for hops, steps in config.electrons:
+        filled = js.LocalElectrons(lattice, 1.0, filling=0.3, hops=hops, steps=steps)
+        chosen[f"learnt, electrons, {hops} hops, {steps} steps"] = js.BehlerParrinello(
+            descriptor=filled, hidden=config.hidden
+        )
     model = js.SDModel(lattice, 1.0, 1.0)
     if lattice.cells[0] <= config.kpm_up_to:
         for tolerance in config.tolerances:
