@@ -307,8 +307,22 @@ def spin_between(phi: Spinors, psi: Spinors) -> Vectors:
 
 
 def _hop(cluster: Cluster, kinetic: float, part: Array) -> Array:
-    matrix = jnp.asarray(kinetic * cluster.hopping, part.dtype)
-    return jnp.tensordot(matrix, part, axes=1, precision=jax.lax.Precision.HIGHEST)
+    """t psi. Neighbour by neighbour, where each site has few of the others as such: on CPUs twice as fast."""
+    matrix = kinetic * cluster.hopping
+    number = int(np.max(np.count_nonzero(matrix, axis=1)))
+    if 4 * number > len(matrix):
+        return jnp.tensordot(jnp.asarray(matrix, part.dtype), part, axes=1, precision=jax.lax.Precision.HIGHEST)
+    # the n-th neighbours of all sites, in any order; those that are missing have t = 0
+    neighbours = np.argsort(matrix == 0, axis=1, kind="stable")[:, :number].T
+    amplitudes = np.take_along_axis(matrix, neighbours.T, axis=1).T
+    if np.unique(matrix[matrix != 0]).size > 1:
+        shape = (-1, *(1,) * (part.ndim - 1))
+        columns = [jnp.asarray(t, part.dtype).reshape(shape) for t in amplitudes]
+        return sum_of(t * part[n] for t, n in zip(columns, neighbours, strict=True))
+    # all alike: the missing ones are a row of zeros
+    padded = jnp.concatenate([part, jnp.zeros_like(part[:1])])
+    present = np.where(amplitudes != 0, neighbours, len(matrix))
+    return jnp.asarray(matrix[matrix != 0][0], part.dtype) * sum_of(padded[n] for n in present)
 
 
 def _times_i(psi: Spinors) -> Spinors:

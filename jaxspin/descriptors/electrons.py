@@ -91,7 +91,7 @@ class LocalElectrons(AbstractOnClusters):
         temperature: float | int = 0.1,
         surroundings: int = 1,
         wrap: bool = False,
-        chunk: int | None = 128,
+        chunk: int | None = 64,
     ):
         self.lattice = lattice
         self.coupling = float(coupling)
