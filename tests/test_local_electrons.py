@@ -195,6 +195,7 @@ def test_what_is_known_is_part_of_the_energy_alone(key):
     [
         ({"filling": 1.2}, r"0\.5 is half filling"),
         ({"temperature": 0.0}, r"0\.1 is usual"),
+        ({"temperature": 1e-5}, r"resolve no temperature as low as 1e-05; use temperature=0\.0015 or more"),
         ({"steps": 2}, "do not come back from 2 hops; use steps=7"),
         ({"hops": 0, "steps": 3}, "use hops=1 or more"),
         ({"hops": 3, "steps": 8}, r"use at least \(7, 7\) cells"),

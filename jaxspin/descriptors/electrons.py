@@ -20,6 +20,8 @@ from jaxspin.spins import check_spins
 # Sites whose Jacobians are computed at once, and chains that are filled at once: what they keep stays in the cache.
 _JACOBIAN_CHUNK = 16
 _FILLED_CHUNK = 1024
+# Bound of |H| over the lowest temperature for which the poles are computed; a hundredth of it is sensible.
+_COLDEST = 4000
 # Halvings that find the Fermi level to well within the temperature, after which Newton's method has it in three steps.
 _HALVINGS = 9
 # In a gap the Fermi level has no effect and is not determined: so much of it, in units of the bound of |H|, is added to
@@ -53,7 +55,9 @@ class LocalElectrons(AbstractOnClusters):
 
     - `coupling` J and `hopping` t, or a tuple of t by shell, as in `SDModel`; real and uniform.
     - `filling`: electrons per spin-orbital, in (0, 1).
-    - `hops`: radius of the cluster. `steps`: of the recursion, more than `hops`, fewer than the orbitals.
+    - `hops`: radius of the cluster.
+    - `steps`: of the recursion, more than `hops`. Take an odd number, and at least 15 for 4 hops, 21 for 5: the end of
+      a shorter chain may leave a level in the gap at the Fermi level, and the torque of a site in 10^4 is far off.
     - `temperature` in units of the hopping, at least that of the electrons: what makes n_i a smooth function of
       surroundings that end at `hops` hops. 0.1 suits states bound in a gap, 0.2 extended ones.
     - `surroundings`: neighbour shells whose averages are added, 0 for none.
@@ -111,6 +115,12 @@ class LocalElectrons(AbstractOnClusters):
                 f"{3 * self.hops + 1}."
             )
         self.check_clusters()
+        coldest = self.halfwidth / _COLDEST
+        if self.temperature < coldest:
+            raise ValueError(
+                f"clusters resolve no temperature as low as {self.temperature:g}; "
+                f"use temperature={coldest:.2g} or more."
+            )
 
     @property
     def labels(self) -> tuple[str, ...]:
