@@ -49,7 +49,7 @@ def curved(lattice, spins, **options):
         ("triangular", {"filling": 0.3}),
         ("honeycomb", {"filling": 0.4}),
         ("triangular", {"filling": 0.3, "steps": 4}),
-        ("honeycomb", {"filling": 0.4, "steps": 4, "chunk": 5}),
+        pytest.param("honeycomb", {"filling": 0.4, "steps": 4, "chunk": 5}, marks=pytest.mark.slow),
         ("chain", {"weights": True, "surroundings": 2, "chunk": 5}),
     ],
 )

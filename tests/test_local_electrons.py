@@ -87,7 +87,7 @@ def test_clusters_that_hold_the_lattice_have_its_exact_energy_and_field(lattice,
     np.testing.assert_allclose(eqx.filter_jit(descriptor.fermi_level)(spins), exact.fermi_level(spins), atol=2e-3)
 
 
-@pytest.mark.parametrize("name", DESCRIPTORS)
+@pytest.mark.parametrize("name", ["square", "triangular", pytest.param("honeycomb", marks=pytest.mark.slow)])
 def test_energy_is_invariant_and_field_its_gradient(name, key):
     descriptor = DESCRIPTORS[name]
     spins = random_spins(descriptor.lattice, key=key)
@@ -116,7 +116,9 @@ def test_derivative_of_the_field_is_that_of_differences(key):
     np.testing.assert_allclose(jax.grad(along)(0.0), (8 * near - far) / (12 * step), rtol=1e-7)
 
 
-@pytest.mark.parametrize("order", ["ferromagnet", "antiferromagnet", "tetrahedral"])
+@pytest.mark.parametrize(
+    "order", [pytest.param("ferromagnet", marks=pytest.mark.slow), "antiferromagnet", "tetrahedral"]
+)
 def test_symmetric_states_end_the_chains_early_and_have_finite_slopes(order, key):
     """The orbital at the centre does not reach all states: the recursion must not go on with rounding errors."""
     lattice = js.triangular(6) if order == "tetrahedral" else js.square(6)
