@@ -52,7 +52,7 @@ class Config(Report):
     overhead_side: int = 256
     """Side of the lattice on which saving, progress and diffrax are measured."""
     overhead_steps: int = 2000
-    """Steps of those runs."""
+    """Steps of those runs; 0 leaves them out."""
     overhead_frame: int = 50
     """Steps between their frames."""
     repeats: int = 3
@@ -77,7 +77,7 @@ def run(config: Config) -> dict[str, Any]:
                     for solver in SOLVERS:
                         if temperature == 0 or not isinstance(solver, ProjectedTsit5):
                             rows.append(timed_run(config, solver, temperature, precision, size))
-    found = {"rows": rows, "triads": triads, "overheads": overheads(config)}
+    found = {"rows": rows, "triads": triads, "overheads": overheads(config) if config.overhead_steps else []}
     config.write(found)
     return found
 
