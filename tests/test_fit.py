@@ -71,6 +71,20 @@ def test_the_bispectrum_needs_no_couplings(written, tmp_path):
     assert fit.run(chosen)["features"] > 0
 
 
+def test_a_fit_on_electrons_takes_their_settings_and_needs_the_filling(written, tmp_path):
+    short = {"descriptor": "electrons", "recursion": 4, "smearing": 0.3, "surroundings": 0, "seeds": (0,)}
+    fit.run(config(written(), tmp_path / "out", **short))
+    model = js.load_forcefield(tmp_path / "out" / "forcefield")
+    expected = {"hops": 1, "steps": 4, "temperature": 0.3, "surroundings": 0}
+    assert model.descriptor == js.LocalElectrons(js.square(6), 2.0, filling=0.5, **expected)
+    # without energies in the file the estimate stays as it is
+    assert float(model.shift) == 0.0
+    without = written("without.npz", {name: value for name, value in PARAMS.items() if name != "filling"})
+    with pytest.raises(ValueError, match="use --descriptor moments"):
+        fit.run(config(without, tmp_path / "other", **short))
+    assert not (tmp_path / "other").exists()
+
+
 def test_the_fermi_level_is_one_feature_more_and_needs_the_filling(written, tmp_path):
     short = {"fermi_level": True, "seeds": (0,)}
     unknown = written("unknown.npz", {name: value for name, value in PARAMS.items() if name != "filling"})
