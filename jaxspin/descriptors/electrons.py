@@ -66,7 +66,7 @@ class LocalElectrons(AbstractOnClusters):
 
     Sites without spin have no orbital. Raises `ValueError` for a filling outside (0, 1), a temperature that is not
     positive, too few steps, or a periodic axis shorter than the cluster. `LocalMoments` inside `AtFilling` resolve
-    levels to 3 a/K alone (a: bound of |H|, K: moments) and take two thirds of the time.
+    levels to 3 a/K alone (a: bound of |H|, K: moments) and take half the time.
     Sources: recursion method: R. Haydock, V. Heine and M. J. Kelly, J. Phys. C 5, 2845 (1972),
     10.1088/0022-3719/5/16/004; a common Fermi level of overlapping clusters: W. Yang, Phys. Rev. Lett. 66, 1438 (1991),
     10.1103/PhysRevLett.66.1438.
