@@ -50,9 +50,9 @@ class TrainConfig:
     patience: int = 0
     """Stop after so many evaluations without a better one; 0 uses all steps."""
     memory: float = 4.0
-    """Gigabytes for the derivatives of the features. Where those of all configurations fit (descriptors of clusters on periodic
-    lattices on one device) they are computed once, and a step takes a tenth of the time or less; otherwise at every
-    step."""
+    """Gigabytes for the derivatives of the features. Where those of all configurations fit (descriptors of clusters on
+    periodic lattices on one device) they are computed once, and a step takes a tenth of the time or less; otherwise at
+    every step."""
 
     def __post_init__(self):
         check_loop(self)
