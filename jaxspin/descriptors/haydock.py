@@ -36,7 +36,7 @@ def coefficients(product: Callable, first: tuple[Array, ...], steps: int) -> Flo
     Lanczos' recursion, its division by a norm that vanishes made smooth: where b_k^2 falls below 1e-8 the following
     coefficients go to zero with it, and so does their part in the density of states.
     """
-    levels, squares, _ = _recursion(product, first, steps, lambda vector: None)
+    _, levels, squares, _ = _recursion(product, first, steps, lambda vector: None)
     return jnp.concatenate([levels, squares[:-1]])
 
 
@@ -49,38 +49,39 @@ def pullback(
     recursion backwards, with one product a step; the vectors v_k are kept.
     """
     steps = (len(slopes) + 1) // 2
-    levels, squares, (befores, afters) = _recursion(product, first, steps, lambda vector: vector)
+    (last, after), levels, squares, befores = _recursion(product, first, steps, lambda vector: vector)
     of_levels, of_squares = chain(slopes)
     end = jnp.asarray(_END, levels.dtype)
     # a_k, b_k, b_k+1 and the slopes of a_k and b_k+1^2 of step k
     hops = jnp.sqrt(jnp.concatenate([jnp.zeros_like(squares[:1]), squares[:-1]]) + end)
     norms = jnp.sqrt(squares + end)
     zero = tuple(jnp.zeros_like(part) for part in first)
+    # XLA on CPUs would compute these vectors again for every use
+    once = jax.lax.optimization_barrier
 
     def step(carry, given):
-        next_, now, square, total = carry  # derivatives with respect to v_k+1, v_k, b_k+1^2
-        (level, hop, norm, of_level, of_square), before, vector, after = given
+        after, vector, next_, now, square, total = carry  # v_k+1, v_k, and derivatives by v_k+1, v_k, b_k+1^2
+        (level, hop, norm, of_level, of_square), before = given
         square = square + of_square - 0.5 * _dot(next_, after) / (norm * norm)
-        rest = _sum((1 / norm, next_), (2 * norm * square, after))
+        rest = once(_sum((1 / norm, next_), (2 * norm * square, after)))
         of_level = of_level - _dot(rest, vector)
-        moved = _sum((1, rest), (of_level, vector))
-        back = product(moved)
+        moved = once(_sum((1, rest), (of_level, vector)))
+        back = once(product(moved))
         now = _sum((1, now), (1, back), (of_level * norm, after), (of_level * level, vector))
         now = _sum((1, now), (of_level * hop, before), (-level, rest))
         total = tuple(t + b for t, b in zip(total, between(moved, vector), strict=True))
         square = -0.5 * _dot(rest, before) / hop
-        return (now, _sum((-hop, rest)), square, total), None
+        return (vector, before, now, _sum((-hop, rest)), square, total), None
 
-    vectors = tuple(jnp.concatenate([f[None], part[:-1]]) for f, part in zip(first, afters, strict=True))
     none = tuple(jnp.zeros_like(part) for part in between(zero, zero))
-    start = (zero, zero, jnp.zeros_like(levels[0]), none)
-    given = ((levels, hops, norms, of_levels, of_squares), befores, vectors, afters)
-    (slope, _, _, total), _ = jax.lax.scan(step, start, given, reverse=True)
+    start = (after, last, zero, zero, jnp.zeros_like(levels[0]), none)
+    given = ((levels, hops, norms, of_levels, of_squares), befores)
+    (_, _, slope, _, _, total), _ = jax.lax.scan(step, start, given, reverse=True)
     return slope, total
 
 
 def _recursion(product: Callable, first: tuple[Array, ...], steps: int, kept: Callable):
-    """The coefficients, and `kept` of v_k-1 and of v_k+1 of every step."""
+    """v_n-1 and v_n, the coefficients, and `kept` of v_k-1 of every step k."""
 
     def step(carry, _):
         before, now, square = carry
@@ -90,12 +91,13 @@ def _recursion(product: Callable, first: tuple[Array, ...], steps: int, kept: Ca
         rest = _sum((1, moved), (-level, now), (-hop, before))
         square = _dot(rest, rest)
         after = _sum((jax.lax.rsqrt(square + jnp.asarray(_END, square.dtype)), rest))
-        return (now, after, square), (level, square, (kept(before), kept(after)))
+        return (now, after, square), (level, square, kept(before))
 
     zero = tuple(jnp.zeros_like(part) for part in first)
     start = (zero, first, jnp.zeros_like(first[0][0]))
-    _, (levels, squares, vectors) = jax.lax.scan(step, start, None, length=steps)
-    return levels, squares, vectors
+    # two steps at once, after which no vector has to be moved to another's place
+    (*last, _), (levels, squares, vectors) = jax.lax.scan(step, start, None, length=steps, unroll=2)
+    return last, levels, squares, vectors
 
 
 def _dot(a: tuple[Array, ...], b: tuple[Array, ...]) -> Array:
