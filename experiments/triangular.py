@@ -1,8 +1,8 @@
 """Order after a quench of the triangular s-d model: the run that the triangular experiments share.
 
-Samples spin configurations with exact fields, trains a force field of `LocalMoments` on them (or takes one from a
-folder), and judges it by what it is for: its energies of the ordered states, its torques along exact quenches that
-training never saw and near the order, a small quench beside the exact one, and the order of a large quench.
+Samples spin configurations with exact fields, trains a force field of the electrons on clusters on them (or takes one
+from a folder), and judges it by what it is for: its energies of the ordered states, its torques along exact quenches
+that training never saw and near the order, a small quench beside the exact one, and the order of a large quench.
 """
 
 import dataclasses
@@ -135,7 +135,7 @@ def smoke_size(config: Config) -> Config:
             ordered=len(config.sampling.textures),
             random=2,
         ),
-        network=Network(hops=1, moments=4, hidden=(4,)),
+        network=dataclasses.replace(config.network, hops=1, moments=4, recursion=3, surroundings=1, hidden=(4,)),
         training=dataclasses.replace(config.training, steps=4, batch=2, evaluate_every=2, validation=0.2),
         more_quenches=min(config.more_quenches, 1),
         energy_side=6,

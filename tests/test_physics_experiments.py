@@ -164,6 +164,21 @@ def test_a_force_field_of_other_electrons_is_refused(forcefield):
         stages.stored_forcefield(path / "none", Electrons())
 
 
+def test_a_network_on_filled_clusters_has_its_settings_and_says_its_electrons(tmp_path):
+    network = Network(descriptor="electrons", hops=1, recursion=5, smearing=0.3, surroundings=0, hidden=(2,))
+    electrons = Electrons("triangular", 3.0, 0.25, 0.05)
+    model = network.on(electrons, 6)
+    described = model.descriptor
+    assert isinstance(described, js.LocalElectrons)
+    settings = (described.coupling, described.filling, described.hops, described.steps, described.temperature)
+    assert settings == (3.0, 0.25, 1, 5, 0.3)
+    js.save_forcefield(tmp_path / "it", model, metadata={})
+    assert stages.stored_forcefield(tmp_path / "it", electrons).descriptor.steps == 5
+    for change, name in (({"coupling": 4.0}, "coupling 3.0"), ({"filling": 0.5}, "filling 0.25")):
+        with pytest.raises(ValueError, match=f"trained for {name}"):
+            stages.stored_forcefield(tmp_path / "it", dataclasses.replace(electrons, **change))
+
+
 # --- what is measured -----------------------------------------------------------------------------------------------
 
 
