@@ -201,12 +201,9 @@ class LocalElectrons(AbstractOnClusters):
             along = jnp.stack([self._gathered(jnp.moveaxis(d, 0, -1), recursion.cluster) for d in directions])
 
             def jacobian(around, along, chains, occupied, recursion=recursion):
-                units = jnp.eye(self.n_own, dtype=around.dtype)
-                units = units.reshape(self.n_own, self.n_own, *(1,) * (around.ndim - 2))
-                units = jnp.broadcast_to(units, (self.n_own, self.n_own, *around.shape[2:]))
                 _, of_chains = jax.vjp(lambda c: self._at_level(c[:, None], occupied, level)[:, 0], chains)
-                parts = jax.vmap(lambda u: recursion.pullback(around, of_chains(u)[0]))(units)
-                return jnp.einsum("fcm...,dcm...->mdf...", parts, along)
+                (of_coefficients,) = jax.vmap(of_chains)(_units(self.n_own, chains))
+                return jnp.einsum("fc...,cdm...->mdf...", of_coefficients, recursion.jacobian(around, along))
 
             parts = (around, along, chains[:, number], occupied[number][None])
             slopes.append(self._over_sites(jacobian, *parts, chunk=_JACOBIAN_CHUNK))
@@ -324,6 +321,7 @@ class _Chains(NamedTuple):
     kinetic: float
     steps: int
     both: bool
+    along: bool = True
 
     def features(self, spins: Float[Array, "3 sites *many"]) -> Float[Array, "coefficients *many"]:
         product = self._product(spins)
@@ -341,12 +339,29 @@ class _Chains(NamedTuple):
             parts.append(turn(of_first)[0] + self.exchange * jnp.stack(of_field))
         return sum_of(parts)
 
+    def jacobian(
+        self, spins: Float[Array, "3 sites *many"], along: Float[Array, "d 3 sites *many"]
+    ) -> Float[Array, "coefficients d sites *many"]:
+        """The derivatives of all features along displacements of each site's spin."""
+        units, found = _units(2 * self.steps - 1, spins[0]), []
+        for side in self._sides:
+            one = self._replace(both=False, along=side)
+            parts = jax.vmap(lambda u, one=one: one.pullback(spins, u))(units)
+            found.append(jnp.einsum("csm...,dsm...->cdm...", parts, along))
+        return jnp.concatenate(found)
+
     def _product(self, spins):
         return product_with(self.cluster, self.exchange, self.kinetic, spins)
 
     @property
     def _sides(self) -> tuple[bool, ...]:
-        return (True, False) if self.both else (True,)
+        return (True, False) if self.both else (self.along,)
+
+
+def _units(number: int, like: Float[Array, "n *many"]) -> Float[Array, "number number *many"]:
+    """Unit vectors, the same for many."""
+    units = jnp.eye(number, dtype=like.dtype).reshape(number, number, *(1,) * (like.ndim - 1))
+    return jnp.broadcast_to(units, (number, number, *like.shape[1:]))
 
 
 def _occupied(spins: Spins) -> Float[Array, "*cells sublattices"]:
