@@ -121,6 +121,9 @@ def test_sampling_cut_short_goes_on_as_if_unbroken(tmp_path, key, monkeypatch):
     assert len(learnt_from) == len(whole) - len(held)
     with pytest.raises(ValueError, match="use 1"):
         stages.hold_out(whole, 2)
+    names = ["learnt" if name == "quench" else name for name in whole.sources]
+    learnt = js.SpinData(whole.lattice, whole.spins, whole.field, whole.energy, source=names, run=whole.run)
+    assert stages.hold_out(learnt, 1)[1].sources == ("learnt",) * 3 + ("ordered", "random")
 
 
 def test_near_copies_are_left_out_before_they_are_labelled(tmp_path, key):

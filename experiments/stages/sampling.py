@@ -181,10 +181,12 @@ def _written(jobs: Sequence[Callable[[], SpinData]], folder: Path, resume: bool)
 def hold_out(data: SpinData, quenches: int) -> tuple[SpinData, SpinData]:
     """What to learn from, and the first whole `quenches` with a fifth of everything that is no simulation.
 
-    The second part is for the errors reported: its runs share nothing with those learnt from.
+    The second part is for the errors reported: its runs share nothing with those learnt from. Quenches are exact ones,
+    or without any those of a force field.
     """
     sources, runs = np.array(data.sources), np.asarray(data.run)
-    present = np.unique(runs[sources == "quench"])
+    kind = "quench" if "quench" in data.sources else "learnt"
+    present = np.unique(runs[sources == kind])
     if not 0 < quenches < len(present):
         raise ValueError(f"{quenches} of {len(present)} quenches cannot be held out; use 1, and at least two quenches.")
     held = np.isin(runs, present[:quenches])
