@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import jaxspin as js
-from experiments import data_files, evaluate, features, fit, locality
+from experiments import cluster_size, data_files, evaluate, features, fit, locality
 from experiments.benchmarks import equal_error, forcefield
+from experiments.stages import Electrons
 from jaxspin.training import random_configurations
 
 pytestmark = pytest.mark.usefixtures("optax_mixes_types")
@@ -288,3 +289,27 @@ def test_locality_of_the_exact_torque(tmp_path):
     assert (tmp_path / "out" / "locality.png").stat().st_size > 1000
     with pytest.raises(ValueError, match="lower --radii"):
         locality.Config(cases=(case,), radii=(4.0,))
+
+
+@pytest.mark.slow
+def test_error_of_clusters_that_grow(tmp_path):
+    """Clusters that miss the same sites are the better the further they reach; the driver's spins are not random."""
+    electrons = Electrons("square", 6.0, 0.485, 0.1)
+    config = cluster_size.Config(
+        output=tmp_path / "out", cases=(electrons,), hops=(1, 2), temperatures=(0.1,), side=6, driver=(1, 0.2)
+    )
+    near, far = cluster_size.run(config)["rows"]
+    assert (near["steps"], far["steps"]) == (7, 11)
+    for kind in ("random", "quench"):
+        assert far[kind]["error"] < 0.6 * near[kind]["error"] < 0.3
+        assert far[kind]["largest"] > far[kind]["error"]
+    assert near["random"]["error"] != near["quench"]["error"]
+    assert (tmp_path / "out" / "table.md").read_text().count("J = 6") == 2
+    assert (tmp_path / "out" / "cluster_size.png").stat().st_size > 1000
+
+
+def test_clusters_larger_than_the_lattice_are_refused_at_once():
+    with pytest.raises(ValueError, match="fewer hops"):
+        cluster_size.Config(side=8)
+    with pytest.raises(ValueError, match="one value each"):
+        cluster_size.Config(hops=())
