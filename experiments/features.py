@@ -62,6 +62,9 @@ class Config(Resumable):
     """Other pairs of radius and bond_radius (radius)."""
     clusters: tuple[tuple[int, int], ...] = ((2, 12), (3, 24), (4, 36))
     """Hops and number of moments (moments)."""
+    electrons: tuple[tuple[int, float], ...] = ((2, 0.1), (4, 0.1), (6, 0.02))
+    """Hops and temperature of clusters that are filled, where the file names the filling (moments); the recursion makes
+    five steps a hop and one more, the next odd number."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the network's layers, where not compared."""
     narrow: tuple[int, ...] = (16,)
@@ -165,8 +168,7 @@ def models(config: Config, lattice: js.Lattice, params: dict[str, Any]) -> dict[
             "bispectrum": usual,
             **{
                 name: Model(descriptor, config.hidden)
-                for hops, count in config.clusters
-                for name, descriptor in cluster_features(config, lattice, params, hops, count).items()
+                for name, descriptor in cluster_features(config, lattice, params).items()
             },
         },
         "network": lambda: {
@@ -210,23 +212,21 @@ def bispectrum(config: Config, lattice: js.Lattice, **settings: Any) -> js.Bispe
     return js.Bispectrum(lattice, **(usual | settings))
 
 
-def cluster_features(
-    config: Config, lattice: js.Lattice, params: dict[str, Any], hops: int, count: int
-) -> dict[str, AbstractDescriptor]:
-    """Moments of one size of clusters; where the file names the filling also with the Fermi level, and electrons."""
-    name = f"{count} moments, {hops} hops"
-    electrons = couplings(config, params)
-    moments = LocalMoments(lattice, *electrons, hops=hops, moments=count, weights=False)
-    if "filling" not in params:
-        return {name: moments}
-    filling, steps = params["filling"], 3 * hops + 1
-    return {
-        name: moments,
-        f"{name}, Fermi level": AtFilling(moments, filling=filling),
-        f"electrons, {hops} hops, {steps} steps": LocalElectrons(
-            lattice, *electrons, filling=filling, hops=hops, steps=steps
-        ),
-    }
+def cluster_features(config: Config, lattice: js.Lattice, params: dict[str, Any]) -> dict[str, AbstractDescriptor]:
+    """Moments of the clusters; where the file names the filling also with the Fermi level, and electrons."""
+    electrons, filling = couplings(config, params), params.get("filling")
+    found: dict[str, AbstractDescriptor] = {}
+    for hops, count in config.clusters:
+        moments = LocalMoments(lattice, *electrons, hops=hops, moments=count, weights=False)
+        found[f"{count} moments, {hops} hops"] = moments
+        if filling is not None:
+            found[f"{count} moments, {hops} hops, Fermi level"] = AtFilling(moments, filling=filling)
+    if filling is not None:
+        for hops, temperature in config.electrons:
+            found[f"electrons, {hops} hops, T = {temperature:g}"] = LocalElectrons(
+                lattice, *electrons, filling=filling, hops=hops, steps=(5 * hops + 1) | 1, temperature=temperature
+            )
+    return found
 
 
 def couplings(config: Config, params: dict[str, Any]) -> tuple[float, float]:

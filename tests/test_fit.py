@@ -161,7 +161,12 @@ def test_each_feature_set_adds_one_family_of_features(written, tmp_path):
 
 def test_every_part_holds_the_default_model(written, tmp_path):
     """Which is trained once; `LocalMoments` needs the coupling."""
-    chosen = {"parts": typing.get_args(features.Part), "radii": ((1.5, 1.0),), "clusters": ((1, 4),)}
+    chosen = {
+        "parts": typing.get_args(features.Part),
+        "radii": ((1.5, 1.0),),
+        "clusters": ((1, 4),),
+        "electrons": ((1, 0.2),),
+    }
     config = small_table(written(), tmp_path, **chosen)
     data, params = features.load(config)
     table = features.models(config, data.lattice, params)
@@ -171,7 +176,7 @@ def test_every_part_holds_the_default_model(written, tmp_path):
     assert sizes == {"features": 6, "radius": 2, "moments": 4, "network": 3, "data": 2}
     *_, moments, level, electrons = table["moments"].values()
     assert level.descriptor == js.AtFilling(moments.descriptor, filling=0.5)
-    assert electrons.descriptor == js.LocalElectrons(data.lattice, 2.0, filling=0.5, hops=1, steps=4)
+    assert electrons.descriptor == js.LocalElectrons(data.lattice, 2.0, filling=0.5, hops=1, steps=7, temperature=0.2)
     without = {name: value for name, value in params.items() if name != "filling"}
     assert len(features.models(config, data.lattice, without)["moments"]) == 2
     with pytest.raises(ValueError, match="leave moments out of --parts"):
