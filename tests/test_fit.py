@@ -280,6 +280,15 @@ def test_fields_of_equal_error(tmp_path):
         equal_error.run(config)
 
 
+def test_long_series_are_timed_with_fewer_moments(tmp_path, monkeypatch):
+    """And in proportion: here a call takes a second for each moment."""
+    solver = js.KernelPolynomial(js.SDModel(js.square(4), 1.0, 1.0), filling=0.5, temperature=0.1, order=256)
+    monkeypatch.setattr(equal_error, "clock", lambda solver, lattice, repeats: float(solver.order))
+    config = equal_error.Config(tmp_path / "out.json")
+    assert equal_error.of_series(config, solver, solver.lattice) == (256.0, True)
+    assert equal_error.of_series(dataclasses.replace(config, longest=300.0), solver, solver.lattice) == (256.0, False)
+
+
 def test_locality_of_the_exact_torque(tmp_path):
     """Nothing is unknown when the radius holds the whole lattice; a pair further apart differs more."""
     case = locality.Case("chain", 7, 1.0, 0.5, 0.1, "ferromagnet")
