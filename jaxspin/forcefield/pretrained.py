@@ -18,7 +18,6 @@ def pretrained(name: str, lattice: Lattice | None = None) -> Any:
 
     - "triangular-tetrahedral": s-d model on the triangular lattice, J = 3, n = 0.25, electrons at T = 0.05;
     - "triangular-tetrahedral-fast": the same from smaller clusters, for large lattices;
-    - "triangular-tetrahedral-accurate": the same on `LocalElectrons`, a third of the error, ten times slower;
     - "triangular-120": J = 4, n = 0.5, T = 0.05;
     - "double-exchange": square lattice, J = 6, n = 0.485, T = 0.0027, on `LocalElectrons`;
     - "double-exchange-accurate": the same on larger clusters, two thirds of the error, three times slower;
