@@ -1,6 +1,6 @@
 """Features from electrons that fill the clusters around all sites up to a Fermi level in common."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -230,7 +230,7 @@ class LocalElectrons(AbstractOnClusters):
         """Moments, electrons and grand potential, then the moments against the spins."""
         omega, number = self._filled(chains, occupied, level)
         sides = [self._along(chains)] if self.bipartite else [self._along(chains), self._against(chains)]
-        moments, *against = [occupied[None] * haydock.moments(*side) for side in sides]
+        moments, *against = [occupied[None] * self._over_chains(haydock.moments, *side) for side in sides]
         return jnp.concatenate([moments, number[None], omega[None], *against])
 
     def _rows(self, own: Own, occupied: Float[Array, "sublattices *cells"], level: Float[Array, ""]) -> Rows:
@@ -262,23 +262,22 @@ class LocalElectrons(AbstractOnClusters):
 
     def _filled(self, chains: Array, occupied: Array, mu: Float[Array, ""]) -> tuple[Array, Array]:
         """Grand potential in units of `halfwidth`, and electrons, of every site."""
-        found = []
         temperature = self.temperature / self.halfwidth
 
         def filled(levels, squares, mu):
             return jnp.stack(haydock.filled(levels, squares, mu[0], temperature))
 
-        everywhere = jnp.broadcast_to(mu, chains.shape[2:])
-        whole = chains.shape[2:] == self.lattice.cells
-
-        def over(function, *arrays):
-            return self._over_sites(function, *arrays, chunk=_FILLED_CHUNK) if whole else function(*arrays)
-
-        for levels, squares in (self._along(chains), self._against(chains)):
-            parts = [over(filled, levels[:, n], squares[:, n], everywhere[None]) for n in range(chains.shape[1])]
-            found.append(jnp.stack(parts, axis=1))
-        omega, number = occupied[None] * sum_of(found)
+        everywhere = jnp.broadcast_to(mu, (1, *chains.shape[1:]))
+        sides = (self._along(chains), self._against(chains))
+        omega, number = occupied[None] * sum_of([self._over_chains(filled, *side, everywhere) for side in sides])
         return omega, number
+
+    def _over_chains(self, function: Callable[..., Array], *arrays: Float[Array, "n sublattices *many"]) -> Array:
+        """`function` of the chains at each site; of those of a whole lattice so many at a time as stay in the cache."""
+        if arrays[0].shape[2:] != self.lattice.cells:
+            return function(*arrays)
+        parts = zip(*(jnp.moveaxis(array, 1, 0) for array in arrays), strict=True)
+        return jnp.stack([self._over_sites(function, *part, chunk=_FILLED_CHUNK) for part in parts], axis=1)
 
     def _level(self, chains: Array, occupied: Float[Array, "sublattices *cells"]) -> Float[Array, ""]:
         """mu in units of `halfwidth`; differentiated as an implicit function."""
