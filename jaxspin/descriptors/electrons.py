@@ -272,7 +272,7 @@ class LocalElectrons(AbstractOnClusters):
         omega, number = occupied[None] * sum_of([self._over_chains(filled, *side, everywhere) for side in sides])
         return omega, number
 
-    def _over_chains(self, function: Callable[..., Array], *arrays: Float[Array, "n sublattices *many"]) -> Array:
+    def _over_chains(self, function: Callable[..., Array], *arrays: Float[Array, "_ sublattices *many"]) -> Array:
         """`function` of the chains at each site; of those of a whole lattice so many at a time as stay in the cache."""
         if arrays[0].shape[2:] != self.lattice.cells:
             return function(*arrays)
