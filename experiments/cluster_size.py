@@ -1,7 +1,8 @@
 """How large the clusters of `LocalElectrons` must be: its energy alone, before any training, against exact torques.
 
-    python -m experiments.cluster_size              # ten minutes on one core, writes runs/cluster_size
+    python -m experiments.cluster_size              # twenty minutes on one core, writes runs/cluster_size
     python -m experiments.cluster_size --help       # every setting
+    python -m experiments.cluster_size --resume     # goes on where a killed run stopped
 
 Electrons on clusters of h hops miss what lies further away, and a temperature above that of the electrons, which makes
 them more local, misses what is sharp in energy. For each model the torques on random spins, and on those that a quench
@@ -11,6 +12,7 @@ end of too short a recursion leaves in a gap. Use it to choose `hops` and `tempe
 """
 
 import dataclasses
+import functools
 import time
 from pathlib import Path
 from typing import Any
@@ -23,14 +25,14 @@ import numpy as np
 from tqdm import tqdm
 
 import jaxspin as js
-from experiments.stages import Electrons, Output, main
+from experiments.stages import Electrons, Resumable, kept, main, open_folder
 from experiments.stages.checks import check_counts, check_positive
-from jaxspin.io import new_folder, provenance, to_json
+from jaxspin.io import provenance, to_json
 from jaxspin.spins import tangent
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(Output):
+class Config(Resumable):
     """Models, clusters and temperatures."""
 
     output: Path = Path("runs/cluster_size")
@@ -85,16 +87,22 @@ class Config(Output):
 
 def run(config: Config) -> dict[str, Any]:
     """The errors of every estimate; returns what summary.json holds."""
-    folder = new_folder(config.output, overwrite=config.overwrite)
+    folder = open_folder(config)
+    (folder / "rows").mkdir(exist_ok=True)
     bar = tqdm(total=len(config.cases) * len(config.clusters), desc="clusters", unit="cluster")
     rows = []
     for number, case in enumerate(config.cases):
-        kinds = configurations(config, case, jax.random.fold_in(jax.random.key(config.seed), number))
-        for hops, temperature in config.clusters:
-            estimate = config.estimate(case, hops, temperature)
-            errors, seconds = compared(estimate, kinds)
-            row = {"hops": hops, "steps": estimate.descriptor.settings()["steps"], "temperature": temperature}
-            rows.append({"case": name_of(case), **row, **errors, "microseconds a site": seconds})
+        # labelled when the first row asks
+        kinds = functools.cache(functools.partial(configurations, config, case, number))
+        for place, (hops, temperature) in enumerate(config.clusters):
+
+            def row(case=case, hops=hops, temperature=temperature, kinds=kinds):
+                estimate = config.estimate(case, hops, temperature)
+                errors, seconds = compared(estimate, kinds())
+                about = {"hops": hops, "steps": estimate.descriptor.settings()["steps"], "temperature": temperature}
+                return {"case": name_of(case), **about, **errors, "microseconds a site": seconds}
+
+            rows.append(kept(folder / "rows" / f"{number}_{place:02d}.json", row))
             bar.update()
     bar.close()
     summary = {"rows": rows, "provenance": provenance(config, config.seed)}
@@ -109,8 +117,9 @@ def name_of(case: Electrons) -> str:
     return f"{case.lattice}, J = {case.coupling:g}, n = {case.filling:g}, T = {case.temperature:g}"
 
 
-def configurations(config: Config, case: Electrons, key) -> dict[str, tuple[jax.Array, jax.Array]]:
+def configurations(config: Config, case: Electrons, number: int) -> dict[str, tuple[jax.Array, jax.Array]]:
     """Random spins and those of a quench, with their exact fields."""
+    key = jax.random.fold_in(jax.random.key(config.seed), number)
     exact = case.exact(config.side)
     field = eqx.filter_jit(exact.field)
     start = js.random_spins(exact.lattice, key=key, dtype=jnp.float32)

@@ -16,7 +16,6 @@ anew, the same for every model, so that rows can be compared seed by seed.
 """
 
 import dataclasses
-import json
 import time
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -29,7 +28,7 @@ from tqdm import tqdm
 import jaxspin as js
 from experiments import fit
 from experiments.data_files import read
-from experiments.stages import Resumable, main, open_folder, stored_table
+from experiments.stages import Resumable, kept, main, open_folder, stored_table
 from jaxspin.descriptors import AbstractDescriptor, AtFilling, LocalElectrons, LocalMoments
 from jaxspin.io import provenance, to_json
 from jaxspin.training import SpinData
@@ -108,13 +107,12 @@ def run(config: Config) -> dict[str, Any]:
     bar = tqdm(total=len(different) * len(config.seeds), desc="models", unit="model")
     for number, model in enumerate(different):
         for seed in config.seeds:
-            stored = folder / "runs" / f"{number:02d}_{seed}.json"
-            if not stored.exists():
-                row = {"seed": seed, **trained(model, config, parts[model.fraction, seed], splits[seed][1], seed)}
-                # a kill while writing must not leave half a row
-                stored.with_suffix(".part").write_text(to_json(row))
-                stored.with_suffix(".part").replace(stored)
-            found[model].append(json.loads(stored.read_text()))
+
+            def row(model=model, seed=seed):
+                fitted, held = parts[model.fraction, seed], splits[seed][1]
+                return {"seed": seed, **trained(model, config, fitted, held, seed)}
+
+            found[model].append(kept(folder / "runs" / f"{number:02d}_{seed}.json", row))
             bar.update()
     bar.close()
     rows = [

@@ -318,6 +318,11 @@ def test_error_of_clusters_that_grow(tmp_path):
         assert far[kind]["error"] < 0.6 * near[kind]["error"] < 0.3
         assert far[kind]["largest"] > far[kind]["error"]
     assert near["random"]["error"] != near["quench"]["error"]
+    # one that was killed after the first row makes only the second
+    (tmp_path / "out" / "rows" / "0_01.json").unlink()
+    again = cluster_size.run(dataclasses.replace(config, resume=True))["rows"]
+    assert again[0] == near
+    assert again[1]["quench"] == far["quench"]
     assert (tmp_path / "out" / "table.md").read_text().count("J = 6") == 2
     assert (tmp_path / "out" / "cluster_size.png").stat().st_size > 1000
 

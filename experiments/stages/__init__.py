@@ -1,6 +1,6 @@
 """What the experiments share: electrons, sampling, quenches that survive a kill, errors by kind, folders."""
 
-from experiments.stages.folder import Output, Resumable, Timer, main, open_folder, settings_of, stored_table
+from experiments.stages.folder import Output, Resumable, Timer, kept, main, open_folder, settings_of, stored_table
 from experiments.stages.learning import Network, learn, parameters, stored_forcefield
 from experiments.stages.model import Electrons, Motion, Texture, textures_on
 from experiments.stages.motion import compare, frame_steps, kept_frames, quench, spins_of
@@ -19,6 +19,7 @@ __all__ = [
     "frame_steps",
     "hold_out",
     "judge",
+    "kept",
     "kept_frames",
     "learn",
     "main",

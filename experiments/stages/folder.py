@@ -80,6 +80,15 @@ def open_folder(config: Resumable) -> Path:
     return folder
 
 
+def kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What a resumed run finds in `path`, or makes and writes there; a kill leaves nothing or all of it."""
+    if not path.exists():
+        part = path.with_suffix(".part")
+        part.write_text(to_json(make()))
+        part.replace(path)
+    return json.loads(path.read_text())
+
+
 class Timer:
     """Wall time of each stage, kept on disk so that a resumed run adds up."""
 
