@@ -45,8 +45,9 @@ def large_quench(place: Path, model: js.BehlerParrinello, run: js.Trajectory) ->
     draw_maps(place / "chirality.png", run, lambda s: scalar_chirality(lattice, s), "scalar chirality", limits)
     factor = structure_factor(lattice, run.final)
     plotting.save_figure(plotting.plot_structure_factor(lattice, factor), place / "structure_factor.png")
+    corner = run.final[:16, :16]
     plotting.save_figure(
-        plotting.plot_spins(js.triangular(16), run.final[:16, :16], title="a corner of the lattice"),
+        plotting.plot_spins(js.triangular(*corner.shape[:2]), corner, title="a corner of the lattice"),
         place / "spins.png",
     )
 

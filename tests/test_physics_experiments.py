@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 import jaxspin as js
-from experiments import coarsening, double_exchange_quench, stages, triangular, triangular_120, triangular_tetrahedral
+from experiments import (
+    coarsening,
+    double_exchange_quench,
+    quickstart_figures,
+    stages,
+    triangular,
+    triangular_120,
+    triangular_tetrahedral,
+)
 from experiments.stages import Electrons, Motion, Network, Sampling, frame_steps
 from experiments.stages.figures import PERFECT_CHIRALITY, peak_shares
 from experiments.stages.growth import fit_growth, moment_length
@@ -323,6 +331,14 @@ def test_triangular_run_with_a_force_field(forcefield, tmp_path, monkeypatch):
         triangular.run(dataclasses.replace(config, seed=5, resume=True))
     again = triangular.run(dataclasses.replace(config, resume=True))
     assert again["large quench"] == summary["large quench"]
+
+
+def test_figures_of_a_quench_on_a_lattice_smaller_than_the_corner_shown(tmp_path, key):
+    spins = js.random_spins(js.triangular(6), key=key)
+    run = js.simulate(Nearest.on(js.triangular(6)), spins, duration=1.0, step=0.5, save_every=0.5)
+    found = quickstart_figures.large_quench(tmp_path, Nearest(), run)
+    assert found["side"] == 6
+    assert (tmp_path / "spins.png").stat().st_size > 1000
 
 
 def test_coarsening_run(forcefield, tmp_path, monkeypatch):
