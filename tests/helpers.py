@@ -1,6 +1,8 @@
 """What several test files use."""
 
+import contextlib
 import functools
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
@@ -36,3 +38,32 @@ def frames(lattice, number, dtype=np.float64):
     """The same unit vectors every time."""
     vectors = np.random.default_rng(number).normal(size=(number, *lattice.shape, 3))
     return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(dtype)
+
+
+_compiled: list[str] = []  # by this process, in order; a listener cannot be taken back, so that there is only one
+
+
+def _note(event: str, seconds: float, **about) -> None:
+    if event == "/jax/core/compile/backend_compile_duration":
+        _compiled.append(str(about.get("fun_name", "a program")))
+
+
+jax.monitoring.register_event_duration_secs_listener(_note)
+
+
+@contextlib.contextmanager
+def counting_compilations() -> Iterator[list[str]]:
+    """The names of the programs compiled within, single operations outside jit too; complete at the end of the block.
+
+    Call a verb once, then again with new values (new keys, couplings, spins; arrays made before the block), and
+
+        with counting_compilations() as compiled:
+            verb(model, others)
+        assert compiled == []
+    """
+    found: list[str] = []
+    first = len(_compiled)
+    try:
+        yield found
+    finally:
+        found.extend(_compiled[first:])
