@@ -15,10 +15,12 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 def pytest_configure(config):
     """The tests compile hundreds of programs and run each on something small: compile fast rather than well.
 
-    The slow ones by themselves run long: ten times as long without the optimizations.
+    The slow ones by themselves run long: ten times as long without the optimizations.  JAX's own setting, which the
+    Python processes that tests start inherit; flags of XLA come and go, and it ends a process at one it does not know.
     """
     if config.option.markexpr != "slow":
-        os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
+        fast = os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+        jax.config.update("jax_disable_most_optimizations", fast.lower() not in ("", "0", "false"))
 
 
 @pytest.fixture

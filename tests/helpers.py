@@ -1,7 +1,6 @@
 """What several test files use."""
 
 import contextlib
-import functools
 from collections.abc import Iterator
 
 import jax
@@ -10,9 +9,7 @@ import numpy as np
 
 from jaxspin.lattice import Lattice, chain, cubic, kagome, square, triangular
 
-# each program runs a few times on a tiny lattice: most of the time would go into optimizing it
-FAST = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
-compiled = functools.partial(jax.jit, compiler_options=FAST)
+compiled = jax.jit
 
 # a run of a few hundred steps, each rounding by some units in the last place of a double
 RUN_ROUNDING = 1e-13
