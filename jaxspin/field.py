@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin.lattice import Lattice
-from jaxspin.spins import check_finite, tangent
+from jaxspin.spins import check_finite, check_methods, takes_spins, tangent
 from jaxspin.vectors import add
 
 Time = float | Float[Array, ""]
@@ -26,20 +26,32 @@ def times_of_change(source: Any) -> tuple[Time, ...]:
 
 
 class AbstractField(eqx.Module):
-    """Anything that pushes spins. Subclass it for a push without an energy, `AbstractPotential` for one with."""
+    """Anything that pushes spins. Subclass it for a push without an energy, `AbstractPotential` for one with.
+
+    The argument `spins` of every public method, of a subclass's own too, passes through `jaxspin.spins.as_spins`: lists
+    and integers become floats; `ValueError` for complex numbers, spins of another lattice and batches (use `jax.vmap`).
+    """
 
     # whether the part of B along the spin stays where it is when the spin turns, as that of an outer field does
     parallel_part_is_fixed: ClassVar[bool] = True
+    # whether floats of less than 32 bits are good enough: not where many levels are summed
+    half_precision: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        check_methods(cls, half=cls.half_precision)
 
     @property
     def lattice(self) -> Lattice | None:
         """The lattice the field lives on, or None for one that fits any."""
         return None
 
+    @takes_spins
     @abc.abstractmethod
     def field(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
         """B_i in energy units, at time `t` (hbar/t), shape of `spins`. `key` feeds stochastic fields."""
 
+    @takes_spins
     def push(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
         """The field as the dynamics takes it: that of `field`, or its part perpendicular to the spins.
 

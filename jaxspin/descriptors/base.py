@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from jaxspin.field import Spins
 from jaxspin.lattice import Lattice
+from jaxspin.spins import check_methods, takes_spins
 
 Rows = Float[Array, "features sublattices *cells"]
 """Features as rows over the sites, the order in which they are computed."""
@@ -24,16 +25,22 @@ class AbstractDescriptor(eqx.Module):
     """Features of the surroundings of every site, `(*cells, sublattices, 3)` -> `(*cells, sublattices, n_features)`.
 
     A descriptor has settings (static fields of plain data, stored with a force field) and no arrays. Its features must
-    be smooth and invariant under whatever the energy is invariant under.
+    be smooth and invariant under whatever the energy is invariant under. The `spins` of every public method pass
+    through `jaxspin.spins.as_spins`, as those of fields do.
     """
 
     lattice: eqx.AbstractVar[Lattice]
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        check_methods(cls)
 
     @property
     @abc.abstractmethod
     def labels(self) -> tuple[str, ...]:
         """What each feature is."""
 
+    @takes_spins
     @abc.abstractmethod
     def rows(self, spins: Spins) -> Float[Array, "features sublattices *cells"]:
         """The features as rows over the sites, the order in which they are computed."""
@@ -46,11 +53,13 @@ class AbstractDescriptor(eqx.Module):
     def n_features(self) -> int:
         return len(self.labels)
 
+    @takes_spins
     def __call__(self, spins: Spins) -> Float[Array, "*cells sublattices features"]:
         """The features of every site. `rows` gives the same without the last transposition."""
         rows = self.rows(spins)
         return jnp.transpose(rows, (*range(2, rows.ndim), 1, 0))
 
+    @takes_spins
     def pullback(self, spins: Spins, slopes: Float[Array, "features sublattices *cells"]) -> Spins:
         """The derivative of sum(slopes * rows(spins)) with respect to the spins, by reverse mode.
 
@@ -58,6 +67,7 @@ class AbstractDescriptor(eqx.Module):
         """
         return jax.vjp(self.rows, spins)[1](slopes)[0]
 
+    @takes_spins
     def rows_and_pullback(self, spins: Spins) -> tuple[Rows, Callable[[Rows], Spins]]:
         """`rows(spins)` and `slopes -> pullback(spins, slopes)`, for a descriptor that can share work between them."""
         return self.rows(spins), lambda slopes: self.pullback(spins, slopes)

@@ -28,6 +28,7 @@ class BlochDiagonalization(AbstractPotential):
     """
 
     parallel_part_is_fixed: ClassVar[bool] = False
+    half_precision: ClassVar[bool] = False
 
     solver: ExactDiagonalization
     points: int = eqx.field(static=True)

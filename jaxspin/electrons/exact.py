@@ -33,6 +33,7 @@ class ExactDiagonalization(AbstractPotential):
     """
 
     parallel_part_is_fixed: ClassVar[bool] = False
+    half_precision: ClassVar[bool] = False
 
     model: SDModel
     filling: Float[Array, ""] | None

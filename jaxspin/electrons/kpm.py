@@ -55,6 +55,7 @@ class KernelPolynomial(AbstractPotential):
     """
 
     parallel_part_is_fixed: ClassVar[bool] = False
+    half_precision: ClassVar[bool] = False
 
     model: SDModel
     filling: Float[Array, ""] | None

@@ -18,7 +18,7 @@ from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Int, Num
 
 from jaxspin.electrons.chebyshev import spread
 from jaxspin.lattice import Bond, Lattice
-from jaxspin.spins import check_spins
+from jaxspin.spins import takes_spins
 
 Spins = Float[Array, "*cells sublattices 3"]
 Parts = tuple[Array, ...]
@@ -118,6 +118,7 @@ class SDModel(eqx.Module):
         """The number of spin-orbitals, 2N less two for each vacancy."""
         return 2 * (self.lattice.sites if self.occupied is None else jnp.sum(self.occupied))
 
+    @takes_spins(half=False)
     def coupled_spins(self, spins: Spins) -> Spins:
         """J_i S_i, zero at vacancies: the exchange field an electron feels."""
         j = self.coupling.astype(spins.dtype)
@@ -126,6 +127,7 @@ class SDModel(eqx.Module):
 
     # --- products with H --------------------------------------------------------------------------------------
 
+    @takes_spins(half=False)
     def apply(self, spins: Spins, spinor: Spinor) -> Spinor:
         """H psi in the solvers' layout. `spinor` must be zero at vacancies."""
         lattice, dtype = self.lattice, spins.dtype
@@ -158,18 +160,19 @@ class SDModel(eqx.Module):
             out = [tuple(jnp.where(self.occupied[..., a, None], p, 0) for p in parts) for a, parts in enumerate(out)]
         return tuple(tuple(parts) for parts in out)
 
+    @takes_spins(half=False)
     @eqx.filter_jit
     def matvec(
         self, spins: Spins, vectors: Complex[Array, "*cells sublattices 2 columns"]
     ) -> Complex[Array, "*cells sublattices 2 columns"]:
         """H times each column; zero at vacancies. Agrees with `dense` and `bloch`."""
-        check_spins(self.lattice, spins)
         if self.occupied is not None:
             vectors = jnp.where(self.occupied[..., None, None], vectors, 0)
         return join(self.apply(spins, split(vectors)))
 
     # --- matrices ---------------------------------------------------------------------------------------------
 
+    @takes_spins(half=False)
     @eqx.filter_jit
     def dense(self, spins: Spins, wavevector: Float[Array, " d"] | None = None) -> Complex[Array, "n n"]:
         """H as a matrix `(2N, 2N)`. Orbitals of vacancies are decoupled and moved above the spectrum.
@@ -177,7 +180,6 @@ class SDModel(eqx.Module):
         `wavevector` k (one reduced coordinate in [0, 1) an axis) twists the boundary, each wrap along axis a
         giving exp(2 pi i k_a): the Bloch Hamiltonian of the texture repeated without end, see `bloch`.
         """
-        check_spins(self.lattice, spins)
         if wavevector is not None and wavevector.shape != (self.lattice.dimension,):
             raise ValueError(
                 f"a wavevector has {self.lattice.dimension} reduced coordinates, got shape {wavevector.shape}; "
@@ -209,6 +211,7 @@ class SDModel(eqx.Module):
             h = h.at[site, :, site, :].add(above[:, None, None] * jnp.eye(2, dtype=ctype)[None])
         return h.reshape(2 * n, 2 * n)
 
+    @takes_spins(half=False)
     def bloch(self, spins: Spins, wavevectors: Float[Array, "k d"]) -> Complex[Array, "k n n"]:
         """H(k) of a magnetic unit cell (the model's lattice, periodic) at reduced `wavevectors` of that cell.
 

@@ -23,7 +23,7 @@ from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.forcefield.networks import MultilayerPerceptron
 from jaxspin.lattice import Lattice
 from jaxspin.shards import shards_of
-from jaxspin.spins import check_finite, check_spins
+from jaxspin.spins import check_finite, check_spins, takes_spins
 
 
 class BehlerParrinello(AbstractPotential):
@@ -131,6 +131,7 @@ class BehlerParrinello(AbstractPotential):
         """The same potential on another size of the lattice; `ValueError` if smaller than the neighbourhood."""
         return eqx.tree_at(lambda model: model.descriptor, self, self.descriptor.on(lattice))
 
+    @takes_spins(batch=True)
     def standardized(
         self, spins: Float[Array, "n *cells sublattices 3"], *, shift: float | None = None, scale: float = 1.0
     ) -> "BehlerParrinello":

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
 from jaxspin.lattice import Lattice
-from jaxspin.spins import check_finite, check_spins, tangent
+from jaxspin.spins import check_finite, check_spins, takes_spins, tangent
 
 
 class Committee(AbstractPotential):
@@ -91,6 +91,7 @@ class Committee(AbstractPotential):
         check_spins(self.lattice, spins)
         return _spread(self.members, spins)
 
+    @takes_spins(batch=True)
     def calibrated(self, spins: Float[Array, "n *cells sublattices 3"], *, quantile: float = 0.99) -> "Committee":
         """With `reference`, the spread that this share of the sites of known configurations stays below.
 

@@ -14,7 +14,7 @@ from jaxspin.field import AbstractField, Spins, Time
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
 from jaxspin.forcefield.networks import MultilayerPerceptron
 from jaxspin.lattice import Lattice
-from jaxspin.spins import check_finite, check_spins
+from jaxspin.spins import check_finite, check_spins, takes_spins
 from jaxspin.vectors import cross
 
 
@@ -131,6 +131,7 @@ class GeneralizedPotential(AbstractField):
         """The same field on another size of the lattice; `ValueError` if smaller than the neighbourhood."""
         return eqx.tree_at(lambda model: model.conservative, self, self.conservative.on(lattice))
 
+    @takes_spins(batch=True)
     def standardized(
         self, spins: Float[Array, "n *cells sublattices 3"], *, shift: float | None = None, scale: float = 1.0
     ) -> "GeneralizedPotential":

@@ -52,6 +52,7 @@ class GreensFunction(AbstractField):
     """
 
     parallel_part_is_fixed: ClassVar[bool] = False
+    half_precision: ClassVar[bool] = False
 
     model: SDModel
     leads: tuple[Lead, ...]
