@@ -141,8 +141,8 @@ def as_spins(spins: Any, lattice: Lattice | None = None, *, half: bool = True, b
     looked at, so that it costs nothing inside `jit` and takes traced spins. Without a `lattice`, any `(..., 3)`.
     `batch=True` lets axes precede those of the lattice, `half=False` refuses floats of less than 32 bits.
 
-    Raises `ValueError` for complex numbers, what is no number, and arrays that do not fit the lattice: another lattice's
-    spins, or a batch (map over it with `jax.vmap`).
+    Raises `ValueError` for complex numbers, what is no number, and arrays that do not fit the lattice: spins of another
+    one, or a batch (map over it with `jax.vmap`).
     """
     if not isinstance(spins, jax.Array):
         try:
