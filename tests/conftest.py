@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 # Two test processes whose LAPACK calls each take all cores wait for one another.
@@ -7,20 +9,45 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import jax
 import pytest
 
-jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_numpy_dtype_promotion", "strict")
-jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# small programs compile three times as fast, where XLA still has it
+_OLDER_EMITTERS = "--xla_cpu_use_fusion_emitters=false"
+
+
+def _known(flag):
+    """XLA ends the process that gives a flag it does not know, so that another one tries it."""
+    command = [sys.executable, "-c", "import jax; jax.devices()"]
+    environment = {**os.environ, "XLA_FLAGS": flag, "JAX_PLATFORMS": "cpu"}
+    return subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--as-users",
+        action="store_true",
+        help="run the tests marked `users` with JAX's own settings: single precision, optimized programs",
+    )
 
 
 def pytest_configure(config):
-    """The tests compile hundreds of programs and run each on something small: compile fast rather than well.
+    """Strict and in double precision, or as a user has it.
 
-    The slow ones by themselves run long: ten times as long without the optimizations.  JAX's own setting, which the
-    Python processes that tests start inherit; flags of XLA come and go, and it ends a process at one it does not know.
+    The tests compile thousands of programs and run each on something small: compile fast rather than well.  The slow
+    ones by themselves run long: ten times as long without the optimizations.
     """
+    if config.option.as_users:
+        config.option.markexpr = "users and not double and not slow"
+        return
+    jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_numpy_dtype_promotion", "strict")
+    jax.config.update("jax_numpy_rank_promotion", "raise")
     if config.option.markexpr != "slow":
+        # the Python processes that tests start inherit it
         fast = os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
         jax.config.update("jax_disable_most_optimizations", fast.lower() not in ("", "0", "false"))
+        # the workers of xdist have it from the process that starts them
+        if "XLA_FLAGS" not in os.environ:
+            os.environ["XLA_FLAGS"] = _OLDER_EMITTERS if _known(_OLDER_EMITTERS) else ""
 
 
 @pytest.fixture
