@@ -14,6 +14,7 @@ import numpy as np
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
+from jaxspin.callables import by_content
 from jaxspin.field import AbstractPotential, Spins, Time, times_of_change
 from jaxspin.lattice import Bond, Lattice
 from jaxspin.shards import reach_of, shards_of
@@ -228,23 +229,25 @@ class Anisotropy(AbstractPotential):
 
 
 class Zeeman(AbstractPotential):
-    """A constant applied field, E = - sum_i h_i . S_i for spins of unit moment, so B_i = h_i.
+    """A constant applied field, E = - sum_i m_i h_i . S_i, so B_i = m_i h_i.
 
-    `applied` h is `(3,)` or `(*cells, sublattices, 3)`, in units of the hopping. Raises `ValueError` when
-    used on spins of another shape. For a field in time use `ZeemanPulse`.
+    `applied` h is `(3,)` or `(*cells, sublattices, 3)`, in units of the hopping; `moment` m, the length of a spin, one
+    number or `(*cells, sublattices)`, 1 unless given. The energies of a field do not know the moments of a run: pass
+    those of `simulate(moment=...)` here too, and every spin precesses at the rate h. Raises `ValueError` when used on
+    spins of another shape. For a field in time use `ZeemanPulse`.
     """
 
     applied: Float[Array, "*n 3"]
 
-    def __init__(self, applied: Numbers):
-        self.applied = _vector(applied, "applied")
+    def __init__(self, applied: Numbers, moment: Numbers | None = None):
+        self.applied = _with_moment(_vector(applied, "applied"), moment)
 
     def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
         return -jnp.sum(_spread(self.applied, spins, "applied") * spins)
 
 
 class ZeemanPulse(AbstractPotential):
-    """An applied field in time, E(t) = - profile(t) sum_i h_i . S_i, with h as in `Zeeman`.
+    """An applied field in time, E(t) = - profile(t) sum_i m_i h_i . S_i, with h and the `moment` m as in `Zeeman`.
 
     `profile` maps the time (hbar/t) to a number: `GaussianPulse`, `Sinusoid`, `Ramp`, or any callable that is
     a pytree (an `eqx.Module`, `jax.tree_util.Partial`). A short one should say in a method `times_of_change()`
@@ -254,12 +257,12 @@ class ZeemanPulse(AbstractPotential):
     applied: Float[Array, "*n 3"]
     profile: Callable[[Time], Float[Array, ""]]
 
-    def __init__(self, applied: Numbers, profile: Callable[[Time], Float[Array, ""]]):
-        self.applied = _vector(applied, "applied")
-        self.profile = profile
+    def __init__(self, applied: Numbers, profile: Callable[[Time], Float[Array, ""]], moment: Numbers | None = None):
+        self.applied = _with_moment(_vector(applied, "applied"), moment)
+        self.profile = by_content(profile)
 
     def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
-        strength = jnp.asarray(self.profile(t)).astype(spins.dtype)
+        strength = strength_at(self.profile, t, spins.dtype)
         return -strength * jnp.sum(_spread(self.applied, spins, "applied") * spins)
 
     def times_of_change(self) -> tuple[Time, ...]:
@@ -312,11 +315,37 @@ class Ramp(eqx.Module):
         return (self.start, self.stop)
 
 
+def strength_at(profile: Callable[[Time], Float[Array, ""]], t: Time, dtype) -> Float[Array, ""]:
+    """The factor of a pulse at the time t; `ValueError` where it is not one number."""
+    strength = jnp.asarray(profile(t))
+    if strength.shape != ():
+        raise ValueError(
+            f"the profile at a time has the shape {strength.shape}; return one number, a factor of the whole."
+        )
+    return strength.astype(dtype)
+
+
 def _vector(x: Numbers, name: str) -> Array:
     array = _floating(x)
     if array.ndim == 0 or array.shape[-1] != 3:
         raise ValueError(f"{name} of shape {array.shape} has no three components; give (3,) or (..., 3).")
     return array
+
+
+def _with_moment(applied: Array, moment: Numbers | None) -> Array:
+    """m h: what a term keeps, so that the field costs no more."""
+    if moment is None:
+        return applied
+    lengths = _floating(moment).astype(applied.dtype)
+    if lengths.ndim == 0:
+        return lengths * applied
+    applied = jnp.broadcast_to(applied, (*lengths.shape, 3)) if applied.ndim == 1 else applied
+    if applied.shape[:-1] != lengths.shape:
+        raise ValueError(
+            f"moment of shape {lengths.shape} does not fit the applied field {applied.shape}; give one number, or one "
+            "a site."
+        )
+    return lengths[..., None] * applied
 
 
 def _bond_array(lattice: Lattice, number: int, values: Numbers) -> Array:

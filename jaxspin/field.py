@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_finite, check_methods, takes_spins, tangent
-from jaxspin.vectors import add
+from jaxspin.vectors import add, scale
 
 Time = float | Float[Array, ""]
 Spins = Float[Array, "*cells sublattices 3"]
@@ -34,6 +34,8 @@ class AbstractField(eqx.Module):
 
     # whether the part of B along the spin stays where it is when the spin turns, as that of an outer field does
     parallel_part_is_fixed: ClassVar[bool] = True
+    # whether B is a rate of motion, which is not divided by the length of a spin, rather than an energy
+    is_velocity: ClassVar[bool] = False
     # whether floats of less than 32 bits are good enough: not where many levels are summed
     half_precision: ClassVar[bool] = True
 
@@ -62,6 +64,15 @@ class AbstractField(eqx.Module):
         """
         field = self.field(spins, t, key=key)
         return field if self.parallel_part_is_fixed else tangent(spins, field)
+
+    def rate(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None, moment: Any = None) -> Spins:
+        """How fast the push turns spins of length m (`moment`, one number or one a site; 1 unless given): B_i/m_i.
+
+        A torque that is given by a velocity instead of an energy moves spins of every length alike: it has
+        `is_velocity` = True and is not divided. Sums divide term by term.
+        """
+        push = self.push(spins, t, key=key)
+        return push if moment is None or self.is_velocity else scale(1 / moment, push)
 
     def times_of_change(self) -> tuple[Time, ...]:
         """When the field changes fast (a pulse begins, peaks, ends): times at which the dynamics must look."""
@@ -121,6 +132,12 @@ class _AbstractSum(AbstractField):
     def push(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
         keys = _split(key, len(self.terms))
         return add(*(term.push(spins, t, key=k) for term, k in zip(self.terms, keys, strict=True)))
+
+    def rate(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None, moment: Any = None) -> Spins:
+        if moment is None:
+            return self.push(spins, t, key=key)
+        keys = _split(key, len(self.terms))
+        return add(*(term.rate(spins, t, key=k, moment=moment) for term, k in zip(self.terms, keys, strict=True)))
 
 
 class SumField(_AbstractSum):

@@ -2,7 +2,9 @@
 
 They have no energy. Each is written as the field B for which the equation of motion of `jaxspin.dynamics`,
 (1 + a^2) dS/dt = S x B - a S x (S x B), or dS/dt = S x B - a S x dS/dt, contains the torque S x B, undamped;
-so they add to any other field with `+`. Currents follow a `profile` in time as the field of `ZeemanPulse`.
+so they add to any other field with `+`. The torque of `SpinTransferTorque` is given by a velocity and moves spins of
+any moment alike; that of `SpinOrbitTorque` is in energy units and moves a spin of moment m by 1/m. Currents follow a
+`profile` in time as the field of `ZeemanPulse`.
 """
 
 import functools
@@ -13,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxspin.classical import Numbers, _check_sites, _floating, _spread, _vector
+from jaxspin.callables import by_content
+from jaxspin.classical import Numbers, _check_sites, _floating, _spread, _vector, strength_at
 from jaxspin.field import AbstractField, Spins, Time, sum_of, times_of_change
 from jaxspin.lattice import Bond, Lattice
 from jaxspin.spins import check_spins, normalize
@@ -33,6 +36,9 @@ class SpinTransferTorque(AbstractField):
     precesses by -M x B write both with a plus. `profile` maps the time to a factor of u: any callable that is a
     pytree, such as `GaussianPulse` or `Ramp`; 1 by default.
 
+    The torque is a rate of motion and not an energy: `simulate(moment=...)` does not divide it, and a texture drifts
+    at u whatever the length of its spins.
+
     (u.grad) S is `directional_derivative`, so the texture has to be smooth on the lattice: it is meant for
     ferromagnets. For a current perpendicular to a film use `SpinOrbitTorque`.
 
@@ -47,6 +53,7 @@ class SpinTransferTorque(AbstractField):
     _lattice: Lattice
     # along the spin it has a small part on a lattice, which turns with it
     parallel_part_is_fixed: ClassVar[bool] = False
+    is_velocity: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -64,7 +71,7 @@ class SpinTransferTorque(AbstractField):
                 f"give a velocity {one}, or {each} for one a site."
             )
         self.nonadiabaticity = _floating(nonadiabaticity)
-        self.profile = profile
+        self.profile = by_content(profile)
         self._lattice = lattice
 
     @property
@@ -110,7 +117,7 @@ class SpinOrbitTorque(AbstractField):
     ):
         self.polarization = _vector(polarization, "polarization")
         self.dampinglike, self.fieldlike = _floating(dampinglike), _floating(fieldlike)
-        self.profile = profile
+        self.profile = by_content(profile)
 
     def field(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
         towards = _spread(normalize(self.polarization), spins, "polarization") * _strength(self.profile, t, spins)
@@ -177,7 +184,7 @@ def _difference_weights(lattice: Lattice, sublattice: int) -> tuple[tuple[Bond, 
 
 
 def _strength(profile: Profile | None, t: Time, spins: Spins) -> Float[Array, ""]:
-    return jnp.ones((), spins.dtype) if profile is None else jnp.asarray(profile(t)).astype(spins.dtype)
+    return jnp.ones((), spins.dtype) if profile is None else strength_at(profile, t, spins.dtype)
 
 
 def _by_site(values: Array, spins: Spins, name: str) -> Array:

@@ -10,6 +10,7 @@ import jaxspin
 ROOT = Path(jaxspin.__file__).parent
 
 FLOORS = {
+    "callables": 1,
     "hosts": 1,
     "translation": 1,
     "lattice": 1,

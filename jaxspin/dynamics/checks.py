@@ -4,19 +4,26 @@ Shapes are always checked, values only where they are known: not those of tracer
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
+import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
 
+from jaxspin.field import times_of_change
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_spins
 
 # How far from unit length a spin may be at the start; single-precision runs drift by less.
 _LENGTH_TOLERANCE = 1e-3
+# At how many times a schedule is looked at beforehand, beside its times of change.
+_LOOKS = 33
+# The finest tolerance of adaptive steps, in units in the last place: below, rounding is taken for an error.
+_FINEST = 8
 
 
 def check_state(spins: Array, lattice: Lattice | None, frozen: Array | None) -> None:
@@ -57,6 +64,65 @@ def check_settings(
         raise ValueError("moment must be positive and finite; for a vacancy make the spin zero, not its moment.")
     if not callable(temperature) and not _holds(_are_physical, temperature):
         raise ValueError(f"temperature = {temperature} is not finite or negative; pass zero or more.")
+
+
+def check_adaptive(max_step: Any, tolerance: Any, adaptive: bool, dtype: Any) -> None:
+    """Raises `ValueError` for bounds of adaptive steps that are not positive, cannot be met, or have no such steps."""
+    if not adaptive:
+        if max_step is not None:
+            raise ValueError('max_step bounds adaptive steps; pass step="adaptive" with it, or step=... alone.')
+        if tolerance is not None:
+            raise ValueError('tolerance is that of adaptive steps; pass step="adaptive" with it, or a smaller step.')
+        return
+    if max_step is not None and not float(max_step) > 0:
+        raise ValueError(f"max_step = {float(max_step):g} must be positive; leave it out for steps of any length.")
+    smallest = _FINEST * float(jnp.finfo(dtype).eps)
+    if tolerance is not None and not smallest <= float(tolerance) < 1:
+        raise ValueError(
+            f"tolerance = {float(tolerance):g} is not between {smallest:.1g}, what {dtype} resolves, and 1; "
+            "pass a larger one, or spins in double precision."
+        )
+
+
+def check_schedule(schedule: Callable[[Any], Any], start: float, duration: float, dtype: Any) -> float | None:
+    """The highest temperature met at some times of the run; None where it is traced.
+
+    Raises `ValueError` where the schedule gives another shape than one number, or a value that is no temperature.
+    """
+    end = start + duration
+    times = [*np.linspace(start, end, _LOOKS), *(t for t in times_of_change(schedule))]
+    found = []
+    for t in times:
+        if isinstance(t, Tracer):
+            return None
+        time = float(np.clip(float(t), start, end))
+        temperature = schedule(jnp.asarray(time, dtype))
+        if jnp.shape(temperature) != ():
+            raise ValueError(
+                f"the temperature at t = {time:g} has the shape {jnp.shape(temperature)}; return one number, the same "
+                "for all spins."
+            )
+        if isinstance(temperature, Tracer):
+            return None
+        if not 0 <= float(temperature) < math.inf:
+            raise ValueError(
+                f"the temperature at t = {time:g} is {float(temperature):g}; return a finite one, zero or more, at "
+                "every time of the run."
+            )
+        found.append(float(temperature))
+    return max(found)
+
+
+def check_solver(solver, noisy, adaptive):
+    name = type(solver).__name__
+    if noisy and adaptive:
+        raise ValueError("thermal noise needs a fixed step; pass step=..., or temperature=0 for adaptive steps.")
+    if noisy and not isinstance(solver, diffrax.AbstractStratonovichSolver):
+        raise ValueError(
+            f"{name} does not take thermal noise; use DepondtMertens(), SemiImplicit() or ProjectedHeun()."
+        )
+    if adaptive and not isinstance(solver, diffrax.AbstractAdaptiveSolver):
+        raise ValueError(f"{name} does not estimate its error; use ProjectedTsit5(), or a fixed step.")
 
 
 def _holds(condition, values: Any) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxspin.dynamics.llg import Clock
 
-# A time that misses a whole number of steps by less is meant to be one (times come from single precision).
+# What misses a whole number of steps by less is meant to be one.
 _TOLERANCE = 1e-6
 _FRAMES = 100
 # The bound on the steps of a frame is a power of two, at least this: runs of similar length share a program.
@@ -32,16 +32,22 @@ class Grid(NamedTuple):
 
     @property
     def times(self) -> np.ndarray:
-        """The frames' times `(n,)`."""
+        """The frames' times `(n,)`, in double precision: they are known on the host, whatever the spins have."""
         ends = np.concatenate([[0], np.cumsum(self.lengths)])
         return np.asarray(self.clock.origin + self.clock.step * (self.clock.last + ends))
 
 
 def fixed_grid(
-    duration: float, step: float, start: float, save_every: float | None, max_steps: int | None, dtype
+    duration: float,
+    step: float,
+    start: float,
+    save_every: float | None,
+    max_steps: int | None,
+    dtype,
+    rounding: float = float(np.finfo(float).eps),
 ) -> Grid:
     """Equal steps, the longest that are no longer than `step` and fill the duration; frames of whole
-    steps.
+    steps. `rounding` is the relative error of `start`.
     """
     if not step > 0 or not math.isfinite(step):
         raise ValueError(f"step = {step:g} must be positive; leave it out to have one suggested.")
@@ -60,8 +66,12 @@ def fixed_grid(
     lengths[-1] = number - stride * (len(lengths) - 1)
     first = round(start / step)
     origin = start - first * step
-    if abs(origin) <= _TOLERANCE * max(abs(start), step):
+    if abs(origin) <= max(_TOLERANCE * step, 4 * rounding * abs(start)):
         origin = 0.0
+    if abs(first) + number >= 2**31:
+        raise ValueError(
+            f"start = {start:g} is step {first}, which no 32-bit integer counts; let the time begin later, start = 0."
+        )
     return Grid(Clock(step, first, origin), lengths, max(_SMALLEST_BOUND, 1 << (stride - 1).bit_length()))
 
 

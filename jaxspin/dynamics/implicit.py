@@ -33,6 +33,7 @@ class AbstractMidpoint(AbstractSpinSolver):
     the error of the iteration and the remedy is a smaller step.
     """
 
+    phase_error: ClassVar[float] = 1 / 12
     # of the spins, between two iterates; None: 10 units in the last place
     tolerance: float | None = None
     iterations: int = 64
@@ -41,12 +42,14 @@ class AbstractMidpoint(AbstractSpinSolver):
     def middle(self, start, end) -> tuple[Float[Array, "..."], Float[Array, "..."] | float]:
         """(M, |M| over the length of (S + S')/2)."""
 
-    def advance(self, terms, t0, t1, spins, interval: Interval):
-        return self._solved(terms, t0, t1, spins, interval)[0]
+    def move(self, terms, t0, t1, spins, interval: Interval):
+        return self._solved(terms, t0, t1, spins, interval)[:2]
 
     def step(self, terms, t0, t1, y0, args, solver_state, made_jump):
-        y1, result = self._solved(terms, t0, t1, y0, terms.contr(t0, t1))
-        return y1, None, {"y0": y0, "y1": y1}, None, diffrax.RESULTS.promote(result)
+        interval = terms.contr(t0, t1)
+        y1, begun, result = self._solved(terms, t0, t1, y0, interval)
+        turned = jnp.maximum(solver_state, begun.square_of_turn(interval))
+        return y1, None, {"y0": y0, "y1": y1}, turned, diffrax.RESULTS.promote(result)
 
     def _solved(self, terms, t0, t1, spins, interval: Interval):
         def improved(end, given):
@@ -67,7 +70,7 @@ class AbstractMidpoint(AbstractSpinSolver):
             adjoint=optx.ImplicitAdjoint(lx.GMRES(rtol=tolerance, atol=tolerance)),
             throw=False,
         )
-        return begun.hold(normalize(found.value)), found.result
+        return begun.hold(normalize(found.value)), begun, found.result
 
 
 class ImplicitMidpoint(AbstractMidpoint):

@@ -82,6 +82,15 @@ class Push(eqx.Module):
         turn = subtract(scale(self.damping, cross(self.spins, impulse)), impulse)
         return self._where_moving(scale(1 / (1 + self.damping**2), turn), jnp.zeros_like(self.spins))
 
+    def square_of_turn(self, interval: Interval) -> Float[Array, ""]:
+        """The square of the largest angle (radians) by which the field, without noise, turns a spin that moves.
+
+        About its axis, as the rotation solvers see it: a spin nearly along it hardly moves, and counts all the same.
+        """
+        square = dot(self.field, self.field) * dot(self.spins, self.spins) / (1 + self.damping**2)
+        square = square if self.moving is None else jnp.where(self.moving, square, 0)
+        return jax.lax.stop_gradient(interval.time**2 * jnp.max(square))
+
     def __call__(self, interval: Interval) -> Spins:
         """The tangent displacement dS = w x S."""
         return cross(self.rotation(interval), self.spins)
@@ -104,6 +113,7 @@ class LLG(diffrax.AbstractTerm):
 
     A spin of length m (`moment`; hbar and the gyromagnetic ratio are 1) is turned by B/m and feels the noise of
     T/m, while `spins` and energies are those of the unit vector along it. The equilibrium does not depend on m.
+    What is no field in energy units but a velocity, as `SpinTransferTorque`, is not divided (`AbstractField.rate`).
 
     Stratonovich solvers of diffrax itself, such as `diffrax.Heun`, accept the term too, but only those of
     `jaxspin.dynamics` keep the length of the spins.
@@ -138,16 +148,29 @@ class LLG(diffrax.AbstractTerm):
         damping = jnp.asarray(self.damping, y.dtype)
         strength = None
         if self.temperature is not None:
-            square = 2 * damping * jnp.asarray(self.temperature(self.clock.time(n)), y.dtype)
+            temperature = self.temperature(self.clock.time(n))
+            if jnp.shape(temperature) != ():
+                raise ValueError(
+                    f"the temperature at a time has the shape {jnp.shape(temperature)}; return one number, "
+                    "the same for all spins."
+                )
+            temperature = jnp.asarray(temperature).astype(y.dtype)
+            square = 2 * damping * temperature
             hot = square > 0
             # the root has an infinite slope at zero: a schedule that ends at T = 0 would give NaN gradients
             strength = jnp.where(hot, jnp.sqrt(jnp.where(hot, square, 1)), 0)
+            # no temperature at all is not T = 0: the run must not go on
+            strength = jnp.where(temperature >= 0, strength, jnp.nan)
         moving = None if self.frozen is None else ~self.frozen
-        field = self.field.push(y, self.clock.time(n), key=key)
-        if self.moment is not None:
-            inverse = 1 / jnp.asarray(self.moment, y.dtype)
-            field = scale(inverse, field)
-            strength = None if strength is None else strength * jnp.sqrt(inverse)
+        moment = None if self.moment is None else jnp.asarray(self.moment, y.dtype)
+        field = self.field.rate(y, self.clock.time(n), key=key, moment=moment)
+        if jnp.shape(field) != y.shape:
+            raise ValueError(
+                f"{type(self.field).__name__} gave a field of shape {jnp.shape(field)} for spins of shape {y.shape}; "
+                "return one vector a site, as jnp.broadcast_to(field, spins.shape) makes it."
+            )
+        if moment is not None and strength is not None:
+            strength = strength / jnp.sqrt(moment)
         return Push(y, field, damping, strength, moving)
 
     def contr(self, t0, t1, **kwargs) -> Interval:

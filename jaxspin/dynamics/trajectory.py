@@ -1,6 +1,7 @@
 """What `simulate` returns: spins `(n, *cells, sublattices, 3)` at times `(n,)`, and what one plots."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from jaxspin import observables
+from jaxspin.callables import by_content
 from jaxspin.field import AbstractPotential
 from jaxspin.lattice import Lattice
 
@@ -22,18 +24,20 @@ _UNEQUAL = 1e-2
 class Trajectory(eqx.Module):
     """A run at its n saved times.
 
-    `spins` holds the frames, or is None for a run made with `save=...`, whose results are in `saved` (leading
-    axis n). `final` is the state at the last time: start from it to continue. `finite` says per frame whether
-    all spins were finite. `temperature` is that of the bath at the saved times; `step` the time step (NaN if
-    adaptive), `steps` how many were made; `solved` whether the solver reached each frame. `stopped` says
-    whether the condition `until` ended the run, at `times[-1]`; inside jit the last `held` frames then repeat
+    `times` are in double precision whatever the spins have (inside jit in that of JAX). `spins` holds the frames, or is
+    None for a run made with `save=...`, whose results are in `saved` (leading axis n). `final` is the state at the last
+    time: start from it to continue. `finite` says per frame whether all spins were finite. `temperature` is that of the
+    bath at the saved times; `step` the time step (NaN if adaptive), `steps` how many were made, `largest_turn` the
+    largest angle (radians) by which the field turned a spin in one of them (NaN for solvers that do not tell); `solved`
+    whether the solver reached each frame. `stopped` says whether the condition `until` ended the run, at `times[-1]`;
+    inside jit the last `held` frames then repeat
     the one before them, times included.
 
     The methods evaluate one frame after another, so they need memory for one; each raises `ValueError` where
     the frames, or the lattice, are missing.
     """
 
-    times: Float[Array, " n"]
+    times: Float[Array | np.ndarray, " n"]
     spins: Float[Array, "n *cells sublattices 3"] | None
     saved: PyTree[Any]
     final: Float[Array, "*cells sublattices 3"]
@@ -46,6 +50,7 @@ class Trajectory(eqx.Module):
     stopped: Bool[Array, ""] | bool = False
     held: Int[Array, ""] | int = 0
     solved: Bool[Array, " n"] | bool = True
+    largest_turn: Float[Array, ""] | float = float("nan")
 
     def __len__(self) -> int:
         return self.times.shape[0]
@@ -59,8 +64,10 @@ class Trajectory(eqx.Module):
         """Without the frames that repeat the last one; where their number is traced, with their times alike."""
         if isinstance(self.held, Tracer):
             number = jnp.minimum(jnp.arange(len(self)), self.frames - 1)
-            return eqx.tree_at(lambda run: run.times, self, self.times[number])
+            return eqx.tree_at(lambda run: run.times, self, jnp.asarray(self.times)[number])
         number = int(self.frames)
+        if number == len(self):
+            return dataclasses.replace(self, held=0)
         names = ("times", "spins", "saved", "finite", "temperature", "solved")
         series = {name: getattr(self, name) for name in names}
         return dataclasses.replace(self, **jax.tree.map(lambda x: x[:number] if np.ndim(x) else x, series), held=0)
@@ -83,7 +90,7 @@ class Trajectory(eqx.Module):
             raise ValueError(
                 "this run holds observables instead of spins; read run.saved, or simulate without save=..."
             )
-        return jax.lax.map(function, self.spins)
+        return _mapped(by_content(function), self.spins)
 
     def magnetization(self) -> Float[Array, "n 3"]:
         """The mean spin of every frame."""
@@ -92,21 +99,21 @@ class Trajectory(eqx.Module):
     def chirality(self) -> Float[Array, " n"]:
         """The mean scalar chirality S_i . (S_j x S_k) of the elementary triangles."""
         lattice = self._lattice()
-        return self.map(lambda spins: jnp.mean(observables.scalar_chirality(lattice, spins)))
+        return self.map(functools.partial(_mean_chirality, lattice))
 
     def final_chirality(self) -> Float[Array, ""]:
         """The mean scalar chirality at the last time."""
-        return jnp.mean(observables.scalar_chirality(self._lattice(), self.final))
+        return eqx.filter_jit(_mean_chirality)(self._lattice(), self.final)
 
     def topological_charge(self) -> Float[Array, " n"]:
         """The Berg-Luescher charge of every frame."""
         lattice = self._lattice()
-        return self.map(lambda spins: observables.topological_charge(lattice, spins))
+        return self.map(functools.partial(observables.topological_charge, lattice))
 
     def structure_factor(self) -> Float[Array, "n ..."]:
         """S(q) on the reciprocal grid of the cells, for every frame."""
         lattice = self._lattice()
-        return self.map(lambda spins: observables.structure_factor(lattice, spins))
+        return self.map(functools.partial(observables.structure_factor, lattice))
 
     def dynamical_structure_factor(self, *, window: str = "hann", components: str = "xyz") -> observables.Spectrum:
         """S(q, w) of the frames; see `observables.dynamical_structure_factor`. A shorter last interval is left out.
@@ -129,9 +136,25 @@ class Trajectory(eqx.Module):
         """E(S, t) of every frame."""
         if self.spins is None:
             return self.map(lambda spins: spins)
-        return jax.lax.map(lambda frame: potential.energy(frame[0], frame[1]), (self.spins, self.times))
+        return jax.lax.map(
+            lambda frame: potential.energy(frame[0], frame[1]), (self.spins, jnp.asarray(self.times, self.spins.dtype))
+        )
 
     def _lattice(self) -> Lattice:
         if self.lattice is None:
             raise ValueError("this run does not know its lattice; simulate(..., lattice=lattice).")
         return self.lattice
+
+
+@eqx.filter_jit
+def _mapped(function: Callable[[Array], PyTree[Array]], frames: Array) -> PyTree[Array]:
+    return jax.lax.map(function, frames)
+
+
+@eqx.filter_jit
+def _energies(potential: AbstractPotential, frames: Array, times: Array) -> Array:
+    return jax.lax.map(lambda frame: potential.energy(frame[0], frame[1]), (frames, times))
+
+
+def _mean_chirality(lattice: Lattice, spins: Array) -> Array:
+    return jnp.mean(observables.scalar_chirality(lattice, spins))

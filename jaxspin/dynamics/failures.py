@@ -1,0 +1,74 @@
+"""What is said after a run: why it failed, or that its step was too long; spins `(n, *cells, sublattices, 3)`."""
+
+import math
+import warnings
+
+import diffrax
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array
+
+from jaxspin.dynamics.program import Settings
+from jaxspin.dynamics.solvers import AbstractSpinSolver
+from jaxspin.dynamics.timestep import life
+from jaxspin.dynamics.trajectory import Trajectory
+
+# The error of the fastest motion, by the estimate of `suggest_timestep`, above which a run is told of: ten times what a
+# suggested step allows.
+_LARGEST_ERROR = 0.1
+
+
+def warn_of_turns(run: Trajectory, solver: diffrax.AbstractSolver) -> None:
+    """A warning where a step turned a spin so far that the solver is no longer accurate; nothing inside jit."""
+    if not isinstance(solver, AbstractSpinSolver) or isinstance(run.largest_turn, Tracer):
+        return
+    turn, damping = float(run.largest_turn), float(np.min(np.asarray(run.damping)))
+    bound = math.sqrt(_LARGEST_ERROR / (solver.phase_error * life(damping)))
+    if turn > bound:
+        warnings.warn(
+            f"a step of {float(run.step):.3g} turned a spin by {turn:.2g} rad; {type(solver).__name__} is accurate to "
+            f"{bound:.2g} rad at damping {damping:.2g}. Pass step = {float(run.step) * bound / turn / 2:.1g} or "
+            "less, or leave it out to have one suggested.",
+            stacklevel=3,
+        )
+
+
+def thrown(run: Trajectory, settings: Settings, sound: Array, bound: int | None) -> Trajectory:
+    remedy = "pass a smaller step, or throw=False to look at the frames before"
+    if bound is not None:
+        remedy = f"pass more than max_steps = {bound} for a frame, a smaller save_every, or a fixed step"
+    if any(isinstance(x, Tracer) for x in (run.finite, run.solved)):
+        final = eqx.error_if(
+            run.final,
+            ~jnp.all(run.finite & run.solved),
+            f"the spins became non-finite, a step too long or its solver did not converge; {remedy}.",
+        )
+        return eqx.tree_at(lambda r: r.final, run, final)
+    if not np.all(np.asarray(run.finite & run.solved)):
+        raise RuntimeError(f"{run.result}{_fastest(run, settings, sound)}; {remedy}.")
+    return run
+
+
+def _fastest(run: Trajectory, settings: Settings, sound: Array) -> str:
+    """Where in the last sound frame a spin turned fastest, or its field was not finite."""
+    good = np.asarray(run.finite) & np.asarray(run.solved)
+    temperature = np.asarray(run.temperature, float)
+    wrong = np.flatnonzero(~(temperature >= 0))
+    if len(wrong):
+        return (
+            f"; the temperature at t = {float(run.times[wrong[0]]):g} is {temperature[wrong[0]]:g}, and must be "
+            "finite, zero or more"
+        )
+    frame = max(int(np.argmin(good)) - 1, 0)
+    time = jnp.asarray(run.times[frame], sound.dtype)
+    field = np.asarray(settings.field.rate(sound, time, key=settings.field_key, moment=settings.moment), float)
+    where = f"at t = {float(run.times[frame]):g}"
+    broken = np.argwhere(~np.isfinite(field).all(axis=-1))
+    if len(broken):
+        return f"; {where} the field is not finite at the site {tuple(map(int, broken[0]))}"
+    rate = np.linalg.norm(field, axis=-1) / np.sqrt(1 + np.asarray(settings.damping, float) ** 2)
+    site = np.unravel_index(int(np.argmax(rate)), rate.shape)
+    turn = "" if np.isnan(run.step) else f", {float(rate[site] * run.step):.2g} rad a step"
+    return f"; {where} the fastest spin, at the site {tuple(map(int, site))}, turns by {rate[site]:.3g} rad/time{turn}"

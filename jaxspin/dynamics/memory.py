@@ -1,0 +1,36 @@
+"""What the frames of a run will take in memory, said before the run."""
+
+import math
+import os
+import warnings
+from typing import Any
+
+import jax
+from jax.core import Tracer
+
+# Of what the devices have: frames are read again (observables, plots, files), which needs room as well.
+_FRACTION = 0.5
+
+
+def warn_of_frames(frame: Any, number: int, spins: Any) -> None:
+    """A warning where `number` frames of this shape (a pytree) fill more than half of the memory of the devices."""
+    bytes_ = number * sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(frame))
+    room = memory_of(spins)
+    if bytes_ > _FRACTION * room:
+        warnings.warn(
+            f"{number} frames take {bytes_ / 1e9:.3g} GB of the {room / 1e9:.3g} GB of memory; save fewer with a "
+            "larger save_every, observables with save=..., or run in pieces, each from run.final with "
+            "start=run.times[-1], whose frames a jaxspin.io.TrajectoryWriter appends to a file.",
+            stacklevel=3,
+        )
+
+
+def memory_of(spins: Any) -> int:
+    """Bytes of memory of the devices that hold the spins; of the host where they do not tell."""
+    devices = jax.devices()[:1] if isinstance(spins, Tracer) or not hasattr(spins, "devices") else list(spins.devices())
+    if devices[0].platform == "cpu":
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    own = [d for d in devices if d.process_index == jax.process_index()]
+    limits = [(d.memory_stats() or {}).get("bytes_limit", 0) for d in own]
+    share = len(devices) / max(len(own), 1)
+    return int(sum(limits) * share) or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
