@@ -1,5 +1,6 @@
 """The suggested step against known spin waves, and the warning of steps that are too long."""
 
+import functools
 import warnings
 
 import jax
@@ -69,6 +70,10 @@ def test_a_quench_of_electrons_is_accurate_with_the_suggested_step(key):
     assert float(jnp.mean(1 - jnp.sum(run.final * exact.final, -1))) < 1e-3
 
 
+def largest_turn(field, spins, **settings):
+    return simulate(field, spins, throw=False, **settings).largest_turn
+
+
 def test_a_step_ten_times_too_long_is_warned_of(key):
     lattice = chain(8)
     field, spins = Exchange(lattice, 1.0), random_spins(lattice, key=key)
@@ -82,7 +87,7 @@ def test_a_step_ten_times_too_long_is_warned_of(key):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             # inside jit nothing can be said; the number is there
-            turn = jax.jit(lambda s, h=10 * step: simulate(field, s, step=h, throw=False, **settings).largest_turn)
+            turn = jax.jit(functools.partial(largest_turn, field, step=10 * step, **settings))
             assert float(turn(spins)) > float(run.largest_turn)
 
 

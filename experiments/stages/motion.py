@@ -148,10 +148,10 @@ def compare(
 
 def _read(path: Path, lattice: js.Lattice, motion: Motion, step: float) -> js.Trajectory:
     with load_trajectory(path) as stored:
-        times, spins = np.asarray(stored.time.values), jnp.asarray(stored.spins.values)
+        times, spins = np.asarray(stored.time.values, float), jnp.asarray(stored.spins.values)
     dtype = spins.dtype
     return js.Trajectory(
-        times=jnp.asarray(times, dtype),
+        times=times,
         spins=spins,
         saved=None,
         final=spins[-1],

@@ -58,14 +58,14 @@ def simulate(
 
     Time. `step` is the longest step allowed: the run makes ceil(duration/step) equal ones, so a step that
     divides the duration is used as it is. None takes `suggest_timestep` for the start and the field's
-    `times_of_change`. A step that turned a spin too far for the solver, an error of ten times
-    what a suggested step allows, is warned of after the run (`Trajectory.largest_turn`). "adaptive" (T = 0 only) keeps the error of every step, rms over the spins, below
-    `tolerance` (1e-5 in single, 1e-8 in double precision unless given; MEASURED), stops at those times, and makes no
-    step longer than `max_step`: give it where a field changes briefly without saying so. `save_every` (time;
-    default: about 100 frames) is rounded to whole steps, and frames are states at the end of a step: saving
-    more or less often does not change a run. The first frame is the start, the last the end. `Trajectory.times` are
-    in double precision; the device counts steps, and hands fields and schedules the time in the precision of the
-    spins: where a run in single precision starts late (t > 1e5), let profiles in time begin at 0 instead.
+    `times_of_change`. A step that turned a spin too far for the solver, an error of ten times what a suggested step
+    allows, is warned of after the run (`Trajectory.largest_turn`). "adaptive" (T = 0 only) keeps the error of every
+    step, rms over the spins, below `tolerance` (1e-5 in single, 1e-8 in double precision unless given; errors add up:
+    MEASURED), stops at those times, and makes no step longer than `max_step`: give it where a field changes briefly
+    without saying so. `save_every` (time; default: about 100 frames) is rounded to whole steps, and frames are states
+    at the end of a step: saving more or less often does not change a run. The first frame is the start, the last the
+    end. `Trajectory.times` are in double precision; the device counts steps, and hands fields and schedules the time in
+    the precision of the spins: where a run in single precision starts late (t > 1e5), let profiles in time begin at 0.
 
     Temperature. A number, or a callable of time such as `Ramp`, `Quench`, `Exponential`; one that becomes negative or
     NaN fails. It needs `key`, which gives the noise and feeds fields that draw random numbers. The step number

@@ -50,7 +50,7 @@ def suggest_timestep(
 
     A second-order scheme errs by (h W)^2/6 for every radian that a motion of the rate W turns (`ProjectedHeun` in a
     constant field and `DepondtMertens` on small waves by just that), and a damped wave turns by L = 1/(e a sqrt(1 +
-    a^2)) radians before it has gone; where that is more than a turn, L = 2 pi, and errors go on growing. The step solves
+    a^2)) radians before it has gone; where that is more than a turn, L = 2 pi, and errors go on growing. h solves
 
         L (h W)^2/6 + 2 pi (4 h D)/6 = `tolerance`,
 

@@ -10,8 +10,14 @@ from jaxspin.lattice import Lattice
 from jaxspin.spins import check_spins
 
 
-def magnetization(spins: Float[Array, "*n 3"]) -> Float[Array, " 3"]:
-    """m = sum_i S_i / (number of occupied sites): the mean spin, zero if every site is vacant."""
+def magnetization(spins: Float[Array, "*n 3"], moment: float | Float[Array, "*n"] | None = None) -> Float[Array, " 3"]:
+    """m = sum_i m_i S_i / (number of occupied sites): the mean spin, zero if every site is vacant.
+
+    `moment` m_i, the length of a spin, is one number or one a site, 1 unless given; then m is the mean moment.
+    """
+    if moment is not None:
+        lengths = jnp.asarray(moment, spins.dtype)
+        spins = spins * (lengths if lengths.ndim == 0 else lengths[..., None])
     return _mean_spin(spins, tuple(range(spins.ndim - 1)))
 
 

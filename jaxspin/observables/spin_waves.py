@@ -82,11 +82,15 @@ class SpinWaves(eqx.Module):
         return bool(jnp.min(self.curvatures) >= -_rounding(self.curvatures.dtype) * max(size, 1e-30))
 
 
-def spin_waves(potential: AbstractPotential, spins: Spins) -> SpinWaves:
+def spin_waves(
+    potential: AbstractPotential, spins: Spins, *, moment: float | Float[Array, "*cells sublattices"] | None = None
+) -> SpinWaves:
     """Frequencies and modes of small oscillations, linear spin-wave theory for any texture.
 
     dS/dt = S x B becomes, in tangent coordinates with (e_1, e_2, S) right-handed up to sign, dx/dt = M x with
     M = Omega H, H the `tangent_hessian` and Omega the rotation of the two coordinates of each spin by a right angle.
+    Spins of the length m_i (`moment`, one number or one a site, as in `simulate`; 1 unless given) turn by B_i/m_i:
+    M = Omega m^-1 H.
     Its eigenvalues come in pairs -+i w (the Bogoliubov frequencies of classical spin waves); where H is positive they
     are those of the Hermitian matrix i H^(1/2) Omega H^(1/2), otherwise some may grow.
 
@@ -94,15 +98,32 @@ def spin_waves(potential: AbstractPotential, spins: Spins) -> SpinWaves:
     327 (1978), doi:10.1016/0378-4371(78)90160-7, for the reduction to a Hermitian problem.
     """
     hessian = np.asarray(tangent_hessian(potential, spins), float)
-    return _modes(hessian, spins.dtype)
+    if moment is None:
+        return _modes(hessian, spins.dtype)
+    lengths = np.broadcast_to(np.asarray(moment, float), spins.shape[:-1]).reshape(-1)
+    if not (lengths > 0).all():
+        raise ValueError("moment must be positive; for a vacancy take a lattice without that site.")
+    # in y = sqrt(m) x the motion is Omega (m^-1/2 H m^-1/2) y, as Omega acts within a spin
+    root = np.repeat(np.sqrt(lengths), 2)
+    found = _modes(hessian / root[:, None] / root, spins.dtype)
+    modes = np.asarray(found.modes) / root[:, None]
+    modes = modes / np.maximum(np.linalg.norm(modes, axis=0), np.finfo(float).tiny)
+    return SpinWaves(
+        found.frequencies,
+        found.growth,
+        jnp.asarray(np.linalg.eigvalsh(hessian), spins.dtype),
+        jnp.asarray(modes, found.modes.dtype),
+    )
 
 
-def spin_wave_frequencies(potential: AbstractPotential, spins: Spins) -> Float[Array, " n"]:
+def spin_wave_frequencies(
+    potential: AbstractPotential, spins: Spins, *, moment: float | Float[Array, "*cells sublattices"] | None = None
+) -> Float[Array, " n"]:
     """The frequencies w >= 0 of small oscillations, ascending, one for each spin, in units of the hopping.
 
     Raises what `tangent_hessian` raises, and `ValueError` where displacements grow instead: look at `spin_waves`.
     """
-    found = spin_waves(potential, spins)
+    found = spin_waves(potential, spins, moment=moment)
     if not found.stable:
         raise ValueError(
             f"displacements grow at the rate {float(jnp.max(found.growth)):.3g}: the state is unstable; "

@@ -38,7 +38,8 @@ def sample(
     if isinstance(spins, Trajectory):
         if spins.spins is None:
             raise ValueError("the trajectory kept no spins; simulate without save=..., or pass the spins.")
-        frames, times, run = spins.spins, spins.times, 0 if run is None else run
+        frames, run = spins.spins, 0 if run is None else run
+        times = jnp.asarray(spins.times, frames.dtype)
     else:
         frames, times = spins, jnp.zeros(len(spins), spins.dtype)
     has_energy = isinstance(potential, AbstractPotential)
