@@ -21,6 +21,7 @@ _KNOWN: OrderedDict[Any, Any] = OrderedDict()
 _MOST_KNOWN = 512
 _LARGEST_ARRAY = 2**20
 _CONSTANTS = (type(None), bool, int, float, complex, str, bytes, enum.Enum, np.generic, np.dtype)
+_LIBRARIES = ("jax", "jaxlib", "equinox", "numpy", "scipy")
 _FUNCTIONS = types.FunctionType | functools.partial
 
 
@@ -91,7 +92,7 @@ def _content(x: Any, within: tuple[Any, ...]) -> Any:
         return structure, tuple(_content(leaf, within) for leaf in leaves)
     if dataclasses.is_dataclass(x) and x.__dataclass_params__.frozen:  # pyright: ignore[reportAttributeAccessIssue]
         return type(x), tuple(_content(getattr(x, field.name), within) for field in dataclasses.fields(x))
-    if getattr(type(x), "__module__", "").startswith(("jax.", "jaxlib.", "equinox.")) and callable(x):
+    if callable(x) and type(x).__module__.split(".")[0] in _LIBRARIES:
         return _Identity(x)  # a function under jit, vmap and the like, which wraps one for ever
     raise _Changeable
 

@@ -65,6 +65,7 @@ class AbstractField(eqx.Module):
         field = self.field(spins, t, key=key)
         return field if self.parallel_part_is_fixed else tangent(spins, field)
 
+    @takes_spins
     def rate(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None, moment: Any = None) -> Spins:
         """How fast the push turns spins of length m (`moment`, one number or one a site; 1 unless given): B_i/m_i.
 
