@@ -192,6 +192,7 @@ def test_strong_and_weak_order_with_noise(solver):
     assert weak[1] < weak[0] < 0.05
 
 
+@pytest.mark.filterwarnings("ignore:a step of .* turned a spin")  # by 0.4 rad and more: that is what is tried
 def test_midpoint_rules_keep_the_energy_at_large_steps(key):
     lattice = square(4, 4)
     quadratic = Exchange(lattice, 1.0) + Anisotropy(0.3)
@@ -261,6 +262,7 @@ def test_an_iteration_that_does_not_converge_is_reported(key):
         simulate(Exchange(chain(4), 1.0), spins, duration=2.0, step=0.5, save_every=1.0, solver=solver)
 
 
+@pytest.mark.filterwarnings("ignore:a step of .* turned a spin")
 def test_turns_of_more_than_half_a_turn_are_refused():
     field = Zeeman(jnp.zeros((4, 1, 3)).at[2, 0, 2].set(10.0))
     spins = random_spins(chain(4), key=jax.random.key(0))

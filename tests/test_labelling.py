@@ -64,7 +64,7 @@ def test_what_cannot_be_labelled_is_refused(key):
     with pytest.raises(ValueError, match="label with a sum that contains the electrons or an exchange"):
         sample(Zeeman([0.0, 0.0, 1.0]), spins[None])
     potential = Exchange(lattice, 1.0)
-    run = simulate(potential, spins, duration=1.0, step=0.5, save=lambda t, s: jnp.sum(s))
+    run = simulate(potential, spins, duration=1.0, step=0.1, save=lambda t, s: jnp.sum(s))
     with pytest.raises(ValueError, match=r"simulate without save=\.\.\., or pass the spins"):
         sample(potential, run)
 

@@ -142,7 +142,7 @@ def test_a_second_run_of_equal_shapes_compiles_nothing(key):
     def run(strength, temperature, n):
         spins = js.random_spins(LATTICE, key=jax.random.key(n))
         field = Counted(traces, jnp.asarray(strength))
-        settings = {"duration": 4.0, "step": 0.5, "save_every": 1.0, "damping": 0.1 * n}
+        settings = {"duration": 0.8, "step": 0.1, "save_every": 0.2, "damping": 0.1 * n}
         return js.simulate(field, spins, temperature=temperature, key=jax.random.key(n), **settings)
 
     run(0.3, 0.1, 1)

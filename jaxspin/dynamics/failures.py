@@ -15,9 +15,8 @@ from jaxspin.dynamics.solvers import AbstractSpinSolver
 from jaxspin.dynamics.timestep import life
 from jaxspin.dynamics.trajectory import Trajectory
 
-# The error of the fastest motion, by the estimate of `suggest_timestep`, above which a run is told of: ten times what a
-# suggested step allows.
-_LARGEST_ERROR = 0.1
+# The error of the fastest motion, by the estimate of `suggest_timestep`, above which a run is told of.
+_LARGEST_ERROR = 0.2
 
 
 def warn_of_turns(run: Trajectory, solver: diffrax.AbstractSolver) -> None:

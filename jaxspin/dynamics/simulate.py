@@ -58,8 +58,8 @@ def simulate(
 
     Time. `step` is the longest step allowed: the run makes ceil(duration/step) equal ones, so a step that
     divides the duration is used as it is. None takes `suggest_timestep` for the start and the field's
-    `times_of_change`. A step that turned a spin too far for the solver, an error of ten times what a suggested step
-    allows, is warned of after the run (`Trajectory.largest_turn`). "adaptive" (T = 0 only) keeps the error of every
+    `times_of_change`. A step that turned a spin too far for the solver, an error of 0.2 where a suggested step allows
+    0.01, is warned of after the run (`Trajectory.largest_turn`). "adaptive" (T = 0 only) keeps the error of every
     step, rms over the spins, below `tolerance` (1e-5 in single, 1e-8 in double precision unless given; errors add up:
     MEASURED), stops at those times, and makes no step longer than `max_step`: give it where a field changes briefly
     without saying so. `save_every` (time; default: about 100 frames) is rounded to whole steps, and frames are states

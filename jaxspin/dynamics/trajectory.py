@@ -136,9 +136,7 @@ class Trajectory(eqx.Module):
         """E(S, t) of every frame."""
         if self.spins is None:
             return self.map(lambda spins: spins)
-        return jax.lax.map(
-            lambda frame: potential.energy(frame[0], frame[1]), (self.spins, jnp.asarray(self.times, self.spins.dtype))
-        )
+        return _energies(potential, self.spins, jnp.asarray(self.times, self.spins.dtype))
 
     def _lattice(self) -> Lattice:
         if self.lattice is None:
