@@ -9,7 +9,6 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import jax
 import pytest
 
-
 # small programs compile three times as fast, where XLA still has it
 _OLDER_EMITTERS = "--xla_cpu_use_fusion_emitters=false"
 

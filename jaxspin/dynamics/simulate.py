@@ -60,8 +60,9 @@ def simulate(
     divides the duration is used as it is. None takes `suggest_timestep` for the start and the field's
     `times_of_change`. A step that turned a spin too far for the solver, an error of 0.2 where a suggested step allows
     0.01, is warned of after the run (`Trajectory.largest_turn`). "adaptive" (T = 0 only) keeps the error of every
-    step, rms over the spins, below `tolerance` (1e-5 in single, 1e-8 in double precision unless given; errors add up:
-    MEASURED), stops at those times, and makes no step longer than `max_step`: give it where a field changes briefly
+    step, rms over the spins, below `tolerance` (1e-5 in single, 1e-8 in double precision unless given; 1e-6 is
+    the finest in single precision; errors add up: after 1000 radians 0.08 at 1e-4, less than a quarter of it at 1e-5),
+    stops at those times, and makes no step longer than `max_step`: give it where a field changes briefly
     without saying so. `save_every` (time; default: about 100 frames) is rounded to whole steps, and frames are states
     at the end of a step: saving more or less often does not change a run. The first frame is the start, the last the
     end. `Trajectory.times` are in double precision; the device counts steps, and hands fields and schedules the time in
