@@ -17,6 +17,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from jaxspin.lattice import Lattice
+from jaxspin.precision import einsum, matmul
 from jaxspin.vectors import add, cross, dot, scale, subtract
 from jaxspin.vectors import normalize as normalize
 
@@ -51,7 +52,7 @@ def rotation_matrix(axis: Float[Array, "3"], angle: Float[Array, ""] | float) ->
     x, y, z = axis / jnp.linalg.norm(axis)
     zero = jnp.zeros_like(x)
     cross = jnp.stack([jnp.stack([zero, -z, y]), jnp.stack([z, zero, -x]), jnp.stack([-y, x, zero])])
-    return jnp.eye(3, dtype=cross.dtype) + jnp.sin(angle) * cross + (1 - jnp.cos(angle)) * (cross @ cross)
+    return jnp.eye(3, dtype=cross.dtype) + jnp.sin(angle) * cross + (1 - jnp.cos(angle)) * matmul(cross, cross)
 
 
 def random_rotation(*, key: PRNGKeyArray, dtype=None) -> Float[Array, "3 3"]:
@@ -69,7 +70,7 @@ def random_rotation(*, key: PRNGKeyArray, dtype=None) -> Float[Array, "3 3"]:
 
 def rotate(spins: Float[Array, "*n 3"], rotation: Float[Array, "3 3"]) -> Float[Array, "*n 3"]:
     """The same rotation `(3, 3)` applied to every spin."""
-    return jnp.einsum("ab,...b->...a", rotation, spins)
+    return einsum("ab,...b->...a", rotation, spins)
 
 
 def retract(spins: Float[Array, "*n 3"], vectors: Float[Array, "*n 3"]) -> Float[Array, "*n 3"]:

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin.field import AbstractPotential
 from jaxspin.lattice import Lattice
+from jaxspin.precision import EXACT
 from jaxspin.spins import random_rotation, random_spins, retract, rotate
 from jaxspin.symmetry import point_group, transform_sites
 
@@ -95,7 +96,9 @@ def assert_hermitian(
     """
     x, y = jax.random.normal(key, (2, *example.shape), example.dtype)
     ax, ay = matvec(x), matvec(y)
-    error = jnp.abs(jnp.vdot(x, ay) - jnp.vdot(ax, y)) / (jnp.linalg.norm(x) * jnp.linalg.norm(ay))
+    error = jnp.abs(jnp.vdot(x, ay, precision=EXACT) - jnp.vdot(ax, y, precision=EXACT)) / (
+        jnp.linalg.norm(x) * jnp.linalg.norm(ay)
+    )
     _assert_close(error, jnp.zeros_like(error), atol, "the operator is not hermitian: <x|A y> - <A x|y>")
 
 

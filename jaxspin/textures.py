@@ -16,6 +16,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from jaxspin.lattice import Lattice
+from jaxspin.precision import EXACT
 
 Vector = Sequence[float | int] | np.ndarray
 Scalar = float | int | Float[Array, ""]
@@ -328,9 +329,9 @@ def _displacement(lattice: Lattice, center: Array) -> Array:
     away = jnp.asarray(lattice.positions(), dtype) - center.reshape(*rank, -1)
     box = np.array(lattice.vectors) * np.array(lattice.cells)[:, None]
     # accelerators round matrix products of single precision unless told not to
-    turns = jnp.round(jnp.matmul(away, jnp.asarray(np.linalg.inv(box), dtype), precision="highest"))
+    turns = jnp.round(jnp.matmul(away, jnp.asarray(np.linalg.inv(box), dtype), precision=EXACT))
     turns = jnp.where(np.broadcast_to(lattice.periodic, away.shape), turns, 0)
-    away = away - jnp.matmul(turns, jnp.asarray(box, dtype), precision="highest")
+    away = away - jnp.matmul(turns, jnp.asarray(box, dtype), precision=EXACT)
     images = jnp.asarray(_images(lattice), dtype).reshape(-1, *rank, lattice.dimension)
     candidates = away[None] + images
     nearest = jnp.argmin(jnp.sum(candidates**2, axis=-1), axis=0)[None, ..., None]

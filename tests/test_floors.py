@@ -14,6 +14,7 @@ FLOORS = {
     "hosts": 1,
     "translation": 1,
     "lattice": 1,
+    "precision": 1,
     "shards": 1,
     "vectors": 1,
     "spins": 1,

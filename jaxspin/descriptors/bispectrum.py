@@ -21,6 +21,7 @@ from jaxspin.descriptors.invariants import invariants
 from jaxspin.descriptors.neighborhood import Neighborhood, neighborhood
 from jaxspin.field import sum_of
 from jaxspin.lattice import Lattice
+from jaxspin.precision import tensordot
 from jaxspin.shards import reach_of, shards_of
 from jaxspin.spins import check_spins
 from jaxspin.symmetry import infinite
@@ -207,8 +208,7 @@ def _features(
 
 
 def _apply(matrix: np.ndarray, rows: Float[Array, "n *sites"]) -> Float[Array, "m *sites"]:
-    # the default precision of accelerators would break the invariance at the third digit
-    return jnp.tensordot(jnp.asarray(matrix, rows.dtype), rows, axes=1, precision=jax.lax.Precision.HIGHEST)
+    return tensordot(jnp.asarray(matrix, rows.dtype), rows, axes=1)
 
 
 def _polynomials(products: tuple[Monomials, ...], rows: Float[Array, "n *sites"]) -> Float[Array, "m *sites"]:

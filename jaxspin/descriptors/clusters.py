@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from jaxspin.field import sum_of
 from jaxspin.lattice import Lattice
+from jaxspin.precision import einsum, tensordot
 
 Spinors = tuple[Array, ...]
 """(Re up, Im up, Re down, Im down), each over the sites of many clusters."""
@@ -167,7 +168,7 @@ class Recursion(NamedTuple):
             units = jnp.eye(number, dtype=spins.dtype).reshape(number, number, *(1,) * (spins.ndim - 2))
             units = jnp.broadcast_to(units, (number, number, *spins.shape[2:]))
             parts = jax.vmap(self.pullback, in_axes=(None, 0))(spins, units)
-            return jnp.einsum("fcm...,dcm...->mdf...", parts, directions)
+            return einsum("fcm...,dcm...->mdf...", parts, directions)
         first, second, product = self._start(spins)
         highest = self.number + 2
 
@@ -311,7 +312,7 @@ def _hop(cluster: Cluster, kinetic: float, part: Array) -> Array:
     matrix = kinetic * cluster.hopping
     number = int(np.max(np.count_nonzero(matrix, axis=1)))
     if 4 * number > len(matrix):
-        return jnp.tensordot(jnp.asarray(matrix, part.dtype), part, axes=1, precision=jax.lax.Precision.HIGHEST)
+        return tensordot(jnp.asarray(matrix, part.dtype), part, axes=1)
     # the n-th neighbours of all sites, in any order; those that are missing have t = 0
     neighbours = np.argsort(matrix == 0, axis=1, kind="stable")[:, :number].T
     amplitudes = np.take_along_axis(matrix, neighbours.T, axis=1).T

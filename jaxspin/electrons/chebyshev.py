@@ -14,6 +14,8 @@ import numpy as np
 from jax.sharding import AxisType
 from jaxtyping import Array, Float, PyTree
 
+from jaxspin.precision import matmul
+
 _LANES = 8  # numbers that a CPU adds side by side, before it adds up those
 _ROW = 64  # products of two vectors that are added up at a time
 
@@ -135,7 +137,7 @@ def coefficients(
     theta = np.pi * (np.arange(nodes) + 0.5) / nodes
     values = function(center + halfwidth * jnp.asarray(np.cos(theta), center.dtype))
     cosines = np.cos(np.arange(order)[:, None] * theta[None]) * np.where(np.arange(order) > 0, 2, 1)[:, None] / nodes
-    return jnp.matmul(jnp.asarray(cosines, values.dtype), values, precision=jax.lax.Precision.HIGHEST)
+    return matmul(jnp.asarray(cosines, values.dtype), values)
 
 
 def expand(operator, start: PyTree[Array], coefficients: Float[Array, " order"]) -> PyTree[Array]:

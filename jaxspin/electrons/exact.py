@@ -14,6 +14,7 @@ from jaxspin.electrons import fermi
 from jaxspin.electrons.model import PAULI, SDModel
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.lattice import Lattice
+from jaxspin.precision import einsum, matmul
 from jaxspin.spins import check_finite, check_spins
 
 
@@ -223,7 +224,7 @@ def equilibrium(kind, h, weights, constraint, temperature):
     """
     levels, states = jnp.linalg.eigh(h)
     energy, mu, number, f = _statistics(kind, levels, weights, constraint, temperature)
-    return energy, mu, number, (states * f[..., None, :].astype(states.dtype)) @ _adjoint(states)
+    return energy, mu, number, matmul(states * f[..., None, :].astype(states.dtype), _adjoint(states))
 
 
 def _adjoint(matrix):
@@ -240,7 +241,7 @@ def _equilibrium_jvp(kind, primals, tangents):
     dh = (dh + _adjoint(dh)) / 2
 
     levels, states = jnp.linalg.eigh(h)
-    in_states = _adjoint(states) @ dh @ states
+    in_states = matmul(_adjoint(states), dh, states)
     d_levels = jnp.real(jnp.diagonal(in_states, axis1=-2, axis2=-1))
     if ground_state:
         f = _statistics(kind, levels, weights, constraint, temperature)[3]
@@ -283,7 +284,7 @@ def _equilibrium_jvp(kind, primals, tangents):
     direct = (by_mu * d_mu + by_temperature * d_temperature).astype(states.dtype)
     diagonal = jnp.broadcast_to(jnp.eye(levels.shape[-1], dtype=states.dtype), states.shape)
     in_states = in_states + direct[..., None] * diagonal
-    d_density = states @ in_states @ _adjoint(states)
+    d_density = matmul(states, in_states, _adjoint(states))
     return out, (d_energy, d_mu, d_number, d_density)
 
 
@@ -292,7 +293,7 @@ def spin_density(model: SDModel, density, spins):
     n = model.lattice.sites
     site = jnp.arange(n)
     blocks = density.reshape(n, 2, n, 2)[site, :, site, :]
-    sigma = jnp.real(jnp.einsum("cab,nba->nc", jnp.asarray(PAULI, density.dtype), blocks))
+    sigma = jnp.real(einsum("cab,nba->nc", jnp.asarray(PAULI, density.dtype), blocks))
     return model.coupled_spins(jnp.ones_like(spins)) * sigma.reshape(spins.shape).astype(spins.dtype)
 
 

@@ -18,6 +18,7 @@ from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Int, Num
 
 from jaxspin.electrons.chebyshev import spread
 from jaxspin.lattice import Bond, Lattice
+from jaxspin.precision import einsum
 from jaxspin.spins import takes_spins
 
 Spins = Float[Array, "*cells sublattices 3"]
@@ -198,7 +199,7 @@ class SDModel(eqx.Module):
             h = h.at[i, :, j, :].add(block)
             h = h.at[j, :, i, :].add(jnp.conj(jnp.swapaxes(block, 1, 2)))
         coupled = self.coupled_spins(spins).reshape(n, 3).astype(ctype)
-        local = -jnp.einsum("ic,cab->iab", coupled, jnp.asarray(PAULI, ctype))
+        local = -einsum("ic,cab->iab", coupled, jnp.asarray(PAULI, ctype))
         if self.potential is not None:
             v = jnp.broadcast_to(self.potential, self.lattice.shape).reshape(n).astype(ctype)
             local = local + v[:, None, None] * jnp.eye(2, dtype=ctype)[None]

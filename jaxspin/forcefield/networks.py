@@ -1,5 +1,6 @@
 """Networks from features `(..., n_features)` to one number a site, as Flax NNX modules."""
 
+import functools
 import itertools
 from collections.abc import Sequence
 
@@ -7,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxspin.precision import EXACT
 
 
 class MultilayerPerceptron(nnx.Module):
@@ -19,10 +22,9 @@ class MultilayerPerceptron(nnx.Module):
         dtype = jnp.result_type(float) if dtype is None else dtype
         rngs = nnx.Rngs(key)
         sizes = (features, *hidden)
-        self.hidden = nnx.List([nnx.Linear(a, b, param_dtype=dtype, rngs=rngs) for a, b in itertools.pairwise(sizes)])
-        self.output = nnx.Linear(
-            sizes[-1], 1, param_dtype=dtype, rngs=rngs, use_bias=False, kernel_init=nnx.initializers.zeros_init()
-        )
+        dense = functools.partial(nnx.Linear, param_dtype=dtype, precision=EXACT, rngs=rngs)
+        self.hidden = nnx.List([dense(a, b) for a, b in itertools.pairwise(sizes)])
+        self.output = dense(sizes[-1], 1, use_bias=False, kernel_init=nnx.initializers.zeros_init())
 
     def __call__(self, features: Float[Array, "*n f"]) -> Float[Array, "*n"]:
         x = features

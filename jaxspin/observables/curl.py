@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin.field import AbstractField, Spins
+from jaxspin.precision import matmul
 from jaxspin.spins import check_finite, tangent_frame
 
 
@@ -65,4 +66,4 @@ def unreachable_fraction(
     curl = (jacobian - jacobian.T) / 2
     # e_1 -> S x e_1 = e_2 -> -e_1, in the frames' order
     turn = jnp.kron(jnp.eye(len(curl) // 2, dtype=curl.dtype), jnp.asarray([[0, -1], [1, 0]], curl.dtype))
-    return jnp.linalg.norm(curl + turn @ curl @ turn) / (2 * jnp.linalg.norm(jacobian))
+    return jnp.linalg.norm(curl + matmul(turn, curl, turn)) / (2 * jnp.linalg.norm(jacobian))

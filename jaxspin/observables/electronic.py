@@ -10,6 +10,7 @@ from jaxspin.electrons import ExactDiagonalization, GreensFunction, KernelPolyno
 from jaxspin.electrons.chebyshev import jackson_kernel, lorentz_kernel, moments
 from jaxspin.electrons.model import unit_spinor
 from jaxspin.field import Spins
+from jaxspin.precision import matmul
 
 
 @eqx.filter_jit
@@ -130,7 +131,7 @@ def _broadened_at(solver, spins, energies, resolution, kernel, sites):
     real = jnp.arange(levels.shape[0]) < jnp.asarray(solver.model.orbitals())
     here = jnp.abs(states.reshape(*solver.lattice.shape, 2, -1)[tuple(sites.T)]) ** 2
     weights = jnp.where(real[None], jnp.sum(here, axis=1), 0)
-    return weights @ _peaks(energies.astype(spins.dtype), levels, resolution, kernel).T
+    return matmul(weights, _peaks(energies.astype(spins.dtype), levels, resolution, kernel).T)
 
 
 @eqx.filter_jit

@@ -14,6 +14,7 @@ from jaxtyping import Array, Complex, Float
 
 from jaxspin.field import AbstractPotential, Spins
 from jaxspin.lattice import Lattice
+from jaxspin.precision import einsum
 from jaxspin.spins import normalize, tangent, tangent_frame
 
 # A torque per spin above this fraction of the largest field: not a state that spins oscillate about.
@@ -140,7 +141,7 @@ def effective_exchange(lattice: Lattice, hessian: Float[Array, "n2 n2"], spins: 
     """
     sites = lattice.sites
     frames = tangent_frame(spins).reshape(sites, 2, 3)
-    overlaps = jnp.einsum("iax,jbx->iajb", frames, frames)
+    overlaps = einsum("iax,jbx->iajb", frames, frames)
     blocks = hessian.reshape(sites, 2, sites, 2)
     found = -jnp.sum(blocks * overlaps, axis=(1, 3)) / jnp.sum(overlaps**2, axis=(1, 3))
     return jnp.where(jnp.eye(sites, dtype=bool), 0, found)

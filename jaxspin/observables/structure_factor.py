@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxspin.lattice import Lattice
+from jaxspin.precision import EXACT
 from jaxspin.shards import fourier_transform
 from jaxspin.spins import check_spins
 
@@ -41,11 +42,9 @@ def structure_factor_at(
     """S(q) at any wavevectors `(..., dimension)`, by direct sums: memory and time of order N for each q."""
     check_spins(lattice, spins)
     positions = jnp.asarray(lattice.positions(), spins.dtype)
-    angles = jnp.tensordot(q.astype(spins.dtype), positions, axes=(-1, -1), precision="highest")
+    angles = jnp.tensordot(q.astype(spins.dtype), positions, axes=(-1, -1), precision=EXACT)
     sites = spins.ndim - 1
-    real, imaginary = (
-        jnp.tensordot(wave(angles), spins, axes=sites, precision="highest") for wave in (jnp.cos, jnp.sin)
-    )
+    real, imaginary = (jnp.tensordot(wave(angles), spins, axes=sites, precision=EXACT) for wave in (jnp.cos, jnp.sin))
     return jnp.sum(real**2 + imaginary**2, axis=-1) / lattice.sites
 
 

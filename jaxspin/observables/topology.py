@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from jaxspin.field import sum_of
 from jaxspin.lattice import Lattice
+from jaxspin.precision import EXACT
 from jaxspin.spins import check_spins
 
 Corner = tuple[int, tuple[int, ...]]
@@ -112,7 +113,7 @@ def texture_center(lattice: Lattice, weights: Float[Array, "*cells"]) -> Float[A
             along.append(jnp.mod(jnp.arctan2(s, c) * (cells / (2 * np.pi)), cells))
         else:
             along.append(jnp.sum(profile * jnp.asarray(n, weights.dtype)))
-    return jnp.matmul(jnp.stack(along), jnp.asarray(lattice.vectors, weights.dtype), precision="highest")
+    return jnp.matmul(jnp.stack(along), jnp.asarray(lattice.vectors, weights.dtype), precision=EXACT)
 
 
 def _corner_spins(lattice: Lattice, spins: Array, triangle: Triangle) -> list[Array]:

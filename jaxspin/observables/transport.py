@@ -14,6 +14,7 @@ from jaxtyping import Array, Complex, Float, PRNGKeyArray
 from jaxspin.electrons import ExactDiagonalization, GreensFunction, Hopping, KernelPolynomial, SDModel, chebyshev, fermi
 from jaxspin.electrons.model import Spinor, unit_spinor
 from jaxspin.field import Spins
+from jaxspin.precision import einsum, matmul, tensordot
 
 Solver = ExactDiagonalization | KernelPolynomial
 
@@ -166,7 +167,7 @@ def _kubo_exact(solver, operators, spins, eta, omega, along):
 
     def at(q):
         e, states = jnp.linalg.eigh(model.dense(spins, q))
-        here, there = (jnp.conj(states.T) @ _matrix(v, spins, q) @ states for v in operators)
+        here, there = (matmul(jnp.conj(states.T), _matrix(v, spins, q), states) for v in operators)
         both = (real[:, None] & real[None, :]).astype(states.dtype)
         weight = _kubo_weight(e[:, None], e[None, :], mu, temperature, eta, omega)
         return jnp.sum(both * weight * here * there.T)
@@ -208,8 +209,7 @@ def _kubo_chebyshev(solver, operators, spins, eta, omega, order, key):
     theta = np.pi * (np.arange(nodes) + 0.5) / nodes
     cosines = np.cos(np.arange(order)[:, None] * theta[None]) * np.where(np.arange(order) > 0, 2, 1)[:, None] / nodes
     cosines = jnp.asarray(cosines, moments.dtype)
-    exact = jax.lax.Precision.HIGHEST
-    weights = jnp.einsum("mk,mn,nl->kl", cosines, moments, cosines, precision=exact)
+    weights = einsum("mk,mn,nl->kl", cosines, moments, cosines)
     center, halfwidth = (x.astype(dtype) for x in solver.scaling())
     e = center + halfwidth * jnp.asarray(np.cos(theta), dtype)
     kernel = _kubo_weight(e[:, None], e[None, :], mu, solver.temperature.astype(dtype), eta, omega)
@@ -225,7 +225,7 @@ def _overlaps(left: Spinor, right: Spinor) -> Array:
     """<left|right_n> for stacked right vectors."""
 
     def dot(x, y):
-        return jnp.tensordot(y.reshape(len(y), -1), x.reshape(-1), axes=1, precision=jax.lax.Precision.HIGHEST)
+        return tensordot(y.reshape(len(y), -1), x.reshape(-1), axes=1)
 
     total = []
     for x, y in zip(left, right, strict=True):
@@ -251,7 +251,7 @@ def _marker(solver, spins, sites):
         p = solver.density_matrix(spins)
         xs, ys = (jnp.repeat(r.reshape(-1), 2).astype(p.dtype) for r in (x, y))
         b = ys[:, None] * p
-        diagonal = jnp.sum(jnp.conj(xs[:, None] * p) * (b - p @ b), axis=0)
+        diagonal = jnp.sum(jnp.conj(xs[:, None] * p) * (b - matmul(p, b)), axis=0)
         per_site = scale * jnp.imag(diagonal.reshape(*lattice.shape, 2).sum(axis=-1))
         return per_site[tuple(sites.T)]
     mu, temperature = solver.fermi_level(spins), solver.temperature.astype(dtype)

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from jaxspin.descriptors.base import AbstractClusterDescriptor
 from jaxspin.forcefield import BehlerParrinello
+from jaxspin.precision import einsum
 from jaxspin.spins import tangent_frame
 
 
@@ -31,7 +32,7 @@ class Linearized(eqx.Module):
         energy, slopes = jax.value_and_grad(lambda own: self._energy(model, own))(self.own)
         # (own, sublattices, *cells) -> (sites, own), sites in the order of (*cells, sublattices)
         slopes = jnp.moveaxis(slopes, 1, -1).reshape(len(slopes), -1).T
-        pushes = jnp.einsum("imf,if->im", self.jacobian, slopes).reshape(-1, 2)
+        pushes = einsum("imf,if->im", self.jacobian, slopes).reshape(-1, 2)
         along = -jnp.sum(pushes[readers], axis=1)
         field = jnp.sum(along[:, :, None] * self.frames, axis=1)
         return energy, field.reshape(*self.occupied.shape, 3)
@@ -40,7 +41,7 @@ class Linearized(eqx.Module):
         """The energy and its derivative along displacements of the spins `(*cells, sublattices, 3)`."""
         along = jnp.sum(self.frames * direction.reshape(-1, 1, 3), axis=-1)
         moves = along[members].reshape(len(along), -1)
-        change = jnp.einsum("imf,im->if", self.jacobian, moves)
+        change = einsum("imf,im->if", self.jacobian, moves)
         shape = (*self.own.shape[2:], self.own.shape[1])
         change = jnp.moveaxis(change.T.reshape(-1, *shape), -1, 1)
         return jax.jvp(lambda own: self._energy(model, own), (self.own,), (change,))

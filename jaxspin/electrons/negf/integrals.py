@@ -12,6 +12,7 @@ from jaxspin.electrons.negf import quadrature, recursion
 from jaxspin.electrons.negf.poles import matsubara
 from jaxspin.electrons.negf.quadrature import Panels
 from jaxspin.electrons.negf.system import Setup, System
+from jaxspin.precision import matmul, tensordot
 
 _POLES_AT_ONCE = 8
 
@@ -46,7 +47,7 @@ def equilibrium(setup: Setup, system: System) -> dict[str, Array]:
     def some(x, weights):
         z = jax.lax.complex(jnp.broadcast_to(mu, x.shape), np.pi * temperature * x)
         found = jax.vmap(lambda p: recursion.equilibrium(setup, system, p))(z)
-        return jax.tree.map(lambda g: jnp.tensordot(weights.astype(g.dtype), g, axes=1), found)
+        return jax.tree.map(lambda g: tensordot(weights.astype(g.dtype), g, axes=1), found)
 
     def add(total, here):
         return jax.tree.map(jnp.add, total, some(*here)), None
@@ -86,8 +87,8 @@ def _integrand(setup: Setup, system: System, energy: Array) -> dict[str, Array]:
     found = recursion.driven(setup, system, energy, jnp.stack([driven, watch]))
     if setup.want != "rows":
         return found
-    into = driven * found["spectral"] - found["between"] @ driven
-    return {"current": into, "watch": found["between"] @ watch}
+    into = driven * found["spectral"] - matmul(found["between"], driven)
+    return {"current": into, "watch": matmul(found["between"], watch)}
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))

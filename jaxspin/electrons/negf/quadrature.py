@@ -15,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxspin.precision import einsum
+
 _HALF_NODES = (
     0.991455371120812639206854697526329,
     0.949107912342758524526189684047851,
@@ -80,7 +82,7 @@ def _chunk(integrand: Callable[[Array], Any], edges: Array, segment: Array, low:
 
     def rule(weights, x):
         scaled = stretch * jnp.asarray(weights, stretch.dtype)[None]
-        return jnp.einsum("pk,pk...->p...", scaled.astype(x.dtype), x)
+        return einsum("pk,pk...->p...", scaled.astype(x.dtype), x)
 
     values = jax.tree.map(functools.partial(rule, KRONROD), found)
 

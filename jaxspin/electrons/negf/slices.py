@@ -15,6 +15,7 @@ from jaxtyping import Array
 from jaxspin.electrons.model import PAULI, SDModel
 from jaxspin.field import Spins
 from jaxspin.lattice import Bond, Lattice
+from jaxspin.precision import einsum
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,9 +165,7 @@ def blocks(where: Cut, model: SDModel, spins: Spins) -> tuple[Array, Array]:
                 upper = upper.at[:, rows[same]].add(value[:, same])
             else:
                 upper = upper.at[:, rows, columns].add(value)
-    local = -jnp.einsum(
-        "nic,cab->niab", where.into(model.coupled_spins(spins)).astype(ctype), jnp.asarray(PAULI, ctype)
-    )
+    local = -einsum("nic,cab->niab", where.into(model.coupled_spins(spins)).astype(ctype), jnp.asarray(PAULI, ctype))
     if model.potential is not None:
         v = where.into(jnp.broadcast_to(model.potential, where.lattice.shape)).astype(ctype)
         local = local + v[:, :, None, None] * jnp.eye(2, dtype=ctype)[None, None]

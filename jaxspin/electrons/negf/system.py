@@ -13,6 +13,7 @@ from jaxspin.electrons.negf.linalg import dagger, multiply
 from jaxspin.electrons.negf.slices import Cut, blocks, pairs
 from jaxspin.field import Spins
 from jaxspin.lattice import Bond
+from jaxspin.precision import tensordot
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,14 +128,14 @@ def _crystal(setup: Setup, lead: Any, c: Contact, shift: Array, dtype) -> tuple[
         u, e, v = modes
 
         def square(amplitudes):
-            re, im = (jnp.tensordot(amplitudes, jnp.asarray(part(v), dtype), axes=1) for part in (np.real, np.imag))
+            re, im = (tensordot(amplitudes, jnp.asarray(part(v), dtype), axes=1) for part in (np.real, np.imag))
             return re**2 + im**2
 
-        levels = shift - jnp.tensordot(t, jnp.asarray(e, dtype), axes=1)
+        levels = shift - tensordot(t, jnp.asarray(e, dtype), axes=1)
         return u, (levels, square(t), square(tc))
     h, v = (jnp.asarray(x, dtype) for x in lead_slices(lattice, axis, c.thickness, c.shells))
-    onsite = shift * jnp.eye(h.shape[1], dtype=dtype) - jnp.tensordot(t, h, axes=1)
-    return np.eye(h.shape[1]), (onsite, -jnp.tensordot(t, v, axes=1), -jnp.tensordot(tc, v, axes=1))
+    onsite = shift * jnp.eye(h.shape[1], dtype=dtype) - tensordot(t, h, axes=1)
+    return np.eye(h.shape[1]), (onsite, -tensordot(t, v, axes=1), -tensordot(tc, v, axes=1))
 
 
 # --- self-energies --------------------------------------------------------------------------------------------------
