@@ -3,6 +3,10 @@
 Lowering needs no such device. `jax.export` refuses what only one platform has, and host callbacks.
 """
 
+import ast
+import re
+from pathlib import Path
+
 import diffrax
 import equinox as eqx
 import jax
@@ -17,8 +21,12 @@ from experiments.stages.schemes import SOLVERS, name_of
 from jaxspin import observables
 from jaxspin.descriptors import Bispectrum, LocalMoments
 from jaxspin.dynamics import ProjectedTsit5
+from jaxspin.forcefield.behler_parrinello import _features
+from jaxspin.precision import EXACT
+from jaxspin.spins import tangent_frame
 from jaxspin.training.losses import LossScales
 from jaxspin.training.trainer import _advance, batch_rows
+from tests.helpers import counting_compilations
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 LATTICE = js.triangular(8, 8)
@@ -134,10 +142,6 @@ class Traces(list):
 
 def test_a_second_run_of_equal_shapes_compiles_nothing(key):
     traces = Traces()
-    compiled = []
-    jax.monitoring.register_event_duration_secs_listener(
-        lambda event, seconds, **_: compiled.append(seconds) if event.endswith("backend_compile_duration") else None
-    )
 
     def run(strength, temperature, n):
         spins = js.random_spins(LATTICE, key=jax.random.key(n))
@@ -145,31 +149,29 @@ def test_a_second_run_of_equal_shapes_compiles_nothing(key):
         settings = {"duration": 0.8, "step": 0.1, "save_every": 0.2, "damping": 0.1 * n}
         return js.simulate(field, spins, temperature=temperature, key=jax.random.key(n), **settings)
 
-    run(0.3, 0.1, 1)
+    with counting_compilations() as programs:
+        run(0.3, 0.1, 1)
     # two stages of the solver, each traced a few times on its way through diffrax's loops
-    first, programs = len(traces), len(compiled)
+    first = len(traces)
     assert first <= 8
-    run(0.5, 0.2, 2)
-    assert (len(traces), len(compiled)) == (first, programs)
     # measured: 1 program for the run and some twenty of one operation
-    assert programs < 60
-    jax.monitoring.clear_event_listeners()
+    assert len(programs) < 60
+    with counting_compilations() as programs:
+        run(0.5, 0.2, 2)
+    assert len(traces) == first
+    assert programs == []
 
 
 @jax.numpy_dtype_promotion("standard")  # of optax
 def test_a_second_training_of_equal_shapes_compiles_nothing():
-    compiled = []
     spins = jnp.stack([js.random_spins(LATTICE, key=jax.random.key(n)) for n in range(8)])
     energy, field = jax.vmap(EXCHANGE.energy_and_field)(spins)
     data = js.SpinData(LATTICE, spins, field, energy)
     model = js.BehlerParrinello(descriptor=LocalMoments(LATTICE, 2.0, hops=1, moments=4), hidden=(4,))
     config = js.TrainConfig(steps=2, batch=2, evaluate_every=1, memory=0.0)
     js.train(model, data, config, key=jax.random.key(0))
-    jax.monitoring.register_event_duration_secs_listener(
-        lambda event, seconds, **_: compiled.append(seconds) if event.endswith("backend_compile_duration") else None
-    )
-    found = js.train(model, data, config, key=jax.random.key(1))
-    jax.monitoring.clear_event_listeners()
+    with counting_compilations() as compiled:
+        found = js.train(model, data, config, key=jax.random.key(1))
     assert np.isfinite(found.history["loss"]).all()
     assert compiled == []
 
@@ -180,3 +182,96 @@ def test_a_batch_of_runs_compiles_in_silence(capfd):
     run = motion(js.dynamics.DepondtMertens())
     jax.jit(jax.vmap(run, in_axes=(0, None))).lower(spins, jax.random.key(1)).compile()
     assert "circular" not in capfd.readouterr().err
+
+
+def dots_left_to_the_machine(text: str) -> list[str]:
+    """The products of floats in a program that do not say HIGHEST for both factors."""
+    products = [
+        line for line in text.splitlines() if "stablehlo.dot_general" in line or "stablehlo.convolution" in line
+    ]
+    kinds = [set(re.findall(r"x?(f\d+|bf16|complex<f\d+>|i\d+|ui\d+)>", line.split(":")[-1])) for line in products]
+    floats = [line for line, kind in zip(products, kinds, strict=True) if not kind or any("f" in k for k in kind)]
+    return [line.strip() for line in floats if "precision = [HIGHEST, HIGHEST]" not in line]
+
+
+ELECTRONS = js.LocalElectrons(LATTICE, 2.0, filling=0.3, hops=1, steps=3)
+PRODUCTS = {
+    **{name: (lambda s, f=field: f.field(s)) for name, field in FIELDS.items()},
+    **{f"{n}, energy and field": (lambda s, f=FIELDS[n]: f.energy_and_field(s)) for n in ("exact", "learnt, moments")},
+    "committee": lambda s: js.Committee([MOMENTS, MOMENTS]).spread(s),
+    "slope of the exact field": lambda s: jax.jvp(FIELDS["exact"].field, (s,), (s,))[1],
+    "training": lambda s: trained(s, jax.random.key(0, impl="threefry2x32")),
+    "derivatives of features": lambda s: MOMENTS.descriptor.own_and_jacobian(s, tangent_frame(s))[1],
+    "derivatives of electrons": lambda s: ELECTRONS.own_and_jacobian(s, tangent_frame(s))[1],
+    "rotation": lambda s: js.spins.rotate(s, js.spins.rotation_matrix(s[0, 0, 0], 0.3)),
+    "structure factor": lambda s: observables.structure_factor(LATTICE, s),
+    "structure factor at": lambda s: observables.structure_factor_at(LATTICE, s, jnp.ones((3, 2), s.dtype)),
+    "curl": lambda s: observables.unreachable_fraction(EXCHANGE, s),
+    "effective exchange": lambda s: observables.effective_exchange(LATTICE, jnp.ones((128, 128), s.dtype), s),
+    "local density of states": lambda s: observables.local_density_of_states(
+        FIELDS["exact"], s, jnp.ones(3, s.dtype), np.zeros((1, 3), int), resolution=0.2
+    ),
+    "observables": lambda s: measured(s, None),
+}
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_matrix_products_say_how_exactly(name):
+    """An accelerator left to itself multiplies in bfloat16 or TF32: three digits."""
+    lowered = jax.export.export(jax.jit(PRODUCTS[name]), platforms=("tpu",))(shape_of(name)).mlir_module()
+    assert dots_left_to_the_machine(lowered) == []
+
+
+def test_a_product_that_does_not_is_seen():
+    three = jax.ShapeDtypeStruct((3, 3), jnp.float32)
+    plain, exact = (jax.jit(lambda a, p=p: jnp.matmul(a, a, precision=p)).lower(three) for p in (None, EXACT))
+    assert len(dots_left_to_the_machine(plain.as_text())) == 1
+    assert dots_left_to_the_machine(exact.as_text()) == []
+    assert "dot_general" in exact.as_text()
+    whole = jax.ShapeDtypeStruct((3, 3), jnp.int32)
+    assert dots_left_to_the_machine(jax.jit(jnp.matmul).lower(whole, whole).as_text()) == []
+
+
+def test_every_product_in_the_package_is_written_with_its_precision():
+    found = []
+    for path in Path(js.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                name = ast.unparse(node.func)
+                given = {k.arg for k in node.keywords}
+                if name in {f"jnp.{x}" for x in ("dot", "einsum", "inner", "matmul", "tensordot", "vdot")}:
+                    found += [] if "precision" in given else [f"{path.name}:{node.lineno} {name}"]
+    assert found == []
+
+
+def loops(text: str) -> list[int]:
+    """How often each loop of a program that counts up to a constant runs."""
+    conditions = re.findall(r"cond \{(.*?)\} do", text, re.DOTALL)
+    return [int(n) for condition in conditions for n in re.findall(r"dense<(\d+)> : tensor<i(?:32|64)>", condition)]
+
+
+LARGE = js.triangular(128, 128)
+LARGE_DESCRIPTORS = {
+    "moments": LocalMoments(LARGE, 2.0, hops=1, moments=4, chunk=8),
+    "electrons": js.LocalElectrons(LARGE, 2.0, filling=0.3, hops=1, steps=3, chunk=8),
+}
+
+
+@pytest.mark.parametrize("name", LARGE_DESCRIPTORS)
+def test_sites_are_parted_for_the_caches_of_cpus_alone(name):
+    """A loop of thousands of small programs leaves an accelerator idle; which it is shows where it is lowered."""
+    model = js.BehlerParrinello(descriptor=LARGE_DESCRIPTORS[name], hidden=(4,), dtype=jnp.float32)
+    spins = jax.ShapeDtypeStruct((*LARGE.shape, 3), jnp.float32)
+    traced = jax.jit(lambda s: model.field(s)).trace(spins)
+    text = {platform: traced.lower(lowering_platforms=(platform,)).as_text() for platform in PLATFORMS}
+    assert max(loops(text["cpu"])) == LARGE.sites // 8
+    for platform in ("cuda", "tpu"):
+        assert 1 <= max(loops(text[platform])) <= 64
+
+
+def test_features_of_many_configurations_are_computed_together_on_accelerators():
+    spins = jax.ShapeDtypeStruct((3000, *LATTICE.shape, 3), jnp.float32)
+    traced = jax.jit(lambda s: _features(MOMENTS.descriptor, s)).trace(spins)
+    text = {platform: traced.lower(lowering_platforms=(platform,)).as_text() for platform in ("cpu", "tpu")}
+    assert max(loops(text["cpu"])) == 3000
+    assert max(loops(text["tpu"])) <= 8

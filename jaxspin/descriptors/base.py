@@ -56,8 +56,7 @@ class AbstractDescriptor(eqx.Module):
     @takes_spins
     def __call__(self, spins: Spins) -> Float[Array, "*cells sublattices features"]:
         """The features of every site. `rows` gives the same without the last transposition."""
-        rows = self.rows(spins)
-        return jnp.transpose(rows, (*range(2, rows.ndim), 1, 0))
+        return _by_site(self, spins)
 
     @takes_spins
     def pullback(self, spins: Spins, slopes: Float[Array, "features sublattices *cells"]) -> Spins:
@@ -82,6 +81,12 @@ class AbstractDescriptor(eqx.Module):
     def settings(self) -> dict[str, Any]:
         """Every field but the lattice, as plain data: what the constructor takes as keywords."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "lattice"}
+
+
+@eqx.filter_jit  # called outside jit, loops over sites would be compiled anew every time
+def _by_site(descriptor: AbstractDescriptor, spins: Spins) -> Float[Array, "*cells sublattices features"]:
+    rows = descriptor.rows(spins)
+    return jnp.transpose(rows, (*range(2, rows.ndim), 1, 0))
 
 
 class AbstractClusterDescriptor(AbstractDescriptor):

@@ -15,6 +15,7 @@ from jaxspin.descriptors.clusters import Cluster, orbital_at_center, product_wit
 from jaxspin.descriptors.on_clusters import AbstractOnClusters
 from jaxspin.field import Spins, sum_of
 from jaxspin.lattice import Lattice
+from jaxspin.precision import einsum
 from jaxspin.spins import check_spins
 
 # Sites whose Jacobians are computed at once, and chains that are filled at once: what they keep stays in the cache.
@@ -65,7 +66,7 @@ class LocalElectrons(AbstractOnClusters):
       surroundings that end at `hops` hops. With 4 hops 0.1 suits states bound in a gap, 0.2 extended ones.
     - `surroundings`: neighbour shells whose averages are added, 0 for none.
     - `wrap`: lets a cluster that is wider than a periodic axis close around it, each site counted once.
-    - `chunk`: sites treated at once, a bound of the memory; None treats all.
+    - `chunk`: sites treated at once on a CPU, None for all; see `LocalMoments`.
 
     Sites without spin have no orbital. Raises `ValueError` for a filling outside (0, 1), a temperature that is not
     positive, too few steps, or a periodic axis shorter than the cluster. `LocalMoments` inside `AtFilling` resolve
@@ -206,7 +207,7 @@ class LocalElectrons(AbstractOnClusters):
             def jacobian(around, along, chains, occupied, recursion=recursion):
                 _, of_chains = jax.vjp(lambda c: self._at_level(c[:, None], occupied, level)[:, 0], chains)
                 (of_coefficients,) = jax.vmap(of_chains)(_units(self.n_own, chains))
-                return jnp.einsum("fc...,cdm...->mdf...", of_coefficients, recursion.jacobian(around, along))
+                return einsum("fc...,cdm...->mdf...", of_coefficients, recursion.jacobian(around, along))
 
             parts = (around, along, chains[:, number], occupied[number][None])
             slopes.append(self._over_sites(jacobian, *parts, chunk=_JACOBIAN_CHUNK))
@@ -349,7 +350,7 @@ class _Chains(NamedTuple):
         for side in self._sides:
             one = self._replace(both=False, along=side)
             parts = jax.vmap(lambda u, one=one: one.pullback(spins, u))(units)
-            found.append(jnp.einsum("csm...,dsm...->cdm...", parts, along))
+            found.append(einsum("csm...,dsm...->cdm...", parts, along))
         return jnp.concatenate(found)
 
     def _product(self, spins):

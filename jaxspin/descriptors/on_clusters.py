@@ -15,6 +15,10 @@ from jaxspin.lattice import Lattice
 from jaxspin.shards import brought, shards_of
 from jaxspin.symmetry import infinite
 
+# So many times as many sites are treated at once where no cache has to hold them: chunks there bound the memory, and
+# each step of a loop would leave most of the machine idle.
+ON_ACCELERATORS = 256
+
 
 class AbstractOnClusters(AbstractClusterDescriptor):
     """Electrons of the s-d model on the sites within `hops` hops of each site, its spins frozen."""
@@ -121,6 +125,16 @@ class AbstractOnClusters(AbstractClusterDescriptor):
         sites = int(np.prod(cells))
         if chunk is None or sites <= chunk:
             return function(*arrays)
+
+        def of(size: int):
+            return lambda *whole: function(*whole) if sites <= size else self._looped(function, size, *whole)
+
+        # known only where it is lowered: what was traced on a CPU may be exported to, or placed on, another device
+        return jax.lax.platform_dependent(*arrays, cpu=of(chunk), default=of(chunk * ON_ACCELERATORS))
+
+    def _looped(self, function: Callable[..., Array], chunk: int, *arrays: Float[Array, "..."]) -> Array:
+        cells = arrays[0].shape[-self.lattice.dimension :]
+        sites = int(np.prod(cells))
         number = -(-sites // chunk)
         width = -(-sites // number)
 

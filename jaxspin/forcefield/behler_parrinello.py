@@ -84,7 +84,8 @@ class BehlerParrinello(AbstractPotential):
 
     def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
         """E(S) in units of the hopping."""
-        return jnp.sum(self.site_energies(spins))
+        check_spins(self.lattice, spins)
+        return jnp.sum(_site_energies(self, spins))
 
     def energy_and_field(
         self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None
@@ -96,8 +97,7 @@ class BehlerParrinello(AbstractPotential):
     def site_energies(self, spins: Spins) -> Float[Array, "*cells sublattices"]:
         """epsilon_i of every site: only their sum has a meaning."""
         check_spins(self.lattice, spins)
-        occupied = jnp.sum(spins * spins, axis=-1) > 0
-        return jnp.where(occupied, jnp.moveaxis(self.from_rows(self.descriptor.rows(spins)), 0, -1), 0)
+        return _site_energies(self, spins)
 
     def energy_of_rows(
         self, rows: Float[Array, "features sublattices *cells"], spins: Spins, *, known: bool = True
@@ -185,7 +185,18 @@ class BehlerParrinello(AbstractPotential):
 
 @eqx.filter_jit  # outside a program of its own the loop would compile anew in every training
 def _features(descriptor: AbstractDescriptor, spins: Float[Array, "n *cells sublattices 3"]) -> Array:
-    return jax.lax.map(descriptor, spins)
+    several = max(1, _SITES_ON_ACCELERATORS // descriptor.lattice.sites)
+    return jax.lax.platform_dependent(
+        spins,
+        cpu=lambda s: jax.lax.map(descriptor, s),
+        default=lambda s: jax.lax.map(descriptor, s, batch_size=min(several, len(s))),
+    )
+
+
+@eqx.filter_jit
+def _site_energies(model: BehlerParrinello, spins: Spins) -> Float[Array, "*cells sublattices"]:
+    occupied = jnp.sum(spins * spins, axis=-1) > 0
+    return jnp.where(occupied, jnp.moveaxis(model.from_rows(model.descriptor.rows(spins)), 0, -1), 0)
 
 
 @eqx.filter_jit
@@ -209,6 +220,8 @@ def _descriptor(lattice: Lattice, settings: dict[str, Any]) -> AbstractDescripto
 
 _DESCRIPTORS = {kind.__name__: kind for kind in (Bispectrum, LocalElectrons, LocalMoments)}
 _AROUND: dict[str, Any] = {kind.__name__: kind for kind in (AtFilling, BetweenLeads, NearEnds)}
+# Of configurations whose features are computed at once where they would not fill the machine one by one.
+_SITES_ON_ACCELERATORS = 2**16
 _CONSTANTS = ("mean", "deviation", "shift", "scale")
 
 
