@@ -12,6 +12,7 @@ from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 from jaxspin.descriptors import AbstractDescriptor, BetweenLeads
 from jaxspin.field import AbstractField, Spins, Time
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
+from jaxspin.forcefield.committee import Committee
 from jaxspin.forcefield.networks import MultilayerPerceptron
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_finite, check_spins, takes_spins
@@ -98,8 +99,17 @@ class GeneralizedPotential(AbstractField):
     def potentials(self, spins: Spins) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """(E, G) in units of the hopping. A constant in either means nothing, and E is no energy under a current."""
         check_spins(self.lattice, spins)
-        rows = self.descriptor.rows(spins)
-        return self.conservative.energy_of_rows(rows, spins), self._generator.energy_of_rows(rows, spins, known=False)
+        return _potentials(self, spins)
+
+    def energy_of_rows(self, rows: Float[Array, "features sublattices *cells"], spins: Spins) -> Float[Array, ""]:
+        """E where the descriptor's rows are known."""
+        return self.conservative.energy_of_rows(rows, spins)
+
+    def generator_of_rows(self, rows: Float[Array, "features sublattices *cells"], spins: Spins) -> Float[Array, ""]:
+        """G where the descriptor's rows are known: of what they know of the energy G has no part."""
+        where = lambda m: (m.network, m.shift)  # noqa: E731
+        of_rotor = eqx.tree_at(where, self.conservative, (self.rotor, jnp.zeros_like(self.conservative.shift)))
+        return of_rotor.energy_of_rows(rows, spins, known=False)
 
     def potential_and_field(self, spins: Spins) -> tuple[Float[Array, ""], Spins]:
         """E, and the whole of B."""
@@ -117,15 +127,7 @@ class GeneralizedPotential(AbstractField):
 
         What training differentiates with respect to the weights, without a reverse pass through the descriptor.
         """
-
-        def move(displacement):
-            return jax.jvp(self.descriptor.rows, (spins,), (displacement,))
-
-        directions = jnp.stack([direction, cross(direction, spins)])
-        rows, moves = jax.vmap(move, out_axes=(None, 0))(directions)
-        energy, slope = jax.jvp(lambda r: self.conservative.energy_of_rows(r, spins), (rows,), (moves[0],))
-        _, turn = jax.jvp(lambda r: self._generator.energy_of_rows(r, spins, known=False), (rows,), (moves[1],))
-        return energy, slope + turn
+        return _along(self, spins, direction)
 
     def on(self, lattice: Lattice) -> "GeneralizedPotential":
         """The same field on another size of the lattice; `ValueError` if smaller than the neighbourhood."""
@@ -153,11 +155,23 @@ class GeneralizedPotential(AbstractField):
         conservative = BehlerParrinello.from_settings(settings["conservative"])
         return GeneralizedPotential.of(conservative, hidden=settings["hidden"])
 
-    @property
-    def _generator(self) -> BehlerParrinello:
-        """G, in the units of E."""
-        where = lambda m: (m.network, m.shift)  # noqa: E731
-        return eqx.tree_at(where, self.conservative, (self.rotor, jnp.zeros_like(self.conservative.shift)))
+
+@eqx.filter_jit
+def _potentials(model: GeneralizedPotential, spins: Spins) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    rows = model.descriptor.rows(spins)
+    return model.energy_of_rows(rows, spins), model.generator_of_rows(rows, spins)
+
+
+@eqx.filter_jit
+def _along(model: GeneralizedPotential, spins: Spins, direction: Spins) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    def move(displacement):
+        return jax.jvp(model.descriptor.rows, (spins,), (displacement,))
+
+    directions = jnp.stack([direction, cross(direction, spins)])
+    rows, moves = jax.vmap(move, out_axes=(None, 0))(directions)
+    energy, slope = jax.jvp(lambda r: model.energy_of_rows(r, spins), (rows,), (moves[0],))
+    _, turn = jax.jvp(lambda r: model.generator_of_rows(r, spins), (rows,), (moves[1],))
+    return energy, slope + turn
 
 
 @eqx.filter_jit
@@ -165,8 +179,8 @@ def _parts(model: GeneralizedPotential, spins: Spins) -> tuple[Float[Array, ""],
     """E, -dE/dS_i and -S_i x dG/dS_i."""
     check_spins(model.lattice, spins)
     rows = model.descriptor.rows(spins)
-    energy, of_energy = jax.value_and_grad(lambda r: model.conservative.energy_of_rows(r, spins))(rows)
-    of_generator = jax.grad(lambda r: model._generator.energy_of_rows(r, spins))(rows)
+    energy, of_energy = jax.value_and_grad(lambda r: model.energy_of_rows(r, spins))(rows)
+    of_generator = jax.grad(lambda r: model.generator_of_rows(r, spins))(rows)
     slopes = jax.vmap(model.descriptor.pullback, in_axes=(None, 0))(spins, jnp.stack([of_energy, of_generator]))
     return energy, -slopes[0], -cross(spins, slopes[1])
 
@@ -175,13 +189,23 @@ Learnable = TypeVar("Learnable", BehlerParrinello, GeneralizedPotential)
 """What `jaxspin.training.train` fits: one kind or the other."""
 
 
-def at_voltage(model: Learnable, voltage: ArrayLike) -> Learnable:
-    """A model whose descriptor is a `BetweenLeads`, at another voltage; `TypeError` for one that knows no voltage."""
-    inner = model.conservative if isinstance(model, GeneralizedPotential) else model
+Driven = TypeVar("Driven", BehlerParrinello, Committee, GeneralizedPotential)
+
+
+def at_voltage(model: Driven, voltage: ArrayLike) -> Driven:
+    """A model, or a committee, whose descriptor is a `BetweenLeads`, at another voltage.
+
+    Raises `TypeError` for one that knows no voltage.
+    """
+    part = {GeneralizedPotential: "conservative", Committee: "members"}.get(type(model))
+    inner = model if part is None else getattr(model, part)
     if not isinstance(inner.descriptor, BetweenLeads):
         raise TypeError(
             f"a model on {type(inner.descriptor).__name__} knows no voltage; wrap its descriptor in BetweenLeads "
             "and train it anew."
         )
-    moved = eqx.tree_at(lambda m: m.descriptor, inner, inner.descriptor.at(voltage))
-    return eqx.tree_at(lambda m: m.conservative, model, moved) if isinstance(model, GeneralizedPotential) else moved
+    known = inner.descriptor.voltage
+    # one for each member of a committee
+    value = jnp.broadcast_to(jnp.asarray(voltage, known.dtype), known.shape)
+    moved = eqx.tree_at(lambda m: m.descriptor.voltage, inner, value)
+    return moved if part is None else eqx.tree_at(lambda m: getattr(m, part), model, moved)
