@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxspin.descriptors import AbstractDescriptor
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
 from jaxspin.lattice import Lattice
@@ -68,7 +69,7 @@ class Committee(AbstractPotential):
     def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
         """The mean of the members' energies, in units of the hopping."""
         check_spins(self.lattice, spins)
-        return jnp.mean(_energies(self.members, self.members.descriptor.rows(spins), spins))
+        return _energy(self.members, spins)
 
     def energy_and_field(
         self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None
@@ -130,7 +131,7 @@ class Committee(AbstractPotential):
             "kind": type(self).__name__,
             "size": self.size,
             "calibrated": self.reference is not None,
-            "member": self.members.settings(),
+            "member": self[0].settings(),
         }
 
     @staticmethod
@@ -148,6 +149,11 @@ class Committee(AbstractPotential):
 # once and not operation by operation.
 
 
+def _descriptor(members: BehlerParrinello) -> AbstractDescriptor:
+    """That of each: the arrays it may have, such as a voltage, are stacked with the rest and all alike."""
+    return jax.tree.map(lambda leaf: leaf[0], members.descriptor)
+
+
 def _energies(
     members: BehlerParrinello, rows: Float[Array, "features sublattices *cells"], spins: Spins
 ) -> Float[Array, " members"]:
@@ -156,17 +162,23 @@ def _energies(
 
 
 @eqx.filter_jit
+def _energy(members: BehlerParrinello, spins: Spins) -> Float[Array, ""]:
+    return jnp.mean(_energies(members, _descriptor(members).rows(spins), spins))
+
+
+@eqx.filter_jit
 def _energy_and_field(members: BehlerParrinello, spins: Spins) -> tuple[Float[Array, ""], Spins]:
-    rows = members.descriptor.rows(spins)
+    rows, pullback = _descriptor(members).rows_and_pullback(spins)
     energy, slopes = jax.value_and_grad(lambda rows: jnp.mean(_energies(members, rows, spins)))(rows)
-    return energy, -members.descriptor.pullback(spins, slopes)
+    return energy, -pullback(slopes)
 
 
 @eqx.filter_jit
 def _fields(members: BehlerParrinello, spins: Spins) -> Float[Array, "members *cells sublattices 3"]:
-    rows = members.descriptor.rows(spins)
+    descriptor = _descriptor(members)
+    rows = descriptor.rows(spins)
     slopes = eqx.filter_vmap(jax.grad(lambda rows, member: member.energy_of_rows(rows, spins)), in_axes=(None, 0))
-    return -jax.vmap(members.descriptor.pullback, in_axes=(None, 0))(spins, slopes(rows, members))
+    return -jax.vmap(descriptor.pullback, in_axes=(None, 0))(spins, slopes(rows, members))
 
 
 @eqx.filter_jit
