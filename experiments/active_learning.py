@@ -148,7 +148,7 @@ def learn(config: Config, exact: js.ExactDiagonalization, held: SpinData, folder
                 config.training,
                 members=config.members,
                 key=train_key,
-                known=data.spins,
+                known=held.spins,
                 checkpoint=checkpoint,
             )
             row = {"seed": seed, "arm": arm, "round": number, "labels": len(data), **judge(config, learnt.model, held)}

@@ -12,8 +12,8 @@ import pytest
 from experiments import active_learning
 from experiments.stages import Network
 from jaxspin.classical import Exchange
-from jaxspin.descriptors import Bispectrum
-from jaxspin.forcefield import BehlerParrinello, Committee, load, load_metadata, save
+from jaxspin.descriptors import BetweenLeads, Bispectrum, LocalMoments
+from jaxspin.forcefield import BehlerParrinello, Committee, at_voltage, load, load_metadata, save
 from jaxspin.lattice import chain, triangular
 from jaxspin.spins import dilute, random_spins, tangent
 from jaxspin.testing import assert_field_is_gradient
@@ -220,6 +220,8 @@ def test_members_differ_and_repeat(trained, known):
     assert trained.on(chain(12)).lattice == chain(12)
     with pytest.raises(ValueError, match="4 is usual, and train gives a single one"):
         train_committee(model, known, SHORT, members=1)
+    with pytest.raises(ValueError, match="1 of the 2 configurations to calibrate with are among those learnt from"):
+        train_committee(model, known, SHORT, known=jnp.stack([known.spins[3], -known.spins[4]]))
 
 
 def test_killed_and_resumed_is_unbroken(trained, known, tmp_path, monkeypatch):
@@ -260,6 +262,30 @@ def test_spins_never_seen_are_unfamiliar(trained, known):
     # by its definition, on what it was calibrated with
     calibrated = trained.model.calibrated(known.spins, quantile=0.75)
     assert np.mean([calibrated.unfamiliar(s) for s in known.spins]) == pytest.approx(0.25, abs=0.01)
+
+
+def test_a_committee_between_leads_is_at_their_voltage_and_moves_to_others(tmp_path, key):
+    inside = LocalMoments(chain(6, periodic=(False,)), 2.0, hops=1, moments=4)
+    descriptor = BetweenLeads(inside, voltage=0.5)
+
+    def member(number):
+        model = BehlerParrinello(descriptor=descriptor, hidden=(4,), key=jax.random.key(number))
+        return eqx.tree_at(lambda m: m.network, model, jax.tree.map(lambda x: x + 0.1, model.network))
+
+    members = [member(0), member(1)]
+    committee, spins = Committee(members), random_spins(inside.lattice, key=key)
+    save(tmp_path / "stored", committee)
+    stored = load(tmp_path / "stored")
+    for voltage, one in ((0.5, committee), (0.5, stored), (1.1, at_voltage(committee, 1.1))):
+        alone = [at_voltage(m, voltage).energy_and_field(spins) for m in members]
+        energy, field = one.energy_and_field(spins)
+        assert float(one.energy(spins)) == pytest.approx(float(energy), abs=ROUNDING)
+        assert float(energy) == pytest.approx(float(alone[0][0] + alone[1][0]) / 2, abs=ROUNDING)
+        np.testing.assert_allclose(field, (alone[0][1] + alone[1][1]) / 2, atol=ROUNDING)
+        np.testing.assert_allclose(one.member_fields(spins)[1], alone[1][1], atol=ROUNDING)
+    assert jnp.max(committee.spread(spins)) > 1e-4
+    longer = committee.on(inside.lattice.resize(8))
+    assert float(longer[1].descriptor.voltage) == 0.5
 
 
 # --- what to label next

@@ -120,8 +120,27 @@ def test_a_split_by_run_never_cuts_a_run(key):
     assert (len(train), len(test)) == (32, 8)
     rows = rows_of(train, data)
     assert sorted(rows + rows_of(test, data)) == list(range(40))
-    mixed = data.split((0.8, 0.2), key=key)  # which the plain split does
+    mixed = data.split((0.8, 0.2), key=key, by="configuration")  # which the plain split does
     assert set(np.asarray(mixed[0].run).tolist()) & set(np.asarray(mixed[1].run).tolist())
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_held_out_blocks_have_no_neighbours_in_time_in_training(seed):
+    """Of each run of 20 nothing within 2 frames of what is held out is learnt from; the rest is."""
+    run = np.concatenate([np.repeat([0, 1, 2], 20), np.arange(3, 13)])
+    data = make(70, run=run)
+    held, fitted = (rows_of(part, data) for part in data.split((0.2, 0.8), key=jax.random.key(seed)))
+    assert not set(held) & set(fitted)
+    frames, alone = [row for row in held if row < 60], [row for row in held if row >= 60]
+    assert (len(frames), len(alone)) == (12, 2)
+    lost = set(range(70)) - set(held) - set(fitted)
+    near = {row for row in range(60) for other in frames if row // 20 == other // 20 and abs(row - other) <= 2}
+    assert lost == near - set(frames)
+    assert 0 < len(lost) <= 8
+    runs = np.array(sorted(frames))
+    assert np.sum(np.diff(runs) > 1) <= 2  # in one or two blocks
+    with pytest.raises(ValueError, match="fraction of a run"):
+        data.split((0.2, 0.8), key=jax.random.key(seed), gap=1.0)
 
 
 def test_an_impossible_split_is_refused(key):
@@ -132,7 +151,7 @@ def test_an_impossible_split_is_refused(key):
         data.split((0.8, 0.3), key=key)
     with pytest.raises(ValueError, match="1 runs leave one empty; make it larger, or sample more"):
         data.split((0.5, 0.5), key=key, by="run")
-    with pytest.raises(ValueError, match="choose by='configuration' or by='run'"):
+    with pytest.raises(ValueError, match="choose by='block', by='run' or by='configuration'"):
         data.split((0.5, 0.5), key=key, by="time")
 
 

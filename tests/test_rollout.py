@@ -131,6 +131,10 @@ def test_training_repairs_the_coupling_and_resumes_exactly(data, tmp_path):
     assert float(resumed.model.network.weight[...]) == found
     with pytest.raises(ValueError, match="another initialization"):
         train_rollout(exchange(0.9), data, config, key=jax.random.key(3), checkpoint=tmp_path / "cut")
+    # as many that move as far
+    mirrored = eqx.tree_at(lambda d: d.spins, data, -data.spins)
+    with pytest.raises(ValueError, match="another data"):
+        train_rollout(exchange(0.96), mirrored, config, key=jax.random.key(3), checkpoint=tmp_path / "cut")
 
 
 def test_loss_of_an_observable(data):

@@ -116,6 +116,8 @@ def test_killed_and_resumed_is_unbroken(unbroken, ring, ring_data, tmp_path, mon
         ((other_model, ring_data, SHORT), five, "model"),
         ((other_start, ring_data, SHORT), five, "initialization"),
         ((model, ring_data[:10], SHORT), five, "data"),
+        # as many, and torques of the same size
+        ((model, eqx.tree_at(lambda d: d.field, ring_data, -ring_data.field), SHORT), five, "data"),
         ((model, ring_data, SHORT), jax.random.key(6), "key"),
     ):
         with pytest.raises(ValueError, match=f"another .*{what}.*; choose another checkpoint folder"):
@@ -144,7 +146,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_not_stored(ring, ring_da
         ({"validation": 0.0}, "0.1 is usual"),
         ({"validation": 1.0}, "0.1 is usual"),
         ({"average": 1.0}, "0 switches averaging off"),
-        ({"split": "runs"}, "choose split='configuration' or split='run'"),
+        ({"split": "runs"}, "choose by='block', by='run' or by='configuration'"),
     ],
 )
 def test_impossible_configs_are_refused(settings, text):

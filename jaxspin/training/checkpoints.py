@@ -72,9 +72,14 @@ def _read(manager: ocp.CheckpointManager, step: int | None, **item: Any) -> Any:
 
 
 def digest(arrays: Any) -> str:
-    """A fingerprint of arrays: their types, shapes and bits."""
-    leaves = [np.asarray(x) for x in jax.tree.leaves(arrays)]
-    return hashlib.sha256(b"".join(f"{x.dtype}{x.shape}".encode() + x.tobytes() for x in leaves)).hexdigest()
+    """A fingerprint of arrays (random keys among them): their types, shapes and bits, on any number of processes."""
+    found = hashlib.sha256()
+    for leaf in jax.tree.leaves(arrays):
+        keys = isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        x = to_host(jax.random.key_data(leaf) if keys else leaf)
+        found.update(f"{x.dtype}{x.shape}".encode())
+        found.update(np.ascontiguousarray(x).data if x.size else b"")
+    return found.hexdigest()
 
 
 def _leaves(state: Any) -> dict[str, Any]:

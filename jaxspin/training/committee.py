@@ -4,9 +4,11 @@ from pathlib import Path
 
 import equinox as eqx
 import jax
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin.forcefield import BehlerParrinello, Committee
+from jaxspin.hosts import to_host
 from jaxspin.lattice import Lattice
 from jaxspin.training.dataset import SpinData
 from jaxspin.training.trainer import Learnt, TrainConfig, train
@@ -38,19 +40,22 @@ def train_committee(
 
     Each member has its own key for the weights it begins with, the part it holds back to choose its best step, and
     its batches; the weights of `model` are not used. A committee's first members are those of a smaller one with the
-    same key. The committee is calibrated (`Committee.calibrated`) on the configurations `known`; where None, a
-    fraction `config.validation` of the data is held back from all members for it.
+    same key. The committee is calibrated (`Committee.calibrated`) on the configurations `known`, none of them among
+    the data, where members agree better than elsewhere; where None, a fraction `config.validation` of the data is held
+    back from all members for it.
 
     With `checkpoint` each member keeps its state in a folder of its own in there: a run that was killed goes on where
-    it stopped, with the result of an unbroken one. Raises `ValueError` for fewer than two members, and what `train`
-    raises. Source: see `Committee`.
+    it stopped, with the result of an unbroken one. Raises `ValueError` for fewer than two members, for `known` that
+    hold configurations of the data, and what `train` raises. Source: see `Committee`.
     """
     if members < 2:
         raise ValueError(f"members must be at least 2, got {members}; 4 is usual, and train gives a single one.")
     config = TrainConfig() if config is None else config
     key = jax.random.key(0) if key is None else key
     split_key, member_key = jax.random.split(key)
-    if known is None:
+    if known is not None:
+        _refuse_learnt(known, data)
+    else:
         held, data = data.split((config.validation, 1 - config.validation), key=split_key, by=config.split)
         known = held.spins
     learnt = []
@@ -70,3 +75,13 @@ def train_committee(
         )
     committee = Committee([member.model for member in learnt]).calibrated(known.astype(model.mean.dtype))
     return LearntCommittee(committee, tuple(learnt))
+
+
+def _refuse_learnt(known: Float[Array, "n *cells sublattices 3"], data: SpinData) -> None:
+    learnt = {np.asarray(spins, np.float32).tobytes() for spins in to_host(data.spins)}
+    number = sum(np.asarray(spins, np.float32).tobytes() in learnt for spins in to_host(known))
+    if number:
+        raise ValueError(
+            f"{number} of the {len(known)} configurations to calibrate with are among those learnt from, where the "
+            "members agree better than elsewhere; give others of their kind, or known=None to hold some back."
+        )

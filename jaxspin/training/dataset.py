@@ -30,6 +30,7 @@ from jaxspin.io.store import (
 )
 from jaxspin.lattice import Lattice
 from jaxspin.spins import tangent
+from jaxspin.training.splitting import rows_of_parts
 
 # Integrators in single precision keep |S| = 1 to 1e-6; a spin further off than this was never normalized.
 _LENGTH_TOLERANCE = 1e-4
@@ -42,7 +43,7 @@ class SpinData(eqx.Module):
     `field` is the full B, as the solver gave it: compare its tangent part only. `energy` is the total energy
     in units of the hopping, NaN where `has_energy` is False. `source` says how a configuration arose
     ("random", "hot", "quench", "ordered", ..) by its index in `source_names`; configurations of one
-    simulation share the number `run`.
+    simulation share the number `run` and come in the order of time.
 
     Args: `energy` `(n,)` or None; `has_energy` `(n,)` where only some are known; `source` one name, or n
     names; `run` n integers (default: all different); `attributes` anything worth keeping, such as the config.
@@ -150,37 +151,23 @@ class SpinData(eqx.Module):
         parts: Sequence[int] | Sequence[float],
         *,
         key: PRNGKeyArray,
-        by: str = "configuration",
+        by: str = "block",
+        gap: float = 0.1,
     ) -> tuple["SpinData", ...]:
-        """Disjoint random parts, by counts (integers) or fractions (up to 1 together), in random order.
+        """Disjoint random parts, by counts (integers) or fractions (up to 1 together).
 
-        Neighbouring frames of a simulation are alike, and an error held out among them flatters: `by="run"`
-        keeps each run in one part, which then has about the size asked for. Raises `ValueError` where a part
-        is empty.
+        Neighbouring frames of a simulation are alike, and an error held out among them flatters. So, by `by`:
+
+        - "block": each run, its configurations in the order of time, is cut into few blocks, and where it is cut the
+          part named later goes without the configurations within `gap`, a fraction of the run's number of them.
+          Configurations that are alone in their run are drawn one by one. Late in a run even far frames are alike;
+        - "run": each run stays in one part, which then has about the size asked for: what to quote first;
+        - "configuration": one by one, whatever their runs.
+
+        Raises `ValueError` where a part is empty, for parts that do not fit, and another `by`.
         """
-        if by not in ("configuration", "run"):
-            raise ValueError(f"cannot split by {by!r}; choose by='configuration' or by='run'.")
-        counts = all(isinstance(part, int | np.integer) for part in parts)
-        if any(part <= 0 for part in parts) or sum(parts) > (len(self) if counts else 1 + 1e-9):
-            raise ValueError(
-                f"parts {tuple(parts)} do not fit {len(self)} configurations; "
-                "give positive counts up to that in all, or fractions up to 1 in all."
-            )
-        ends = np.cumsum(parts) if counts else np.rint(np.cumsum(parts) * len(self)).astype(int)
-        labels = np.asarray(self.run) if by == "run" else np.arange(len(self))
-        _, code, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-        order = np.asarray(jax.random.permutation(key, len(sizes)))
-        # a group belongs to the part that its middle falls into
-        middle = np.empty(len(sizes))
-        middle[order] = np.cumsum(sizes[order]) - sizes[order] / 2
-        place = middle[code]
-        belongs = np.searchsorted(ends, place)
-        rows = [np.flatnonzero(belongs == part) for part in range(len(ends))]
-        if any(len(row) == 0 for row in rows):
-            raise ValueError(
-                f"parts {tuple(parts)} of {len(sizes)} {by}s leave one empty; make it larger, or sample more."
-            )
-        return tuple(self[row[np.argsort(place[row], kind="stable")]] for row in rows)
+        rows = rows_of_parts(np.asarray(self.run), parts, key=key, by=by, gap=gap)
+        return tuple(self[row] for row in rows)
 
     @staticmethod
     def concatenate(parts: Sequence["SpinData"]) -> "SpinData":

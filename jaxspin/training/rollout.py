@@ -16,7 +16,7 @@ from jaxspin.training.dataset import SpinData
 from jaxspin.training.linearized import LinearizedSet
 from jaxspin.training.loop import Carry, check_loop, fit, updated
 from jaxspin.training.losses import LossScales, evaluate, loss_and_slope
-from jaxspin.training.trainer import Learnt, batch_rows, linearized, with_weights
+from jaxspin.training.trainer import Learnt, batch_rows, learnt_from, linearized, with_weights
 from jaxspin.training.trajectories import Observable, RolloutData, rollout_errors, rollout_loss
 
 
@@ -132,8 +132,10 @@ def train_rollout(
     identity = {
         "config": dataclasses.asdict(config),
         "model": model.settings(),
-        "initialization": checkpoints.digest(weights),
-        "data": [len(data), data.horizon, float(motion), 0 if fields is None else len(fields)],
+        "initialization": checkpoints.digest(eqx.filter(model, eqx.is_inexact_array)),
+        "data": [checkpoints.digest(data), data.interval, data.step, data.damping, data.temperature],
+        "fields": None if fields is None else checkpoints.digest(learnt_from(fields)),
+        "observable": None if observable is None else getattr(observable, "__qualname__", type(observable).__name__),
         "key": jax.random.key_data(key).tolist(),
     }
     best, history, best_step = fit(

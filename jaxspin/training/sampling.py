@@ -44,16 +44,12 @@ def sample(
         frames, times = spins, jnp.zeros(len(spins), spins.dtype)
     has_energy = isinstance(potential, AbstractPotential)
 
-    def labelled(p, s, t):
-        return p.energy_and_field(s, t) if has_energy else (jnp.zeros((), s.dtype), p.field(s, t))
-
-    label = eqx.filter_jit(lambda p, s, t: jax.lax.map(lambda x: labelled(p, *x), (s, t)))
     energies, fields = [], []
     starts = range(0, len(frames), batch)
     for first in tqdm(starts, desc=f"labels ({source})", disable=not progress, leave=False):
         # a last batch filled up to full size spares a compilation
         rows = np.minimum(np.arange(first, first + batch), len(frames) - 1)
-        energy, field = label(potential, frames[rows], times[rows])
+        energy, field = _labels(potential, frames[rows], times[rows])
         number = min(batch, len(frames) - first)
         energies.append(np.asarray(energy)[:number])
         fields.append(np.asarray(field)[:number])
@@ -65,6 +61,21 @@ def sample(
         source=source,
         run=None if run is None else np.full(len(frames), run),
     )
+
+
+@eqx.filter_jit  # of arguments alone: a function made anew in every call would be compiled anew in every call
+def _labels(
+    potential: AbstractField, spins: Float[Array, "n *cells sublattices 3"], times: Float[Array, " n"]
+) -> tuple[Float[Array, " n"], Float[Array, "n *cells sublattices 3"]]:
+    """Energies (zeros without) and fields, one configuration after another."""
+
+    def one(given):
+        s, t = given
+        if isinstance(potential, AbstractPotential):
+            return potential.energy_and_field(s, t)
+        return jnp.zeros((), s.dtype), potential.field(s, t)
+
+    return jax.lax.map(one, (spins, times))
 
 
 def random_configurations(

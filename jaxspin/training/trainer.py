@@ -20,6 +20,7 @@ from jaxspin.training.dataset import SpinData
 from jaxspin.training.linearized import LinearizedSet
 from jaxspin.training.loop import Carry, check_loop, fit, updated
 from jaxspin.training.losses import LossScales, evaluate, loss_and_slope
+from jaxspin.training.splitting import check_way
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +44,9 @@ class TrainConfig:
     """Decay per step of the exponential average of the weights, which is what training returns."""
     validation: float = 0.1
     """Fraction of the configurations held back to choose the best step."""
-    split: str = "configuration"
-    """What stays together in the validation split: "configuration", or "run" for whole simulations."""
+    split: str = "block"
+    """How the validation part is taken: "block", blocks in time of each run, "run", whole runs, or "configuration", one
+    by one; see `SpinData.split`."""
     evaluate_every: int = 250
     """Steps between evaluations on the validation set, and between checkpoints."""
     patience: int = 0
@@ -64,8 +66,7 @@ class TrainConfig:
             raise ValueError(f"memory must not be negative, got {self.memory}; 0 computes features at every step.")
         if not self.energy_weight >= 0:
             raise ValueError(f"energy_weight must not be negative, got {self.energy_weight}; 0 trains on fields alone.")
-        if self.split not in ("configuration", "run"):
-            raise ValueError(f"cannot split by {self.split!r}; choose split='configuration' or split='run'.")
+        check_way(self.split)
         if not 0 < self.validation < 1:
             raise ValueError(f"validation must be a fraction between 0 and 1, got {self.validation}; 0.1 is usual.")
 
@@ -132,7 +133,7 @@ def train(
         "config": dataclasses.asdict(config),
         "model": model.settings(),
         "initialization": checkpoints.digest(weights),
-        "data": [len(data), shift, float(scales.torque), float(scales.energy)],
+        "data": checkpoints.digest(learnt_from(data)),
         "key": jax.random.key_data(key).tolist(),
     }
 
@@ -162,6 +163,11 @@ def train(
         progress=progress,
     )
     return Learnt(with_weights(model, best), history, best_step)
+
+
+def learnt_from(data: SpinData) -> tuple[Array, ...]:
+    """What of a data set a training depends on: not how the configurations arose."""
+    return data.spins, data.field, data.energy, data.has_energy, data.run
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))

@@ -159,11 +159,8 @@ class RolloutData(eqx.Module):
             raise ValueError("the field has no lattice; add a term that has one, such as the electrons.")
         keys = None if key is None or not temperature > 0 else jax.random.split(key, len(starts))
 
-        @eqx.filter_jit
-        def one(field, start, key):
-            return _frames(field, start, key, frames, interval, step, damping, temperature, None)
-
-        found = [one(field, s, None if keys is None else keys[n]) for n, s in enumerate(starts)]
+        settings = (frames, interval, step, damping, temperature, None)
+        found = [_frames(field, s, None if keys is None else keys[n], *settings) for n, s in enumerate(starts)]
         return RolloutData(
             field.lattice,
             jnp.concatenate([starts[:, None], jnp.stack(found)], axis=1),
