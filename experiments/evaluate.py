@@ -16,6 +16,7 @@ import numpy as np
 import tyro
 
 from experiments.data_files import read
+from experiments.stages.learning import known_electrons, same_setting
 from jaxspin.forcefield import load, load_metadata
 from jaxspin.training import evaluate
 
@@ -38,10 +39,11 @@ def run(config: Config) -> list[dict[str, float | str]]:
     """One row per file and kind."""
     model = load(config.checkpoint)
     rows = []
+    known = known_electrons(model, load_metadata(config.checkpoint))
     for path in config.data:
         data, params = read(path, lattice=model.lattice)
         if not config.other_electrons:
-            check_electrons(path, params, load_metadata(config.checkpoint).get("params", {}))
+            check_electrons(path, params, known)
         data = data[list(config.configurations)] if config.configurations else data
         moved = model.on(data.lattice)
         for kind in sorted(set(data.sources)):
@@ -61,14 +63,22 @@ def run(config: Config) -> list[dict[str, float | str]]:
 
 
 def check_electrons(path: Path, params: dict[str, Any], known: dict[str, Any]) -> None:
-    """Refuse data of another lattice, coupling, filling or temperature than the force field learnt from."""
+    """`ValueError` unless the file's lattice and electrons are known to be those the force field learnt from.
+
+    Numbers are compared as numbers. A hopping that is not named is 1; of filling and temperature both must name each,
+    or neither.
+    """
+    remedy = "choose data of the same electrons, or pass --other-electrons."
     for name in ("lattice", "hopping", "coupling", "filling", "temperature"):
-        here, there = (str(x.get(name, "")).split(" ")[0] for x in (params, known))
-        if here and there and here != there:
-            raise ValueError(
-                f"{path} has {name} {here}, the force field was trained for {there}; "
-                "choose data of the same electrons, or pass --other-electrons."
-            )
+        usual = 1.0 if name == "hopping" else None
+        here, there = params.get(name, usual), known.get(name, usual)
+        if here is None and there is None and name != "coupling":
+            continue
+        if here is None or there is None:
+            silent = str(path) if here is None else "the force field"
+            raise ValueError(f"{silent} does not say for which {name} it is; {remedy}")
+        if not same_setting(here, there):
+            raise ValueError(f"{path} has {name} {here}, the force field was trained for {there}; {remedy}")
 
 
 if __name__ == "__main__":

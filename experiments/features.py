@@ -11,12 +11,16 @@ Parts of the comparison (`--parts`), each with the default `Bispectrum` and netw
 - radius: smaller and larger neighbourhoods; moments: `LocalMoments` instead, with the Fermi level, `LocalElectrons`;
 - network: narrower and wider; data: fewer configurations to learn from.
 
-Every model learns in the same number of steps. Each seed holds out its own configurations, initializes and batches
-anew, the same for every model, so that rows can be compared seed by seed.
+Every model is trained until its training curve is flat: from the start in twice as many steps again and again, until
+that lowers the rms error on what is learnt from by less than `--flat` of it, or there would be more than `--most`
+steps. Which it was stands in the table (`converged` in summary.json); a row whose curve was not seen flat says how far
+optimization came, and nothing about features. Each seed holds out its own configurations, initializes and batches anew,
+the same for every model, so that rows can be compared seed by seed.
 """
 
 import dataclasses
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -73,7 +77,11 @@ class Config(Resumable):
     fractions: tuple[float, ...] = (0.25, 0.5)
     """Of the configurations that are not held out (data)."""
     training: js.TrainConfig = TRAINING
-    """How each force field is trained."""
+    """How each force field is trained, the steps those of the first try."""
+    most: int = 12800
+    """Steps of the longest training."""
+    flat: float = 0.03
+    """Twice the steps lower the training error by less than this fraction of it where a curve counts as flat."""
 
     def __post_init__(self):
         for name in ("data", "parts", "seeds"):
@@ -81,6 +89,8 @@ class Config(Resumable):
                 raise ValueError(f"{name} is empty; pass --{name} with at least one value, see --help.")
         if not 0 < self.held_out < 1:
             raise ValueError(f"held_out must be a fraction between 0 and 1, got {self.held_out}; 0.1 is usual.")
+        if not 0 < self.flat < 1:
+            raise ValueError(f"flat must be a fraction between 0 and 1, got {self.flat}; 0.03 is usual.")
         if not all(0 < x < 1 for x in self.fractions):
             raise ValueError(f"fractions must lie between 0 and 1, got {self.fractions}; 0.25 0.5 is usual.")
 
@@ -122,6 +132,8 @@ def run(config: Config) -> dict[str, Any]:
             "features": model.descriptor.n_features,
             "hidden": model.hidden,
             "configurations": found[model][0]["configurations"],
+            "steps": max(row["steps"] for row in found[model]),
+            "converged": all(row["converged"] for row in found[model]),
             "torque error": fit.spread(found[model]),
             "seconds": float(np.mean([row["seconds"] for row in found[model]])),
             "runs": found[model],
@@ -235,18 +247,31 @@ def couplings(config: Config, params: dict[str, Any]) -> tuple[float, float]:
 
 
 def thinned(data: SpinData, fraction: float, seed: int) -> SpinData:
-    """That fraction of the configurations of each kind."""
-    return data if fraction == 1 else fit.split(data, 1 - fraction, seed)[0]
+    """That fraction of the configurations of each kind, whatever their runs."""
+    if fraction == 1:
+        return data
+    rng, kept = np.random.default_rng(seed), []
+    for kind in sorted(set(data.sources)):
+        members = np.flatnonzero(np.array(data.sources) == kind)
+        kept += rng.choice(members, max(1, round(fraction * len(members))), replace=False).tolist()
+    return data[sorted(kept)]
 
 
 def trained(model: Model, config: Config, fitted: SpinData, held: SpinData, seed: int) -> dict[str, Any]:
-    """One model trained: its errors on the configurations held out, and what it took."""
+    """One model trained to a flat curve: its errors on the configurations held out, and what it took."""
     model_key, training_key = jax.random.split(jax.random.key(seed))
     start = js.BehlerParrinello(descriptor=model.descriptor, hidden=model.hidden, key=model_key)
     began = time.perf_counter()
-    learnt = js.train(start, fitted, config.training, key=training_key)
+
+    def attempt(steps: int) -> tuple[js.Learnt, float]:
+        learnt = js.train(start, fitted, dataclasses.replace(config.training, steps=steps), key=training_key)
+        return learnt, float(learnt.history["loss"][-1]) ** 0.5
+
+    learnt, steps, converged = until_flat(attempt, config.training.steps, config.most, config.flat)
     return {
         "configurations": len(fitted),
+        "steps": steps,
+        "converged": converged,
         "errors": fit.judge(learnt.model, held),
         "best step": learnt.best_step,
         "training loss": learnt.history["loss"][-1],
@@ -254,10 +279,36 @@ def trained(model: Model, config: Config, fitted: SpinData, held: SpinData, seed
     }
 
 
+def until_flat(
+    attempt: Callable[[int], tuple[Any, float]], steps: int, most: int, flat: float
+) -> tuple[Any, int, bool]:
+    """What `attempt(steps)` made, with the training error, where twice the steps hardly lowered that; steps; if it did.
+
+    The schedule of the learning rate ends every curve flat, so that one curve cannot tell: two trainings of different
+    length can.
+    """
+    made, before = attempt(steps)
+    while 2 * steps <= most:
+        steps *= 2
+        made, error = attempt(steps)
+        if error > (1 - flat) * before:
+            return made, steps, True
+        before = error
+    return made, steps, False
+
+
 def markdown(rows: list[dict[str, Any]]) -> str:
     """The table, one line a model; errors in percent, mean (least to largest) over the seeds."""
     kinds = list(rows[0]["torque error"])
-    heads = ["part", "model", "features", "configurations", *(f"torque error, {kind} (%)" for kind in kinds), "seconds"]
+    heads = [
+        "part",
+        "model",
+        "features",
+        "configurations",
+        "steps",
+        *(f"torque error, {kind} (%)" for kind in kinds),
+        "seconds",
+    ]
     lines = [heads, ["---"] * len(heads)]
     for row in rows:
         errors = [
@@ -266,7 +317,8 @@ def markdown(rows: list[dict[str, Any]]) -> str:
             )
             for kind in kinds
         ]
-        numbers = [str(row["features"]), str(row["configurations"])]
+        steps = str(row["steps"]) if row["converged"] else f"{row['steps']}, not seen flat"
+        numbers = [str(row["features"]), str(row["configurations"]), steps]
         lines.append([row["part"], row["name"], *numbers, *errors, f"{row['seconds']:.0f}"])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
@@ -302,13 +354,18 @@ def draw(path: Path, rows: list[dict[str, Any]]) -> None:
                 capsize=2,
                 label=kind,
                 color=f"C{n}",
+                mfc="none",
             )
+            flat = np.array([row["converged"] for row in here])
+            axes.plot(mean[flat], places[flat] + shift, "o", ms=4, color=f"C{n}")
         axes.set_yticks(places, [f"{row['name']}  ({row['features']})" for row in here], fontsize="small")
         axes.set(ylim=(len(here) - 0.5, -0.5))
         axes.set_title(part, loc="left", fontsize="small")
         axes.grid(axis="x", color="0.9", lw=0.6)
         axes.spines[["top", "right"]].set_visible(False)
     panels[-1, 0].set(xlabel="held-out rms torque error / rms torque (%)", xlim=(0, None))
+    if not all(row["converged"] for row in rows):
+        figure.suptitle("open symbols: the training curve was not seen to be flat", fontsize="small")
     if len(kinds) > 1:
         panels[0, 0].legend(frameon=False, fontsize="small")
     figure.savefig(path, dpi=150)

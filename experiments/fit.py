@@ -3,8 +3,10 @@
     python -m experiments.fit --data FILE.npz --output runs/fit
     python -m experiments.fit --help                # every setting
 
-Each seed holds out its own configurations of every kind (listed in summary.json), initializes and batches anew. The
-folder gets the force field of the first seed, the errors of all, the learning curves and a scatter of the torques.
+Each seed holds out its own configurations of every kind (listed in summary.json; of a run, a block in time),
+initializes and batches anew. What is held out of a run is still much like the rest of it: give whole runs that nothing
+was learnt from as --unseen, and quote these errors first. The folder gets the force field of the first seed, the errors
+of all, the learning curves and a scatter of the torques.
 """
 
 import dataclasses
@@ -25,6 +27,8 @@ from jaxspin.io import new_folder, provenance, to_json
 from jaxspin.spins import tangent
 from jaxspin.training import SpinData, evaluate
 from jaxspin.training.losses import predict
+from jaxspin.training.sampling import overlaps
+from jaxspin.training.splitting import rows_of_parts
 
 TRAINING = js.TrainConfig(steps=3000, batch=2, learning_rate=4e-3, validation=0.08, evaluate_every=500)
 
@@ -40,8 +44,10 @@ class Config(Output):
     more: tuple[Path, ...] = ()
     """Folders of data sets on the same lattice that every seed learns from besides, as `experiments.label` makes them;
     nothing of them is held out."""
+    unseen: tuple[Path, ...] = ()
+    """Folders of data sets on the same lattice that no seed learns from: whole runs to judge by."""
     held_out: float = 0.1
-    """Fraction of the configurations of each kind that training never sees, at least one."""
+    """Fraction of the configurations of each kind that training never sees, at least one; of a run, a block in time."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Of split, initialization and batches; one model each."""
     descriptor: Literal["electrons", "moments", "bispectrum"] = "moments"
@@ -81,6 +87,7 @@ def run(config: Config) -> dict[str, Any]:
     """Trains one model a seed; returns what summary.json holds."""
     data, params = read(config.data)
     more = [other(folder, data.lattice) for folder in config.more]
+    unseen = {f"unseen {folder.name}": other(folder, data.lattice) for folder in config.unseen}
     described = descriptor(config, data.lattice, params)
     folder = new_folder(config.output, overwrite=config.overwrite)
     rows = []
@@ -95,8 +102,12 @@ def run(config: Config) -> dict[str, Any]:
         rows.append(
             {
                 "seed": seed,
-                "errors": judge(learnt.model, held),
+                "errors": {
+                    **{name: dataclasses.asdict(evaluate(learnt.model, part)) for name, part in unseen.items()},
+                    **judge(learnt.model, held),
+                },
                 "held out": numbers,
+                "largest overlap with what is learnt": likeness(fitted, held),
                 "best step": learnt.best_step,
                 "training loss": learnt.history["loss"][-1],
                 "validation torque error": learnt.history["torque"][-1],
@@ -166,16 +177,34 @@ def descriptor(config: Config, lattice: js.Lattice, params: dict[str, Any]) -> A
 
 
 def split(data: SpinData, held_out: float, seed: int) -> tuple[SpinData, SpinData, list[int]]:
-    """What is learnt from, what is held out (this fraction of each kind, at least one), and its numbers in the file."""
-    rng = np.random.default_rng(seed)
-    held = np.zeros(len(data), bool)
-    for kind in sorted(set(data.sources)):
+    """What is learnt from, what is held out (this fraction of each kind, at least one), and its numbers in the file.
+
+    Of a run, a block in time, and what is near it is not learnt from either (`SpinData.split`).
+    """
+    learnt, held = [], []
+    for number, kind in enumerate(sorted(set(data.sources))):
         members = np.flatnonzero(np.array(data.sources) == kind)
         count = max(1, round(held_out * len(members)))
-        held[rng.choice(members, count, replace=False)] = True
-    if held.all():
+        if count < len(members):
+            key = jax.random.fold_in(jax.random.key(seed), number)
+            first, rest = rows_of_parts(
+                np.asarray(data.run)[members], (count, len(members) - count), key=key, by="block", gap=0.1
+            )
+            held, learnt = [*held, *members[first]], [*learnt, *members[rest]]
+        else:
+            held += members.tolist()
+    if not learnt:
         raise ValueError("nothing is left to learn from; lower --held-out or give more configurations of each kind.")
-    return data[~held], data[held], np.flatnonzero(held).tolist()
+    held = sorted(int(n) for n in held)
+    return data[np.sort(learnt)], data[held], held
+
+
+def likeness(fitted: SpinData, held: SpinData) -> dict[str, float]:
+    """How much alike the configurations held out and learnt from are, by kind: see `jaxspin.training.distinct`."""
+    found: dict[str, float] = {}
+    for kind, spins in zip(held.sources, np.asarray(held.spins), strict=True):
+        found[kind] = max(found.get(kind, 0.0), float(np.max(overlaps(fitted.spins, spins))))
+    return found
 
 
 def judge(model: js.BehlerParrinello, held: SpinData) -> dict[str, dict[str, float]]:

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import typing
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -13,6 +14,8 @@ import jaxspin as js
 from experiments import cluster_size, data_files, evaluate, features, fit, locality
 from experiments.benchmarks import equal_error, forcefield
 from experiments.stages import Electrons
+from experiments.stages.learning import known_electrons
+from jaxspin.descriptors import NearEnds
 from jaxspin.training import random_configurations
 
 pytestmark = pytest.mark.usefixtures("optax_mixes_types")
@@ -102,6 +105,7 @@ def small_table(data, output, **changes):
     """Two trainings of a few steps: all of the configurations, and half of them."""
     training = js.TrainConfig(steps=4, batch=2, evaluate_every=2, validation=0.4)
     small = {"parts": ("data",), "radius": 1.0, "bond_radius": 0.0, "hidden": (4,), "fractions": (0.5,), "seeds": (0,)}
+    small |= {"most": 4}
     return features.Config(data=(data,), output=output, training=training, **(small | changes))
 
 
@@ -139,6 +143,26 @@ def test_a_table_that_was_killed_and_resumed_is_unbroken(written, tmp_path, monk
     assert stored["rows"] == json.loads(js.io.to_json(resumed["rows"]))
     assert (folder / "table.md").read_text().count("\n") == 4
     assert (folder / "features.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("error", "most", "steps", "converged"),
+    [
+        (lambda n: 1 / n, 6400, 6400, False),
+        (lambda n: 0.2 + 10 / n, 6400, 1600, True),  # 0.2125 at 800, 0.20625 at 1600
+        (lambda n: 0.2, 6400, 200, True),
+        (lambda n: 0.2, 150, 100, False),
+    ],
+)
+def test_trainings_get_longer_until_their_curve_is_flat(error, most, steps, converged):
+    tried = []
+
+    def attempt(n):
+        tried.append(n)
+        return n, error(n)
+
+    assert features.until_flat(attempt, 100, most, 0.03) == (steps, steps, converged)
+    assert tried == [100 * 2**k for k in range(len(tried))]
 
 
 def test_each_feature_set_adds_one_family_of_features(written, tmp_path):
@@ -209,6 +233,13 @@ def test_other_electrons_are_refused_unless_asked_for(written, tmp_path):
     [
         ({"params": {}}, "begin params"),
         ({"params": "J"}, "a JSON object"),
+        ({"params": PARAMS | {"lattice": "square 6x5"}}, "says 6x5 cells and its spins have 6x6"),
+        (
+            {"params": PARAMS | {"lattice": "square, open along the third axis"}},
+            "not understood.*params\\['periodic'\\]",
+        ),
+        ({"params": PARAMS | {"lattice": "square open at its ends"}}, "not understood.*params\\['periodic'\\]"),
+        ({"params": PARAMS | {"periodic": [True]}}, "a list of 2 of true and false"),
         ({"spins": np.ones((2, 3))}, "it needs"),
         ({"spins": np.ones((6, 6, 6, 1, 3))}, "normalize"),
         ({"field": np.full((6, 6, 6, 1, 3), np.nan)}, "leave it out"),
@@ -218,6 +249,77 @@ def test_other_electrons_are_refused_unless_asked_for(written, tmp_path):
 def test_bad_files_are_refused(written, changes, remedy):
     with pytest.raises(ValueError, match=remedy):
         data_files.read(written(**changes))
+
+
+@pytest.mark.parametrize(
+    ("text", "told", "expected"),
+    [
+        ("square", {}, (True, True)),
+        ("square 6x6 periodic", {}, (True, True)),
+        ("square 6x6 with open boundaries", {}, (False, False)),
+        ("square 6x6, open along the first axis", {}, (False, True)),
+        ("square 6x6, open along the first axis, periodic along the second", {}, (False, True)),
+        ("square 6x6 periodic, open along the second axis", {}, (True, False)),
+        ("square, open along the first and second axes", {}, (False, False)),
+        ("square 6x6", {"periodic": [False, True]}, (False, True)),
+    ],
+)
+def test_open_boundaries_stay_open(written, text, told, expected):
+    path = written(params={"lattice": text, "coupling": 2.0} | told)
+    assert data_files.read(path)[0].lattice.periodic == expected
+    # of axes that the file does not speak of, what the kind that was given says
+    given = data_files.read(path, lattice=js.square(9, periodic=(True, False)))[0].lattice
+    assert given.cells == (6, 6)
+    unsaid = {"square": (True, False), "square 6x6, open along the first axis": (False, False)}
+    assert given.periodic == unsaid.get(text, expected)
+
+
+def test_snapshots_at_even_steps_are_a_run_and_what_is_held_out_of_it_a_block(written):
+    """As in the published double-exchange data: random ones are numbered too, and are no run."""
+    spins = np.array(random_configurations(js.square(6), 46, key=jax.random.key(0)))
+    kind = np.array(["random"] * 5 + ["quench"] * 41)
+    step = np.array([1, 2, 3, 4, 5, *range(0, 41000, 1000)])
+    data, _ = data_files.read(written(spins=spins, field=spins, kind=kind, step=step))
+    assert np.asarray(data.run).tolist() == [*range(5), *[5] * 41]
+    for seed in range(4):
+        fitted, held, numbers = fit.split(data, 0.1, seed)
+        alone, block = numbers[:1], np.array(numbers[1:])
+        assert alone[0] < 5
+        assert len(block) == 4
+        assert np.isin(np.diff(block), (1, block[-1] - block[0])).all() or set(block) & {5, 45}
+        assert len(held) == 5
+        learnt = [
+            int(np.argmax(np.all(np.asarray(data.spins) == np.asarray(s), axis=(1, 2, 3, 4)))) for s in fitted.spins
+        ]
+        assert min(abs(row - other) for row in learnt if row >= 5 for other in block) == 5
+        assert set(learnt) >= set(range(5)) - set(alone)
+
+
+def test_electrons_are_compared_as_numbers_and_must_be_known():
+    check, path = evaluate.check_electrons, Path("file.npz")
+    known = {"lattice": "square 30x30 periodic", "hopping": (1.0,), "coupling": 6.0, "filling": 0.485}
+    check(path, {"lattice": "square", "hopping": 1, "coupling": 6, "filling": 0.485}, known)
+    check(path, {"lattice": "square", "coupling": "6", "filling": np.float32(0.485)}, known)
+    for changes, match in (
+        ({"hopping": 2}, "has hopping 2, the force field was trained for"),
+        ({"hopping": [1.0, 0.5]}, "has hopping"),
+        ({"coupling": 5}, "has coupling 5"),
+        ({"lattice": "triangular"}, "has lattice triangular"),
+        ({"coupling": None}, "file.npz does not say for which coupling it is"),
+        ({"temperature": 0.1}, "the force field does not say for which temperature it is"),
+    ):
+        with pytest.raises(ValueError, match=f"{match}.*--other-electrons"):
+            check(path, {"lattice": "square", "coupling": 6, "filling": 0.485} | changes, known)
+    with pytest.raises(ValueError, match="does not say for which coupling"):
+        check(path, {"lattice": "square"}, {"lattice": "square"})
+
+
+def test_what_a_force_field_learnt_from_is_read_from_its_descriptor_too():
+    moments = js.LocalMoments(js.square(6, periodic=(False, True)), 2.0, hops=1, moments=4)
+    model = js.BehlerParrinello(descriptor=NearEnds(moments), hidden=(4,))
+    for one in (model, js.Committee([model, model]), js.GeneralizedPotential.of(model)):
+        assert known_electrons(one, {})["coupling"] == 2.0
+        assert known_electrons(one, {"params": {"filling": None}}) == known_electrons(one, {})
 
 
 def test_files_that_are_none(written, tmp_path):

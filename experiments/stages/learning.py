@@ -81,24 +81,37 @@ def stored_forcefield(path: Path, electrons: Electrons) -> js.BehlerParrinello:
     model = load(path)
     if not isinstance(model, js.BehlerParrinello):
         raise ValueError(f"{path} holds a committee; give the folder of one force field, such as committee[0] stored.")
-    known = {"lattice": model.lattice.name, **load_metadata(path).get("params", {})}
-    descriptor = model.descriptor
-    if isinstance(descriptor, AtFilling):
-        known["filling"] = descriptor.filling
-        descriptor = descriptor.descriptor
-    if isinstance(descriptor, LocalElectrons):
-        known["filling"] = descriptor.filling
-    if isinstance(descriptor, LocalMoments | LocalElectrons):
-        known["coupling"] = descriptor.coupling
+    known = known_electrons(model, load_metadata(path))
     for name, value in parameters(electrons).items():
         there = known.get(name, value)
-        alike = str(there).split()[:1] == [value] if isinstance(value, str) else np.isclose(float(there), value)
-        if not alike:
+        if not same_setting(there, value):
             raise ValueError(
                 f"the force field in {path} was trained for {name} {there}, the settings say {value}; "
                 f"give another --forcefield, or --electrons.{name} {there}."
             )
     return model
+
+
+def known_electrons(model: Any, metadata: dict[str, Any]) -> dict[str, Any]:
+    """The lattice and electrons a force field learnt from: what was stored beside it, and what its descriptor says."""
+    known = {"lattice": model.lattice.name, **metadata.get("params", {})}
+    inner = model.members if isinstance(model, js.Committee) else getattr(model, "conservative", model)
+    descriptor = inner.descriptor
+    while descriptor is not None:
+        known |= {x: getattr(descriptor, x) for x in ("filling", "coupling", "hopping") if hasattr(descriptor, x)}
+        descriptor = getattr(descriptor, "descriptor", None)
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def same_setting(here: Any, there: Any) -> bool:
+    """Whether two lattices (by the first word of each) or couplings (numbers, to single precision) are the same."""
+    if isinstance(here, str) and isinstance(there, str):
+        return here.replace(",", " ").split()[:1] == there.replace(",", " ").split()[:1]
+    try:
+        one, other = (np.atleast_1d(np.asarray(x, float)) for x in (here, there))
+    except (TypeError, ValueError):
+        return False
+    return one.shape == other.shape and np.allclose(one, other, rtol=1e-6, atol=1e-9)
 
 
 def learn(
