@@ -1,5 +1,7 @@
 """The force fields that come with the package: they load, say what they are, and know the physics they learnt."""
 
+import warnings
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -63,3 +65,18 @@ def test_an_unknown_name_is_refused_with_those_there_are():
         js.pretrained("honeycomb")
     with pytest.raises(ValueError, match="use at least"):
         js.pretrained("triangular-120", js.triangular(3))
+    with pytest.raises(TypeError, match=r"30 is no lattice; give one such as js.triangular\(12, 12\), of any size"):
+        js.pretrained("triangular-120", 30)
+
+
+def test_what_was_not_learnt_is_said_with_the_error_that_was_measured_there():
+    with pytest.warns(
+        UserWarning, match=r"periodic along axis 0, and this one is open: 35 % .* Use a periodic lattice"
+    ):
+        js.pretrained("triangular-120", js.triangular(12, periodic=(False, True)))
+    with pytest.warns(UserWarning, match=r"channels 4 cells wide, and this one has 6: .* Use its width"):
+        js.pretrained("driven-channel-fast", js.square(16, 6, periodic=(False, True)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        js.pretrained("driven-channel-fast", js.square(20, 4, periodic=(False, True)))
+        js.pretrained("triangular-120", js.triangular(24))
