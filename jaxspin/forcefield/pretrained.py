@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
-from jaxspin.forcefield.checkpoint import load
+from jaxspin.forcefield.checkpoint import load, load_metadata
 from jaxspin.forcefield.generalized import GeneralizedPotential
 from jaxspin.lattice import Lattice
 
@@ -90,5 +90,7 @@ _AT_EDGES = {
     "triangular-120": "35 % in the row at an edge, 10 % in the next, 1 % inside",
     "triangular-tetrahedral": "51 % in the row at an edge, 26 % inside",
     "triangular-tetrahedral-fast": "290 % in the row at an edge, 80 to 93 % in the next three, 43 % inside",
+    "double-exchange": "10 % in the row at an edge, 9 to 19 % inside",
+    "double-exchange-fast": "25 % in the row at an edge, 16 to 25 % inside",
 }
 _OF_WIDTHS: dict[str, str] = {}
