@@ -7,6 +7,7 @@ translation of the whole array, so there is no neighbour table and the same code
 import dataclasses
 import functools
 import itertools
+import warnings
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -16,8 +17,8 @@ from jaxtyping import Array, Shaped
 
 from jaxspin.translation import translate, translations
 
-# Two lengths closer than this (in lattice constants) belong to the same shell.
-_LENGTH_TOLERANCE = 1e-6
+# Two shells nearer to each other than this many tolerances may be one shell, or were not meant to be two.
+_FEW = 5
 
 
 class Bond(NamedTuple):
@@ -43,9 +44,16 @@ class Lattice:
 
     Site (n, b) lies at R = sum_k n_k `vectors`[k] + `basis`[b], in lattice constants. Hashable and without
     arrays, so it may be a static argument of `jax.jit`. Use `chain`, `square`, `triangular`, `honeycomb`,
-    `kagome`, `cubic`, or this class for any other lattice.
+    `kagome`, `cubic`, or this class for any other lattice. Lists and arrays are kept as tuples.
 
-    Raises `ValueError` for inconsistent dimensions or sizes below 1.
+    Lengths that differ by less than the share `tolerance` are one length, in shells and in radii: coordinates may be
+    typed with three digits or more. Only what knows the lattice's rotations (descriptors) asks for all digits.
+
+    Every bond of a cell exists in every cell, so that along a periodic axis of one or two cells a site meets itself, or
+    the same neighbour from both sides, and such bonds count once each time: energies are those of the texture
+    repeated without end. `wraps_onto_itself` tells.
+
+    Raises `ValueError` for inconsistent dimensions, sizes below 1, vectors in one plane, or two sites in one place.
     """
 
     name: str
@@ -53,15 +61,28 @@ class Lattice:
     basis: tuple[tuple[float, ...], ...]
     cells: tuple[int, ...]
     periodic: tuple[bool, ...]
+    tolerance: float = 1e-3
 
     def __post_init__(self):
+        for field, kind in (("vectors", float), ("basis", float), ("cells", integer), ("periodic", bool)):
+            object.__setattr__(self, field, _plain(field, getattr(self, field), kind))
         dim = len(self.vectors)
         if any(len(v) != dim for v in (*self.vectors, *self.basis)):
             raise ValueError(f"vectors and basis must have {dim} components each; give one per lattice vector.")
         if len(self.cells) != dim or len(self.periodic) != dim:
             raise ValueError(f"cells and periodic need {dim} entries, one per lattice vector; got {self.cells}.")
-        if any(int(n) != n or n < 1 for n in self.cells):
+        if any(n < 1 for n in self.cells):
             raise ValueError(f"cells must be positive integers, got {self.cells}; use 1 for a single cell.")
+        if not 0 < self.tolerance < 0.1:
+            raise ValueError(f"tolerance is a share of a length, got {self.tolerance}; 0.001 is usual.")
+        size = np.prod(np.linalg.norm(self.vectors, axis=1))
+        if not abs(np.linalg.det(np.array(self.vectors))) > 1e-6 * size:
+            raise ValueError(f"the vectors {self.vectors} span no cell; give {dim} that are linearly independent.")
+        reduced = np.array(self.basis) @ np.linalg.inv(np.array(self.vectors))
+        for one, other in itertools.combinations(range(len(reduced)), 2):
+            apart = reduced[one] - reduced[other]
+            if np.max(np.abs(apart - np.round(apart))) < 1e-6:
+                raise ValueError(f"sublattices {one} and {other} lie in one place; leave out one of them.")
 
     @property
     def dimension(self) -> int:
@@ -130,37 +151,116 @@ class Lattice:
                 "make it with the shape lattice.shape, or use lattice.resize(...) for another size."
             )
 
+    def wraps_onto_itself(self, radius: float) -> bool:
+        """Whether some site has two bonds within `radius` to one and the same site, or one to itself.
+
+        So it is along periodic axes of few cells: of one or two for nearest neighbours. Energies there count every such
+        bond; see it before comparing small lattices with large ones, or with programs that count pairs of sites.
+        """
+        for start in range(self.sublattices):
+            ends = [
+                (
+                    b.end,
+                    tuple(
+                        n % c if wraps else n for n, c, wraps in zip(b.offset, self.cells, self.periodic, strict=True)
+                    ),
+                )
+                for b in self.neighbors(radius, start)
+                if all(wraps or abs(n) < c for n, c, wraps in zip(b.offset, self.cells, self.periodic, strict=True))
+            ]
+            if len(set(ends)) < len(ends) or (start, (0,) * self.dimension) in ends:
+                return True
+        return False
+
     @functools.lru_cache(maxsize=256)  # noqa: B019  (hashable and small; the tables are shared by every module)
     def neighbors(self, radius: float, start: int = 0) -> tuple[Bond, ...]:
-        """Directed bonds from sublattice `start` to every site within `radius`, by length, then by angle."""
+        """Directed bonds from sublattice `start` to every site within `radius`, by length, then by angle.
+
+        `radius` is widened by the share `tolerance`, and lengths no farther apart than that count as one. Every bond is
+        listed from both of its ends: for sums over bonds (`Hopping`) take `shell`, which lists each once.
+        """
         a, basis = np.array(self.vectors), np.array(self.basis)
+        radius = radius * (1 + self.tolerance)
         spread = max(np.linalg.norm(x - y) for x in basis for y in basis)
         reach = np.ceil((radius + spread) * np.linalg.norm(np.linalg.inv(a), axis=0) + 1e-9).astype(int)
         found = []
         for offset in itertools.product(*(range(-r, r + 1) for r in reach)):
             for end in range(self.sublattices):
+                if end == start and not any(offset):
+                    continue
                 vector = np.array(offset) @ a + basis[end] - basis[start]
-                length = np.linalg.norm(vector)
-                if _LENGTH_TOLERANCE < length <= radius + _LENGTH_TOLERANCE:
-                    angle = np.arctan2(vector[1], vector[0]) % (2 * np.pi - 1e-9) if self.dimension > 1 else 0.0
-                    key = (round(length, 6), *np.round(vector[2:], 6), round(float(angle), 6), *np.round(vector, 6))
-                    bond = Bond(start, end, tuple(map(int, offset)), tuple(map(float, vector)))
-                    found.append((key, bond))
-        return tuple(bond for _, bond in sorted(found))
+                if np.linalg.norm(vector) <= radius:
+                    found.append(Bond(start, end, tuple(map(int, offset)), tuple(map(float, vector))))
+        ranks = self._ranks([bond.length for bond in found])
+
+        def place(item: tuple[int, Bond]):
+            rank, vector = item[0], np.array(item[1].vector)
+            angle = np.arctan2(vector[1], vector[0]) % (2 * np.pi - 1e-9) if self.dimension > 1 else 0.0
+            return rank, *np.round(vector[2:], 6), round(float(angle), 6), *np.round(vector, 6)
+
+        return tuple(bond for _, bond in sorted(zip(ranks, found, strict=True), key=place))
 
     @functools.lru_cache(maxsize=256)  # noqa: B019
     def shell(self, number: int) -> tuple[Bond, ...]:
-        """The bonds of the `number`-th neighbour shell (1: nearest), each undirected bond once per cell."""
+        """The bonds of the `number`-th neighbour shell (1: nearest), each undirected bond once per cell.
+
+        Lengths no farther apart than the share `tolerance` are one shell. Warns where the shell lies within five times
+        that of another, as coordinates typed with too few digits make them.
+        """
         if number < 1:
             raise ValueError(f"shells are counted from 1 (nearest neighbours), got {number}.")
-        radius = 1.0
-        while True:
+        step = min(float(np.linalg.norm(v)) for v in self.vectors)
+        for radius in (step * (n + 1.1) for n in itertools.count()):
             bonds = [b for s in range(self.sublattices) for b in self.neighbors(radius, s)]
-            lengths = sorted({round(b.length, 5) for b in bonds})
-            if len(lengths) >= number:
-                length = lengths[number - 1]
-                return tuple(b for b in bonds if abs(b.length - length) < 1e-4 and _is_canonical(b))
-            radius += 1.0
+            ranks = self._ranks([b.length for b in bonds])
+            lengths = [
+                min(b.length for b, r in zip(bonds, ranks, strict=True) if r == rank) for rank in sorted(set(ranks))
+            ]
+            # a shell at the edge of what was looked at may not be whole
+            if len(lengths) < number or lengths[number - 1] * (1 + _FEW * self.tolerance) > radius:
+                continue
+            self._warn_of_close(number, lengths)
+            return tuple(b for b, r in zip(bonds, ranks, strict=True) if r == number - 1 and _is_canonical(b))
+        raise AssertionError  # the radii never end
+
+    def _ranks(self, lengths: Sequence[float]) -> list[int]:
+        """The number of the shell, from 0, that each of the lengths belongs to."""
+        ranks, first, rank = {}, 0.0, -1
+        for length in sorted(set(lengths)):
+            if rank < 0 or length > first * (1 + self.tolerance):
+                first, rank = length, rank + 1
+            ranks[length] = rank
+        return [ranks[length] for length in lengths]
+
+    def _warn_of_close(self, number: int, lengths: Sequence[float]) -> None:
+        for low in (number - 2, number - 1):
+            if low < 0 or low + 1 >= len(lengths):
+                continue
+            one, other = lengths[low], lengths[low + 1]
+            if other < one * (1 + _FEW * self.tolerance):
+                warnings.warn(
+                    f"shells {low + 1} and {low + 2} of the {self.name} lattice, at {one:.6g} and {other:.6g}, differ "
+                    f"by {other / one - 1:.1g}, little more than the tolerance {self.tolerance:g} within which lengths "
+                    "are one; type the coordinates with more digits, such as 3**0.5 / 2, or give the Lattice another "
+                    "tolerance=...: a larger one joins the shells, a smaller one keeps them apart.",
+                    stacklevel=3,
+                )
+
+
+def _plain(field: str, value, kind):
+    """Numbers in tuples (of tuples, for vectors) whatever they came in; `ValueError` where they are none."""
+    rows = kind is float
+    try:
+        return tuple(tuple(kind(x) for x in row) for row in value) if rows else tuple(kind(x) for x in value)
+    except (TypeError, ValueError):
+        shape = "one row of numbers each, such as ((1.0, 0.0), (0.0, 1.0))" if rows else f"one {kind.__name__} an axis"
+        raise ValueError(f"{field} = {value!r} is not what a Lattice takes; give {shape}.") from None
+
+
+def integer(n) -> int:
+    if int(n) != n:
+        raise ValueError
+    return int(n)
 
 
 def _is_canonical(bond: Bond) -> bool:

@@ -8,6 +8,7 @@ which acts on arrays of the lattice's shape.
 import dataclasses
 import functools
 import itertools
+import warnings
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -129,8 +130,22 @@ def site_maps(lattice: Lattice, start: int = 0, end: int = 0) -> np.ndarray:
     """All orthogonal matrices `(n, d, d)` that map the surroundings of a site of sublattice `start` on those
     of one of sublattice `end`, as plain positions of the infinite lattice; empty if there is none.
 
-    Rotations come before reflections, and those that turn least come first.
+    Rotations come before reflections, and those that turn least come first. Warns where more would map them to within
+    the lattice's `tolerance`: coordinates typed with few digits have lost a symmetry.
     """
+    found = _maps(lattice, start, end, _TOLERANCE)
+    nearly = _maps(lattice, start, end, lattice.tolerance)
+    if len(nearly) > len(found):
+        warnings.warn(
+            f"{len(found)} rotations and reflections map sublattice {start} of the {lattice.name} lattice on {end}, but "
+            f"{len(nearly)} to within {lattice.tolerance:g}: its coordinates have too few digits; type all of them, "
+            "such as 3**0.5 / 2, or give the Lattice a smaller tolerance=... if it is meant to be distorted.",
+            stacklevel=3,
+        )
+    return found
+
+
+def _maps(lattice: Lattice, start: int, end: int, tolerance: float) -> np.ndarray:
     kind = infinite(lattice)
     vectors = np.array(lattice.vectors)
     spread = max(np.linalg.norm(np.subtract(x, y)) for x in lattice.basis for y in lattice.basis)
@@ -143,14 +158,17 @@ def site_maps(lattice: Lattice, start: int = 0, end: int = 0) -> np.ndarray:
         if np.linalg.matrix_rank(np.array([*frame, v]), tol=1e-3) > len(frame):
             frame.append(v)
     inverse = np.linalg.inv(np.array(frame))
-    images = [there[np.abs(np.linalg.norm(there, axis=1) - np.linalg.norm(v)) < _TOLERANCE] for v in frame]
-    known = {position_key(v) for v in there}
+    lengths = np.linalg.norm(there, axis=1)
+    images = [there[np.abs(lengths - np.linalg.norm(v)) < tolerance * np.linalg.norm(v)] for v in frame]
     found = []
     for image in itertools.product(*images):
         matrix = (inverse @ np.array(image)).T
-        orthogonal = np.allclose(matrix @ matrix.T, np.eye(lattice.dimension), atol=_TOLERANCE)
-        if orthogonal and len(here) == len(there) and all(position_key(v) in known for v in here @ matrix.T):
-            found.append(matrix)
+        # the errors of both lengths meet in an angle
+        orthogonal = np.allclose(matrix @ matrix.T, np.eye(lattice.dimension), atol=4 * tolerance)
+        if orthogonal and len(here) == len(there):
+            apart = np.linalg.norm((here @ matrix.T)[:, None] - there[None], axis=-1)
+            if np.all(np.min(apart, axis=1) < 4 * tolerance * lengths.max()):
+                found.append(matrix)
     return np.array(sorted(found, key=_element_order)).reshape(-1, lattice.dimension, lattice.dimension)
 
 

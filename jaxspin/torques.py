@@ -177,7 +177,7 @@ def _difference_weights(lattice: Lattice, sublattice: int) -> tuple[tuple[Bond, 
     while not (bonds := lattice.neighbors(radius, sublattice)):
         radius += 1.0
     nearest = min(bond.length for bond in bonds)
-    bonds = tuple(bond for bond in bonds if bond.length < nearest + 1e-4)
+    bonds = tuple(bond for bond in bonds if bond.length <= nearest * (1 + lattice.tolerance))
     sets = np.arange(2 ** len(bonds))[:, None] >> np.arange(len(bonds)) & 1
     rows = sets[..., None] * np.array([bond.vector for bond in bonds])
     return bonds, np.swapaxes(np.linalg.pinv(rows), 1, 2)

@@ -102,7 +102,7 @@ class Bispectrum(AbstractDescriptor):
     def __check_init__(self):
         check_direction(self.lattice, self.direction)
         smallest = min(b.length for b in infinite(self.lattice).shell(1))
-        if self.radius < smallest - 1e-6:
+        if self.radius * (1 + self.lattice.tolerance) < smallest:
             raise ValueError(
                 f"radius {self.radius} holds no neighbour; use at least {smallest:.4g}, the nearest-neighbour distance."
             )

@@ -81,12 +81,13 @@ def neighborhood(
 
     distance = np.linalg.norm(vectors, axis=1)
     apart = np.linalg.norm(vectors[:, None] - vectors, axis=-1)
-    close = [i for i in range(len(vectors)) if distance[i] <= bond_radius + _TOLERANCE]
-    outer = [(0, i) for i in range(1, len(vectors)) if distance[i] <= radius + _TOLERANCE]
-    inner = [
-        pair for pair in itertools.combinations(close, 2) if pair[0] > 0 and apart[pair] <= bond_length + _TOLERANCE
-    ]
-    joined = apart <= triangle_side + _TOLERANCE
+    bond_radius, radius, bond_length, triangle_side = (
+        length * (1 + lattice.tolerance) for length in (bond_radius, radius, bond_length, triangle_side)
+    )
+    close = [i for i in range(len(vectors)) if distance[i] <= bond_radius]
+    outer = [(0, i) for i in range(1, len(vectors)) if distance[i] <= radius]
+    inner = [pair for pair in itertools.combinations(close, 2) if pair[0] > 0 and apart[pair] <= bond_length]
+    joined = apart <= triangle_side
     triples = [
         _counter_clockwise(triple, vectors)
         for triple in itertools.combinations(close, 3)

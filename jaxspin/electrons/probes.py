@@ -167,7 +167,7 @@ def _greedy(lattice: Lattice, distance: float, number: int) -> np.ndarray | None
     """First-fit colouring with equal colours at least `distance` apart, None if it takes more than `number`."""
     shape, dimension = lattice.shape, lattice.dimension
     colors = np.full(shape, -1)
-    reach = {a: lattice.neighbors(distance - 1e-4, a) for a in range(lattice.sublattices)}
+    reach = {a: lattice.neighbors(distance * (1 - 2 * lattice.tolerance), a) for a in range(lattice.sublattices)}
     offsets = {a: np.array([b.offset for b in bonds], int).reshape(-1, dimension) for a, bonds in reach.items()}
     ends = {a: np.array([b.end for b in bonds], int) for a, bonds in reach.items()}
     cells, periodic = np.array(lattice.cells), np.array(lattice.periodic)

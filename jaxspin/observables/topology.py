@@ -31,13 +31,15 @@ def elementary_triangles(lattice: Lattice) -> tuple[Triangle, ...]:
     triangles of a plaquette, which cover it twice and keep its symmetry. Honeycomb: the 4 second-neighbour
     triangles, two on each sublattice. Raises `ValueError` off two dimensions.
     """
-    found: dict[float, list[Triangle]] = {}
+    found: list[tuple[float, Triangle]] = []
     for corners, points in _candidates(lattice):
         a, b, c = sorted(np.linalg.norm(points - np.roll(points, 1, 0), axis=1))
-        isosceles = b - a < _TOLERANCE or c - b < _TOLERANCE
-        if isosceles and c * c < a * a + b * b + _TOLERANCE:
-            found.setdefault(round(a + b + c, 5), []).append(corners)
-    return tuple(sorted(found[min(found)]))
+        near = lattice.tolerance * c
+        # a right angle within the tolerance of its sides is one
+        if (b - a < near or c - b < near) and c * c < a * a + b * b + 4 * near * c:
+            found.append((a + b + c, corners))
+    smallest = min(size for size, _ in found)
+    return tuple(sorted(corners for size, corners in found if size <= smallest * (1 + lattice.tolerance)))
 
 
 @functools.lru_cache(maxsize=64)

@@ -124,7 +124,8 @@ def zone_points(corners: np.ndarray) -> dict[str, np.ndarray]:
     """Gamma `(1, 2)`, and corners and edge centres of a square (M, X) or regular hexagonal (K, M) zone."""
     edges = (corners + np.roll(corners, -1, axis=0)) / 2
     points = {r"$\Gamma$": np.zeros((1, 2))}
-    if all(np.ptp(np.linalg.norm(group, axis=1)) < 1e-6 for group in (corners, edges)):
+    # a hundredth: of a zone of coordinates typed with few digits
+    if all(np.ptp(radii := np.linalg.norm(group, axis=1)) < 1e-2 * radii.max() for group in (corners, edges)):
         corner, edge = ("K", "M") if len(corners) == 6 else ("M", "X")
         points |= {corner: corners, edge: edges}
     return points
