@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin.callables import by_content
+from jaxspin.couplings import Numbers, real
 from jaxspin.field import AbstractPotential, Spins, Time, times_of_change
 from jaxspin.lattice import Bond, Lattice
 from jaxspin.shards import reach_of, shards_of
@@ -23,15 +24,6 @@ from jaxspin.vectors import add, components, cross, dot, of_planes, planes, scal
 
 # Where a Gaussian pulse is looked at, in widths from its center: all but 1e-8 of it lies between the outermost.
 _PULSE = (-6, -3, -1, 0, 1, 3, 6)
-
-# What a coupling may be given as: a number, an array, or numbers in brackets.
-Numbers = ArrayLike | Sequence[float | int] | Sequence[Sequence[float | int]]
-
-
-def _floating(x: Numbers) -> Array:
-    array = jnp.asarray(x)
-    # astype where the dtype stays makes a Python number's weak type strong, which saves recompilation
-    return array.astype(array.dtype if jnp.issubdtype(array.dtype, jnp.floating) else jnp.result_type(float))
 
 
 def bond_ends(lattice: Lattice, spins: Spins, bond: Bond) -> tuple[Float[Array, "*cells 3"], Float[Array, "*cells 3"]]:
@@ -51,13 +43,22 @@ class Exchange(AbstractPotential):
     _lattice: Lattice
 
     def __init__(self, lattice: Lattice, couplings: Numbers | tuple[Numbers, ...]):
-        shells = couplings if isinstance(couplings, tuple) else (couplings,)
+        # a list of numbers is one entry a shell too; an array of a shell's bonds has the cells as its axes
+        several = isinstance(couplings, tuple) or (
+            isinstance(couplings, list) and all(np.ndim(j) == 0 for j in couplings)
+        )
+        shells = tuple(couplings) if several else (couplings,)
         self.couplings = tuple(_bond_array(lattice, number, j) for number, j in enumerate(shells, 1))
         self._lattice = lattice
 
     @property
     def lattice(self) -> Lattice:
         return self._lattice
+
+    def on(self, lattice: Lattice) -> "Exchange":
+        """The same couplings on another size of the lattice; `ValueError` where they differ from bond to bond."""
+        _check_uniform(self._lattice, lattice, *self.couplings)
+        return Exchange(lattice, self.couplings)
 
     def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
         return -jnp.sum(dot(spins, self._neighbors(spins))) / 2
@@ -167,7 +168,7 @@ class DzyaloshinskiiMoriya(AbstractPotential):
         named = {"interfacial": np.cross([0.0, 0.0, 1.0], along), "bulk": along}
         if isinstance(direction, str) and direction not in named:
             raise ValueError(f"direction {direction!r} is unknown; use 'interfacial', 'bulk' or an array.")
-        self.directions = _floating(named[direction] if isinstance(direction, str) else direction)
+        self.directions = real(named[direction] if isinstance(direction, str) else direction, "direction")
         if self.directions.shape != along.shape:
             raise ValueError(
                 f"directions of shape {self.directions.shape} do not fit shell {shell} of the {lattice.name} "
@@ -180,6 +181,11 @@ class DzyaloshinskiiMoriya(AbstractPotential):
     @property
     def lattice(self) -> Lattice:
         return self._lattice
+
+    def on(self, lattice: Lattice) -> "DzyaloshinskiiMoriya":
+        """The same couplings on another size of the lattice; `ValueError` where they differ from bond to bond."""
+        _check_uniform(self._lattice, lattice, self.strength)
+        return DzyaloshinskiiMoriya(lattice, self.strength, self.directions, shell=self.shell)
 
     def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
         return -jnp.sum(dot(spins, self._field(spins))) / 2
@@ -219,7 +225,7 @@ class Anisotropy(AbstractPotential):
     axis: Float[Array, "*n 3"]
 
     def __init__(self, strength: Numbers, axis: Numbers = (0.0, 0.0, 1.0)):
-        self.strength = _floating(strength)
+        self.strength = real(strength, "strength")
         self.axis = _vector(axis, "axis")
 
     def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
@@ -272,10 +278,10 @@ class ZeemanPulse(AbstractPotential):
 class GaussianPulse(eqx.Module):
     """exp(-(t - center)^2/(2 width^2)) cos(frequency (t - center) + phase); no oscillation by default."""
 
-    center: Float[Array, ""] = eqx.field(converter=_floating)
-    width: Float[Array, ""] = eqx.field(converter=_floating)
-    frequency: Float[Array, ""] = eqx.field(converter=_floating, default=0.0)
-    phase: Float[Array, ""] = eqx.field(converter=_floating, default=0.0)
+    center: Float[Array, ""] = eqx.field(converter=real)
+    width: Float[Array, ""] = eqx.field(converter=real)
+    frequency: Float[Array, ""] = eqx.field(converter=real, default=0.0)
+    phase: Float[Array, ""] = eqx.field(converter=real, default=0.0)
 
     def __call__(self, t: Time) -> Float[Array, ""]:
         delay = jnp.asarray(t, self.center.dtype) - self.center
@@ -292,8 +298,8 @@ class GaussianPulse(eqx.Module):
 class Sinusoid(eqx.Module):
     """cos(frequency t + phase), `frequency` in radians a unit of time; phase -pi/2 makes a sine."""
 
-    frequency: Float[Array, ""] = eqx.field(converter=_floating)
-    phase: Float[Array, ""] = eqx.field(converter=_floating, default=0.0)
+    frequency: Float[Array, ""] = eqx.field(converter=real)
+    phase: Float[Array, ""] = eqx.field(converter=real, default=0.0)
 
     def __call__(self, t: Time) -> Float[Array, ""]:
         return jnp.cos(self.frequency * jnp.asarray(t, self.frequency.dtype) + self.phase)
@@ -302,8 +308,8 @@ class Sinusoid(eqx.Module):
 class Ramp(eqx.Module):
     """0 before `start`, 1 after `stop`, a straight line between; a step where both are one time."""
 
-    start: Float[Array, ""] = eqx.field(converter=_floating)
-    stop: Float[Array, ""] = eqx.field(converter=_floating)
+    start: Float[Array, ""] = eqx.field(converter=real)
+    stop: Float[Array, ""] = eqx.field(converter=real)
 
     def __call__(self, t: Time) -> Float[Array, ""]:
         elapsed = jnp.asarray(t, self.start.dtype) - self.start
@@ -326,7 +332,7 @@ def strength_at(profile: Callable[[Time], Float[Array, ""]], t: Time, dtype) -> 
 
 
 def _vector(x: Numbers, name: str) -> Array:
-    array = _floating(x)
+    array = real(x, name)
     if array.ndim == 0 or array.shape[-1] != 3:
         raise ValueError(f"{name} of shape {array.shape} has no three components; give (3,) or (..., 3).")
     return array
@@ -336,7 +342,7 @@ def _with_moment(applied: Array, moment: Numbers | None) -> Array:
     """m h: what a term keeps, so that the field costs no more."""
     if moment is None:
         return applied
-    lengths = _floating(moment).astype(applied.dtype)
+    lengths = real(moment, "moment").astype(applied.dtype)
     if lengths.ndim == 0:
         return lengths * applied
     applied = jnp.broadcast_to(applied, (*lengths.shape, 3)) if applied.ndim == 1 else applied
@@ -349,13 +355,19 @@ def _with_moment(applied: Array, moment: Numbers | None) -> Array:
 
 
 def _bond_array(lattice: Lattice, number: int, values: Numbers) -> Array:
-    array, shape = _floating(values), (*lattice.cells, len(lattice.shell(number)))
+    array, shape = real(values, "a coupling"), (*lattice.cells, len(lattice.shell(number)))
     if array.shape not in ((), shape):
         raise ValueError(
             f"couplings of shape {array.shape} do not fit shell {number} of the {lattice.name} lattice; "
             f"give one number, or {shape} for a value on each bond of lattice.shell({number})."
         )
     return array
+
+
+def _check_uniform(old: Lattice, new: Lattice, *couplings: Array) -> None:
+    old.check_kind(new)
+    if any(values.ndim for values in couplings):
+        raise ValueError("only uniform couplings move to another size of their lattice; build a new term there.")
 
 
 def _check_sites(values: Array, shape: tuple[int, ...], name: str) -> None:

@@ -1,7 +1,7 @@
 """The interface where electrons, networks, classical terms and dynamics meet.
 
 A field maps spins `(*cells, sublattices, 3)` to B of the same shape, in units of the hopping; a potential is a field
-that comes from an energy, B_i = -dE/dS_i. Fields add up with `+`.
+that comes from an energy, B_i = -dE/dS_i. Fields add up and scale: `kpm + 0.5 * zeeman`, `a - b`, `-a`, `a / 2`.
 """
 
 import abc
@@ -10,8 +10,10 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxspin.couplings import real
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_finite, check_methods, takes_spins, tangent
 from jaxspin.vectors import add, scale
@@ -89,6 +91,40 @@ class AbstractField(eqx.Module):
     def __radd__(self, other: Any) -> "AbstractField":
         return self if other == 0 else NotImplemented  # so that sum([...]) works
 
+    # so that NumPy's numbers leave the product to the field, too
+    __array_ufunc__ = None
+
+    def __mul__(self, factor: Any) -> "AbstractField":
+        if isinstance(factor, AbstractField) or not isinstance(
+            factor, jax.Array | np.ndarray | np.generic | int | float
+        ):
+            return NotImplemented
+        factor = real(factor, "the factor of a field")
+        if factor.ndim:
+            raise ValueError(
+                f"a field is scaled by one number, not by an array of shape {factor.shape}; couplings that vary from "
+                "site to site are arguments of the term itself."
+            )
+        term = self.term if isinstance(self, _AbstractScaled) else self
+        factor = self.factor * factor.astype(self.factor.dtype) if isinstance(self, _AbstractScaled) else factor
+        return ScaledPotential(term, factor) if isinstance(term, AbstractPotential) else ScaledField(term, factor)
+
+    def __rmul__(self, factor: Any) -> "AbstractField":
+        return self.__mul__(factor)
+
+    def __truediv__(self, divisor: Any) -> "AbstractField":
+        return (
+            NotImplemented
+            if isinstance(divisor, AbstractField)
+            else self * (1 / real(divisor, "the divisor of a field"))
+        )
+
+    def __neg__(self) -> "AbstractField":
+        return self * -1.0
+
+    def __sub__(self, other: "AbstractField") -> "AbstractField":
+        return self + -other if isinstance(other, AbstractField) else NotImplemented
+
 
 @eqx.filter_jit  # so that a call outside jit compiles once and not operation by operation
 def _energy_and_field(potential: "AbstractPotential", spins, t, key):
@@ -115,6 +151,57 @@ class AbstractPotential(AbstractField):
         return _energy_and_field(self, spins, jnp.asarray(t, spins.dtype), key)
 
 
+class _AbstractScaled(AbstractField):
+    """What a product asks its term; the factor is a leaf, to be differentiated and trained."""
+
+    term: eqx.AbstractVar[Any]
+    factor: eqx.AbstractVar[Float[Array, ""]]
+
+    @property
+    def lattice(self) -> Lattice | None:
+        return self.term.lattice
+
+    def times_of_change(self) -> tuple[Time, ...]:
+        return self.term.times_of_change()
+
+    def push(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
+        return scale(self.factor.astype(spins.dtype), self.term.push(spins, t, key=key))
+
+    def rate(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None, moment: Any = None) -> Spins:
+        return scale(self.factor.astype(spins.dtype), self.term.rate(spins, t, key=key, moment=moment))
+
+    def on(self, lattice: Lattice) -> "AbstractField":
+        """The same factor times the term on another size of its lattice."""
+        return _moved(self.term, lattice) * self.factor
+
+
+class ScaledField(_AbstractScaled):
+    """B = factor times the field of the term; made by `factor * field`."""
+
+    term: AbstractField
+    factor: Float[Array, ""]
+
+    def field(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
+        return scale(self.factor.astype(spins.dtype), self.term.field(spins, t, key=key))
+
+
+class ScaledPotential(_AbstractScaled, AbstractPotential):
+    """E = factor times the energy of the term, with the term's fast field; made by `factor * potential`."""
+
+    term: AbstractPotential
+    factor: Float[Array, ""]
+
+    def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
+        return self.factor.astype(spins.dtype) * self.term.energy(spins, t, key=key)
+
+    def energy_and_field(
+        self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None
+    ) -> tuple[Float[Array, ""], Spins]:
+        factor = self.factor.astype(spins.dtype)
+        energy, field = self.term.energy_and_field(spins, t, key=key)
+        return factor * energy, scale(factor, field)
+
+
 class _AbstractSum(AbstractField):
     """What a sum asks each of its terms."""
 
@@ -129,6 +216,10 @@ class _AbstractSum(AbstractField):
 
     def times_of_change(self) -> tuple[Time, ...]:
         return tuple(t for term in self.terms for t in term.times_of_change())
+
+    def on(self, lattice: Lattice) -> "AbstractField":
+        """The sum of the terms on another size of the lattice."""
+        return sum(_moved(term, lattice) for term in self.terms)  # pyright: ignore[reportReturnType]
 
     def push(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
         keys = _split(key, len(self.terms))
@@ -174,6 +265,15 @@ def sum_of(arrays):
     for array in rest:
         first = first + array
     return first
+
+
+def _moved(term: Any, lattice: Lattice) -> Any:
+    """The term on another size of its lattice; itself where it fits any."""
+    if hasattr(term, "on"):
+        return term.on(lattice)
+    if term.lattice is None:
+        return term
+    raise ValueError(f"{type(term).__name__} does not move to another lattice; build it anew there.")
 
 
 def _terms(field: AbstractField) -> tuple[AbstractField, ...]:

@@ -140,6 +140,21 @@ class Lattice:
         self._check_cells(array.shape[max(0, array.ndim - self.dimension) :], array.shape, "end")
         return translations(array, tuple(tuple(int(n) for n in offset) for offset in offsets), self.periodic)
 
+    def is_kind_of(self, other: "Lattice") -> bool:
+        """Whether the other is the same but for its size and its boundaries: vectors and basis to `tolerance`."""
+        return len(self.basis) == len(other.basis) and all(
+            np.shape(a) == np.shape(b) and np.allclose(a, b, atol=self.tolerance)
+            for a, b in ((self.vectors, other.vectors), (self.basis, other.basis))
+        )
+
+    def check_kind(self, other: "Lattice") -> None:
+        """Refuse a lattice of another kind than this one: raises `ValueError`."""
+        if not self.is_kind_of(other):
+            raise ValueError(
+                f"the {other.name} lattice with vectors {other.vectors} and basis {other.basis} is not of the kind of "
+                f"the {self.name} lattice, {self.vectors} and {self.basis}; use lattice.resize(...) of the same."
+            )
+
     def _check_offset(self, offset: Sequence[int]) -> None:
         if len(offset) != self.dimension:
             raise ValueError(f"offset {tuple(offset)} needs {self.dimension} entries, one per lattice vector.")
@@ -261,6 +276,18 @@ def integer(n) -> int:
     if int(n) != n:
         raise ValueError
     return int(n)
+
+
+def check_bonds(bonds: Sequence[Bond]) -> None:
+    """Refuse a bond given together with its reverse: raises `ValueError`. A sum over bonds would count it twice."""
+    known = {(b.start, b.end, b.offset) for b in bonds}
+    for bond in bonds:
+        back = bond.reversed()
+        if (back.start, back.end, back.offset) in known:
+            raise ValueError(
+                f"the bond from sublattice {bond.start} to {bond.end} at {bond.offset} is given in both directions and "
+                "would count twice; give each once, as lattice.shell(number) lists them (lattice.neighbors lists both)."
+            )
 
 
 def _is_canonical(bond: Bond) -> bool:

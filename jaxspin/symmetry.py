@@ -137,9 +137,9 @@ def site_maps(lattice: Lattice, start: int = 0, end: int = 0) -> np.ndarray:
     nearly = _maps(lattice, start, end, lattice.tolerance)
     if len(nearly) > len(found):
         warnings.warn(
-            f"{len(found)} rotations and reflections map sublattice {start} of the {lattice.name} lattice on {end}, but "
-            f"{len(nearly)} to within {lattice.tolerance:g}: its coordinates have too few digits; type all of them, "
-            "such as 3**0.5 / 2, or give the Lattice a smaller tolerance=... if it is meant to be distorted.",
+            f"{len(found)} rotations and reflections map sublattice {start} of the {lattice.name} lattice on {end}, "
+            f"but {len(nearly)} to within {lattice.tolerance:g}: its coordinates have too few digits; type all of "
+            "them, such as 3**0.5 / 2, or give the Lattice a smaller tolerance=... if it is meant to be distorted.",
             stacklevel=3,
         )
     return found

@@ -15,14 +15,15 @@ import numpy as np
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from jaxspin.couplings import holds
 from jaxspin.lattice import Lattice
 from jaxspin.precision import EXACT
 
 Vector = Sequence[float | int] | np.ndarray
 Scalar = float | int | Float[Array, ""]
 
-# A wavevector counts as fitting when it closes around the lattice to this fraction of a turn.
-_TURN_TOLERANCE = 1e-6
+# A wavevector counts as fitting when it closes around the lattice to this fraction of a turn: typed with few digits.
+_TURN_TOLERANCE = 1e-3
 
 
 def ferromagnet(
@@ -80,23 +81,24 @@ def spiral(
     """S = sin(cone) [u cos(q.r + phase) + v sin(q.r + phase)] + cos(cone) axis, with u, v, axis right-handed.
 
     Along q the spins turn right-handed about `axis`; u is x made perpendicular to it (y if `axis` is x).
-    `cone` = pi/2 is the flat spiral. Raises `ValueError` if q does not close around a periodic axis; the
-    fitting ones are sums of m_k b_k/L_k (`observables.wavevectors`).
+    `cone` = pi/2 is the flat spiral. A q that closes around the periodic axes to a thousandth of a turn, as one typed
+    with few digits does, is taken for the one that closes. Raises `ValueError` for others; the fitting ones are sums of
+    m_k b_k/L_k (`observables.wavevectors`).
     """
     q, vectors = np.asarray(wavevector, float), np.array(lattice.vectors)
     if q.shape != (lattice.dimension,):
         raise ValueError(f"wavevector {wavevector} needs {lattice.dimension} Cartesian components.")
     turns = vectors @ q * np.array(lattice.cells) / (2 * np.pi)
     misfit = np.abs(turns - np.round(turns)) * np.array(lattice.periodic)
+    closed = np.where(lattice.periodic, np.round(turns), turns) / np.array(lattice.cells) @ lattice.reciprocal()
     if np.any(misfit > _TURN_TOLERANCE):
-        closed = np.where(lattice.periodic, np.round(turns), turns) / np.array(lattice.cells)
-        nearest = tuple(float(x) for x in np.round(closed @ lattice.reciprocal(), 6))
+        nearest = tuple(float(f"{x:.9g}") + 0.0 for x in closed)
         raise ValueError(
             f"wavevector {q.tolist()} turns {np.round(turns, 4).tolist()} times around the lattice; "
             f"this must be integers along periodic axes; use {nearest} or an open axis."
         )
     u, v, n = _frame(axis)
-    angle = (lattice.positions() @ q + phase)[..., None]
+    angle = (lattice.positions() @ closed + phase)[..., None]
     flat = u * np.cos(angle) + v * np.sin(angle)
     return _finish(math.sin(cone) * flat + math.cos(cone) * n, dtype)
 
@@ -177,13 +179,19 @@ def skyrmion(
     antiskyrmion. `width` defaults to radius/2; periodic images meet with tails of order
     exp(-(period/2 - radius)/width). Differentiable in center, radius, width and helicity.
 
-    Raises `ValueError` off two dimensions, for polarity other than +-1, winding 0, or too large a radius.
+    Raises `ValueError` off two dimensions, for polarity other than +-1, winding 0, a radius that is too large or not
+    positive, or a width that is not positive.
     Source of the profile: Romming et al., PRL 114, 177203 (2015), doi:10.1103/PhysRevLett.114.177203.
     """
     if lattice.dimension != 2:
         raise ValueError(f"a skyrmion needs a two-dimensional lattice, got {lattice.name}; use square or such.")
     if polarity not in (1, -1):
         raise ValueError(f"polarity is the S_z of the core; use +1 or -1, got {polarity}.")
+    for name, length in (("radius", radius), ("width", 1.0 if width is None else width)):
+        if not holds(lambda x: x > 0, length):
+            raise ValueError(
+                f"{name} = {length} of a skyrmion must be positive; the core is turned by polarity=+1 or -1."
+            )
     if winding == 0:
         raise ValueError("winding 0 makes no skyrmion; use 1, or -1 for an antiskyrmion.")
     dtype = dtype or jnp.result_type(float)
@@ -234,7 +242,8 @@ def domain_wall(
     `helicity` 0 or pi is a Neel wall, +-pi/2 a Bloch wall. On the square lattice exchange J and anisotropy K
     along d hold a wall of width about sqrt(J/(2 K)). Differentiable in `position`, `width` and `helicity`.
 
-    Raises `ValueError` if the axis is periodic (one wall does not close) or parallel to `direction`.
+    Raises `ValueError` if the axis is periodic (one wall does not close) or parallel to `direction`, and for a width
+    that is not positive.
     """
     if not 0 <= axis < lattice.dimension:
         raise ValueError(f"axis {axis} is not an axis of the lattice; use 0 to {lattice.dimension - 1}.")
@@ -242,6 +251,8 @@ def domain_wall(
         raise ValueError(
             f"one domain wall does not close around the periodic axis {axis}; open it with periodic=False."
         )
+    if not holds(lambda x: x > 0, width):
+        raise ValueError(f"width = {width} of a wall must be positive; turn the wall around by direction=.")
     dtype = dtype or jnp.result_type(float)
     normal = lattice.reciprocal()[axis] / np.linalg.norm(lattice.reciprocal()[axis])
     x = lattice.positions() @ normal

@@ -16,7 +16,8 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin.callables import by_content
-from jaxspin.classical import Numbers, _check_sites, _floating, _spread, _vector, strength_at
+from jaxspin.classical import _check_sites, _check_uniform, _spread, _vector, strength_at
+from jaxspin.couplings import Numbers, real
 from jaxspin.field import AbstractField, Spins, Time, sum_of, times_of_change
 from jaxspin.lattice import Bond, Lattice
 from jaxspin.spins import check_spins, normalize
@@ -63,20 +64,25 @@ class SpinTransferTorque(AbstractField):
         *,
         profile: Profile | None = None,
     ):
-        self.drift = jnp.atleast_1d(_floating(drift))
+        self.drift = jnp.atleast_1d(real(drift, "drift"))
         one, each = (lattice.dimension,), (*lattice.shape, lattice.dimension)
         if self.drift.shape not in (one, each):
             raise ValueError(
                 f"a drift of shape {self.drift.shape} does not fit the {lattice.name} lattice; "
                 f"give a velocity {one}, or {each} for one a site."
             )
-        self.nonadiabaticity = _floating(nonadiabaticity)
+        self.nonadiabaticity = real(nonadiabaticity, "nonadiabaticity")
         self.profile = by_content(profile)
         self._lattice = lattice
 
     @property
     def lattice(self) -> Lattice:
         return self._lattice
+
+    def on(self, lattice: Lattice) -> "SpinTransferTorque":
+        """The same current on another size of the lattice; `ValueError` where it differs from site to site."""
+        _check_uniform(self._lattice, lattice, self.drift[0])
+        return SpinTransferTorque(lattice, self.drift, self.nonadiabaticity, profile=self.profile)
 
     def field(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
         drift = self.drift.astype(spins.dtype) * _strength(self.profile, t, spins)
@@ -116,7 +122,7 @@ class SpinOrbitTorque(AbstractField):
         profile: Profile | None = None,
     ):
         self.polarization = _vector(polarization, "polarization")
-        self.dampinglike, self.fieldlike = _floating(dampinglike), _floating(fieldlike)
+        self.dampinglike, self.fieldlike = real(dampinglike, "dampinglike"), real(fieldlike, "fieldlike")
         self.profile = by_content(profile)
 
     def field(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:

@@ -6,10 +6,12 @@ whole arrays, the same loop would jump from component to component and not be ve
 on CPUs for a step of the dynamics).
 """
 
+import functools
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxspin.translation import settled as _settled
@@ -79,8 +81,24 @@ def where(condition: Bool[Array, "*#n"], a: Vectors, b: Vectors) -> Vectors:
 
 
 def normalize(a: Vectors) -> Vectors:
-    """a / |a|, and zero where a is zero; its derivative at zero is zero."""
-    square = dot(a, a)
+    """a / |a|, and zero where a is zero; its derivative at zero is zero.
+
+    Of any length that is a number of the dtype: where the square would leave its range, the largest component is
+    divided out first. That does not change the result, so the derivative does not know of it.
+    """
+    parts = components(a)
+    largest = jax.lax.stop_gradient(functools.reduce(jnp.maximum, map(jnp.abs, parts)))
+    low, high = (np.sqrt(x).astype(largest.dtype) for x in _range(largest.dtype))
+    unusual = (largest != 0) & ((largest < low) | (largest > high))
+    divisor = jnp.where(unusual, largest, 1)
+    parts = [x / divisor for x in parts]
+    square = parts[0] * parts[0] + parts[1] * parts[1] + parts[2] * parts[2]
     empty = square == 0
     inverse = jax.lax.rsqrt(jnp.where(empty, 1, square))
-    return stacked([jnp.where(empty, 0, x * inverse) for x in components(a)])
+    return stacked([jnp.where(empty, 0, x * inverse) for x in parts])
+
+
+def _range(dtype) -> tuple[float, float]:
+    """Squares that may be added up without loss."""
+    limits = jnp.finfo(dtype)
+    return float(limits.tiny) / float(limits.eps), float(limits.max) / 4

@@ -15,6 +15,7 @@ FLOORS = {
     "translation": 1,
     "lattice": 1,
     "precision": 1,
+    "couplings": 1,
     "shards": 1,
     "vectors": 1,
     "spins": 1,

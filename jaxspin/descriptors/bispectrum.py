@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxspin.couplings import at_least
 from jaxspin.descriptors.base import AbstractDescriptor, check_direction
 from jaxspin.descriptors.components import ComponentTable, Monomials, component_table
 from jaxspin.descriptors.invariants import invariants
@@ -104,7 +105,8 @@ class Bispectrum(AbstractDescriptor):
         smallest = min(b.length for b in infinite(self.lattice).shell(1))
         if self.radius * (1 + self.lattice.tolerance) < smallest:
             raise ValueError(
-                f"radius {self.radius} holds no neighbour; use at least {smallest:.4g}, the nearest-neighbour distance."
+                f"radius {self.radius} holds no neighbour; use at least {at_least(smallest, 4)}, the nearest-neighbour "
+                "distance."
             )
         needed = self.neighborhood.smallest_cells()
         short = [axis for axis, n in enumerate(self.lattice.cells) if self.lattice.periodic[axis] and n < needed[axis]]

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optimistix as optx
 from jaxtyping import Array, Float
 
+from jaxspin.couplings import at_least
 from jaxspin.descriptors import haydock
 from jaxspin.descriptors.base import Own, Rows
 from jaxspin.descriptors.clusters import Cluster, orbital_at_center, product_with, spin_between
@@ -123,7 +124,7 @@ class LocalElectrons(AbstractOnClusters):
         if self.temperature < coldest:
             raise ValueError(
                 f"clusters resolve no temperature as low as {self.temperature:g}; "
-                f"use temperature={coldest:.2g} or more."
+                f"use temperature={at_least(coldest)} or more."
             )
 
     @property

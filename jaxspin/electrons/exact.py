@@ -10,6 +10,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Complex, Float, PRNGKeyArray
 
+from jaxspin.couplings import scalar
 from jaxspin.electrons import fermi
 from jaxspin.electrons.model import PAULI, SDModel
 from jaxspin.field import AbstractPotential, Spins, Time
@@ -52,9 +53,9 @@ class ExactDiagonalization(AbstractPotential):
     ):
         check_ensemble(filling, chemical_potential, temperature)
         self.model = model
-        self.filling = as_scalar(filling)
-        self.chemical_potential = as_scalar(chemical_potential)
-        self.temperature = jnp.asarray(temperature, jnp.result_type(float))
+        self.filling = as_scalar(filling, "filling")
+        self.chemical_potential = as_scalar(chemical_potential, "chemical_potential")
+        self.temperature = scalar(temperature, "temperature")
         self.ground_state = not isinstance(temperature, Tracer) and bool(np.asarray(temperature) == 0)
 
     @property
@@ -300,8 +301,8 @@ def spin_density(model: SDModel, density, spins):
 # --- shared with the kernel-polynomial solver -----------------------------------------------------------------------
 
 
-def as_scalar(value: ArrayLike | None) -> Array | None:
-    return None if value is None else jnp.asarray(value, jnp.result_type(float))
+def as_scalar(value: ArrayLike | None, name: str) -> Array | None:
+    return None if value is None else scalar(value, name)
 
 
 def check_ensemble(filling, chemical_potential, temperature) -> None:

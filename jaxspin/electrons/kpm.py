@@ -10,6 +10,7 @@ from jax.core import Tracer
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
+from jaxspin.couplings import at_least, scalar
 from jaxspin.electrons import chebyshev, fermi
 from jaxspin.electrons.exact import as_scalar, check_ensemble
 from jaxspin.electrons.model import SDModel, Spinor
@@ -80,9 +81,9 @@ class KernelPolynomial(AbstractPotential):
     ):
         check_ensemble(filling, chemical_potential, temperature)
         self.model = model
-        self.filling = as_scalar(filling)
-        self.chemical_potential = as_scalar(chemical_potential)
-        self.temperature = jnp.asarray(temperature, jnp.result_type(float))
+        self.filling = as_scalar(filling, "filling")
+        self.chemical_potential = as_scalar(chemical_potential, "chemical_potential")
+        self.temperature = scalar(temperature, "temperature")
         self.probes = _probes(model, tolerance) if probes is None else probes
         self.bounded = window is None  # by the model's own bounds, which another size of the lattice may widen
         self.window = low, high = _bounds(model) if window is None else _window(window)
@@ -276,7 +277,7 @@ def _order(temperature, halfwidth, tolerance: float) -> int:
     if order > _LARGEST_ORDER:
         lowest = t * order / _LARGEST_ORDER
         raise ValueError(
-            f"temperature {t:g} would need {order} moments; use a temperature above {lowest:.2g}, "
+            f"temperature {t:g} would need {order} moments; use a temperature of {at_least(lowest)} or more, "
             "pass order=... to accept the truncation, or use ExactDiagonalization."
         )
     return order

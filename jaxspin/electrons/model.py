@@ -16,8 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Int, Num
 
+from jaxspin.couplings import holds, numeric, real
 from jaxspin.electrons.chebyshev import spread
-from jaxspin.lattice import Bond, Lattice
+from jaxspin.lattice import Bond, Lattice, check_bonds
 from jaxspin.precision import einsum
 from jaxspin.spins import takes_spins
 
@@ -32,7 +33,10 @@ class Hopping(eqx.Module):
     """One bond per cell: -t c+_(R, start) M c_(R + offset, end), its hermitian conjugate added by the model.
 
     `amplitude` t is a number, real or complex, or an array `(*cells)` (disorder, magnetic flux); `spin` is the 2x2
-    matrix M, the identity if None. `bond` comes from `lattice.shell(n)` or `lattice.neighbors(radius)`.
+    matrix M, the identity if None. `bond` comes from `lattice.shell(n)`, which lists every bond once; of
+    `lattice.neighbors(radius)`, which lists each from both ends, take one of the two.
+
+    Raises `ValueError` for a bond from a site to itself or another matrix.
     """
 
     bond: Bond = eqx.field(static=True)
@@ -41,8 +45,14 @@ class Hopping(eqx.Module):
 
     def __init__(self, bond: Bond, amplitude: ArrayLike, spin: ArrayLike | None = None):
         self.bond = bond
-        self.amplitude = jnp.asarray(amplitude)
-        self.spin = None if spin is None else jnp.asarray(spin)
+        self.amplitude = numeric(amplitude, "a hopping amplitude")
+        self.spin = None if spin is None else numeric(spin, "the spin matrix of a hopping")
+
+    def __check_init__(self):
+        if self.bond.start == self.bond.end and not any(self.bond.offset):
+            raise ValueError(f"{self.bond} joins a site to itself; energies of sites are SDModel(potential=...).")
+        if self.spin is not None and self.spin.shape != (2, 2):
+            raise ValueError(f"the spin matrix of a hopping is (2, 2), got {self.spin.shape}; give M of c+ M c.")
 
 
 class SDModel(eqx.Module):
@@ -55,7 +65,8 @@ class SDModel(eqx.Module):
     - `potential`: site energies V, `(*cells, sublattices)`, or None.
     - `occupied`: a mask `(*cells, sublattices)`, False at vacancies: sites without orbital (and without spin).
 
-    Energies in units of the hopping. Raises `ValueError` for arrays that do not fit the lattice.
+    Energies in units of the hopping. Raises `ValueError` for arrays that do not fit the lattice, a complex `coupling`
+    or `potential`, a bond given together with its reverse, and where every site is vacant.
     """
 
     lattice: Lattice = eqx.field(static=True)
@@ -87,8 +98,8 @@ class SDModel(eqx.Module):
             else:
                 hoppings += [Hopping(bond, entry) for bond in lattice.shell(number)]
         self.hoppings = tuple(hoppings)
-        self.coupling = _float(coupling)
-        self.potential = None if potential is None else _float(potential)
+        self.coupling = real(coupling, "coupling")
+        self.potential = None if potential is None else real(potential, "potential")
         self.occupied = None if occupied is None else jnp.asarray(occupied, bool)
 
     def __check_init__(self):
@@ -100,6 +111,9 @@ class SDModel(eqx.Module):
                 )
             if len(h.bond.offset) != self.lattice.dimension or max(h.bond.start, h.bond.end) >= len(self.lattice.basis):
                 raise ValueError(f"{h.bond} is not a bond of the {self.lattice.name} lattice; use lattice.neighbors.")
+        check_bonds([h.bond for h in self.hoppings])
+        if self.occupied is not None and not holds(jnp.any, self.occupied):
+            raise ValueError("no site is occupied, and so there is no electron; give occupied= with some True.")
         for name in ("coupling", "potential", "occupied"):
             value = getattr(self, name)
             if value is not None and value.shape not in ((), self.lattice.shape):
@@ -109,9 +123,10 @@ class SDModel(eqx.Module):
                 )
 
     def on(self, lattice: Lattice) -> "SDModel":
-        """The same model on another size of the lattice; `ValueError` if anything varies from site to site."""
+        """The same model on another size of the lattice; `ValueError` for another kind, or where sites differ."""
         arrays = [h.amplitude for h in self.hoppings] + [self.coupling, self.potential, self.occupied]
-        if lattice.name != self.lattice.name or any(x is not None and x.shape != () for x in arrays):
+        self.lattice.check_kind(lattice)
+        if any(x is not None and x.shape != () for x in arrays):
             raise ValueError("only a uniform model moves to another size of its lattice; build a new SDModel there.")
         return SDModel(lattice, self.hoppings, self.coupling, potential=self.potential)
 
@@ -296,7 +311,7 @@ def magnetic_flux(lattice: Lattice, quanta: int, *amplitudes: ArrayLike) -> tupl
             wraps = target // lattice.cells[0] if lattice.periodic[0] else np.zeros_like(target)
             angle = angle - phi * wraps * lattice.cells[0] * (u2 + d[1])
             phase = jnp.asarray(np.exp(1j * angle))
-            terms.append(Hopping(bond, jnp.asarray(amplitude).astype(phase.dtype) * phase))
+            terms.append(Hopping(bond, numeric(amplitude, "a hopping amplitude").astype(phase.dtype) * phase))
     return tuple(terms)
 
 
@@ -322,11 +337,6 @@ def unit_spinor(lattice: Lattice, site: Int[Array, " k"], dtype, occupied: Array
     zero = jnp.zeros_like(one)
     up, down, none = (jnp.concatenate(pair, -1) for pair in ((one, zero), (zero, one), (zero, zero)))
     return tuple((up[..., a, :], none[..., a, :], down[..., a, :], none[..., a, :]) for a in range(lattice.sublattices))
-
-
-def _float(value: ArrayLike) -> Array:
-    array = jnp.asarray(value)
-    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(jnp.result_type(float))
 
 
 def _complex(dtype):

@@ -10,9 +10,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
+from jaxspin.couplings import holds, real, scalar
 from jaxspin.electrons.exact import as_scalar
 from jaxspin.electrons.negf.linalg import dagger, inverse, multiply
 from jaxspin.electrons.negf.slices import Cut, pairs, reach
@@ -53,7 +53,7 @@ class WideBand(eqx.Module):
         self.name = name
         self.coupling = _positive("coupling", coupling, f"lead {name!r}")
         self.sites, self.shape = _sites(name, sites)
-        self.mu = as_scalar(mu)
+        self.mu = as_scalar(mu, "mu")
         self.temperature = None if temperature is None else check_temperature(temperature, f"lead {name!r}")
 
 
@@ -115,8 +115,8 @@ class Crystal(eqx.Module):
         self.coupling = self.hopping if coupling is None else _shells("coupling", coupling, name)
         if self.coupling.shape != self.hopping.shape:
             raise ValueError(f"lead {name!r} has {self.hopping.shape[0]} hoppings; give as many couplings, by shell.")
-        self.potential = jnp.asarray(potential, jnp.result_type(float))
-        self.mu = as_scalar(mu)
+        self.potential = scalar(potential, f"potential of lead {name!r}")
+        self.mu = as_scalar(mu, "mu")
         self.temperature = None if temperature is None else check_temperature(temperature, f"lead {name!r}")
 
 
@@ -125,19 +125,21 @@ Lead = WideBand | Crystal
 
 def check_temperature(value: ArrayLike, whose: str) -> Array:
     """A temperature above zero, as an array."""
-    if not isinstance(value, Tracer) and not float(np.asarray(value)) > 0:
+    checked = scalar(value, f"temperature of {whose}")
+    if not holds(lambda t: t > 0, checked):
         raise ValueError(f"temperature of {whose} must be positive, got {value}; 0.01 is cold for most bands.")
-    return jnp.asarray(value, jnp.result_type(float))
+    return checked
 
 
 def _positive(what: str, value: ArrayLike, whose: str) -> Array:
-    if not isinstance(value, Tracer) and (jnp.ndim(value) != 0 or not float(np.asarray(value)) >= 0):
+    checked = real(value, f"{what} of {whose}")
+    if checked.ndim or not holds(lambda x: x >= 0, checked):
         raise ValueError(f"{what} of {whose} must be a number, zero or more, got {value}; 1.0 is a good contact.")
-    return jnp.asarray(value, jnp.result_type(float))
+    return checked.astype(jnp.result_type(float))
 
 
 def _shells(what: str, value: ArrayLike | Sequence[ArrayLike], name: str) -> Array:
-    shells = jnp.atleast_1d(jnp.asarray(value, jnp.result_type(float)))  # pyright: ignore[reportArgumentType]
+    shells = jnp.atleast_1d(real(value, f"{what} of lead {name!r}").astype(jnp.result_type(float)))
     if shells.ndim != 1:
         raise ValueError(f"{what} of lead {name!r} is a number or one for each shell, got shape {shells.shape}.")
     return shells

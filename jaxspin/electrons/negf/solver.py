@@ -9,6 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Complex, Float, PRNGKeyArray
 
+from jaxspin.couplings import holds, scalar
 from jaxspin.electrons.exact import as_scalar
 from jaxspin.electrons.model import SDModel
 from jaxspin.electrons.negf import integrals, recursion
@@ -88,8 +89,10 @@ class GreensFunction(AbstractField):
         max_panels: int = 512,
         batch: int = 4,
     ):
-        float_ = jnp.result_type(float)
-        if not isinstance(bath, Tracer) and not float(np.asarray(bath)) >= 0:
+        self.voltage, self.mu, self.bath = (
+            scalar(value, name) for name, value in (("voltage", voltage), ("mu", mu), ("bath", bath))
+        )
+        if not holds(lambda rate: rate >= 0, self.bath):
             raise ValueError(f"bath must be zero or a positive rate, got {bath}; 0.01 broadens levels gently.")
         if not 0 < tolerance < 1:
             raise ValueError(f"tolerance must lie between 0 and 1, got {tolerance}; 1e-6 is the default.")
@@ -101,9 +104,8 @@ class GreensFunction(AbstractField):
         names = [lead.name for lead in self.leads]
         if not names or len(set(names)) < len(names) or "bath" in names:
             raise ValueError(f"leads need names of their own, and not 'bath', got {names}; give each another.")
-        self.voltage, self.mu, self.bath = (jnp.asarray(x, float_) for x in (voltage, mu, bath))
         self.temperature = check_temperature(temperature, "the solver")
-        self.bath_mu = as_scalar(bath_mu)
+        self.bath_mu = as_scalar(bath_mu, "bath_mu")
         self.bath_temperature = None if bath_temperature is None else check_temperature(bath_temperature, "the bath")
         self.axis = _open_axis(model.lattice, axis)
         self.tolerance, self.method = float(tolerance), method

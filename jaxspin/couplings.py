@@ -1,0 +1,79 @@
+"""The one place where couplings, energies and other settings given as numbers become arrays, and are looked at.
+
+Integers become floats, so that there is a derivative with respect to them; complex numbers are refused where only a
+real one has a meaning, instead of being cut. Everything takes traced values, of which only shape and dtype are known.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, ArrayLike
+
+# What a coupling may be given as: a number, an array, or numbers in brackets.
+Numbers = ArrayLike | Sequence[float | int] | Sequence[Sequence[float | int]]
+
+
+def real(value: Any, name: str = "a coupling") -> Array:
+    """A real number or array of them, as floats: JAX's own for integers and Python's numbers; else `ValueError`."""
+    array = numeric(value, name)
+    if jnp.iscomplexobj(array):
+        raise ValueError(f"{name} is complex ({array.dtype}), but has a meaning only as a real number; pass its .real.")
+    return array
+
+
+def numeric(value: Any, name: str = "a coupling") -> Array:
+    """As `real`, complex numbers allowed."""
+    try:
+        array = jnp.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} = {value!r} is no number or array of numbers; give one ({error}).") from None
+    if not (jnp.issubdtype(array.dtype, jnp.number) or array.dtype == bool):
+        raise ValueError(f"{name} of dtype {array.dtype} is no number; give floats.")
+    # astype where the dtype stays makes a Python number's weak type strong, which saves recompilation
+    return array.astype(array.dtype if jnp.issubdtype(array.dtype, jnp.inexact) else jnp.result_type(float))
+
+
+def scalar(value: Any, name: str) -> Array:
+    """One real number, in JAX's own float. `ValueError` for an array: map over it with `jax.vmap`."""
+    array = real(value, name)
+    if array.ndim:
+        raise ValueError(
+            f"{name} of shape {array.shape} is not one number; give one, and map over several with jax.vmap, building "
+            "the solver inside."
+        )
+    return array.astype(jnp.result_type(float))
+
+
+def plain(value: Any) -> Any:
+    """An integer as a float, anything else as it is: for settings that stay Python's numbers. Complex ones refused."""
+    if isinstance(value, bool | int | np.integer) or (isinstance(value, np.ndarray) and value.dtype.kind in "iub"):
+        return np.asarray(value, float) if isinstance(value, np.ndarray) else float(value)
+    if isinstance(value, jax.Array) and not jnp.issubdtype(value.dtype, jnp.inexact):
+        return value.astype(jnp.result_type(float))
+    if jnp.iscomplexobj(value):
+        raise ValueError(f"{value} is complex, but has a meaning only as a real number; pass its .real.")
+    return value
+
+
+def holds(condition: Callable[[Array], Any], value: Any) -> bool:
+    """Whether `condition` holds, as far as it can be known: traced values are let through."""
+    if isinstance(value, Tracer):
+        return True
+    # evaluated even where the caller traces something else
+    with jax.ensure_compile_time_eval():
+        return bool(jnp.all(condition(jnp.asarray(value))))
+
+
+def at_least(value: float, digits: int = 2) -> str:
+    """The value in `digits` digits, rounded up: for a message that tells the smallest number that will do."""
+    if not (value > 0 and math.isfinite(value)):
+        return f"{value:g}"
+    unit = 10.0 ** (math.floor(math.log10(value)) - digits + 1)
+    steps = math.ceil(value / unit * (1 - 1e-12))
+    text = f"{steps * unit:.{digits}g}"
+    return text if float(text) >= value else f"{(steps + 1) * unit:.{digits}g}"
