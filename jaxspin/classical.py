@@ -19,13 +19,14 @@ from jaxspin.couplings import Numbers, real
 from jaxspin.field import AbstractPotential, Spins, Time, times_of_change
 from jaxspin.lattice import Bond, Lattice
 from jaxspin.shards import reach_of, shards_of
-from jaxspin.spins import check_finite, normalize
+from jaxspin.spins import check_finite, normalize, takes_spins
 from jaxspin.vectors import add, components, cross, dot, of_planes, planes, scale, settled, stacked
 
 # Where a Gaussian pulse is looked at, in widths from its center: all but 1e-8 of it lies between the outermost.
 _PULSE = (-6, -3, -1, 0, 1, 3, 6)
 
 
+@takes_spins
 def bond_ends(lattice: Lattice, spins: Spins, bond: Bond) -> tuple[Float[Array, "*cells 3"], Float[Array, "*cells 3"]]:
     """(S_i, S_j) at the two ends of `bond` in every cell, S_j zero beyond an open edge."""
     return spins[..., bond.start, :], lattice.translate(spins[..., bond.end, :], bond.offset)

@@ -16,13 +16,137 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from jaxspin import vectors
 from jaxspin.lattice import Lattice
 from jaxspin.precision import einsum, matmul
 from jaxspin.vectors import add, cross, dot, scale, subtract
-from jaxspin.vectors import normalize as normalize
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def check_spins(lattice: Lattice, spins: Array) -> None:
+    """Refuse an array that is not spins on `lattice`: raises `ValueError` on shape or dtype."""
+    if not jnp.issubdtype(spins.dtype, jnp.floating):
+        raise ValueError(f"spins have dtype {spins.dtype}; convert them with spins.astype(float).")
+    _check_shape(spins.shape, lattice, batch=False)
+
+
+def as_spins(
+    spins: Any, lattice: Lattice | None = None, *, half: bool = True, batch: bool = False, host: bool = False
+) -> Any:
+    """The spins as an array of floats `(*cells, sublattices, 3)`, looked at once, wherever spins enter.
+
+    Lists and NumPy arrays become JAX's (`host=True`: lists become NumPy's), integers floats; nothing else is converted.
+    Only shape and dtype are looked at, so that it costs nothing inside `jit` and takes traced spins. Without a
+    `lattice`, any `(..., 3)`. `batch=True` lets axes precede those of the lattice, `half=False` refuses floats of less
+    than 32 bits.
+
+    Raises `ValueError` for complex numbers, what is no number, and arrays that do not fit the lattice: spins of another
+    one, or a batch (map over it with `jax.vmap`).
+    """
+    if not isinstance(spins, jax.Array):
+        try:
+            spins = np.asarray(spins) if host else jnp.asarray(spins)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"spins cannot be read as an array ({error}); give three numbers a site, of shape (*lattice.shape, 3)."
+            ) from error
+    if jnp.issubdtype(spins.dtype, jnp.integer):
+        spins = spins.astype(float if host else jnp.result_type(float))
+    if jnp.issubdtype(spins.dtype, jnp.complexfloating):
+        raise ValueError(f"spins are complex ({spins.dtype}), but a spin is three real numbers; pass spins.real.")
+    if not jnp.issubdtype(spins.dtype, jnp.floating):
+        raise ValueError(f"spins have dtype {spins.dtype}, which is no number; convert them with spins.astype(float).")
+    if not half and jnp.finfo(spins.dtype).bits < 32:
+        raise ValueError(
+            f"spins of dtype {spins.dtype} are too coarse here: sums over many levels or steps would be lost in "
+            "rounding; pass spins.astype(jnp.float32)."
+        )
+    _check_shape(spins.shape, lattice, batch)
+    return spins
+
+
+def _check_shape(shape: tuple[int, ...], lattice: Lattice | None, batch: bool) -> None:
+    if lattice is None:
+        if not shape or shape[-1] != 3:
+            raise ValueError(f"spins of shape {shape} have no three components; give an array of shape (..., 3).")
+        return
+    fits = (*lattice.shape, 3)
+    if shape == fits or (batch and shape[-len(fits) :] == fits):
+        return
+    if not batch and shape[-len(fits) :] == fits:
+        raise ValueError(
+            f"spins of shape {shape} are a batch on the {lattice.name} lattice, one of which has {fits}; "
+            "map over it with jax.vmap(function)(spins)."
+        )
+    raise ValueError(
+        f"spins of shape {shape} do not fit the {lattice.name} lattice, which needs "
+        f"{fits}; reshape them, or use lattice.resize(...)."
+    )
+
+
+@overload
+def takes_spins(function: Callable[P, R]) -> Callable[P, R]: ...
+@overload
+def takes_spins(
+    *, name: str = "spins", half: bool = True, batch: bool = False, host: bool = False
+) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def takes_spins(
+    function: Callable[..., Any] | None = None,
+    *,
+    name: str = "spins",
+    half: bool = True,
+    batch: bool = False,
+    host: bool = False,
+) -> Any:
+    """A decorator: the argument `name` passes through `as_spins` before the function sees it.
+
+    The lattice is the argument called `lattice`, or that of the first argument (of the field, the solver, `self`), or
+    unknown. Options as those of `as_spins`. Put it outside `jit`, so that lists are arrays before they are traced.
+    """
+    options = {"half": half, "batch": batch, "host": host}
+    if function is None:
+        return functools.partial(takes_spins, name=name, **options)
+    inner: Callable[..., Any] = function
+    names = list(inspect.signature(inner).parameters)
+    place, where = names.index(name), names.index("lattice") if "lattice" in names else None
+
+    @functools.wraps(inner)
+    def checked(*arguments: Any, **keywords: Any) -> Any:
+        lattice = keywords.get("lattice")
+        if where is not None and where < len(arguments):
+            lattice = arguments[where]
+        if lattice is None and place > 0:
+            lattice = getattr(arguments[0] if arguments else keywords.get(names[0]), "lattice", None)
+        if place < len(arguments):
+            spins = as_spins(arguments[place], lattice, **options)
+            arguments = (*arguments[:place], spins, *arguments[place + 1 :])
+        elif keywords.get(name) is not None:
+            keywords[name] = as_spins(keywords[name], lattice, **options)
+        return inner(*arguments, **keywords)
+
+    setattr(checked, _MARK, True)
+    return checked
+
+
+_MARK = "_takes_spins"
+
+
+def check_methods(owner: type, *, half: bool = True) -> None:
+    """Pass the `spins` of every public method that `owner` defines through `takes_spins`, those decorated excepted.
+
+    Called by the base classes of fields and descriptors for each of their subclasses, a user's too.
+    """
+    for name, method in list(vars(owner).items()):
+        public = not name.startswith("_") or name == "__call__"
+        if not public or not callable(method) or hasattr(method, _MARK) or isinstance(method, type):
+            continue
+        if "spins" in inspect.signature(method).parameters:
+            setattr(owner, name, takes_spins(method, half=half))
+
+
+normalize = takes_spins(name="a")(vectors.normalize)
 
 
 def random_spins(lattice: Lattice, *, key: PRNGKeyArray, dtype=None) -> Float[Array, "..."]:
@@ -30,11 +154,13 @@ def random_spins(lattice: Lattice, *, key: PRNGKeyArray, dtype=None) -> Float[Ar
     return normalize(jax.random.normal(key, (*lattice.shape, 3), dtype or jnp.result_type(float)))
 
 
+@takes_spins
 def tangent(spins: Float[Array, "*n 3"], vectors: Float[Array, "*n 3"]) -> Float[Array, "*n 3"]:
     """The part of `vectors` perpendicular to the spins, v - S (S . v): the only part of a field that acts."""
     return subtract(vectors, scale(dot(spins, vectors), spins))
 
 
+@takes_spins
 def tangent_frame(spins: Float[Array, "*n 3"]) -> Float[Array, "*n 2 3"]:
     """Two orthonormal vectors perpendicular to each spin, e and S x e; zero at vacancies. They jump where S_z = 1/2."""
     axis = jnp.where(jnp.abs(spins[..., 2:]) < 0.5, jnp.eye(3, dtype=spins.dtype)[2], jnp.eye(3, dtype=spins.dtype)[0])
@@ -42,6 +168,7 @@ def tangent_frame(spins: Float[Array, "*n 3"]) -> Float[Array, "*n 2 3"]:
     return jnp.stack([first, jnp.cross(spins, first)], axis=-2)
 
 
+@takes_spins
 def torque(spins: Float[Array, "*n 3"], field: Float[Array, "*n 3"]) -> Float[Array, "*n 3"]:
     """S x B, which is dS/dt without damping."""
     return cross(spins, field)
@@ -68,11 +195,13 @@ def random_rotation(*, key: PRNGKeyArray, dtype=None) -> Float[Array, "3 3"]:
     )
 
 
+@takes_spins
 def rotate(spins: Float[Array, "*n 3"], rotation: Float[Array, "3 3"]) -> Float[Array, "*n 3"]:
     """The same rotation `(3, 3)` applied to every spin."""
     return einsum("ab,...b->...a", rotation, spins)
 
 
+@takes_spins
 def retract(spins: Float[Array, "*n 3"], vectors: Float[Array, "*n 3"]) -> Float[Array, "*n 3"]:
     """Rotate every spin by the small rotation vector w: S -> exp([w]x) S, exact and norm-preserving.
 
@@ -114,6 +243,7 @@ def _series(x: Float[Array, "*n"], coefficients: Sequence[float]) -> Float[Array
     return total
 
 
+@takes_spins
 def dilute(spins: Float[Array, "*n 3"], occupied: Bool[Array, "*n"]) -> Float[Array, "*n 3"]:
     """Spins with vacancies: zero where the mask `occupied` (shape of the lattice) is False."""
     return jnp.where(occupied[..., None], spins, 0)
@@ -126,115 +256,3 @@ def check_finite(spins: Array) -> None:
     here = not isinstance(spins, jax.Array) or spins.is_fully_addressable
     if not (np.isfinite(np.asarray(spins)).all() if here else bool(jnp.all(jnp.isfinite(spins)))):
         raise ValueError("spins hold nan or inf; look where they came from: a smaller time step, or normalize(...).")
-
-
-def check_spins(lattice: Lattice, spins: Array) -> None:
-    """Refuse an array that is not spins on `lattice`: raises `ValueError` on shape or dtype."""
-    if not jnp.issubdtype(spins.dtype, jnp.floating):
-        raise ValueError(f"spins have dtype {spins.dtype}; convert them with spins.astype(float).")
-    _check_shape(spins.shape, lattice, batch=False)
-
-
-def as_spins(spins: Any, lattice: Lattice | None = None, *, half: bool = True, batch: bool = False) -> Array:
-    """The spins as an array of floats `(*cells, sublattices, 3)`, looked at once, wherever spins enter.
-
-    Lists and NumPy arrays become arrays, integers JAX's own float; nothing else is converted. Only shape and dtype are
-    looked at, so that it costs nothing inside `jit` and takes traced spins. Without a `lattice`, any `(..., 3)`.
-    `batch=True` lets axes precede those of the lattice, `half=False` refuses floats of less than 32 bits.
-
-    Raises `ValueError` for complex numbers, what is no number, and arrays that do not fit the lattice: spins of another
-    one, or a batch (map over it with `jax.vmap`).
-    """
-    if not isinstance(spins, jax.Array):
-        try:
-            spins = jnp.asarray(spins)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"spins cannot be read as an array ({error}); give three numbers a site, of shape (*lattice.shape, 3)."
-            ) from error
-    if jnp.issubdtype(spins.dtype, jnp.integer):
-        spins = spins.astype(jnp.result_type(float))
-    if jnp.issubdtype(spins.dtype, jnp.complexfloating):
-        raise ValueError(f"spins are complex ({spins.dtype}), but a spin is three real numbers; pass spins.real.")
-    if not jnp.issubdtype(spins.dtype, jnp.floating):
-        raise ValueError(f"spins have dtype {spins.dtype}, which is no number; convert them with spins.astype(float).")
-    if not half and jnp.finfo(spins.dtype).bits < 32:
-        raise ValueError(
-            f"spins of dtype {spins.dtype} are too coarse here: sums over many levels or steps would be lost in "
-            "rounding; pass spins.astype(jnp.float32)."
-        )
-    _check_shape(spins.shape, lattice, batch)
-    return spins
-
-
-def _check_shape(shape: tuple[int, ...], lattice: Lattice | None, batch: bool) -> None:
-    if lattice is None:
-        if not shape or shape[-1] != 3:
-            raise ValueError(f"spins of shape {shape} have no three components; give an array of shape (..., 3).")
-        return
-    fits = (*lattice.shape, 3)
-    if shape == fits or (batch and shape[-len(fits) :] == fits):
-        return
-    if not batch and shape[-len(fits) :] == fits:
-        raise ValueError(
-            f"spins of shape {shape} are a batch on the {lattice.name} lattice, one of which has {fits}; "
-            "map over it with jax.vmap(function)(spins)."
-        )
-    raise ValueError(
-        f"spins of shape {shape} do not fit the {lattice.name} lattice, which needs "
-        f"{fits}; reshape them, or use lattice.resize(...)."
-    )
-
-
-@overload
-def takes_spins(function: Callable[P, R]) -> Callable[P, R]: ...
-@overload
-def takes_spins(
-    *, name: str = "spins", half: bool = True, batch: bool = False
-) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
-def takes_spins(
-    function: Callable[..., Any] | None = None, *, name: str = "spins", half: bool = True, batch: bool = False
-) -> Any:
-    """A decorator: the argument `name` passes through `as_spins` before the function sees it.
-
-    The lattice is the argument called `lattice`, or that of the first argument (of the field, the solver, `self`), or
-    unknown. Options as those of `as_spins`. Put it outside `jit`, so that lists are arrays before they are traced.
-    """
-    if function is None:
-        return functools.partial(takes_spins, name=name, half=half, batch=batch)
-    inner: Callable[..., Any] = function
-    names = list(inspect.signature(inner).parameters)
-    place, where = names.index(name), names.index("lattice") if "lattice" in names else None
-
-    @functools.wraps(inner)
-    def checked(*arguments: Any, **keywords: Any) -> Any:
-        lattice = keywords.get("lattice")
-        if where is not None and where < len(arguments):
-            lattice = arguments[where]
-        if lattice is None and place > 0:
-            lattice = getattr(arguments[0] if arguments else keywords.get(names[0]), "lattice", None)
-        if place < len(arguments):
-            spins = as_spins(arguments[place], lattice, half=half, batch=batch)
-            arguments = (*arguments[:place], spins, *arguments[place + 1 :])
-        elif name in keywords:
-            keywords[name] = as_spins(keywords[name], lattice, half=half, batch=batch)
-        return inner(*arguments, **keywords)
-
-    setattr(checked, _MARK, True)
-    return checked
-
-
-_MARK = "_takes_spins"
-
-
-def check_methods(owner: type, *, half: bool = True) -> None:
-    """Pass the `spins` of every public method that `owner` defines through `takes_spins`, those decorated excepted.
-
-    Called by the base classes of fields and descriptors for each of their subclasses, a user's too.
-    """
-    for name, method in list(vars(owner).items()):
-        public = not name.startswith("_") or name == "__call__"
-        if not public or not callable(method) or hasattr(method, _MARK) or isinstance(method, type):
-            continue
-        if "spins" in inspect.signature(method).parameters:
-            setattr(owner, name, takes_spins(method, half=half))

@@ -16,10 +16,11 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxspin.field import AbstractPotential
 from jaxspin.lattice import Lattice
 from jaxspin.precision import EXACT
-from jaxspin.spins import random_rotation, random_spins, retract, rotate
+from jaxspin.spins import random_rotation, random_spins, retract, rotate, takes_spins
 from jaxspin.symmetry import point_group, transform_sites
 
 
+@takes_spins
 def assert_field_is_gradient(
     potential: AbstractPotential,
     spins: Float[Array, "*cells sublattices 3"],
@@ -46,6 +47,7 @@ def assert_field_is_gradient(
         _assert_close(work, slope, atol, "the field is not minus the gradient of the energy: -B . dS")
 
 
+@takes_spins
 def assert_invariant(
     function: Callable[[Array], Any],
     lattice: Lattice,

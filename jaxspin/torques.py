@@ -20,7 +20,7 @@ from jaxspin.classical import _check_sites, _check_uniform, _spread, _vector, st
 from jaxspin.couplings import Numbers, real
 from jaxspin.field import AbstractField, Spins, Time, sum_of, times_of_change
 from jaxspin.lattice import Bond, Lattice
-from jaxspin.spins import check_spins, normalize
+from jaxspin.spins import normalize, takes_spins
 
 Profile = Callable[[Time], Float[Array, ""]]
 
@@ -137,6 +137,7 @@ class SpinOrbitTorque(AbstractField):
         return times_of_change(self.profile)
 
 
+@takes_spins
 def directional_derivative(
     lattice: Lattice, spins: Spins, direction: Float[Array, "*n dimension"]
 ) -> Float[Array, "*cells sublattices 3"]:
@@ -146,7 +147,6 @@ def directional_derivative(
     to j: centred differences in the bulk of a Bravais lattice, one-sided ones at open edges and beside
     vacancies. It vanishes at a vacancy, and along directions in which no neighbour lies.
     """
-    check_spins(lattice, spins)
     occupied = jnp.any(spins != 0, axis=-1)
     present = occupied.astype(spins.dtype)
     changes = []

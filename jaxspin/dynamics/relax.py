@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from jaxspin.dynamics.checks import check_state
 from jaxspin.dynamics.llg import Mask, as_mask
 from jaxspin.field import AbstractField, AbstractPotential, Time
-from jaxspin.spins import retract
+from jaxspin.spins import retract, takes_spins
 
 # Sufficient decrease, and the memory of the non-monotone line search (0: monotone, 1: mean of all energies).
 _DECREASE = 1e-4
@@ -64,6 +64,7 @@ class _State(eqx.Module):
     code: Array
 
 
+@takes_spins(half=False)
 def relax(
     field: AbstractField,
     spins: Float[Array, "*cells sublattices 3"],

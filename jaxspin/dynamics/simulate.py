@@ -25,11 +25,13 @@ from jaxspin.dynamics.timestep import NO_TRACERS, suggest_timestep
 from jaxspin.dynamics.trajectory import Trajectory
 from jaxspin.field import AbstractField, times_of_change
 from jaxspin.lattice import Lattice
+from jaxspin.spins import takes_spins
 
 # How often a progress bar moves in a run, at most about.
 _LOOKS_OF_METER = 50
 
 
+@takes_spins(half=False)
 def simulate(
     field: AbstractField,
     spins: Float[Array, "*cells sublattices 3"],

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxspin.callables import by_content
 from jaxspin.dynamics.relax import relax
 from jaxspin.field import AbstractField, Time
+from jaxspin.spins import takes_spins
 from jaxspin.vectors import add, cross, dot, normalize, scale, subtract
 
 # Without damping errors add up for ever: one turn is looked at.
@@ -35,6 +36,7 @@ def life(damping: float) -> float:
     return min(_LONGEST_LIFE, 1 / (math.e * max(damping, 1e-12) * math.sqrt(1 + damping**2)))
 
 
+@takes_spins(half=False)
 def suggest_timestep(
     field: AbstractField,
     spins: Float[Array, "*cells sublattices 3"],

@@ -13,7 +13,7 @@ from jaxspin.electrons.kpm import KernelPolynomial
 from jaxspin.electrons.model import SDModel
 from jaxspin.electrons.probes import AbstractProbes, Coloring, ExactTrace, colors_for
 from jaxspin.field import Spins, sum_of
-from jaxspin.spins import tangent
+from jaxspin.spins import takes_spins, tangent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Accuracy:
         )
 
 
+@takes_spins(half=False)
 def measure_accuracy(solver: KernelPolynomial, spins: Spins, *, key: PRNGKeyArray, draws: int = 4) -> Accuracy:
     """The error of `solver.field(spins, key=...)`, without a reference solution.
 
@@ -76,6 +77,7 @@ def measure_accuracy(solver: KernelPolynomial, spins: Spins, *, key: PRNGKeyArra
     )
 
 
+@takes_spins(half=False)
 def tune(
     model: SDModel,
     spins: Spins,
@@ -135,6 +137,7 @@ def tune(
     return solver, found
 
 
+@takes_spins(half=False)
 @eqx.filter_jit
 def direct_field(solver: KernelPolynomial, spins: Spins, *, key: PRNGKeyArray | None = None) -> Spins:
     """B_i = J Re sum_r r_i^+ sigma (f(H) r)_i: the field from the probed density matrix, with the solver's probes.
@@ -162,6 +165,7 @@ def direct_field(solver: KernelPolynomial, spins: Spins, *, key: PRNGKeyArray | 
     return solver.model.coupled_spins(jnp.ones_like(spins)) * jnp.stack(sigma, axis=-2)
 
 
+@takes_spins(half=False)
 def spectral_edges(
     model: SDModel, spins: Spins, *, key: PRNGKeyArray, steps: int = 60
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:

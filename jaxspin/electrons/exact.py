@@ -16,7 +16,7 @@ from jaxspin.electrons.model import PAULI, SDModel
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.lattice import Lattice
 from jaxspin.precision import einsum, matmul
-from jaxspin.spins import check_finite, check_spins
+from jaxspin.spins import check_finite, check_spins, takes_spins
 
 
 class ExactDiagonalization(AbstractPotential):
@@ -118,6 +118,7 @@ def filled(solver: ExactDiagonalization, h: Array, weights: Array, orbitals: Arr
     return equilibrium(kind, h, weights, constraint, positive(solver.temperature.astype(dtype)))
 
 
+@takes_spins(half=False)
 @eqx.filter_jit
 def bloch_levels(model: SDModel, spins: Spins, points: int | tuple[int, ...]) -> Float[Array, " levels"]:
     """All one-electron energies, ascending, of the texture `spins` repeated `points` times along each axis.
@@ -133,6 +134,7 @@ def bloch_levels(model: SDModel, spins: Spins, points: int | tuple[int, ...]) ->
     return jnp.sort(jnp.linalg.eigvalsh(model.bloch(spins, k)).reshape(-1))
 
 
+@takes_spins(half=False)
 @eqx.filter_jit
 def bloch_energy(solver: ExactDiagonalization, spins: Spins, points: int | tuple[int, ...]) -> Float[Array, ""]:
     """Energy per site of the texture whose magnetic cell is `spins`, repeated `points` times along each axis.
@@ -289,6 +291,7 @@ def _equilibrium_jvp(kind, primals, tangents):
     return out, (d_energy, d_mu, d_number, d_density)
 
 
+@takes_spins(half=False)
 def spin_density(model: SDModel, density, spins):
     """B_i = J sum_ab sigma_ab <c+_ia c_ib> from rho_(ib)(ia) = <c+_ia c_ib>."""
     n = model.lattice.sites

@@ -12,6 +12,7 @@ from jaxspin.hosts import by_first_process, to_host
 from jaxspin.io.records import refuse_existing, to_json
 from jaxspin.io.store import Numbers, lattice_from_json
 from jaxspin.lattice import Lattice
+from jaxspin.spins import takes_spins
 
 # The format puts a known number before binary data, so that a reader can check the byte order.
 _BINARY = {"binary 4": (np.dtype("<f4"), 1234567.0), "binary 8": (np.dtype("<f8"), 123456789012345.0)}
@@ -22,6 +23,7 @@ _MATCH = 1e-3
 _MARK = "jaxspin lattice "
 
 
+@takes_spins(host=True)
 def save_ovf(
     path: str | os.PathLike,
     spins: Numbers,
@@ -44,8 +46,6 @@ def save_ovf(
     path, spins = Path(path), to_host(spins)
     if spins.dtype not in (np.float32, np.float64):
         spins = spins.astype(np.float64)
-    if spins.shape != (*lattice.shape, 3):
-        raise ValueError(f"spins of shape {spins.shape} do not fit; give {(*lattice.shape, 3)}, one configuration.")
     if representation not in ("text", *_BINARY):
         raise ValueError(f"unknown representation {representation!r}; choose 'text', 'binary 4' or 'binary 8'.")
     by_first_process(lambda: refuse_existing(path, overwrite))

@@ -23,6 +23,7 @@ from jaxspin.io.store import (
     write_store,
 )
 from jaxspin.lattice import Lattice
+from jaxspin.spins import takes_spins
 
 # A chunk is rewritten when a frame is added to it: small enough to rewrite, large enough to read fast.
 _CHUNK_BYTES = 2**22
@@ -30,6 +31,7 @@ _CHUNK_FRAMES = 64
 _TIME_CHUNK = 4096
 
 
+@takes_spins(host=True, batch=True)
 def save_trajectory(
     path: str | os.PathLike,
     times: Numbers,
@@ -105,6 +107,7 @@ class TrajectoryWriter:
                 f"{path} exists; choose another path, or pass append=True to continue it or overwrite=True."
             )
 
+    @takes_spins(host=True, batch=True)
     def append(self, times: Numbers, spins: Numbers) -> None:
         """Add one frame (a time, spins `(*cells, sublattices, 3)`) or several (a leading axis on both).
 

@@ -10,8 +10,10 @@ from jaxspin.io.ovf import in_file_order, in_space
 from jaxspin.io.records import refuse_existing
 from jaxspin.io.store import Numbers
 from jaxspin.lattice import Lattice
+from jaxspin.spins import takes_spins
 
 
+@takes_spins(host=True)
 def save_vtk(
     path: str | os.PathLike,
     spins: Numbers,
@@ -30,8 +32,6 @@ def save_vtk(
     path, spins = Path(path), to_host(spins)
     if path.suffix != ".vtk":
         raise ValueError(f"{path.name} would not be recognized by ParaView; end the name in .vtk.")
-    if spins.shape != (*lattice.shape, 3):
-        raise ValueError(f"spins of shape {spins.shape} do not fit; give {(*lattice.shape, 3)}, one configuration.")
     by_first_process(lambda: refuse_existing(path, overwrite))
     parts = [f"# vtk DataFile Version 3.0\n{title[:250]}\nBINARY\n"]
     points, values = in_file_order(in_space(lattice), lattice), in_file_order(spins, lattice)

@@ -7,9 +7,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin.field import AbstractField, Spins
 from jaxspin.precision import matmul
-from jaxspin.spins import check_finite, tangent_frame
+from jaxspin.spins import check_finite, takes_spins, tangent_frame
 
 
+@takes_spins
 @eqx.filter_jit
 def field_jacobian(
     field: AbstractField, spins: Spins, *, key: PRNGKeyArray | None = None, batch: int = 16
@@ -36,6 +37,7 @@ def field_jacobian(
     return columns.T - jnp.diag(along)
 
 
+@takes_spins
 def curl_fraction(
     field: AbstractField, spins: Spins, *, key: PRNGKeyArray | None = None, batch: int = 16
 ) -> Float[Array, ""]:
@@ -51,6 +53,7 @@ def curl_fraction(
     return jnp.linalg.norm(jacobian - jacobian.T) / (2 * jnp.linalg.norm(jacobian))
 
 
+@takes_spins
 def unreachable_fraction(
     field: AbstractField, spins: Spins, *, key: PRNGKeyArray | None = None, batch: int = 16
 ) -> Float[Array, ""]:

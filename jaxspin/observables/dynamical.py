@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from jaxspin.lattice import Lattice
 from jaxspin.observables.structure_factor import wavevectors
 from jaxspin.shards import fourier_transform
-from jaxspin.spins import check_spins
+from jaxspin.spins import takes_spins
 
 _WINDOWS = {
     # that of a period, not the symmetric one: its transform is zero at all but three frequencies
@@ -48,6 +48,7 @@ class Spectrum(eqx.Module):
         return spacing * (n.astype(rising.dtype) + jnp.clip(shift, -0.5, 0.5))
 
 
+@takes_spins(name="frames", batch=True)
 @eqx.filter_jit
 def dynamical_structure_factor(
     lattice: Lattice,
@@ -79,7 +80,6 @@ def dynamical_structure_factor(
     number = frames.shape[0]
     if number < 4:
         raise ValueError(f"{number} frames make no spectrum; save 4 or more, at equal intervals.")
-    check_spins(lattice, frames[0])
     weights = _WINDOWS[window](number)
     interval = jnp.asarray(interval, frames.dtype)
     phases = np.exp(-1j * wavevectors(lattice) @ np.array(lattice.basis).T)

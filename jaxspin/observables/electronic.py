@@ -11,8 +11,10 @@ from jaxspin.electrons.chebyshev import jackson_kernel, lorentz_kernel, moments
 from jaxspin.electrons.model import unit_spinor
 from jaxspin.field import Spins
 from jaxspin.precision import matmul
+from jaxspin.spins import takes_spins
 
 
+@takes_spins(half=False)
 @eqx.filter_jit
 def electron_density(
     solver: ExactDiagonalization | KernelPolynomial | GreensFunction,
@@ -37,6 +39,7 @@ def electron_density(
     return jax.grad(energy)(jnp.broadcast_to(given, model.lattice.shape))
 
 
+@takes_spins(half=False)
 def density_of_states(
     solver: ExactDiagonalization | KernelPolynomial,
     spins: Spins,
@@ -66,6 +69,7 @@ def density_of_states(
     return _series(solver, found, energies, damping) / solver.lattice.sites
 
 
+@takes_spins(half=False)
 def local_density_of_states(
     solver: ExactDiagonalization | KernelPolynomial,
     spins: Spins,

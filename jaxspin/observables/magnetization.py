@@ -7,9 +7,10 @@ from jaxtyping import Array, Float
 
 from jaxspin.classical import bond_ends
 from jaxspin.lattice import Lattice
-from jaxspin.spins import check_spins
+from jaxspin.spins import takes_spins
 
 
+@takes_spins
 def magnetization(spins: Float[Array, "*n 3"], moment: float | Float[Array, "*n"] | None = None) -> Float[Array, " 3"]:
     """m = sum_i m_i S_i / (number of occupied sites): the mean spin, zero if every site is vacant.
 
@@ -21,6 +22,7 @@ def magnetization(spins: Float[Array, "*n 3"], moment: float | Float[Array, "*n"
     return _mean_spin(spins, tuple(range(spins.ndim - 1)))
 
 
+@takes_spins
 def sublattice_magnetization(
     lattice: Lattice, spins: Float[Array, "*cells sublattices 3"], cell: Sequence[int]
 ) -> Float[Array, "*cell sublattices 3"]:
@@ -29,7 +31,6 @@ def sublattice_magnetization(
     Entry (n, b) averages the occupied sites of sublattice b in the cells congruent to n modulo `cell`; its
     length is 1 in perfect order. Raises `ValueError` unless `cell` divides `lattice.cells`.
     """
-    check_spins(lattice, spins)
     if len(cell) != lattice.dimension or any(c < 1 or n % c for n, c in zip(lattice.cells, cell, strict=False)):
         raise ValueError(
             f"a magnetic cell {tuple(cell)} does not tile the cells {lattice.cells}; use divisors of them."
@@ -39,11 +40,11 @@ def sublattice_magnetization(
     return _mean_spin(blocks, tuple(range(0, 2 * lattice.dimension, 2)))
 
 
+@takes_spins
 def nearest_neighbor_correlations(
     lattice: Lattice, spins: Float[Array, "*cells sublattices 3"], shell: int = 1
 ) -> Float[Array, "*cells bonds"]:
     """S_i . S_j on every bond of `lattice.shell(shell)`, nearest by default; 0 beyond an open edge."""
-    check_spins(lattice, spins)
     ends = [bond_ends(lattice, spins, bond) for bond in lattice.shell(shell)]
     return jnp.stack([jnp.sum(a * b, axis=-1) for a, b in ends], axis=-1)
 

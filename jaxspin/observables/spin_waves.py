@@ -15,12 +15,13 @@ from jaxtyping import Array, Complex, Float
 from jaxspin.field import AbstractPotential, Spins
 from jaxspin.lattice import Lattice
 from jaxspin.precision import einsum
-from jaxspin.spins import normalize, tangent, tangent_frame
+from jaxspin.spins import normalize, takes_spins, tangent, tangent_frame
 
 # A torque per spin above this fraction of the largest field: not a state that spins oscillate about.
 _TORQUE = 1e-3
 
 
+@takes_spins(half=False)
 def tangent_hessian(potential: AbstractPotential, spins: Spins, *, chunk: int = 16) -> Float[Array, "n2 n2"]:
     """H_(ia)(jb) = d^2 E / dx_ia dx_jb at x = 0, where S_i(x) = normalize(S_i + sum_a x_ia e_ia), e_ia the tangents.
 
@@ -83,6 +84,7 @@ class SpinWaves(eqx.Module):
         return bool(jnp.min(self.curvatures) >= -_rounding(self.curvatures.dtype) * max(size, 1e-30))
 
 
+@takes_spins(half=False)
 def spin_waves(
     potential: AbstractPotential, spins: Spins, *, moment: float | Float[Array, "*cells sublattices"] | None = None
 ) -> SpinWaves:
@@ -117,6 +119,7 @@ def spin_waves(
     )
 
 
+@takes_spins(half=False)
 def spin_wave_frequencies(
     potential: AbstractPotential, spins: Spins, *, moment: float | Float[Array, "*cells sublattices"] | None = None
 ) -> Float[Array, " n"]:
@@ -133,6 +136,7 @@ def spin_wave_frequencies(
     return found.frequencies
 
 
+@takes_spins(half=False)
 def effective_exchange(lattice: Lattice, hessian: Float[Array, "n2 n2"], spins: Spins) -> Float[Array, "n n"]:
     """J_ij of E = -sum_(i<j) J_ij S_i . S_j that has the off-diagonal blocks of `hessian` (`tangent_hessian`).
 

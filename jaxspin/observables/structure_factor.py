@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from jaxspin.lattice import Lattice
 from jaxspin.precision import EXACT
 from jaxspin.shards import fourier_transform
-from jaxspin.spins import check_spins
+from jaxspin.spins import takes_spins
 
 
 def wavevectors(lattice: Lattice) -> np.ndarray:
@@ -20,6 +20,7 @@ def wavevectors(lattice: Lattice) -> np.ndarray:
     return np.moveaxis(np.indices(lattice.cells) / _column(lattice), 0, -1) @ lattice.reciprocal()
 
 
+@takes_spins(half=False)
 @jax.jit
 def structure_factor(lattice: Lattice, spins: Float[Array, "*cells sublattices 3"]) -> Float[Array, "*cells"]:
     """S(q) = (1/N) abs(sum_i S_i exp(-i q.r_i))^2 on the grid `wavevectors(lattice)`.
@@ -28,19 +29,18 @@ def structure_factor(lattice: Lattice, spins: Float[Array, "*cells sublattices 3
     with the reciprocal lattice and sums to N over the grid; with more it does not, as r_i holds the basis:
     reach other zones by `structure_factor_at`.
     """
-    check_spins(lattice, spins)
     amplitudes = fourier_transform(lattice, spins)
     phases = np.exp(-1j * wavevectors(lattice) @ np.array(lattice.basis).T)
     total = jnp.sum(amplitudes * jnp.asarray(phases, amplitudes.dtype)[..., None], axis=-2)
     return jnp.sum(total.real**2 + total.imag**2, axis=-1) / lattice.sites
 
 
+@takes_spins(half=False)
 @jax.jit
 def structure_factor_at(
     lattice: Lattice, spins: Float[Array, "*cells sublattices 3"], q: Float[Array, "*q dimension"]
 ) -> Float[Array, "*q"]:
     """S(q) at any wavevectors `(..., dimension)`, by direct sums: memory and time of order N for each q."""
-    check_spins(lattice, spins)
     positions = jnp.asarray(lattice.positions(), spins.dtype)
     angles = jnp.tensordot(q.astype(spins.dtype), positions, axes=(-1, -1), precision=EXACT)
     sites = spins.ndim - 1
@@ -73,6 +73,7 @@ def displacements(lattice: Lattice) -> np.ndarray:
     return np.moveaxis(steps, 0, -1) @ np.array(lattice.vectors)
 
 
+@takes_spins(half=False)
 @jax.jit
 def correlation_function(lattice: Lattice, spins: Float[Array, "*cells sublattices 3"]) -> Float[Array, "..."]:
     """C(R) = mean of S_(n,b) . S_(n+R,b) over all occupied pairs, R as in `displacements(lattice)`; C(0) = 1.
@@ -80,7 +81,6 @@ def correlation_function(lattice: Lattice, spins: Float[Array, "*cells sublattic
     Equal sublattices only. A periodic axis of L cells has L entries; an open one 2L, for R of both signs.
     Zero where no pair exists.
     """
-    check_spins(lattice, spins)
     occupied = jnp.any(spins != 0, axis=-1, keepdims=True).astype(spins.dtype)
     pairs = autocorrelation(lattice, occupied)
     exist = pairs > 0.5
@@ -97,6 +97,7 @@ def autocorrelation(lattice: Lattice, values: Float[Array, "*cells b c"]) -> Flo
     return fourier_transform(large, power, inverse=True).real
 
 
+@takes_spins(half=False)
 @jax.jit
 def correlation_length(lattice: Lattice, spins: Float[Array, "..."]) -> Float[Array, ""]:
     """xi from the width of the highest peak Q of S(q) = sum_a S_aa(q), the second-moment estimator.

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 from jaxspin.field import sum_of
 from jaxspin.lattice import Lattice
 from jaxspin.precision import EXACT
-from jaxspin.spins import check_spins
+from jaxspin.spins import takes_spins
 
 Corner = tuple[int, tuple[int, ...]]
 Triangle = tuple[Corner, Corner, Corner]
@@ -62,6 +62,7 @@ def triangulation(lattice: Lattice) -> tuple[Triangle, ...]:
     return tuple(sorted(chosen))
 
 
+@takes_spins
 @jax.jit
 def scalar_chirality(lattice: Lattice, spins: Float[Array, "*cells sublattices 3"]) -> Float[Array, "*cells triangles"]:
     """chi = S_i . (S_j x S_k), corners counter-clockwise, on the `elementary_triangles` of every cell.
@@ -69,11 +70,11 @@ def scalar_chirality(lattice: Lattice, spins: Float[Array, "*cells sublattices 3
     Zero where a corner is vacant or beyond an open edge. Raises `ValueError` off two dimensions (take a
     layer).
     """
-    check_spins(lattice, spins)
     corners = [_corner_spins(lattice, spins, t) for t in elementary_triangles(lattice)]
     return jnp.stack([_triple(*c) for c in corners], axis=-1)
 
 
+@takes_spins
 @jax.jit
 def charge_density(lattice: Lattice, spins: Float[Array, "*cells sublattices 3"]) -> Float[Array, "*cells"]:
     """Topological charge of each cell, the sum over its triangles (`triangulation`) of Omega/(4 pi).
@@ -82,11 +83,11 @@ def charge_density(lattice: Lattice, spins: Float[Array, "*cells sublattices 3"]
     = S_1 . (S_2 x S_3) / (1 + S_1 . S_2 + S_2 . S_3 + S_3 . S_1) (Berg & Luescher, Nucl. Phys. B 190, 412
     (1981), doi:10.1016/0550-3213(81)90568-X). Spins must have length 1; triangles with a vacancy count zero.
     """
-    check_spins(lattice, spins)
     angles = sum_of(_solid_angle(*_corner_spins(lattice, spins, t)) for t in triangulation(lattice))
     return angles / (4 * np.pi)
 
 
+@takes_spins
 @jax.jit
 def topological_charge(lattice: Lattice, spins: Float[Array, "*cells sublattices 3"]) -> Float[Array, ""]:
     """Q = (1/4 pi) sum of solid angles: an integer on a periodic lattice without vacancies.

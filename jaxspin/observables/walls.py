@@ -8,12 +8,13 @@ from jaxtyping import Array, Float
 
 from jaxspin.field import sum_of
 from jaxspin.lattice import Lattice
-from jaxspin.spins import check_spins
+from jaxspin.spins import takes_spins
 
 # A profile is kept this many units in the last place from saturation, where artanh is infinite.
 _SATURATION = 4
 
 
+@takes_spins
 def wall_position(
     lattice: Lattice,
     spins: Float[Array, "*cells sublattices 3"],
@@ -30,7 +31,6 @@ def wall_position(
 
     Raises `ValueError` for an axis that is periodic, of a single cell, or not of the lattice.
     """
-    check_spins(lattice, spins)
     if not 0 <= axis < lattice.dimension or lattice.periodic[axis] or lattice.cells[axis] < 2:
         raise ValueError(
             f"axis {axis} of the {lattice.name} lattice {lattice.cells} holds no single wall; use an open axis, "

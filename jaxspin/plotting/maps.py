@@ -18,6 +18,7 @@ from jaxspin.plotting.geometry import (
     zone_points,
 )
 from jaxspin.plotting.style import axes_or_new, figure_of, styled
+from jaxspin.spins import takes_spins
 
 _DIVERGING = (
     "RdBu",
@@ -38,6 +39,7 @@ _WIDTH = 3.6
 _POINTS_PER_INCH = 72
 
 
+@takes_spins(host=True)
 @styled
 def plot_spins(lattice: Lattice, spins: Numbers, *, layer: int = 0, title: str = "", ax: Axes | None = None) -> Figure:
     """Spins as arrows along (S_x, S_y), coloured by S_z; a dot marks each site, vacancies stay blank.
@@ -46,8 +48,6 @@ def plot_spins(lattice: Lattice, spins: Numbers, *, layer: int = 0, title: str =
     plot a component with `plot_map`. Raises `ValueError` on the shape.
     """
     values = np.asarray(spins)
-    if values.shape != (*lattice.shape, 3):
-        raise ValueError(f"spins of shape {values.shape} do not fit; give {(*lattice.shape, 3)}, one configuration.")
     flat, values = flatten(lattice, values, layer)
     points, values = flat.positions().reshape(-1, 2), values.reshape(-1, 3)
     low, high = points.min(axis=0) - 0.8, points.max(axis=0) + 0.8

@@ -5,7 +5,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxspin.forcefield import Committee
-from jaxspin.spins import tangent
+from jaxspin.spins import takes_spins, tangent
 from jaxspin.training.sampling import overlaps
 
 
@@ -49,6 +49,7 @@ def choose(
     return (chosen + rest)[:number]
 
 
+@takes_spins
 def disagreement(committee: Committee, spins: Float[Array, "*cells sublattices 3"], *, by: str = "mean") -> float:
     """How little the committee knows of a configuration, from its spread s_i (`Committee.spread`) at the N spins.
 

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from jaxspin.descriptors.base import AbstractClusterDescriptor
 from jaxspin.forcefield import BehlerParrinello
 from jaxspin.precision import einsum
-from jaxspin.spins import tangent_frame
+from jaxspin.spins import takes_spins, tangent_frame
 
 
 class Linearized(eqx.Module):
@@ -72,6 +72,7 @@ class LinearizedSet(eqx.Module):
         return configurations * descriptor.lattice.sites * descriptor.n_own * 2 * members * jnp.dtype(dtype).itemsize
 
     @staticmethod
+    @takes_spins(batch=True)
     def of(
         descriptor: AbstractClusterDescriptor, spins: Float[Array, "n *cells sublattices 3"], progress=None
     ) -> "LinearizedSet":

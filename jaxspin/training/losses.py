@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PyTree
 
 from jaxspin.field import AbstractField, AbstractPotential, Spins
 from jaxspin.forcefield import BehlerParrinello, GeneralizedPotential
-from jaxspin.spins import tangent
+from jaxspin.spins import takes_spins, tangent
 from jaxspin.training.dataset import SpinData
 from jaxspin.training.linearized import LinearizedSet
 
@@ -93,6 +93,7 @@ def loss_and_slope(
     return value, jax.grad(along)(weights)
 
 
+@takes_spins
 def energy_and_field(model: AbstractField, spins: Spins) -> tuple[Float[Array, ""], Spins]:
     """Both, the energy NaN for a field without one; of a `GeneralizedPotential` its E."""
     if isinstance(model, AbstractPotential):
@@ -169,6 +170,7 @@ def evaluate(model: AbstractField, data: SpinData) -> Errors:
     )
 
 
+@takes_spins
 def predict(
     model: AbstractField, spins: Float[Array, "n *cells sublattices 3"]
 ) -> tuple[Float[Array, " n"], Float[Array, "n *cells sublattices 3"]]:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from jaxspin.dynamics import Trajectory
 from jaxspin.field import AbstractField, AbstractPotential
 from jaxspin.lattice import Lattice
-from jaxspin.spins import normalize, random_spins
+from jaxspin.spins import as_spins, normalize, random_spins, takes_spins
 from jaxspin.training.dataset import SpinData
 
 
@@ -41,7 +41,8 @@ def sample(
         frames, run = spins.spins, 0 if run is None else run
         times = jnp.asarray(spins.times, frames.dtype)
     else:
-        frames, times = spins, jnp.zeros(len(spins), spins.dtype)
+        frames = as_spins(spins, potential.lattice, batch=True)
+        times = jnp.zeros(len(frames), frames.dtype)
     has_energy = isinstance(potential, AbstractPotential)
 
     energies, fields = [], []
@@ -85,6 +86,7 @@ def random_configurations(
     return jax.vmap(lambda k: random_spins(lattice, key=k, dtype=dtype))(jax.random.split(key, number))
 
 
+@takes_spins(name="texture")
 def perturbed_configurations(
     texture: Float[Array, "*cells sublattices 3"], amplitudes: Sequence[float] | Array, *, key: PRNGKeyArray
 ) -> Float[Array, "n *cells sublattices 3"]:
@@ -100,6 +102,7 @@ def perturbed_configurations(
     return normalize(jnp.where(occupied[None], texture[None] + scale * noise, 0))
 
 
+@takes_spins(batch=True)
 def distinct(spins: Float[Array, "n *cells sublattices 3"], *, overlap: float = 0.99) -> list[int]:
     """The numbers of the configurations to keep so that no two are alike, in order: `data[distinct(data.spins)]`.
 
@@ -120,6 +123,7 @@ def distinct(spins: Float[Array, "n *cells sublattices 3"], *, overlap: float = 
     return kept
 
 
+@takes_spins(batch=True)
 def overlaps(
     spins: Float[Array | np.ndarray, "n *cells sublattices 3"],
     other: Float[Array | np.ndarray, "*cells sublattices 3"],
