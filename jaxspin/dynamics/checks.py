@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import diffrax
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
 
+from jaxspin.couplings import holds, real
 from jaxspin.field import times_of_change
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_spins
@@ -32,7 +32,7 @@ def check_state(spins: Array, lattice: Lattice | None, frozen: Array | None) -> 
         check_spins(lattice, spins)
     if frozen is not None and frozen.shape != spins.shape[:-1]:
         raise ValueError(f"frozen has shape {frozen.shape}; give a mask of the lattice's shape {spins.shape[:-1]}.")
-    if not _holds(_are_unit, spins):
+    if not holds(_are_unit, spins):
         raise ValueError("spins must have length one, or zero for a vacancy; pass jaxspin.normalize(spins).")
 
 
@@ -50,19 +50,22 @@ def check_settings(
         raise ValueError(f"duration = {duration} must be positive and start = {start} finite; give times in hbar/t.")
     if save_every is not None and not save_every > 0:
         raise ValueError(f"save_every = {save_every} must be positive; leave it out for about 100 frames.")
+    for name, value in (("damping", damping), ("moment", moment), ("temperature", temperature)):
+        if value is not None and not callable(value):
+            real(value, name)
     if np.shape(damping) not in ((), shape):
         raise ValueError(
             f"damping of shape {np.shape(damping)} does not fit the sites {shape}; give one number, or one per site."
         )
-    if not _holds(_are_physical, damping):
+    if not holds(_are_physical, damping):
         raise ValueError("damping must be finite and not negative; pass zero or more, such as 0.1.")
     if moment is not None and np.shape(moment) not in ((), shape):
         raise ValueError(
             f"moment of shape {np.shape(moment)} does not fit the sites {shape}; give one number, or one per site."
         )
-    if moment is not None and not _holds(lambda m: jnp.all(jnp.isfinite(m) & (m > 0)), moment):
+    if moment is not None and not holds(lambda m: jnp.all(jnp.isfinite(m) & (m > 0)), moment):
         raise ValueError("moment must be positive and finite; for a vacancy make the spin zero, not its moment.")
-    if not callable(temperature) and not _holds(_are_physical, temperature):
+    if not callable(temperature) and not holds(_are_physical, temperature):
         raise ValueError(f"temperature = {temperature} is not finite or negative; pass zero or more.")
 
 
@@ -123,14 +126,6 @@ def check_solver(solver, noisy, adaptive):
         )
     if adaptive and not isinstance(solver, diffrax.AbstractAdaptiveSolver):
         raise ValueError(f"{name} does not estimate its error; use ProjectedTsit5(), or a fixed step.")
-
-
-def _holds(condition, values: Any) -> bool:
-    if isinstance(values, Tracer):
-        return True
-    # evaluated even where the caller traces something else
-    with jax.ensure_compile_time_eval():
-        return bool(condition(jnp.asarray(values)))
 
 
 def _are_unit(spins: Array):

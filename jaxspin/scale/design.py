@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
@@ -55,12 +56,19 @@ def grid(axes: Mapping[str, Values] | None = None, /, **more: Values) -> Design:
     """Every combination of the values of each setting: `grid(coupling=[1.0, 3.0], seed=range(4))` has 8 points.
 
     Names with dots, such as "electrons.coupling" for a field of a nested config, go into a dictionary. Raises
-    `ValueError` for an axis without values, with a value twice, or with values that are no numbers or text.
+    `ValueError` for an axis without values, with a value twice (in the precision of the run), or with values that are
+    no numbers or text.
     """
     columns = _columns(axes, more)
     for name, column in columns.items():
         if len(np.unique(column)) != len(column):
             raise ValueError(f"{name} holds a value twice; give each once, and repeat runs by an axis of seeds.")
+        seen = column if column.dtype.kind not in "fiu" else np.asarray(jnp.asarray(column))
+        if len(np.unique(seen)) != len(seen):
+            raise ValueError(
+                f"values of {name} are nearer to each other than {seen.dtype} can tell, and would run twice; space "
+                'them wider, or run in double precision, jax.config.update("jax_enable_x64", True).'
+            )
     mesh = np.meshgrid(*columns.values(), indexing="ij")
     return Design(columns, {name: values.ravel() for name, values in zip(columns, mesh, strict=True)})
 
