@@ -14,6 +14,12 @@ compiled = jax.jit
 # a run of a few hundred steps, each rounding by some units in the last place of a double
 RUN_ROUNDING = 1e-13
 
+
+def by_precision(double, single):
+    """A tolerance in the precision that the tests run in; `pytest --as-users` is in single."""
+    return double if jax.config.jax_enable_x64 else single
+
+
 # one of every dimension, with open edges, and one without right angles
 LATTICES = [chain(5), square(4, 3), triangular(4, 3, periodic=(True, False)), kagome(3, 2), cubic(2, 3, 4)]
 SKEWED = Lattice("oblique", ((2.0, 0.0), (0.3, 1.7)), ((0.0, 0.0), (1.0, 0.4)), (3, 4), (True, True))

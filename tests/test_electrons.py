@@ -10,8 +10,10 @@ from jaxspin.electrons import ExactDiagonalization, SDModel, bloch_energy, kinet
 from jaxspin.electrons.exact import _degenerate, _ground_filling
 from jaxspin.spins import normalize, random_rotation, random_spins, rotate, tangent
 from jaxspin.textures import double_q, ferromagnet, neel, one_hundred_twenty, stripe, tetrahedral
+from tests.helpers import by_precision
 
-ROUNDING = 1e-12  # double precision, matrices of norm about 10
+pytestmark = pytest.mark.users
+ROUNDING = by_precision(1e-12, 1e-5)  # double precision, matrices of norm about 10
 
 
 def test_one_spin_has_two_levels():
@@ -60,6 +62,7 @@ def test_free_energies_of_the_triangular_lattice(filling, coupling):
     np.testing.assert_allclose(found, FREE_ENERGIES[filling, coupling], atol=6e-5)  # published to four digits
 
 
+@pytest.mark.double
 def test_grand_potential_of_another_code():
     """Tetrahedral order, 12 x 12, J = 3, mu = -3.3, T = 0.05, by the C++ program FastKPM with exact trace."""
     lattice = lattices.triangular(12)
@@ -80,6 +83,7 @@ ENSEMBLES = [
 ]
 
 
+@pytest.mark.double
 @pytest.mark.parametrize("ensemble", ENSEMBLES, ids=str)
 @pytest.mark.parametrize("texture", ["tetrahedral", "ferromagnet", "random"])
 def test_first_and_second_derivatives(ensemble, texture, key):
@@ -105,6 +109,7 @@ def test_first_and_second_derivatives(ensemble, texture, key):
     assert reverse == pytest.approx(float(forward), abs=1e-10)
 
 
+@pytest.mark.double
 @pytest.mark.parametrize("what", ["coupling", "hopping", "temperature", "filling", "chemical_potential"])
 def test_derivatives_with_respect_to_parameters(what, key):
     lattice = lattices.triangular(4)
@@ -126,6 +131,7 @@ def test_derivatives_with_respect_to_parameters(what, key):
         assert jax.grad(function)(at) == pytest.approx(float(expected), abs=1e-6, rel=1e-6)
 
 
+@pytest.mark.double
 def test_fixed_filling_and_fixed_chemical_potential_agree(key):
     """F = Omega + mu N_e, and the same field."""
     lattice = lattices.square(4)
@@ -147,6 +153,7 @@ def test_density_matrix_is_a_projector_at_zero_temperature(key):
     assert jnp.real(jnp.trace(density)) == pytest.approx(6)
 
 
+@pytest.mark.double
 def test_partly_filled_shell_keeps_its_symmetry():
     """T = 0 with electrons left over for a degenerate shell: every site still gets the same field."""
     lattice = lattices.square(4)
@@ -155,6 +162,7 @@ def test_partly_filled_shell_keeps_its_symmetry():
     np.testing.assert_allclose(field, jnp.broadcast_to(field[:1, :1], field.shape), atol=1e-10)
 
 
+@pytest.mark.double
 @pytest.mark.parametrize("filling", [0.0, 1.0])
 def test_empty_and_full_bands(filling, key):
     lattice = lattices.square(3)
@@ -172,6 +180,7 @@ def test_zero_coupling_has_no_field(key):
     np.testing.assert_allclose(solver.field(random_spins(lattice, key=key)), 0, atol=ROUNDING)
 
 
+@pytest.mark.double
 def test_vacancies_are_absent_sites(key):
     """A chain cut by a vacancy has the energy of the two open pieces."""
     lattice = lattices.chain(7, periodic=False)
@@ -189,6 +198,7 @@ def test_vacancies_are_absent_sites(key):
     np.testing.assert_allclose(field[4:], right[1], atol=1e-11)
 
 
+@pytest.mark.double
 def test_energy_does_not_see_global_rotations(key):
     lattice = lattices.kagome(2)
     solver = ExactDiagonalization(SDModel(lattice, 1.0, 2.0), filling=0.4, temperature=0.1)
@@ -199,6 +209,7 @@ def test_energy_does_not_see_global_rotations(key):
     np.testing.assert_allclose(turned_field, rotate(field, rotation), atol=1e-11)
 
 
+@pytest.mark.double
 def test_double_exchange_limit():
     """J -> infinity: two sites at angle theta have the level -J - t cos(theta/2)."""
     lattice, j = lattices.chain(2, periodic=False), 1e5
@@ -208,6 +219,7 @@ def test_double_exchange_limit():
         assert lowest + j == pytest.approx(-np.cos(theta / 2), abs=2e-5)
 
 
+@pytest.mark.double
 def test_single_precision_stays_single(key):
     lattice = lattices.square(4)
     spins = random_spins(lattice, key=key, dtype=jnp.float32)
@@ -249,12 +261,11 @@ def test_refusals_say_what_to_do(make, text):
         make(SDModel(lattices.square(4), 1.0, 1.0))
 
 
-@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
-def test_lowers_everywhere(platform, key):
+def test_lowers_everywhere(key):
     lattice = lattices.triangular(4)
     solver = ExactDiagonalization(SDModel(lattice, 1.0, 3.0), filling=0.25, temperature=0.1)
     spins = random_spins(lattice, key=key, dtype=jnp.float32)
-    jax.export.export(jax.jit(lambda s: solver.energy_and_field(s)), platforms=[platform])(spins)
+    jax.export.export(jax.jit(lambda s: solver.energy_and_field(s)), platforms=["cpu", "cuda", "tpu"])(spins)
 
 
 @pytest.mark.parametrize(
@@ -294,6 +305,7 @@ def test_zero_temperature_in_any_clothes(key):
             ExactDiagonalization(model, filling=filling)
 
 
+@pytest.mark.double
 def test_fermi_level_of_the_ground_state_has_a_derivative(key):
     lattice = lattices.chain(6)
     spins = random_spins(lattice, key=key)

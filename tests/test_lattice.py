@@ -29,6 +29,7 @@ from jaxspin.translation import (
     translations_by_roll,
     translations_by_windows,
 )
+from tests.helpers import by_precision
 
 ALL = {"chain": chain, "square": square, "triangular": triangular, "honeycomb": honeycomb, "kagome": kagome}
 ALL["cubic"] = cubic
@@ -44,7 +45,8 @@ COORDINATION = {
 }
 
 # Sums of a few rounded products in double precision.
-ROUNDING = 1e-12
+pytestmark = pytest.mark.users
+ROUNDING = by_precision(1e-12, 1e-5)
 
 
 def shift(x, offset, periodic):
@@ -172,7 +174,10 @@ def test_settled_is_the_identity_and_so_are_its_derivatives(key):
         assert np.array_equal(jax.vjp(f, x)[1](y)[0], y)
 
 
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64, jnp.complex64, jnp.complex128, jnp.int32])
+DOUBLE = [pytest.param(dtype, marks=pytest.mark.double) for dtype in (jnp.float64, jnp.complex128)]
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.complex64, jnp.int32, *DOUBLE])
 def test_translation_keeps_the_dtype(dtype):
     x = jnp.arange(12).reshape(3, 4).astype(dtype)
     assert square(3, 4).translate(x, (1, -1)).dtype == dtype
@@ -195,6 +200,7 @@ def test_transpose_is_the_opposite_translation(offset, periodic, seed):
     assert np.array_equal(tangent, lattice.translate(y, offset))
 
 
+@pytest.mark.double
 def test_translation_under_transformations(key):
     lattice = square(3, 4, periodic=(True, False))
     x = jax.random.normal(key, (5, 3, 4, 2))
@@ -216,12 +222,11 @@ def test_translation_under_transformations(key):
     assert np.allclose(product, curve, atol=1e-8)
 
 
-@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
-def test_translation_and_its_gradient_lower_for(platform):
+def test_translation_and_its_gradient_lower_for_every_platform():
     lattice = triangular(4, 6, periodic=(True, False))
     function = jax.jit(jax.grad(lambda a: jnp.sum(lattice.translate(a, (1, -1)) ** 2 * a)))
-    exported = jax.export.export(function, platforms=[platform])(jnp.ones((4, 6, 1, 3), jnp.float32))
-    assert exported.platforms == (platform,)
+    exported = jax.export.export(function, platforms=["cpu", "cuda", "tpu"])(jnp.ones((4, 6, 1, 3), jnp.float32))
+    assert exported.platforms == ("cpu", "cuda", "tpu")
 
 
 SHARDED = """

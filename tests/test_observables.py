@@ -29,9 +29,11 @@ from jaxspin.observables import (
     wavevectors,
 )
 from jaxspin.spins import dilute, normalize, random_rotation, random_spins, rotate
+from tests.helpers import by_precision
 
 # Sums over a few hundred terms in double precision.
-ROUNDING = 1e-10
+pytestmark = pytest.mark.users
+ROUNDING = by_precision(1e-10, 1e-5)
 PLANE = {"square": square, "triangular": triangular, "honeycomb": honeycomb, "kagome": kagome}
 
 
@@ -319,8 +321,7 @@ def test_wrong_input_is_refused_with_the_remedy():
         high_symmetry_points(oblique)
 
 
-@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
-def test_observables_lower_for(platform):
+def test_observables_lower_for_every_platform():
     lattice = kagome(4, 4, periodic=(True, False))
     spins = textures.ferromagnet(lattice, dtype=jnp.float32)
 
@@ -337,5 +338,5 @@ def test_observables_lower_for(platform):
             sublattice_magnetization(lattice, s, (2, 2)),
         )
 
-    results = jax.export.export(jax.jit(measure), platforms=[platform])(spins).out_avals
+    results = jax.export.export(jax.jit(measure), platforms=["cpu", "cuda", "tpu"])(spins).out_avals
     assert {str(r.dtype) for r in results} == {"float32", "int32"}

@@ -19,9 +19,11 @@ from jaxspin.spins import (
     tangent,
     torque,
 )
+from tests.helpers import by_precision
 
 # A handful of operations on numbers of order one, in double precision.
-ROUNDING = 1e-13
+pytestmark = pytest.mark.users
+ROUNDING = by_precision(1e-13, 1e-5)
 
 
 @pytest.fixture
@@ -94,7 +96,7 @@ def test_retract_is_the_rotation(spins, angle):
     assert np.allclose(jnp.linalg.norm(moved, axis=-1), 1, atol=ROUNDING)
 
 
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+@pytest.mark.parametrize("dtype", [jnp.float32, pytest.param(jnp.float64, marks=pytest.mark.double)])
 def test_factors_of_a_rotation_are_right_to_rounding(dtype):
     """sin(x)/x and (1 - cos x)/x^2, and lengths kept, from no turn at all to more than six turns."""
     square = jnp.concatenate([10.0 ** jnp.linspace(-20, 0, 101), jnp.linspace(0, 40, 5001) ** 2]).astype(dtype)

@@ -18,9 +18,11 @@ from jaxspin.observables import (
     topological_charge,
     wavevectors,
 )
+from tests.helpers import by_precision
 
 # Sums over a few hundred sites in double precision.
-ROUNDING = 1e-11
+pytestmark = pytest.mark.users
+ROUNDING = by_precision(1e-11, 1e-5)
 
 
 def peaks(lattice, spins):
@@ -55,10 +57,10 @@ EVERY = {
 @pytest.mark.parametrize("name", EVERY)
 def test_spins_have_length_one(name):
     assert np.allclose(jnp.linalg.norm(EVERY[name], axis=-1), 1, atol=ROUNDING)
-    assert EVERY[name].dtype == jnp.float64
+    assert EVERY[name].dtype == jnp.zeros(()).dtype
 
 
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+@pytest.mark.parametrize("dtype", [jnp.float32, pytest.param(jnp.float64, marks=pytest.mark.double)])
 def test_dtype_is_what_was_asked(dtype):
     wall = textures.domain_wall(chain(6, periodic=False), dtype=dtype)
     assert wall.dtype == textures.skyrmion(square(8, 8), 2.0, dtype=dtype).dtype == dtype
@@ -191,6 +193,7 @@ def test_skyrmion_crosses_the_edge():
     assert np.allclose(center, np.array([5, 3]) @ np.array(lattice.vectors), atol=100 * tail)
 
 
+@pytest.mark.double
 @pytest.mark.parametrize("center", [(6.0, 6.0), (5.7, 6.2)])
 def test_skyrmion_is_differentiable_even_in_the_core(center):
     lattice = square(12, 12, periodic=False)
