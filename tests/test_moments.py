@@ -75,7 +75,7 @@ def test_spin_waves_know_moments(key):
     )
     # the slowest mode of nonzero frequency turns in the dynamics as it says
     waves = spin_waves(field, order, moment=moment)
-    kick = jnp.asarray(1e-4 * np.random.default_rng(0).normal(size=order.shape)) * jnp.array([1.0, 1.0, 0.0])
+    kick = 1e-4 * np.random.default_rng(0).normal(size=order.shape) * np.array([1.0, 1.0, 0.0])
     start = (order + kick) / jnp.linalg.norm(order + kick, axis=-1, keepdims=True)
     run = simulate(field, start, duration=40.0, step=0.02, damping=0.0, moment=moment, save_every=0.2)
     seen = np.fft.fft((run.spins[:-1, ..., 0] - 1j * run.spins[:-1, ..., 1])[:, 2, 0] * np.hanning(len(run) - 1))
