@@ -63,7 +63,11 @@ VERBS = {
 }
 
 
-@pytest.mark.parametrize("name", VERBS)
+# seconds of compiling, the gradient through the dynamics among them
+DEAR = ("train_rollout",)
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in DEAR else n for n in VERBS])
 def test_a_verb_called_twice_compiles_once(name):
     jax.block_until_ready(eqx.filter(VERBS[name](0), eqx.is_array))
     with counting_compilations() as compiled:

@@ -12,7 +12,7 @@ from jaxspin.lattice import Lattice
 _FOLDER = Path(__file__).parent / "weights"
 
 
-def pretrained(name: str, lattice: Lattice | None = None) -> Any:
+def pretrained(name: str, lattice: Lattice | Any | None = None) -> Any:
     """A trained force field by its name, on `lattice` or the one it was trained on.
 
     A `BehlerParrinello`, or what is said:
