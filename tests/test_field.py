@@ -130,3 +130,38 @@ def test_the_parallel_field_of_electrons_asks_for_no_shorter_step(solver, key):
     ]
     assert float(jnp.abs(ends[1] - start).max()) > 0.1
     np.testing.assert_allclose(ends[0], ends[1], atol=5e-3)
+
+
+def test_fields_scale_and_subtract(spins):
+    quartic, exchange = Quartic(jnp.array(0.7)), Exchange(square(3, 4), 1.0)
+    twice = [2.0 * exchange, exchange * 2, np.float64(2) * exchange, jnp.asarray(2) * exchange, exchange / 0.5]
+    for term in [*twice, -(-2 * exchange), 3 * exchange - exchange, exchange - -exchange]:
+        assert isinstance(term, AbstractPotential)
+        assert term.lattice == square(3, 4)
+        np.testing.assert_allclose(term.energy(spins), 2 * exchange.energy(spins), atol=10 * ROUNDING)
+        for found in (term.field(spins), term.push(spins), term.energy_and_field(spins)[1], term.rate(spins)):
+            np.testing.assert_allclose(found, 2 * exchange.field(spins), atol=10 * ROUNDING)
+    assert isinstance(0.5 * Swirl(), AbstractField)
+    assert not isinstance(0.5 * Swirl() + quartic, AbstractPotential)
+    total = sum([0.5 * (quartic + exchange), -Swirl()])
+    expected = 0.5 * quartic.field(spins) + 0.5 * exchange.field(spins) - Swirl().field(spins)
+    np.testing.assert_allclose(total.field(spins), expected, atol=10 * ROUNDING)
+    assert (2 * (2 * exchange)).term is exchange
+    assert (0.5 * (exchange + Zeeman((0, 0, 1)))).on(square(5)).lattice == square(5)
+
+
+def test_the_factor_of_a_field_is_a_leaf(spins):
+    exchange = Exchange(square(3, 4), 1.0)
+    energy = exchange.energy(spins)
+    assert np.isclose(jax.grad(lambda x: (x * exchange + Zeeman((0, 0, 1))).energy(spins))(0.3), energy, atol=ROUNDING)
+    assert np.isclose(eqx.filter_grad(lambda f: f.energy(spins))(2 * exchange).factor, energy, atol=ROUNDING)
+
+
+def test_what_does_not_scale_a_field_is_refused():
+    exchange = Exchange(square(3, 4), 1.0)
+    for array in (np.ones(3), jnp.ones(3)):
+        with pytest.raises(ValueError, match=r"scaled by one number, not by an array of shape \(3,\)"):
+            array * exchange
+    for wrong in (lambda: exchange * exchange, lambda: exchange * "2", lambda: 2 / exchange, lambda: exchange - 1):
+        with pytest.raises(TypeError):
+            wrong()
