@@ -93,4 +93,7 @@ _AT_EDGES = {
     "double-exchange": "10 % in the row at an edge, 9 to 19 % inside",
     "double-exchange-fast": "25 % in the row at an edge, 16 to 25 % inside",
 }
-_OF_WIDTHS: dict[str, str] = {}
+_OF_WIDTHS = {
+    "driven-channel": "13 % on a wall in a channel of width 6, where width 4 has 6 %",
+    "driven-channel-fast": "11 % on a wall in a channel of width 6, where width 4 has 9 %",
+}
