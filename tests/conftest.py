@@ -49,6 +49,17 @@ def pytest_configure(config):
             os.environ["XLA_FLAGS"] = _OLDER_EMITTERS if _known(_OLDER_EMITTERS) else ""
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With `-n`, each process takes neighbours: tests of one file share what they compile and their fixtures.
+
+    xdist's own choice deals them out in turn, so that every process compiles everything.
+    """
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log) if config.option.dist == "load" else None
+
+
 @pytest.fixture
 def key():
     return jax.random.key(20260)

@@ -36,7 +36,7 @@ def true_error(solver, spins, exact, draws=8):
     return float(jnp.sqrt(jnp.mean(jnp.sum((fields - exact[None]) ** 2, axis=-1))))
 
 
-@pytest.mark.parametrize("tolerance", [3e-2, 1e-3])
+@pytest.mark.parametrize("tolerance", [3e-2, pytest.param(1e-3, marks=pytest.mark.slow)])
 def test_the_tolerance_is_kept(metal, tolerance, key):
     model, spins, exact = metal
     solver, found = tune(model, spins, tolerance=tolerance, key=key, **STATE)
@@ -49,7 +49,7 @@ def test_the_tolerance_is_kept(metal, tolerance, key):
         assert f"{found.colours} colours ({2 * found.colours} vectors), {solver.order} moments" in str(found)
 
 
-@pytest.mark.parametrize(("colors", "order"), [(4, 200), (16, 200), (64, 12)])
+@pytest.mark.parametrize(("colors", "order"), [pytest.param(4, 200, marks=pytest.mark.slow), (16, 200), (64, 12)])
 def test_measured_errors_are_true(metal, colors, order, key):
     model, spins, exact = metal
     solver = KernelPolynomial(model, **STATE, probes=Coloring(colors), order=order)

@@ -39,7 +39,9 @@ def free_spins(temperature, solver, *, side, key, step=0.05, damping=0.5, frames
     return float(jnp.mean(run.saved[2:])), float(error)
 
 
-@pytest.mark.parametrize("temperature", [0.25, 1.0, 4.0])
+@pytest.mark.parametrize(
+    "temperature", [pytest.param(0.25, marks=pytest.mark.slow), 1.0, pytest.param(4.0, marks=pytest.mark.slow)]
+)
 def test_langevin(temperature, key):
     found, error = free_spins(temperature, DepondtMertens(), side=48, key=key)
     # the weak error of the step, first order in a T step
