@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import jaxspin.lattice as lattices
-from jaxspin.electrons import ExactDiagonalization, SDModel, bloch_energy, kinetic, magnetic_flux, rashba
+from jaxspin.electrons import ExactDiagonalization, Hopping, SDModel, bloch_energy, kinetic, magnetic_flux, rashba
 from jaxspin.spins import random_spins
 from jaxspin.textures import ferromagnet
+from tests.helpers import compiled
 
 ROUNDING = 1e-12  # double precision, matrices of norm about 10
 
@@ -58,6 +59,47 @@ def test_spectrum_is_inside_its_bounds(lattice, key):
         assert low <= levels[0]
         assert levels[number - 1] <= high
         assert jnp.max(jnp.abs(levels[:number])) <= model.bound()
+
+
+OPEN = [
+    (lattices.chain(24, periodic=False), 5),
+    (lattices.square(5, 4, periodic=(False, True)), 3),
+    (lattices.kagome(2, periodic=False), 2),
+]
+
+
+@pytest.mark.parametrize(("lattice", "shells"), OPEN, ids=lambda x: getattr(x, "name", x))
+def test_no_open_or_far_hopping_leaves_the_bounds(lattice, shells, key):
+    """Random amplitudes and phases of far shells, some of them zero, spin-orbit coupling, site energies, vacancies."""
+    number = len(kinetic(lattice, *(1.0,) * shells))
+    random = np.random.default_rng(3)
+    spins, occupied = random_spins(lattice, key=key), random.random(lattice.shape) > 0.1
+
+    @compiled
+    def spectrum(amplitudes, coupling, potential):
+        bonds = [h.bond for h in kinetic(lattice, *(1.0,) * shells)]
+        hoppings = tuple(Hopping(bond, t) for bond, t in zip(bonds, amplitudes, strict=True))
+        hoppings = (*hoppings, *(rashba(lattice, 0.5) if lattice.dimension == 2 else ()))
+        model = SDModel(lattice, hoppings, coupling, potential=potential, occupied=occupied)
+        return jnp.linalg.eigvalsh(model.dense(spins))[: 2 * occupied.sum()], jnp.stack(model.spectral_bounds())
+
+    for _ in range(12):
+        amplitudes = random.normal(size=number) + 1j * random.normal(size=number)
+        amplitudes = amplitudes * (random.random(number) < 0.5)
+        levels, (low, high) = spectrum(amplitudes, random.normal(), 0.1 * random.normal(size=lattice.shape))
+        assert low - ROUNDING <= levels[0]
+        assert levels[-1] <= high + ROUNDING
+
+
+@pytest.mark.parametrize(("cells", "shell", "phase"), [(24, 4, np.pi / 6), (30, 12, 1.0)])
+def test_bounds_of_one_far_hopping(cells, shell, phase):
+    """t_n alone makes chains of every n-th site, from whose open ends the phase is hidden: 2 cos(pi/(length + 1))."""
+    lattice = lattices.chain(cells, periodic=False)
+    bond = lattice.shell(shell)[0]
+    low, high = (float(x) for x in SDModel(lattice, (Hopping(bond, np.exp(1j * phase)),), 0.0).spectral_bounds())
+    longest = 2 * np.cos(np.pi / (cells // shell + (cells % shell > 0) + 1))
+    assert max(-low, high) < 2 + ROUNDING
+    assert min(-low, high) > longest
 
 
 def test_bands_of_free_electrons():

@@ -241,13 +241,7 @@ class SDModel(eqx.Module):
 
     def bound(self) -> Float[Array, ""]:
         """An upper bound of |H|: the largest row sum of |t_ij| |M| plus |J| plus |V| (Gershgorin), unit spins."""
-        rows = jnp.zeros(self.lattice.shape)
-        for h in self.hoppings:
-            norm = 1.0 if h.spin is None else jnp.linalg.norm(h.spin, ord=2)
-            size = jnp.broadcast_to(jnp.abs(h.amplitude) * norm, self.lattice.cells).astype(rows.dtype)
-            rows = rows.at[..., h.bond.start].add(size)
-            back = tuple(-n for n in h.bond.offset)
-            rows = rows.at[..., h.bond.end].add(self.lattice.translate(size, back))
+        rows = _row_sums(self)
         onsite = jnp.abs(self.coupling).astype(rows.dtype)
         if self.potential is not None:
             onsite = onsite + jnp.abs(self.potential).astype(rows.dtype)
@@ -256,8 +250,9 @@ class SDModel(eqx.Module):
     def spectral_bounds(self) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """(lowest, highest) energy that any spin configuration can have.
 
-        For uniform hoppings the band edges of the hopping alone, widened by |J| and |V| (Weyl's inequality);
-        otherwise -+`bound()`.
+        For uniform hoppings the band edges of the hopping alone, those of the infinite crystal where an axis is open
+        (at most 0.5 % of the band too wide for each), widened by |J| and |V| (Weyl's inequality); otherwise
+        -+`bound()`.
         """
         if any(h.amplitude.shape != () for h in self.hoppings):
             return -self.bound(), self.bound()
@@ -391,10 +386,37 @@ def _bond_index(lattice: Lattice, bond: Bond):
     return i[inside], j[inside], wraps[inside], inside
 
 
+def _row_sums(model: SDModel) -> Float[Array, "*cells sublattices"]:
+    """The sum of |t_ij| |M| over the bonds of each site."""
+    rows = jnp.zeros(model.lattice.shape)
+    for h in model.hoppings:
+        norm = 1.0 if h.spin is None else jnp.linalg.norm(h.spin, ord=2)
+        size = jnp.broadcast_to(jnp.abs(h.amplitude) * norm, model.lattice.cells).astype(rows.dtype)
+        rows = rows.at[..., h.bond.start].add(size)
+        back = tuple(-n for n in h.bond.offset)
+        rows = rows.at[..., h.bond.end].add(model.lattice.translate(size, back))
+    return rows
+
+
+_POINTS = 2**17  # wavevectors that open axes are looked at with
+
+
 def _band_edges(model: SDModel) -> tuple[Array, Array]:
-    """Extremes of the hopping's bands on a k grid that holds the lattice's own, widened at open edges."""
+    """Bounds of the hopping's energies, whatever of the lattice is open or vacant: a cut-out of an infinite crystal.
+
+    Along a periodic axis the wavevectors are those of the lattice (and some between). Along an open one all are in
+    play, of which N are looked at: <u|H(k)|u> is a trigonometric polynomial of the degree d of the longest hopping,
+    and such a one rises above its largest value on N > 2d even points by at most 1/cos(pi d/N) (Ehlich and Zeller,
+    Math. Z. 86, 41 (1964), 10.1007/BF01111276), about the middle of its range.
+    """
     lattice = model.lattice
-    points = [c * max(1, -(-24 // c)) for c in lattice.cells]
+    degrees = [max((abs(h.bond.offset[a]) for h in model.hoppings), default=0) for a in range(lattice.dimension)]
+    whole = [c * max(1, -(-24 // c)) for c in lattice.cells]
+    fine = max(8, int(_POINTS ** (1 / lattice.dimension)) // max(1, *degrees))
+    points = [
+        w if periodic else max(1, d * min(32, fine))
+        for w, d, periodic in zip(whole, degrees, lattice.periodic, strict=True)
+    ]
     k = np.stack(np.meshgrid(*(np.arange(p) / p for p in points), indexing="ij"), -1).reshape(-1, lattice.dimension)
     ctype = _complex(jnp.result_type(float))
     n = lattice.sublattices
@@ -407,6 +429,8 @@ def _band_edges(model: SDModel) -> tuple[Array, Array]:
         h = h.at[:, hop.bond.end, :, hop.bond.start, :].add(jnp.conj(jnp.swapaxes(block, 1, 2)))
     levels = jnp.linalg.eigvalsh(h.reshape(len(k), 2 * n, 2 * n))
     low, high = jnp.min(levels), jnp.max(levels)
-    # an open edge takes part in all k: between grid points a band leaves its range by less than this
-    slack = 0.0 if all(lattice.periodic) else 0.01
-    return low - slack * (high - low), high + slack * (high - low)
+    opened = [(d, p) for d, p, periodic in zip(degrees, points, lattice.periodic, strict=True) if not periodic and d]
+    above = float(np.prod([1 / np.cos(np.pi * d / p) for d, p in opened]))
+    half = above * (high - low) / 2
+    bound = jnp.max(_row_sums(model)).astype(low.dtype)  # which the factor need not exceed
+    return jnp.maximum((low + high) / 2 - half, -bound), jnp.minimum((low + high) / 2 + half, bound)
