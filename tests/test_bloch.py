@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxspin as js
-from jaxspin.electrons import BlochDiagonalization
+from jaxspin.electrons import BlochDiagonalization, Hopping, kinetic, rashba
 
 # Of energies of order one, sums over a hundred levels.
 ROUNDING = 1e-11
@@ -25,6 +25,32 @@ def test_equals_the_repeated_lattice(key, ensemble, cells, even):
     whole, fields = solver(large, **ensemble).energy_and_field(jnp.tile(spins, (3, 3, 1, 1)))
     assert float(energy) == pytest.approx(float(whole) / 9, abs=ROUNDING)
     np.testing.assert_allclose(jnp.tile(field, (3, 3, 1, 1)), fields, atol=ROUNDING)
+
+
+EVEN_OR_NOT = {
+    "Rashba": (js.square(2), lambda x: (*kinetic(x, 1.0), *rashba(x, 0.5)), False),
+    "complex": (js.square(2), lambda x: kinetic(x, 1.0, 0.3j), False),
+    "dimers": (js.chain(2), lambda x: [Hopping(x.shell(1)[0], np.array([1.0, 0.3]))], False),
+    "one spin": (js.square(2), lambda x: [Hopping(b, 1.0, np.diag([1.0, 0.5])) for b in x.shell(1)], True),
+    "uniform array": (js.chain(2), lambda x: [Hopping(x.shell(1)[0], np.array([0.7 + 0j, 0.7]))], True),
+}
+
+
+@pytest.mark.parametrize("case", EVEN_OR_NOT)
+def test_even_is_taken_only_where_it_holds(case, key):
+    """k and -k have the same levels where even=True is taken, others where it is refused."""
+    lattice, hoppings, even = EVEN_OR_NOT[case]
+    spins = np.asarray(js.random_spins(lattice, key=key))
+    model = js.SDModel(lattice, tuple(hoppings(lattice)), 2.0)
+    k = np.full(lattice.dimension, 1 / 3)
+    levels = np.linalg.eigvalsh(np.asarray(jnp.stack([model.dense(spins, jnp.asarray(q)) for q in (k, -k)])))
+    assert np.allclose(levels[0], levels[1], atol=1e-10) == even
+    electrons = js.ExactDiagonalization(model, filling=0.25, temperature=0.05)
+    if even:
+        assert BlochDiagonalization(electrons, 3, even=True).even
+        return
+    with pytest.raises(ValueError, match=r"not their own image .* leave out even=True"):
+        BlochDiagonalization(electrons, 3, even=True)
 
 
 @pytest.mark.parametrize("ordered", [True, False])

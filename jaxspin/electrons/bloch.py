@@ -5,9 +5,11 @@ from typing import ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin.electrons.exact import ExactDiagonalization, filled, spin_density
+from jaxspin.electrons.model import Hopping
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_finite, check_spins
@@ -21,10 +23,11 @@ class BlochDiagonalization(AbstractPotential):
     keep the repetition: use the repeated lattice where it may break. Derivatives as those of `ExactDiagonalization`.
 
     `even` says that the texture is its own image under r -> -r about a site, as any texture with at most two cells of
-    a Bravais lattice along each axis is: k and -k then give the same, and half the wavevectors do.
+    a Bravais lattice along each axis is: k and -k then give the same, and half the wavevectors do. The hoppings must
+    be their own image too, t M of a bond hermitian: real amplitudes are, Rashba coupling and fluxes are not.
 
     Raises `ValueError` for an open axis, fewer points than one, a solver at zero temperature, one with vacancies, or
-    `even` with a cell that need not be.
+    `even` with a cell or hoppings that need not be.
     """
 
     parallel_part_is_fixed: ClassVar[bool] = False
@@ -46,6 +49,11 @@ class BlochDiagonalization(AbstractPotential):
             raise ValueError("vacancies do not repeat here; use ExactDiagonalization on the whole lattice.")
         if self.even and (lattice.sublattices > 1 or max(lattice.cells) > 2):
             raise ValueError(f"a texture of {lattice.cells} cells need not be even; leave out even=True.")
+        if self.even and not all(_even(lattice, hop) for hop in self.solver.model.hoppings):
+            raise ValueError(
+                "the hoppings are not their own image under r -> -r (complex, spin-orbit, traced or uneven ones need not "
+                "be), so that k and -k differ; leave out even=True."
+            )
 
     @property
     def lattice(self) -> Lattice:
@@ -72,6 +80,19 @@ class BlochDiagonalization(AbstractPotential):
         weights = jnp.broadcast_to(jnp.asarray(share, dtype)[:, None], h.shape[:2])
         energy, _, _, density = filled(solver, h, weights, h.shape[-1])
         return energy, spin_density(solver.model, jnp.sum(density, axis=0), spins)
+
+
+def _even(lattice: Lattice, hop: Hopping) -> bool:
+    """Whether r -> -r about a site maps the bond's hopping onto itself, in cells that are their own images."""
+    amplitude, spin = hop.amplitude, hop.spin
+    plain = amplitude.ndim == 0 and spin is None and not jnp.iscomplexobj(amplitude)
+    if plain or any(isinstance(x, Tracer) for x in (amplitude, spin)):
+        return plain  # real whatever its value; of other traced ones nothing is known
+    t = np.broadcast_to(np.asarray(amplitude), lattice.cells)[..., None, None]
+    block = t * (np.eye(2) if spin is None else np.asarray(spin))
+    # the image of the bond from R to R + d is that from -R - d = R + d to -R = R, read backwards
+    image = np.conj(np.swapaxes(np.roll(block, [-n for n in hop.bond.offset], range(lattice.dimension)), -1, -2))
+    return bool(np.allclose(block, image, rtol=0, atol=1e-6 * np.abs(block).max()))
 
 
 def _wavevectors(dimension: int, points: int, even: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -174,6 +174,11 @@ class Contact:
     thickness: int = 1
 
 
+def depth(lead: Crystal, lattice: Lattice, axis: int) -> int:
+    """How many cells of the device the hoppings of a crystal reach."""
+    return reach(tuple(b for n in range(lead.hopping.shape[0]) for b in lattice.shell(n + 1)), axis)
+
+
 def contact(lead: Lead, where: Cut, axis: int | None) -> Contact:
     """Where `lead` touches. Raises `ValueError` where it cannot."""
     lattice = where.lattice
@@ -186,14 +191,13 @@ def contact(lead: Lead, where: Cut, axis: int | None) -> Contact:
         right = lead.sites == "right"
         thickness = 1
         if isinstance(lead, Crystal):
-            bonds = tuple(b for n in range(lead.hopping.shape[0]) for b in lattice.shell(n + 1))
-            thickness = reach(bonds, axis)
+            thickness = depth(lead, lattice, axis)
             if thickness > lattice.cells[axis]:
                 raise ValueError(
                     f"the hopping of lead {lead.name!r} reaches {thickness} cells; lengthen the channel to as many."
                 )
         layer = where.sites // where.thickness
-        last = where.slices * where.sites
+        last = lattice.cells[axis] * layer
         sites = range(last - thickness * layer, last) if right else range(thickness * layer)
         at, within = tuple(s // where.sites for s in sites), tuple(s % where.sites for s in sites)
         if isinstance(lead, WideBand):

@@ -1,6 +1,7 @@
 """A channel cut into slices across its open axis: H is block tridiagonal, and only its blocks are made.
 
-Slices are as thick as the longest hopping reaches. Arrays on sites `(*cells, sublattices, ...)` become
+Slices are as thick as the longest hopping reaches, or somewhat thicker; the last one may hold fewer cells and is
+filled up with vacancies. Arrays on sites `(*cells, sublattices, ...)` become
 `(slices, m, ...)`, m sites a slice; its 2m orbitals are (site, spin) in C order. H_(n,n) are `(slices, 2m, 2m)`,
 H_(n,n+1) are `(slices, 2m, 2m)` (the last is zero), or `(slices, 2m)` where they are diagonal.
 """
@@ -28,34 +29,49 @@ class Cut:
 
     @property
     def slices(self) -> int:
-        return self.lattice.cells[self.axis] // self.thickness
+        return -(-self.lattice.cells[self.axis] // self.thickness)
+
+    @property
+    def missing(self) -> int:
+        """Cells along the axis that the last slice lacks."""
+        return self.slices * self.thickness - self.lattice.cells[self.axis]
 
     @property
     def sites(self) -> int:
-        """Sites of a slice."""
-        return self.lattice.sites // self.slices
+        """Sites of a slice, with those that the last one may lack."""
+        return self.thickness * (self.lattice.sites // self.lattice.cells[self.axis])
 
     def into(self, array: Array) -> Array:
-        """`(*cells, sublattices, ...)` to `(slices, sites of a slice, ...)`."""
+        """`(*cells, sublattices, ...)` to `(slices, sites of a slice, ...)`, zero (or False) on sites that lack."""
         rest = array.shape[self.lattice.dimension + 1 :]
-        return jnp.moveaxis(array, self.axis, 0).reshape(self.slices, self.sites, *rest)
+        return self._filled_up(array).reshape(self.slices, self.sites, *rest)
 
     def back(self, array: Array) -> Array:
         """The inverse of `into`."""
         cells = list(self.lattice.cells)
         along = cells.pop(self.axis)
-        whole = array.reshape(along, *cells, self.lattice.sublattices, *array.shape[2:])
+        whole = array.reshape(-1, *cells, self.lattice.sublattices, *array.shape[2:])[:along]
         return jnp.moveaxis(whole, 0, self.axis)
+
+    def full(self, occupied: Array | None) -> Array | None:
+        """Where a slice has orbitals, `(slices, sites of a slice)`; None if everywhere."""
+        if occupied is None and not self.missing:
+            return None
+        return self.into(jnp.ones(self.lattice.shape, bool) if occupied is None else occupied)
+
+    def _filled_up(self, array: Array) -> Array:
+        array = jnp.moveaxis(array, self.axis, 0)
+        return jnp.pad(array, ((0, self.missing), *((0, 0),) * (array.ndim - 1))) if self.missing else array
 
     def cells_into(self, array: Array) -> Array:
         """`(*cells)` to `(slices, cells of a slice)`."""
-        return jnp.moveaxis(array, self.axis, 0).reshape(self.slices, -1)
+        return self._filled_up(array).reshape(self.slices, -1)
 
     def cells_back(self, array: Array) -> Array:
         """The inverse of `cells_into`."""
         cells = list(self.lattice.cells)
         along = cells.pop(self.axis)
-        return jnp.moveaxis(array.reshape(along, *cells), 0, self.axis)
+        return jnp.moveaxis(array.reshape(-1, *cells)[:along], 0, self.axis)
 
     def order(self) -> np.ndarray:
         """The number of each site, in C order of the lattice's shape, when there is one slice."""
@@ -76,13 +92,17 @@ def reach(bonds: tuple[Bond, ...], axis: int) -> int:
     return max([1, *(abs(bond.offset[axis]) for bond in bonds)])
 
 
-def cut(lattice: Lattice, bonds: tuple[Bond, ...], axis: int | None) -> Cut:
-    """Slices across `axis`, as thin as the hoppings allow; a single one if `axis` is None."""
+def cut(lattice: Lattice, bonds: tuple[Bond, ...], axis: int | None, end: int = 1) -> Cut:
+    """Slices across `axis` that cost least, inverses of all together; a single one if `axis` is None.
+
+    Each is at least as thick as the hoppings reach within the lattice, and the last holds at least `end` cells.
+    """
     if axis is None:
         return Cut(lattice, 0, lattice.cells[0])
     length = lattice.cells[axis]
-    thickness = next(n for n in range(reach(bonds, axis), length + 1) if length % n == 0) if length > 1 else 1
-    return Cut(lattice, axis, thickness)
+    thick = range(min(reach(bonds, axis), length), length + 1)
+    fitting = [n for n in thick if n == length or n - (-length % n) >= end]
+    return Cut(lattice, axis, min(fitting, key=lambda n: -(-length // n) * n**3))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,9 +191,10 @@ def blocks(where: Cut, model: SDModel, spins: Spins) -> tuple[Array, Array]:
         local = local + v[:, :, None, None] * jnp.eye(2, dtype=ctype)[None, None]
     rows, columns = orbitals(np.arange(m), np.arange(m))
     diagonal = diagonal.at[:, rows, columns].add(local.reshape(count, -1))
-    if model.occupied is None:
+    present = where.full(model.occupied)
+    if present is None:
         return diagonal, upper
-    full = jnp.repeat(where.into(model.occupied), 2, axis=1)
+    full = jnp.repeat(present, 2, axis=1)
     diagonal = jnp.where(full[:, :, None] & full[:, None, :], diagonal, 0)
     after = jnp.concatenate([full[1:], full[:1]])
     upper = jnp.where(full & after if diagonal_only else full[:, :, None] & after[:, None, :], upper, 0)

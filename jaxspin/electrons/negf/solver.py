@@ -13,9 +13,9 @@ from jaxspin.couplings import holds, scalar
 from jaxspin.electrons.exact import as_scalar
 from jaxspin.electrons.model import SDModel
 from jaxspin.electrons.negf import integrals, recursion
-from jaxspin.electrons.negf.leads import Contact, Crystal, Lead, WideBand, check_temperature, contact, lead_modes
+from jaxspin.electrons.negf.leads import Contact, Crystal, Lead, WideBand, check_temperature, contact, depth, lead_modes
 from jaxspin.electrons.negf.poles import number_for
-from jaxspin.electrons.negf.slices import Cut, cut, pairs
+from jaxspin.electrons.negf.slices import Cut, cut, pairs, reach
 from jaxspin.electrons.negf.system import Setup, assemble
 from jaxspin.field import AbstractField, Spins, Time
 from jaxspin.lattice import Lattice
@@ -282,7 +282,11 @@ class GreensFunction(AbstractField):
         if whole or self.method == "dense" or self.axis is None:
             axis = 0 if self.axis is None else self.axis
             return Cut(lattice, axis, lattice.cells[axis])
-        return cut(lattice, tuple(h.bond for h in self.model.hoppings), self.axis)
+        bonds = tuple(h.bond for h in self.model.hoppings)
+        # a crystal at the right end touches the last slice alone, unless it reaches further than any slice need be
+        crystals = [x for x in self.leads if isinstance(x, Crystal) and x.sites == "right"]
+        ends = [depth(x, lattice, self.axis) for x in crystals]
+        return cut(lattice, bonds, self.axis, min(max([1, *ends]), reach(bonds, self.axis)))
 
     def _setup(self, want: str) -> Setup:
         where = self._cut(whole=want == "matrix")
@@ -332,17 +336,18 @@ class GreensFunction(AbstractField):
         if any(isinstance(x, Tracer) for x in (self._reference(), bound, *losses, *jax.tree.leaves(crystals))):
             raise ValueError("the number of poles cannot be found while tracing; give poles=, 32 suit most bands.")
         mu, temperature = (float(x) for x in self._reference())
-        reach = (2 if self.model.occupied is not None else 1) * float(bound) + 1
+        # orbitals of vacancies lie above the spectrum
+        spread = (1 if self._cut().full(self.model.occupied) is None else 2) * float(bound) + 1
         for lead in crystals:
             # row sums of the lead and of its contact bound the spectrum of all
             bonds = [2 * len(self.lattice.shell(n + 1)) for n in range(lead.hopping.shape[0])]
             rows = float(
                 jnp.sum((jnp.abs(lead.hopping) + jnp.abs(lead.coupling)) * jnp.asarray(bonds, jnp.result_type(float)))
             )
-            reach = max(reach, rows + abs(float(lead.potential))) + rows
+            spread = max(spread, rows + abs(float(lead.potential))) + rows
         tolerance = max(1e-13, min(1e-3, self.tolerance / 10))
         loss = float(sum(losses[1:], losses[0]))
-        return number_for(tolerance, (reach + abs(mu)) / temperature, loss / temperature / 2)
+        return number_for(tolerance, (spread + abs(mu)) / temperature, loss / temperature / 2)
 
     def _number(self, name: str, names: tuple[str, ...]) -> int:
         if name not in names:

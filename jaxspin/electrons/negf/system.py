@@ -87,9 +87,8 @@ def assemble(
     mu, temperature, reference, center, edges = (x.astype(dtype) for x in levels)
     diagonal, upper = blocks(where, model, spins)
     ctype, m = diagonal.dtype, where.sites
-    full = jnp.ones((where.slices, m), dtype)
-    if model.occupied is not None:
-        full = where.into(model.occupied).astype(dtype)
+    present = where.full(model.occupied)
+    full = jnp.ones((where.slices, m), dtype) if present is None else present.astype(dtype)
     loss = bath.astype(dtype) * full
     for lead, c in zip(leads, setup.contacts, strict=True):
         if isinstance(lead, WideBand):
