@@ -163,14 +163,6 @@ def jackson_kernel(order: int) -> np.ndarray:
     return ((order - m + 1) * np.cos(m * q) + np.sin(m * q) / np.tan(q)) / (order + 1)
 
 
-def lorentz_kernel(order: int, parameter: float) -> np.ndarray:
-    """g_m = sinh[l (1 - m/M)]/sinh(l): broadens a level to a Lorentzian of half-width l a/M at the band's centre.
-
-    Source: Weisse et al., Rev. Mod. Phys. 78, 275 (2006), eq. 79.
-    """
-    return np.sinh(parameter * (1 - np.arange(order) / order)) / np.sinh(parameter)
-
-
 def order_for(temperature: float, halfwidth: float, tolerance: float) -> int:
     """Moments after which the Chebyshev series of the Fermi free energy is converged to about `tolerance`.
 

@@ -11,7 +11,7 @@ from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Complex, Float, PRNGKeyArray
 
 from jaxspin.couplings import scalar
-from jaxspin.electrons import fermi
+from jaxspin.electrons import fermi, spectral
 from jaxspin.electrons.model import PAULI, SDModel
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.lattice import Lattice
@@ -82,7 +82,7 @@ class ExactDiagonalization(AbstractPotential):
 
     def levels(self, spins: Spins) -> Float[Array, " n"]:
         """All one-electron energies, ascending (those of vacancies last, above the spectrum)."""
-        return jnp.linalg.eigvalsh(self.model.dense(spins))
+        return spectral.levels(self.model.dense(spins))
 
     def electrons(self, spins: Spins) -> Float[Array, ""]:
         """N_e."""
@@ -131,7 +131,7 @@ def bloch_levels(model: SDModel, spins: Spins, points: int | tuple[int, ...]) ->
         raise ValueError(f"points must be a number or {dimension} numbers, got {points}; one for each axis.")
     grid = jnp.stack(jnp.meshgrid(*(jnp.arange(n) / n for n in along), indexing="ij"), -1)
     k = grid.reshape(-1, dimension).astype(spins.dtype)
-    return jnp.sort(jnp.linalg.eigvalsh(model.bloch(spins, k)).reshape(-1))
+    return jnp.sort(spectral.levels(model.bloch(spins, k)).reshape(-1))
 
 
 @takes_spins(half=False)

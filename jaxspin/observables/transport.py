@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, PRNGKeyArray
 
-from jaxspin.electrons import ExactDiagonalization, GreensFunction, Hopping, KernelPolynomial, SDModel, chebyshev, fermi
+from jaxspin.electrons import ExactDiagonalization, GreensFunction, Hopping, KernelPolynomial, SDModel, chebyshev, fermi, spectral
 from jaxspin.electrons.model import Spinor, unit_spinor
 from jaxspin.field import Spins
 from jaxspin.precision import einsum, matmul, tensordot
@@ -83,7 +83,8 @@ def conductivity(
 
     sigma_ab = (2 pi i/A) sum_mn [(f_m - f_n)/(e_n - e_m)] v^a_mn v^b_nm/(w + e_m - e_n + i eta), A the area; the static
     one is real. `broadening` eta > 0 is the scattering rate that cuts off a clean metal's Drude peak and a finite
-    lattice's discreteness; make it larger than the level spacing of a metal.
+    lattice's discreteness; make it larger than the level spacing of a metal. First derivatives, by spins and couplings,
+    are right where levels coincide; second ones of exact diagonalization only elsewhere.
 
     Exact diagonalization: `points` wavevectors along each axis, the texture being repeated so many times. Kernel
     polynomials (`points` must be 1): the same sum from the moments Tr[T_m v_a T_n v_b], `order` of each (None: as many
@@ -162,19 +163,19 @@ def _kubo_exact(solver, operators, spins, eta, omega, along):
     real = jnp.arange(2 * model.lattice.sites) < jnp.asarray(model.orbitals())
     temperature = solver.temperature.astype(dtype)
     if solver.filling is not None:
-        levels = jax.lax.map(lambda q: jnp.linalg.eigvalsh(model.dense(spins, q)), k)
+        levels = jax.lax.map(lambda q: spectral.levels(model.dense(spins, q)), k)
         weights = jnp.broadcast_to(real, levels.shape).reshape(-1).astype(dtype)
         number = solver.filling.astype(dtype) * jnp.sum(weights)
         mu = fermi.chemical_potential(levels.reshape(-1), weights, number, temperature)
     else:
         mu = solver.chemical_potential.astype(dtype)
 
+    smooth = jnp.minimum(temperature, eta)
+
     def at(q):
-        e, states = jnp.linalg.eigh(model.dense(spins, q))
-        here, there = (matmul(jnp.conj(states.T), _matrix(v, spins, q), states) for v in operators)
-        both = (real[:, None] & real[None, :]).astype(states.dtype)
-        weight = _kubo_weight(e[:, None], e[None, :], mu, temperature, eta, omega)
-        return jnp.sum(both * weight * here * there.T)
+        first, second = (_matrix(v, spins, q) for v in operators)
+        parameters = (mu, temperature, eta, omega)
+        return spectral.pair_sum(_kubo_weight, model.dense(spins, q), first, second, smooth, *parameters)
 
     return 2 * np.pi * jnp.sum(jax.lax.map(at, k)) / (_area(model) * len(k))
 
