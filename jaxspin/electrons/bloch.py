@@ -51,8 +51,8 @@ class BlochDiagonalization(AbstractPotential):
             raise ValueError(f"a texture of {lattice.cells} cells need not be even; leave out even=True.")
         if self.even and not all(_even(lattice, hop) for hop in self.solver.model.hoppings):
             raise ValueError(
-                "the hoppings are not their own image under r -> -r (complex, spin-orbit, traced or uneven ones need not "
-                "be), so that k and -k differ; leave out even=True."
+                "the hoppings are not their own image under r -> -r (complex, uneven, spin-orbit and traced ones need "
+                "not be), and k and -k differ; leave out even=True."
             )
 
     @property

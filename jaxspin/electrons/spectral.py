@@ -49,9 +49,7 @@ def _local_sums_jvp(function, primals, tangents):
     dh, _, d_energies, d_width = tangents
     e, states = jnp.linalg.eigh(h)
     found = states[rows]
-    out, direct = jax.jvp(
-        lambda at, w: _peaks(function, e, found, at, w), (energies, width), (d_energies, d_width)
-    )
+    out, direct = jax.jvp(lambda at, w: _peaks(function, e, found, at, w), (energies, width), (d_energies, d_width))
     inside = _adjoint(states) @ dh @ states
 
     @jax.checkpoint

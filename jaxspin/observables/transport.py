@@ -11,7 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, PRNGKeyArray
 
-from jaxspin.electrons import ExactDiagonalization, GreensFunction, Hopping, KernelPolynomial, SDModel, chebyshev, fermi, spectral
+from jaxspin.electrons import (
+    ExactDiagonalization,
+    GreensFunction,
+    Hopping,
+    KernelPolynomial,
+    SDModel,
+    chebyshev,
+    fermi,
+    spectral,
+)
 from jaxspin.electrons.model import Spinor, unit_spinor
 from jaxspin.field import Spins
 from jaxspin.precision import einsum, matmul, tensordot
@@ -60,7 +69,7 @@ def velocity(model: SDModel, axis: int) -> SDModel:
         )
     # a bond at a right angle to the axis carries nothing along it
     moved = tuple(
-        Hopping(h.bond, h.amplitude * jnp.asarray(1j * h.bond.vector[axis], _complex_of(h.amplitude)), h.spin)
+        Hopping(h.bond, h.amplitude.astype(_complex_of(h.amplitude)) * (1j * h.bond.vector[axis]), h.spin)
         for h in model.hoppings
         if abs(h.bond.vector[axis]) > 1e-9
     )
