@@ -99,8 +99,8 @@ def test_currents_are_those_of_an_integral_over_the_real_axis(driven):
 
 
 def test_dense_and_recursive_are_one(key):
-    """Hoppings over two cells, a triangular lattice whose leads need decimation, a vacancy; energy by energy."""
-    lattice = lattices.triangular(4, 2, periodic=(False, False))
+    """Hoppings over two cells of five, a triangular lattice whose leads need decimation, a vacancy; energy by energy."""
+    lattice = lattices.triangular(5, 2, periodic=(False, False))
     occupied = np.ones(lattice.shape, bool)
     occupied[1, 1] = False
     model = SDModel(lattice, (1.0, 0.3, 0.2), 1.5, occupied=occupied)
@@ -115,6 +115,20 @@ def test_dense_and_recursive_are_one(key):
     recursive, dense = (solver.field(spins) for solver in both)
     np.testing.assert_allclose(recursive, dense, atol=1e-10)
     assert float(jnp.max(jnp.abs(dense[1, 1]))) == 0
+    assert both[0]._cut().slices == 3
+    assert both[0]._cut().missing == 1
+
+
+def test_shells_beyond_the_channel(key):
+    """Two sites open, three shells: the longer hoppings begin or end nowhere."""
+    lattice = lattices.chain(2, periodic=False)
+    spins, energies = random_spins(lattice, key=key), jnp.array([-0.3, 1.1])
+    found = [
+        GreensFunction(SDModel(lattice, shells, 1.5), leads=(WideBand("left"),), temperature=0.1)
+        for shells in ((1.0, 0.3, 0.2), (1.0,))
+    ]
+    rho = [solver.local_density_of_states(spins, energies) for solver in found]
+    np.testing.assert_allclose(rho[0], rho[1], atol=1e-14)
 
 
 def test_bound_states_are_filled(key):

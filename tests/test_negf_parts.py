@@ -100,12 +100,22 @@ def test_the_retarded_root_is_taken_on_the_real_axis():
     assert np.isfinite(slope)
 
 
-def test_slices_are_as_thin_as_the_hoppings_allow():
-    lattice = lattices.square(6, 2, periodic=False)
-    for shells, thickness in ((1, 1), (3, 2)):
-        bonds = tuple(b for n in range(shells) for b in lattice.shell(n + 1))
-        assert cut(lattice, bonds, 0).thickness == thickness
-    assert cut(lattices.chain(7, periodic=False), lattices.chain(7).shell(2), 0).thickness == 7
+@pytest.mark.parametrize(
+    ("cells", "shells", "end", "thickness", "slices"),
+    [(6, 1, 1, 1, 6), (6, 2, 1, 2, 3), (7, 2, 1, 2, 4), (7, 2, 2, 4, 2), (31, 2, 1, 2, 16), (2, 3, 1, 2, 1)],
+)
+def test_slices_are_as_thin_as_the_hoppings_allow(cells, shells, end, thickness, slices):
+    """They need not divide the length; `end` cells at least are in the last; shells longer than the channel are none."""
+    lattice = lattices.chain(cells, periodic=False)
+    where = cut(lattice, tuple(b for n in range(shells) for b in lattice.shell(n + 1)), 0, end)
+    assert (where.thickness, where.slices) == (thickness, slices)
+    numbers = jnp.arange(1.0, cells + 1)
+    np.testing.assert_array_equal(where.back(where.into(numbers[:, None]))[:, 0], numbers)
+    np.testing.assert_array_equal(where.cells_back(where.cells_into(numbers)), numbers)
+    assert [where.place(site) for site in range(cells)] == [divmod(site, thickness) for site in range(cells)]
+    full = where.full(None)
+    assert (full is None) == (slices * thickness == cells)
+    assert full is None or int(jnp.sum(full)) == cells
 
 
 def test_what_makes_no_device_is_refused():

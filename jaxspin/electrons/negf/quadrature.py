@@ -6,7 +6,6 @@ integrated. The panels with the largest errors are halved until all errors toget
 run out. Between given energies the variable w = c + h sin(pi u/2) is taken, which smooths square roots at both.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -74,30 +73,42 @@ def _energies(edges: Array, segment: Array, low: Array, high: Array) -> tuple[Ar
     return w, (b - a) / 2 * (np.pi / 2) * jnp.cos(np.pi / 2 * u) * half[:, None]
 
 
-def _chunk(integrand: Callable[[Array], Any], edges: Array, segment: Array, low: Array, high: Array):
-    """Kronrod's values of some panels and their errors."""
+def _flattened(integrand: Callable[[Array], Any], at: Array) -> tuple[Callable[[Array], Array], Callable[[Array], Any]]:
+    """`integrand` as one row of real numbers, and the way back: a rule for each array would compile for long."""
+    leaves, tree = jax.tree.flatten(jax.eval_shape(integrand, at))
+    sizes = [leaf.size * (2 if jnp.issubdtype(leaf.dtype, jnp.complexfloating) else 1) for leaf in leaves]
+
+    def flat(energy: Array) -> Array:
+        rows = []
+        for x in jax.tree.leaves(integrand(energy)):
+            rows += [jnp.real(x).reshape(-1), jnp.imag(x).reshape(-1)] if jnp.iscomplexobj(x) else [x.reshape(-1)]
+        return jnp.concatenate(rows)
+
+    def restore(row: Array) -> Any:
+        parts = jnp.split(row, np.cumsum(sizes)[:-1])
+        found = []
+        for part, leaf in zip(parts, leaves, strict=True):
+            whole = part if part.size == leaf.size else jax.lax.complex(*jnp.split(part, 2))
+            found.append(whole.reshape(leaf.shape))
+        return jax.tree.unflatten(tree, found)
+
+    return flat, restore
+
+
+def _chunk(
+    integrand: Callable[[Array], Array], edges: Array, segment: Array, low: Array, high: Array
+) -> tuple[Array, Array]:
+    """Kronrod's values of some panels, `(panels, numbers)`, and their errors."""
     w, stretch = _energies(edges, segment, low, high)
-    found = jax.vmap(integrand)(w.reshape(-1))
-    found = jax.tree.map(lambda x: x.reshape(*w.shape, *x.shape[1:]), found)
-
-    def rule(weights, x):
-        scaled = stretch * jnp.asarray(weights, stretch.dtype)[None]
-        return einsum("pk,pk...->p...", scaled.astype(x.dtype), x)
-
-    values = jax.tree.map(functools.partial(rule, KRONROD), found)
-
-    def error(value, x):
-        gauss = rule(GAUSS, x)
-        width = jnp.sum(stretch * jnp.asarray(KRONROD, stretch.dtype)[None], axis=1)
-        shape = (len(w), *(1,) * (value.ndim - 1))
-        mean = value / jnp.where(width == 0, 1, width).reshape(shape).astype(value.dtype)
-        spread = rule(KRONROD, jnp.abs(x - mean[:, None]))
-        off = jnp.abs(value - gauss)
-        share = jnp.minimum(1, 200 * off / jnp.where(spread > 0, spread, 1))
-        return jnp.max((spread * share**1.5).reshape(len(w), -1), axis=1, initial=0.0)
-
-    errors = jnp.stack(jax.tree.leaves(jax.tree.map(error, values, found)))
-    worst = jnp.max(errors, axis=0)
+    found = jax.vmap(integrand)(w.reshape(-1)).reshape(*w.shape, -1)
+    rules = stretch[:, None] * jnp.asarray(np.stack([KRONROD, GAUSS]), stretch.dtype)[None]
+    both = einsum("prk,pkn->prn", rules, found)
+    values, off = both[:, 0], jnp.abs(both[:, 0] - both[:, 1])
+    width = jnp.sum(rules[:, 0], axis=1)
+    mean = values / jnp.where(width == 0, 1, width)[:, None]
+    spread = einsum("pk,pkn->pn", rules[:, 0], jnp.abs(found - mean[:, None]))
+    share = jnp.minimum(1, 200 * off / jnp.where(spread > 0, spread, 1))
+    worst = jnp.max(spread * share**1.5, axis=1, initial=0.0)
     return values, jnp.where(jnp.isfinite(worst), worst, jnp.inf)
 
 
@@ -117,8 +128,8 @@ def adapt(integrand: Callable[[Array], Any], edges: Array, *, tolerance: float, 
         jnp.where(used, 1, 0).astype(edges.dtype),
         jnp.asarray(segments, jnp.int32),
     )
-    one = jax.eval_shape(integrand, edges[0])
-    values = jax.tree.map(lambda x: jnp.zeros((most, *x.shape), x.dtype), one)
+    flat, restore = _flattened(integrand, edges[0])
+    values = jnp.zeros((most, jax.eval_shape(flat, edges[0]).size), edges.dtype)
     few = jnp.arange(batch, dtype=jnp.int32)
 
     def unfinished(state):
@@ -141,30 +152,27 @@ def adapt(integrand: Callable[[Array], Any], edges: Array, *, tolerance: float, 
         # the panels to begin with and those halved pass through one program, compiled once
         turn, panels, values, errors = state
         panels, index = jax.lax.cond(turn < first, lambda: (panels, turn * batch + few), lambda: halve(panels, errors))
-        new, off = _chunk(integrand, edges, panels.segment[index], panels.low[index], panels.high[index])
-        values = jax.tree.map(lambda old, x: old.at[index].set(x), values, new)
-        return turn + 1, panels, values, errors.at[index].set(off.astype(errors.dtype))
+        new, off = _chunk(flat, edges, panels.segment[index], panels.low[index], panels.high[index])
+        return turn + 1, panels, values.at[index].set(new), errors.at[index].set(off.astype(errors.dtype))
 
     start = (jnp.asarray(0, jnp.int32), panels, values, jnp.zeros(most, edges.dtype))
     _, panels, values, errors = jax.lax.while_loop(unfinished, measure, start)
-    return Integral(jax.tree.map(lambda x: jnp.sum(x, axis=0), values), jnp.sum(errors), panels)
+    return Integral(restore(jnp.sum(values, axis=0)), jnp.sum(errors), panels)
 
 
 def repeat(integrand: Callable[[Array], Any], edges: Array, panels: Panels, *, batch: int) -> Any:
     """The integral on given panels, differentiable; the panels not in use cost nothing."""
-    shapes = jax.eval_shape(integrand, edges[0])
-    start = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    flat, restore = _flattened(integrand, edges[0])
+    start = jnp.zeros(jax.eval_shape(flat, edges[0]).shape, edges.dtype)
 
     @jax.checkpoint
     def some(part):
-        values, _ = _chunk(integrand, edges, *part)
-        return jax.tree.map(lambda x: jnp.sum(x, axis=0), values)
+        return jnp.sum(_chunk(flat, edges, *part)[0], axis=0)
 
     def add(total, here):
         number, *part = here
-        more = jax.lax.cond(number < panels.used, some, lambda _: start, tuple(part))
-        return jax.tree.map(jnp.add, total, more), None
+        return total + jax.lax.cond(number < panels.used, some, lambda _: start, tuple(part)), None
 
     number = jnp.arange(0, panels.low.shape[0], batch, dtype=jnp.int32)
     parts = (x.reshape(-1, batch) for x in panels[:3])
-    return jax.lax.scan(add, start, (number, *parts))[0]
+    return restore(jax.lax.scan(add, start, (number, *parts))[0])
