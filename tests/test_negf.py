@@ -99,7 +99,7 @@ def test_currents_are_those_of_an_integral_over_the_real_axis(driven):
 
 
 def test_dense_and_recursive_are_one(key):
-    """Hoppings over two cells of five, a triangular lattice whose leads need decimation, a vacancy; energy by energy."""
+    """Hoppings over two of five cells, a triangular lattice whose leads need decimation, a vacancy; by energies."""
     lattice = lattices.triangular(5, 2, periodic=(False, False))
     occupied = np.ones(lattice.shape, bool)
     occupied[1, 1] = False

@@ -105,7 +105,7 @@ def test_the_retarded_root_is_taken_on_the_real_axis():
     [(6, 1, 1, 1, 6), (6, 2, 1, 2, 3), (7, 2, 1, 2, 4), (7, 2, 2, 4, 2), (31, 2, 1, 2, 16), (2, 3, 1, 2, 1)],
 )
 def test_slices_are_as_thin_as_the_hoppings_allow(cells, shells, end, thickness, slices):
-    """They need not divide the length; `end` cells at least are in the last; shells longer than the channel are none."""
+    """They need not divide the length; the last holds `end` cells at least; what is longer than the channel is none."""
     lattice = lattices.chain(cells, periodic=False)
     where = cut(lattice, tuple(b for n in range(shells) for b in lattice.shell(n + 1)), 0, end)
     assert (where.thickness, where.slices) == (thickness, slices)
