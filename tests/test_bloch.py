@@ -30,7 +30,11 @@ def test_equals_the_repeated_lattice(key, ensemble, cells, even):
 EVEN_OR_NOT = {
     "Rashba": (js.square(2), lambda x: (*kinetic(x, 1.0), *rashba(x, 0.5)), False),
     "complex": (js.square(2), lambda x: kinetic(x, 1.0, 0.3j), False),
-    "dimers": (js.chain(2), lambda x: [Hopping(x.shell(1)[0], np.array([1.0, 0.3]))], False),
+    "uneven": (
+        js.square(2),
+        lambda x: [Hopping(b, np.array([[1.0, 0.3], [0.6, 0.2]])) for b in x.shell(1)],
+        False,
+    ),
     "one spin": (js.square(2), lambda x: [Hopping(b, 1.0, np.diag([1.0, 0.5])) for b in x.shell(1)], True),
     "uniform array": (js.chain(2), lambda x: [Hopping(x.shell(1)[0], np.array([0.7 + 0j, 0.7]))], True),
 }
