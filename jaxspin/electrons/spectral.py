@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
+from jaxspin.precision import matmul
+
 Parameters = tuple[Array, ...]
 
 
@@ -26,7 +28,7 @@ def levels(h: Complex[Array, "n n"]) -> Float[Array, " n"]:
 @levels.defjvp
 def _levels_jvp(primals, tangents):
     found, states = jnp.linalg.eigh(primals[0])
-    return found, jnp.real(jnp.sum(jnp.conj(states) * (tangents[0] @ states), axis=-2))
+    return found, jnp.real(jnp.sum(jnp.conj(states) * matmul(tangents[0], states), axis=-2))
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -40,7 +42,7 @@ def local_sums(
 
 def _peaks(function, levels, found, energies, width):
     weights = jnp.real(found * jnp.conj(found))
-    return jax.lax.map(lambda e: weights @ function(e - levels, width), energies, batch_size=_AT_ONCE).T
+    return jax.lax.map(lambda e: matmul(weights, function(e - levels, width)), energies, batch_size=_AT_ONCE).T
 
 
 @local_sums.defjvp
@@ -50,12 +52,12 @@ def _local_sums_jvp(function, primals, tangents):
     e, states = jnp.linalg.eigh(h)
     found = states[rows]
     out, direct = jax.jvp(lambda at, w: _peaks(function, e, found, at, w), (energies, width), (d_energies, d_width))
-    inside = _adjoint(states) @ dh @ states
+    inside = matmul(_adjoint(states), dh, states)
 
     @jax.checkpoint
     def at(energy):
         ratio = divided(lambda x: function(energy - x, width), e[:, None], e[None, :], width)
-        return jnp.real(jnp.sum((found @ (ratio.astype(dh.dtype) * inside)) * jnp.conj(found), axis=1))
+        return jnp.real(jnp.sum(matmul(found, ratio.astype(dh.dtype) * inside) * jnp.conj(found), axis=1))
 
     return out, direct + jax.lax.map(at, energies).T
 
@@ -71,7 +73,7 @@ def pair_sum(
 ) -> Array:
     """sum_nm F(e_n, e_m, *parameters) <n|left|m> <m|right|n>; F is smooth over the energy `smooth`."""
     e, states = jnp.linalg.eigh(h)
-    a, b = (_adjoint(states) @ x @ states for x in (left, right))
+    a, b = (matmul(_adjoint(states), x, states) for x in (left, right))
     return jnp.sum(function(e[:, None], e[None, :], *parameters) * a * b.T)
 
 
@@ -81,7 +83,7 @@ def _pair_sum_jvp(function, primals, tangents):
     dh, d_left, d_right, _, *d_parameters = tangents
     e, states = jnp.linalg.eigh(h)
     back = _adjoint(states)
-    a, b, da, db, inside = (back @ x @ states for x in (left, right, d_left, d_right, dh))
+    a, b, da, db, inside = (matmul(back, x, states) for x in (left, right, d_left, d_right, dh))
 
     def direct(a, b, *parameters):
         return jnp.sum(function(e[:, None], e[None, :], *parameters) * a * b.T)
