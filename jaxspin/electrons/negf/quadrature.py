@@ -76,7 +76,8 @@ def _energies(edges: Array, segment: Array, low: Array, high: Array) -> tuple[Ar
 def _flattened(integrand: Callable[[Array], Any], at: Array) -> tuple[Callable[[Array], Array], Callable[[Array], Any]]:
     """`integrand` as one row of real numbers, and the way back: a rule for each array would compile for long."""
     leaves, tree = jax.tree.flatten(jax.eval_shape(integrand, at))
-    sizes = [leaf.size * (2 if jnp.issubdtype(leaf.dtype, jnp.complexfloating) else 1) for leaf in leaves]
+    pairs = [jnp.issubdtype(leaf.dtype, jnp.complexfloating) for leaf in leaves]
+    sizes = [leaf.size * (2 if pair else 1) for leaf, pair in zip(leaves, pairs, strict=True)]
 
     def flat(energy: Array) -> Array:
         rows = []
@@ -87,8 +88,8 @@ def _flattened(integrand: Callable[[Array], Any], at: Array) -> tuple[Callable[[
     def restore(row: Array) -> Any:
         parts = jnp.split(row, np.cumsum(sizes)[:-1])
         found = []
-        for part, leaf in zip(parts, leaves, strict=True):
-            whole = part if part.size == leaf.size else jax.lax.complex(*jnp.split(part, 2))
+        for part, leaf, pair in zip(parts, leaves, pairs, strict=True):
+            whole = jax.lax.complex(*jnp.split(part, 2)) if pair else part
             found.append(whole.reshape(leaf.shape))
         return jax.tree.unflatten(tree, found)
 
