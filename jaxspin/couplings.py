@@ -28,6 +28,8 @@ def real(value: Any, name: str = "a coupling") -> Array:
 
 def numeric(value: Any, name: str = "a coupling") -> Array:
     """As `real`, complex numbers allowed."""
+    if isinstance(value, str):
+        raise ValueError(f"{name} = {value!r} is no number or array of numbers; give one.")
     try:
         array = jnp.asarray(value)
     except (TypeError, ValueError) as error:

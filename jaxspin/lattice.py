@@ -9,7 +9,7 @@ import functools
 import itertools
 import warnings
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -63,9 +63,12 @@ class Lattice:
     periodic: tuple[bool, ...]
     tolerance: float = 1e-3
 
-    def __post_init__(self):
-        for field, kind in (("vectors", float), ("basis", float), ("cells", integer), ("periodic", bool)):
-            object.__setattr__(self, field, _plain(field, getattr(self, field), kind))
+    def __init__(self, name: str, vectors: Any, basis: Any, cells: Any, periodic: Any, tolerance: float = 1e-3):
+        given = (("vectors", vectors, float), ("basis", basis, float), ("cells", cells, _integer))
+        for field, value, kind in (*given, ("periodic", periodic, bool)):
+            object.__setattr__(self, field, _plain(field, value, kind))
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "tolerance", float(tolerance))
         dim = len(self.vectors)
         if any(len(v) != dim for v in (*self.vectors, *self.basis)):
             raise ValueError(f"vectors and basis must have {dim} components each; give one per lattice vector.")
@@ -268,11 +271,15 @@ def _plain(field: str, value, kind):
     try:
         return tuple(tuple(kind(x) for x in row) for row in value) if rows else tuple(kind(x) for x in value)
     except (TypeError, ValueError):
-        shape = "one row of numbers each, such as ((1.0, 0.0), (0.0, 1.0))" if rows else f"one {kind.__name__} an axis"
+        shape = (
+            "one row of numbers each, such as ((1.0, 0.0), (0.0, 1.0))"
+            if rows
+            else "one " + kind.__name__.strip("_") + " an axis"
+        )
         raise ValueError(f"{field} = {value!r} is not what a Lattice takes; give {shape}.") from None
 
 
-def integer(n) -> int:
+def _integer(n) -> int:
     if int(n) != n:
         raise ValueError
     return int(n)
