@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Int, Num
 
 from jaxspin.couplings import holds, numeric, real
+from jaxspin.electrons.bounds import band_edges, row_sums
 from jaxspin.electrons.chebyshev import spread
 from jaxspin.lattice import Bond, Lattice, check_bonds
 from jaxspin.precision import einsum
@@ -241,7 +242,7 @@ class SDModel(eqx.Module):
 
     def bound(self) -> Float[Array, ""]:
         """An upper bound of |H|: the largest row sum of |t_ij| |M| plus |J| plus |V| (Gershgorin), unit spins."""
-        rows = _row_sums(self)
+        rows = row_sums(self)
         onsite = jnp.abs(self.coupling).astype(rows.dtype)
         if self.potential is not None:
             onsite = onsite + jnp.abs(self.potential).astype(rows.dtype)
@@ -256,7 +257,7 @@ class SDModel(eqx.Module):
         """
         if any(h.amplitude.shape != () for h in self.hoppings):
             return -self.bound(), self.bound()
-        low, high = _band_edges(self)
+        low, high = band_edges(self)
         reach = jnp.max(jnp.abs(self.coupling)).astype(low.dtype)
         if self.potential is None:
             return low - reach, high + reach
@@ -384,53 +385,3 @@ def _bond_index(lattice: Lattice, bond: Bond):
     i = np.asarray(np.ravel_multi_index(tuple(r.T), lattice.cells)) * lattice.sublattices + bond.start
     j = np.asarray(np.ravel_multi_index(tuple(home.T), lattice.cells)) * lattice.sublattices + bond.end
     return i[inside], j[inside], wraps[inside], inside
-
-
-def _row_sums(model: SDModel) -> Float[Array, "*cells sublattices"]:
-    """The sum of |t_ij| |M| over the bonds of each site."""
-    rows = jnp.zeros(model.lattice.shape)
-    for h in model.hoppings:
-        norm = 1.0 if h.spin is None else jnp.linalg.norm(h.spin, ord=2)
-        size = jnp.broadcast_to(jnp.abs(h.amplitude) * norm, model.lattice.cells).astype(rows.dtype)
-        rows = rows.at[..., h.bond.start].add(size)
-        back = tuple(-n for n in h.bond.offset)
-        rows = rows.at[..., h.bond.end].add(model.lattice.translate(size, back))
-    return rows
-
-
-_POINTS = 2**17  # wavevectors that open axes are looked at with
-
-
-def _band_edges(model: SDModel) -> tuple[Array, Array]:
-    """Bounds of the hopping's energies, whatever of the lattice is open or vacant: a cut-out of an infinite crystal.
-
-    Along a periodic axis the wavevectors are those of the lattice (and some between). Along an open one all are in
-    play, of which N are looked at: <u|H(k)|u> is a trigonometric polynomial of the degree d of the longest hopping,
-    and such a one rises above its largest value on N > 2d even points by at most 1/cos(pi d/N) (Ehlich and Zeller,
-    Math. Z. 86, 41 (1964), 10.1007/BF01111276), about the middle of its range.
-    """
-    lattice = model.lattice
-    degrees = [max((abs(h.bond.offset[a]) for h in model.hoppings), default=0) for a in range(lattice.dimension)]
-    whole = [c * max(1, -(-24 // c)) for c in lattice.cells]
-    fine = max(8, int(_POINTS ** (1 / lattice.dimension)) // max(1, *degrees))
-    points = [
-        w if periodic else max(1, d * min(32, fine))
-        for w, d, periodic in zip(whole, degrees, lattice.periodic, strict=True)
-    ]
-    k = np.stack(np.meshgrid(*(np.arange(p) / p for p in points), indexing="ij"), -1).reshape(-1, lattice.dimension)
-    ctype = _complex(jnp.result_type(float))
-    n = lattice.sublattices
-    h = jnp.zeros((len(k), n, 2, n, 2), ctype)
-    for hop in model.hoppings:
-        phase = jnp.asarray(np.exp(2j * np.pi * k @ np.array(hop.bond.offset)), ctype)
-        spin = jnp.eye(2, dtype=ctype) if hop.spin is None else hop.spin.astype(ctype)
-        block = -hop.amplitude.astype(ctype) * phase[:, None, None] * spin[None]
-        h = h.at[:, hop.bond.start, :, hop.bond.end, :].add(block)
-        h = h.at[:, hop.bond.end, :, hop.bond.start, :].add(jnp.conj(jnp.swapaxes(block, 1, 2)))
-    levels = jnp.linalg.eigvalsh(h.reshape(len(k), 2 * n, 2 * n))
-    low, high = jnp.min(levels), jnp.max(levels)
-    opened = [(d, p) for d, p, periodic in zip(degrees, points, lattice.periodic, strict=True) if not periodic and d]
-    above = float(np.prod([1 / np.cos(np.pi * d / p) for d, p in opened]))
-    half = above * (high - low) / 2
-    bound = jnp.max(_row_sums(model)).astype(low.dtype)  # which the factor need not exceed
-    return jnp.maximum((low + high) / 2 - half, -bound), jnp.minimum((low + high) / 2 + half, bound)
