@@ -50,7 +50,7 @@ def test_shells_that_nearly_meet_are_told():
     with pytest.warns(UserWarning, match=r"shells 1 and 2 of the typed lattice.*tolerance 0\.001.*3\*\*0\.5 / 2"):
         assert len(typed(0.87).shell(1)) == 1
     assert len(typed(0.87, tolerance=0.01).shell(1)) == 3
-    assert len(typed(0.866, tolerance=1e-7).shell(1)) == 1
+    assert len(typed(0.866, tolerance=1e-7).shell(1)) == 2
     with pytest.raises(ValueError, match=r"tolerance is a share of a length, got 0\.5; 0\.001 is usual"):
         typed(0.866, tolerance=0.5)
 
@@ -125,7 +125,7 @@ def test_complex_and_other_nonsense_is_refused():
         lambda: SDModel(LATTICE, 1.0, 1.0, potential=1j * np.ones(LATTICE.shape)),
         lambda: Exchange(LATTICE, 1j),
         lambda: Anisotropy(1j),
-        lambda: SpinOrbitTorque((0, 0, 1j)),
+        lambda: SpinOrbitTorque(np.array([0, 0, 1j])),
         lambda: ExactDiagonalization(SDModel(LATTICE), chemical_potential=1j),
         lambda: WideBand("left", 1j),
         lambda: Ramp(1j, 0.0, 1.0),
