@@ -6,6 +6,7 @@ bond once, bonds beyond an open edge are absent, and vacancies (spins of length 
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -18,12 +19,17 @@ from jaxspin.callables import by_content
 from jaxspin.couplings import Numbers, real
 from jaxspin.field import AbstractPotential, Spins, Time, times_of_change
 from jaxspin.lattice import Bond, Lattice
+from jaxspin.many_bonds import sum_over_bonds
 from jaxspin.shards import reach_of, shards_of
 from jaxspin.spins import check_finite, normalize, takes_spins
 from jaxspin.vectors import add, components, cross, dot, of_planes, planes, scale, settled, stacked
 
 # Where a Gaussian pulse is looked at, in widths from its center: all but 1e-8 of it lies between the outermost.
 _PULSE = (-6, -3, -1, 0, 1, 3, 6)
+
+# More bonds a cell than this are summed in a loop: that is three times slower to run, but 300 written out take
+# minutes to compile.
+_MANY = 48
 
 
 @takes_spins
@@ -93,19 +99,24 @@ class Exchange(AbstractPotential):
 
 def _sum_of_neighbors(lattice: Lattice, couplings: Sequence[Array], spins: Spins) -> Spins:
     shells = [lattice.shell(number) for number in range(1, len(couplings) + 1)]
-    bonds = [bond for of_shell in shells for bond in of_shell]
-    strengths = [c if c.ndim == 0 else c[..., n] for c, s in zip(couplings, shells, strict=True) for n in range(len(s))]
-    return _over_bonds(lattice, bonds, strengths, spins, lambda number, neighbor, sign: neighbor)
+    return _over_bonds(lattice, shells, couplings, spins, lambda number, neighbor, sign: neighbor)
 
 
 def _over_bonds(
     lattice: Lattice,
-    bonds: Sequence[Bond],
-    strengths: Sequence[Array],
+    shells: Sequence[Sequence[Bond]],
+    couplings: Sequence[Array],
     spins: Spins,
-    act: Callable[[int, Array, int], Array],
+    act: Callable[[Any, Array, Any], Array],
 ) -> Spins:
-    """At every site the sum of strength act(number of the bond, spin at its other end, 1 from its start or -1)."""
+    """At every site the sum of coupling act(number of the bond, spin at its other end, 1 from its start or -1).
+
+    `couplings` are one number or `(*cells, bonds)` for each shell; bonds are counted through all shells.
+    """
+    bonds = [bond for shell in shells for bond in shell]
+    if len(bonds) > _MANY:
+        return settled(sum_over_bonds(lattice.periodic, shells, couplings, spins, act))
+    strengths = [c if c.ndim == 0 else c[..., n] for c, s in zip(couplings, shells, strict=True) for n in range(len(s))]
     around = _neighbors_of(lattice, spins, bonds)
     sites = [jnp.zeros_like(spins[..., 0, :]) for _ in range(lattice.sublattices)]
     for number, (bond, strength) in enumerate(zip(bonds, strengths, strict=True)):
@@ -201,12 +212,11 @@ class DzyaloshinskiiMoriya(AbstractPotential):
     def _field(self, spins: Spins) -> Spins:
         bonds = self._lattice.shell(self.shell)
         along = self.directions.astype(spins.dtype)
-        strengths = [self.strength if self.strength.ndim == 0 else self.strength[..., n] for n in range(len(bonds))]
 
-        def act(number: int, neighbor: Array, sign: int) -> Array:
+        def act(number: Any, neighbor: Array, sign: Any) -> Array:
             return cross(neighbor, sign * along[number])
 
-        return _over_bonds(self._lattice, bonds, strengths, spins, act)
+        return _over_bonds(self._lattice, [bonds], [self.strength], spins, act)
 
 
 @eqx.filter_jit

@@ -256,3 +256,24 @@ def check_finite(spins: Array) -> None:
     here = not isinstance(spins, jax.Array) or spins.is_fully_addressable
     if not (np.isfinite(np.asarray(spins)).all() if here else bool(jnp.all(jnp.isfinite(spins)))):
         raise ValueError("spins hold nan or inf; look where they came from: a smaller time step, or normalize(...).")
+
+
+def check_unit(spins: Array) -> None:
+    """Refuse spins whose lengths differ from 1 by more than 1e-3; vacancies, and traced values, are let through.
+
+    Raises `ValueError` with the length found: magnetizations of other programs are in A/m.
+    """
+    if isinstance(spins, Tracer):
+        return
+    here = not isinstance(spins, jax.Array) or spins.is_fully_addressable
+    module: Any = np if here else jnp
+    array = np.asarray(spins) if here else spins
+    square = module.sum(module.square(array), axis=-1)
+    # written so that nan is refused too
+    good = (module.abs(square - 1) <= 2e-3) | (square == 0)
+    if not bool(module.all(good)):
+        worst = float(module.max(module.where(good, 0, module.sqrt(square))))
+        raise ValueError(
+            f"spins must be unit vectors (or zero, for vacancies), but one has length {worst:.4g}; "
+            "use jaxspin.normalize(spins)."
+        )

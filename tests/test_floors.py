@@ -22,6 +22,7 @@ FLOORS = {
     "textures": 1,
     "symmetry": 1,
     "field": 2,
+    "many_bonds": 2,
     "classical": 3,
     "torques": 3,
     "electrons": 3,

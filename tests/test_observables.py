@@ -285,14 +285,58 @@ def test_the_charge_of_a_closed_lattice_does_not_change_locally(key):
     assert np.allclose(slope, 0, atol=ROUNDING)
 
 
-def test_texture_center_follows_a_skyrmion():
-    lattice = square(16, 16, periodic=(True, False))
-    for center in ((3.0, 7.0), (15.5, 6.2)):
-        spins = textures.skyrmion(lattice, 3.0, center=center, width=0.6)
-        density = jnp.abs(charge_density(lattice, spins))
-        found = texture_center(lattice, density)
-        assert np.allclose(found, np.add(center, -0.5), atol=0.05)  # a cell's triangles lie beyond its corner
-    assert np.allclose(jax.grad(lambda w: texture_center(lattice, w)[1])(jnp.ones((16, 16))).sum(), 0, atol=ROUNDING)
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_charge_is_an_integer_where_solid_angles_are_not_defined(dtype, key):
+    """Antiparallel and coplanar corners, exactly and to the rounding of a relaxed state: 0 for states in a plane."""
+    lattice = square(6)
+    turn = random_rotation(key=key, dtype=dtype)
+    noise = jax.random.normal(key, (*lattice.shape, 3), dtype)
+    random = random_spins(lattice, key=key, dtype=dtype)
+    planar = [s.astype(dtype) for s in (textures.neel(lattice), textures.stripe(lattice), textures.double_q(lattice))]
+    planar = [f(s) for s in planar for f in (lambda s: s, lambda s: rotate(s, turn))]
+    relaxed = [normalize(s + 30 * jnp.finfo(dtype).eps * noise) for s in planar]
+    # every cell next to its own antipode, spins along the axes, and half the lattice of either kind
+    antipodes = random.at[1::2].set(-random[::2])
+    others = [
+        antipodes,
+        jnp.round(normalize(noise)),
+        jnp.where(jnp.arange(6).reshape(6, 1, 1, 1) < 3, random, planar[0]),
+    ]
+    others[1] = normalize(jnp.where(jnp.any(others[1] != 0, -1, keepdims=True), others[1], 1))
+    charges = jax.jit(jax.vmap(lambda s: topological_charge(lattice, s)))(jnp.stack([*planar, *relaxed, *others]))
+    rounding = 1e-5 if dtype == jnp.float32 else ROUNDING
+    assert np.allclose(charges, np.round(charges), atol=rounding)
+    assert np.allclose(charges[: len(planar) * 2], 0, atol=rounding)
+    holes = textures.neel(lattice, dtype=dtype).at[2, 3].set(0)
+    assert np.allclose(charge_density(lattice, holes), 0, atol=rounding)
+
+
+def test_charge_of_one_hundred_twenty_degrees_is_zero(key):
+    lattice = triangular(6)
+    spins = rotate(textures.one_hundred_twenty(lattice), random_rotation(key=key))
+    assert np.allclose(topological_charge(lattice, spins), 0, atol=ROUNDING)
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+def test_texture_center_follows_a_skyrmion(periodic, key):
+    lattice = square(24, periodic=(periodic, False))
+
+    @jax.jit
+    @jax.vmap
+    def center_of(spins):
+        return texture_center(lattice, charge_density(lattice, spins))
+
+    centers = np.array([(7.0, 15.0), (16.5, 8.2), (23.5 if periodic else 9.3, 10.1)])
+    spins = jnp.stack([textures.skyrmion(lattice, 3.0, center=tuple(c), width=0.8) for c in centers])
+    wanted = centers - 0.5  # a cell's triangles lie beyond its corner
+    assert np.allclose(center_of(spins), wanted, atol=0.02)
+    # 800 cells of noise far from the skyrmion, one sign of charge as likely as the other
+    noisy = normalize(spins + 0.05 * jax.random.normal(key, spins.shape))
+    assert np.max(np.linalg.norm(center_of(noisy) - wanted, axis=-1)) < 0.1
+    slope = jax.jit(jax.grad(lambda w: texture_center(lattice, w)[1]))
+    assert np.isclose(slope(jnp.ones((24, 24))).sum(), 0, atol=ROUNDING)
+    assert np.all(np.isfinite(slope(jnp.zeros((24, 24)))))
+    assert np.all(np.isnan(texture_center(lattice, jnp.zeros((24, 24)))))
 
 
 # What does not fit
@@ -310,6 +354,7 @@ def test_wrong_input_is_refused_with_the_remedy():
             "need a two-dimensional lattice, got cubic",
         ),
         (lambda: structure_factor(square(4, 5), spins), r"or use lattice\.resize"),
+        (lambda: texture_center(lattice, spins), r"give one number a cell, such as charge_density"),
         (lambda: domain_length(lattice, jnp.ones((4, 5))), "give one or several values a cell"),
         (lambda: correlation_length(chain(2), textures.neel(chain(2))), "use 3 along some axis"),
     ]

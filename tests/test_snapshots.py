@@ -101,11 +101,13 @@ def test_a_rectangular_mesh_of_another_program_becomes_an_open_lattice(tmp_path)
         + np.array([123456789012345.0, *values], "<f8").tobytes()
         + b"\n# End: Data Binary 8\n# End: Segment\n"
     )
-    spins, lattice = load_ovf(tmp_path / "m.ovf")
+    spins, lattice, lengths = load_ovf(tmp_path / "m.ovf", lengths=True)
     assert lattice.cells == (2, 3)
     assert lattice.vectors == ((1.0, 0.0), (0.0, 2.0))
     assert lattice.periodic == (False, False)
-    np.testing.assert_array_equal(spins[1, 2, 0], values.reshape(3, 2, 3)[2, 1])
+    np.testing.assert_allclose((spins * lengths[..., None])[1, 2, 0], values.reshape(3, 2, 3)[2, 1], rtol=1e-15)
+    np.testing.assert_allclose(np.linalg.norm(spins, axis=-1), 1, rtol=1e-15)
+    np.testing.assert_array_equal(load_ovf(tmp_path / "m.ovf")[0], spins)
 
 
 def test_ovf_on_a_lattice_of_other_cells_is_refused(tmp_path):

@@ -5,6 +5,7 @@ Sites are written sublattice first, then along the first lattice vector: the ord
 
 import os
 from pathlib import Path
+from typing import Literal, overload
 
 import numpy as np
 
@@ -85,8 +86,19 @@ def _write(path: Path, header: list[str], table: np.ndarray, representation: str
     partial.replace(path)
 
 
-def load_ovf(path: str | os.PathLike, lattice: Lattice | None = None) -> tuple[np.ndarray, Lattice]:
-    """Read the first segment of an OVF 2.0 file: `(spins, lattice)`, the vectors as they are stored.
+@overload
+def load_ovf(path: str | os.PathLike, lattice: Lattice | None = None) -> tuple[np.ndarray, Lattice]: ...
+@overload
+def load_ovf(
+    path: str | os.PathLike, lattice: Lattice | None = None, *, lengths: Literal[True]
+) -> tuple[np.ndarray, Lattice, np.ndarray]: ...
+def load_ovf(
+    path: str | os.PathLike, lattice: Lattice | None = None, *, lengths: bool = False
+) -> tuple[np.ndarray, Lattice] | tuple[np.ndarray, Lattice, np.ndarray]:
+    """Read the first segment of an OVF 2.0 file: `(spins, lattice)`, unit vectors, zero where the file has zero.
+
+    With `lengths=True` the lengths `(*cells, sublattices)` in the file's units come third: other programs store
+    magnetizations in A/m, and `spins * lengths[..., None]` is what the file holds.
 
     Files written here know their lattice. A rectangular mesh of another program becomes an open lattice
     with its first step as the lattice constant; for an irregular mesh give the `lattice`, whose sites the
@@ -111,8 +123,19 @@ def load_ovf(path: str | os.PathLike, lattice: Lattice | None = None) -> tuple[n
     if rectangular:
         shape = (*reversed(lattice.cells), lattice.sublattices, 3)
         axes = (*reversed(range(lattice.dimension)), lattice.dimension, lattice.dimension + 1)
-        return table.reshape(shape).transpose(axes), lattice
-    return _matched(table[:, :3], table[:, 3:], lattice, path), lattice
+        vectors = table.reshape(shape).transpose(axes)
+    else:
+        vectors = _matched(table[:, :3], table[:, 3:], lattice, path)
+    spins, found = _apart(vectors)
+    return (spins, lattice, found) if lengths else (spins, lattice)
+
+
+def _apart(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Directions and lengths; what is of length one to rounding stays the same number."""
+    found = np.linalg.norm(vectors.astype(np.float64), axis=-1)
+    off = (found > 0) & (np.abs(found - 1) > 8 * np.finfo(vectors.dtype).eps)
+    units = np.where(off[..., None], vectors / np.where(off, found, 1)[..., None], vectors)
+    return units.astype(vectors.dtype), found.astype(vectors.dtype)
 
 
 def in_space(lattice: Lattice) -> np.ndarray:

@@ -50,7 +50,7 @@ def curl_fraction(
     """
     check_finite(spins)
     jacobian = field_jacobian(field, spins, key=key, batch=batch)
-    return jnp.linalg.norm(jacobian - jacobian.T) / (2 * jnp.linalg.norm(jacobian))
+    return _share((jacobian - jacobian.T) / 2, jacobian)
 
 
 @takes_spins
@@ -69,4 +69,11 @@ def unreachable_fraction(
     curl = (jacobian - jacobian.T) / 2
     # e_1 -> S x e_1 = e_2 -> -e_1, in the frames' order
     turn = jnp.kron(jnp.eye(len(curl) // 2, dtype=curl.dtype), jnp.asarray([[0, -1], [1, 0]], curl.dtype))
-    return jnp.linalg.norm(curl + matmul(turn, curl, turn)) / (2 * jnp.linalg.norm(jacobian))
+    return _share((curl + matmul(turn, curl, turn)) / 2, jacobian)
+
+
+def _share(part: Array, whole: Array) -> Array:
+    """|part|/|whole|, Frobenius norms; 0 of nothing, and with a finite derivative where the part is zero."""
+    square, total = jnp.sum(part * part), jnp.sum(whole * whole)
+    some = (square > 0) & (total > 0)
+    return jnp.where(some, jnp.sqrt(jnp.where(some, square, 1) / jnp.where(some, total, 1)), 0)

@@ -31,14 +31,16 @@ def domain_length(lattice: Lattice, values: Float[Array, "..."]) -> Float[Array,
         pairs = jnp.sum(jnp.abs(products))
         unlike = jnp.sum(jnp.maximum(-products, 0))
         rates.append(unlike / jnp.maximum(pairs, 1) / float(np.linalg.norm(vector)))
-    return 1 / jnp.mean(jnp.stack(rates))
+    rate = jnp.mean(jnp.stack(rates))
+    return jnp.where(rate > 0, 1 / jnp.where(rate > 0, rate, 1), jnp.inf)
 
 
 @jax.jit
 def decay_length(lattice: Lattice, values: Float[Array, "..."]) -> Float[Array, ""]:
     """The distance at which <v(0) v(R)>, R along the lattice vectors, first falls to half of <v^2>.
 
-    Interpolated linearly, averaged over the vectors; half the period where the correlation stays above. Open
+    Interpolated linearly, averaged over the vectors; half the period where the correlation stays above, 0 for
+    values that are all zero. Open
     axes are averaged over the pairs they have. Differentiable almost everywhere.
     """
     cells = _by_cell(lattice, values)[..., None, None]
@@ -47,13 +49,14 @@ def decay_length(lattice: Lattice, values: Float[Array, "..."]) -> Float[Array, 
     lengths = []
     for axis, vector in enumerate(lattice.vectors):
         line = correlation[tuple(slice(None) if k == axis else 0 for k in range(lattice.dimension))]
-        line = line[: lattice.cells[axis] // 2 + 1] / line[0]
+        line = line[: lattice.cells[axis] // 2 + 1] / jnp.where(line[0] > 0, line[0], 1)
         below = line < 0.5
         first = jnp.argmax(below)
+        falls = below[first] & (first > 0)
         above, under = line[jnp.maximum(first - 1, 0)], line[first]
-        crossing = first.astype(line.dtype) - (0.5 - under) / jnp.where(below[first], above - under, 1)
+        crossing = first.astype(line.dtype) - (0.5 - under) / jnp.where(falls, above - under, 1)
         reach = jnp.asarray(lattice.cells[axis] // 2, line.dtype)
-        lengths.append(jnp.where(below[first], crossing, reach) * float(np.linalg.norm(vector)))
+        lengths.append(jnp.where(falls, crossing, jnp.where(below[first], 0, reach)) * float(np.linalg.norm(vector)))
     return jnp.mean(jnp.stack(lengths))
 
 

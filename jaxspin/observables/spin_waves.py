@@ -15,7 +15,7 @@ from jaxtyping import Array, Complex, Float
 from jaxspin.field import AbstractPotential, Spins
 from jaxspin.lattice import Lattice
 from jaxspin.precision import einsum
-from jaxspin.spins import normalize, takes_spins, tangent, tangent_frame
+from jaxspin.spins import takes_spins, tangent, tangent_frame
 
 # A torque per spin above this fraction of the largest field: not a state that spins oscillate about.
 _TORQUE = 1e-3
@@ -37,23 +37,22 @@ def tangent_hessian(potential: AbstractPotential, spins: Spins, *, chunk: int = 
 
 @eqx.filter_jit
 def _hessian(potential: AbstractPotential, spins: Spins, chunk: int) -> Float[Array, "n2 n2"]:
-    frames = tangent_frame(spins)
-    shape = frames.shape[:-1]
+    frames = tangent_frame(spins).reshape(-1, 2, 3)
+    size = 2 * len(frames)
+    # by reverse mode over the field, which every potential has (moments of kernel polynomials have no other); of the
+    # field alone and not of normalized spins, which is half the program: the sphere's curvature is the diagonal below
+    field, back = jax.vjp(potential.field, spins)
 
-    def slope(x: Array) -> Array:
-        displaced = spins + jnp.sum(x[..., None] * frames, axis=-2)
-        _, back = jax.vjp(lambda x: normalize(spins + jnp.sum(x[..., None] * frames, axis=-2)), x)
-        return -back(potential.field(normalize(displaced)))[0]
+    def row(n: Array) -> Array:
+        along = jnp.zeros_like(frames[:, 0]).at[n // 2].set(frames[n // 2, n % 2])
+        (moved,) = back(along.reshape(spins.shape))
+        return -jnp.sum(frames * moved.reshape(-1, 1, 3), axis=-1).reshape(-1)
 
-    # columns by reverse mode over the field, which every potential has (moments of kernel polynomials have no other)
-    _, back = jax.vjp(slope, jnp.zeros(shape, spins.dtype))
-    size = int(np.prod(shape))
-    rows = jax.lax.map(
-        lambda n: back(jax.nn.one_hot(n, size, dtype=spins.dtype).reshape(shape))[0].reshape(-1),
-        jnp.arange(size),
-        batch_size=min(chunk, size),
-    )
-    return (rows + rows.T) / 2
+    # whole chunks: what would be left over is a second program of the same length
+    chunk = min(chunk, size)
+    rows = jax.lax.map(row, jnp.arange(-(-size // chunk) * chunk) % size, batch_size=chunk)[:size]
+    curvature = jnp.repeat(jnp.sum(spins * field, axis=-1).reshape(-1), 2)
+    return (rows + rows.T) / 2 + jnp.diag(curvature)
 
 
 class SpinWaves(eqx.Module):
@@ -154,14 +153,19 @@ def effective_exchange(lattice: Lattice, hessian: Float[Array, "n2 n2"], spins: 
 def _check(potential: AbstractPotential, spins: Spins) -> None:
     if bool(jnp.any(jnp.sum(spins * spins, axis=-1) == 0)):
         raise ValueError("a vacancy has no tangents; take a lattice without vacancies.")
-    field = potential.field(spins)
-    torque = float(jnp.max(jnp.linalg.norm(tangent(spins, field), axis=-1)))
-    largest = float(jnp.max(jnp.linalg.norm(field, axis=-1)))
+    torque, largest = map(float, _largest(potential, spins))
     if not torque <= _TORQUE * largest + 1e-9:
         raise ValueError(
             f"a spin feels the torque {torque:.3g} and does not stay; start from a state at rest: "
             "jaxspin.relax(potential, spins).spins."
         )
+
+
+@eqx.filter_jit
+def _largest(potential: AbstractPotential, spins: Spins) -> tuple[Array, Array]:
+    """The largest torque and the largest field."""
+    field = potential.field(spins)
+    return jnp.max(jnp.linalg.norm(tangent(spins, field), axis=-1)), jnp.max(jnp.linalg.norm(field, axis=-1))
 
 
 def _rounding(dtype: Any) -> float:

@@ -107,9 +107,9 @@ def correlation_length(lattice: Lattice, spins: Float[Array, "..."]) -> Float[Ar
     the length of its ferromagnet. With one site a cell S(q) is `structure_factor`. With k = q_1 the
     smallest wavevectors b_k/L_k, xi^2 = mean over k of (S(Q)/S(Q +- q_1) - 1)/kappa_k^2, kappa_k = abs(b_k)
     sin(pi/L_k)/pi, where S(Q +- q_1) is the mean of both sides. Leading axes of `spins` are snapshots, over
-    which S is averaged first. Infinite in perfect order; axes of fewer than 3 cells are left out. Raises
-    `ValueError` if no axis remains. Source: Cooper, Freedman & Preston, Nucl. Phys. B 210, 210 (1982),
-    doi:10.1016/0550-3213(82)90240-1.
+    which S is averaged first. Infinite in perfect order, with the derivative 0; axes of fewer than 3 cells are
+    left out. Raises `ValueError` if no axis remains. Source: Cooper, Freedman & Preston, Nucl. Phys. B 210, 210
+    (1982), doi:10.1016/0550-3213(82)90240-1.
     """
     axes = [k for k, cells in enumerate(lattice.cells) if cells > 2]
     if not axes:
@@ -120,8 +120,12 @@ def correlation_length(lattice: Lattice, spins: Float[Array, "..."]) -> Float[Ar
     peak = jnp.unravel_index(jnp.argmax(grid), grid.shape)
     kappa = np.linalg.norm(lattice.reciprocal(), axis=1) * np.sin(np.pi / np.array(lattice.cells)) / np.pi
     sides = jnp.stack([(jnp.roll(grid, 1, k) + jnp.roll(grid, -1, k))[peak] / 2 for k in axes])
-    squares = (grid[peak] / sides - 1) / jnp.asarray(kappa[axes] ** 2, spins.dtype)
-    return jnp.sqrt(jnp.maximum(jnp.mean(squares), 0))
+    # in perfect order the sides are rounding; neither that nor the root of zero may reach a derivative
+    finite = sides > jnp.finfo(spins.dtype).eps * grid[peak]
+    squares = (grid[peak] / jnp.where(finite, sides, 1) - 1) / jnp.asarray(kappa[axes] ** 2, spins.dtype)
+    mean = jnp.mean(squares)
+    length = jnp.where(mean > 0, jnp.sqrt(jnp.where(mean > 0, mean, 1)), 0)
+    return jnp.where(jnp.all(finite), length, jnp.inf)
 
 
 _POINTS = (

@@ -48,6 +48,9 @@ def wall_position(
     steepness = jnp.where(changes, jnp.abs(profile[1:] - profile[:-1]), -1)
     # a site that is exactly across belongs to the wall on both sides
     steepness = jnp.where(profile[:-1] * profile[1:] == 0, jnp.abs(profile[1:] - profile[:-1]), steepness)
+    # a layer without a spin is no wall
+    full = jnp.sum(occupied, axis=others) > 0
+    steepness = jnp.where(full[:-1] & full[1:], steepness, -1)
     n = jnp.argmax(steepness)
     before, after = rise[n], rise[n + 1]
     exists = steepness[n] > 0

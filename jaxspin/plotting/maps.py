@@ -36,6 +36,10 @@ _DIVERGING = (
 # White letters with a dark rim are read on any colour.
 _LETTERS = {"color": "w", "path_effects": [withStroke(linewidth=1.8, foreground="0.15")]}
 _WIDTH = 3.6
+# A longer chain is drawn as curves: its arrows would be specks.
+_ARROWS = 30
+# Differences below this many units in the last place of numbers of order one are rounding and get no colours.
+_ROUNDING = 1e4
 _POINTS_PER_INCH = 72
 
 
@@ -44,19 +48,30 @@ _POINTS_PER_INCH = 72
 def plot_spins(lattice: Lattice, spins: Numbers, *, layer: int = 0, title: str = "", ax: Axes | None = None) -> Figure:
     """Spins as arrows along (S_x, S_y), coloured by S_z; a dot marks each site, vacancies stay blank.
 
-    `layer` chooses the plane of a three-dimensional lattice. Readable up to about 40 cells a side; of more,
-    plot a component with `plot_map`. Raises `ValueError` on the shape.
+    An arrow of a unit spin in the plane is 0.87 of the nearest distance long. `layer` chooses the plane of a
+    three-dimensional lattice. Readable up to about 40 cells a side; of more, plot a component with `plot_map`. A chain
+    of more than 30 sites gives the curves of the three components. Raises `ValueError` on the shape.
     """
     values = np.asarray(spins)
     flat, values = flatten(lattice, values, layer)
     points, values = flat.positions().reshape(-1, 2), values.reshape(-1, 3)
+    if lattice.dimension == 1 and lattice.sites > _ARROWS:
+        ax = axes_or_new(ax, _WIDTH + 2, 2.4)
+        order = np.argsort(points[:, 0], kind="stable")
+        occupied = np.any(values != 0, axis=-1, keepdims=True)
+        for name, component in zip("xyz", np.where(occupied, values, np.nan)[order].T, strict=True):
+            ax.plot(points[order, 0], component, ".-", ms=3, label=f"$S_{name}$")
+        ax.set(xlabel="$x$  ($a$)", ylabel="spin", title=title)
+        ax.legend(loc="upper right")
+        return figure_of(ax)
+    near = _nearest_distance(flat)
     low, high = points.min(axis=0) - 0.8, points.max(axis=0) + 0.8
     width, height = high - low
     ax = axes_or_new(ax, _WIDTH + 0.9, max(1.1, _WIDTH * height / width + 0.5))
     here = np.any(values != 0, axis=-1)
     (x, y), (u, v, w) = points[here].T, values[here].T
     colours = {"cmap": "coolwarm", "clim": (-1, 1)}
-    dot = (0.2 * _WIDTH * _POINTS_PER_INCH / max(width, height)) ** 2
+    dot = (0.2 * near * _WIDTH * _POINTS_PER_INCH / max(width, height)) ** 2
     ax.scatter(x, y, s=dot, c=w, linewidths=0, **colours)
     arrows = ax.quiver(
         *(x, y, u, v, w),
@@ -64,8 +79,8 @@ def plot_spins(lattice: Lattice, spins: Numbers, *, layer: int = 0, title: str =
         angles="xy",
         units="xy",
         scale_units="xy",
-        scale=1.15,
-        width=0.08,
+        scale=1.15 * max(1.0, float(np.max(np.linalg.norm(values, axis=-1), initial=0))) / near,
+        width=0.08 * near,
         headwidth=4,
         headlength=4,
         headaxislength=3.6,
@@ -96,7 +111,8 @@ def plot_map(
     `values` is `(*cells, sublattices)` on sites, `(*cells, triangles)` as `scalar_chirality` gives it, or
     `(*cells,)` on cells. A lattice periodic along its first vector is drawn as a rectangle: what sticks out
     on one side of the parallelogram is put back on the other. `limits` default to the range of the values,
-    symmetric about zero for a diverging `cmap`. Raises `ValueError` on the shape.
+    symmetric about zero for a diverging `cmap`, and never narrower than rounding (2e-12 in double, 1e-3 in single
+    precision). Raises `ValueError` on the shape.
     """
     given = np.asarray(values)
     array = given[..., None] if given.shape == lattice.cells else given
@@ -117,11 +133,16 @@ def plot_map(
     image = np.where(inside, array[first, second, found.kind], np.nan)
     if limits is None:
         low, high = float(np.nanmin(array)), float(np.nanmax(array))
-        bound = max(abs(low), abs(high))
+        floor = _ROUNDING * float(np.finfo(array.dtype if array.dtype.kind == "f" else np.float64).eps)
+        bound = max(abs(low), abs(high), floor)
+        if high - low < floor * max(1.0, abs(low)):
+            low, high = low - floor * max(1.0, abs(low)), high + floor * max(1.0, abs(high))
         limits = (-bound, bound) if cmap.removesuffix("_r") in _DIVERGING else (low, high)
     ax = axes_or_new(ax, _WIDTH + 0.9, max(1.1, _WIDTH * (box[3] - box[2]) / (box[1] - box[0]) + 0.4))
     shown = ax.imshow(image, cmap=cmap, clim=limits, extent=box, origin="lower", interpolation="nearest")
     _in_plane(ax, flat, title)
+    if flat.cells[1] == 1:
+        ax.set(aspect="auto")
     ax.figure.colorbar(shown, ax=ax, label=label, shrink=0.85)
     return figure_of(ax)
 
@@ -132,16 +153,17 @@ def plot_structure_factor(
     factor: Numbers,
     *,
     decades: float | int = 4,
-    layer: int = 0,
+    layer: int | None = None,
     title: str = "",
     ax: Axes | None = None,
 ) -> Figure:
     """S(q), logarithmic, in and around the first Brillouin zone, its outline and named points marked.
 
     `factor` is S(q) `(*cells,)` as `structure_factor` gives it, which repeats from zone to zone when a cell
-    has one site; with more sites it does not: give the spins `(*cells, sublattices, 3)` instead. A chain
-    gives a curve, three dimensions the plane of the `layer`-th q_3. `decades` below the highest peak are
-    resolved. Raises `ValueError` on the shape.
+    has one site; with more sites it does not: give the spins `(*cells, sublattices, 3)` instead, drawn to the
+    second zone, where their peaks may be. A chain gives a curve, three dimensions the plane of the `layer`-th q_3
+    (None: that of the highest peak), which the title says. `decades` below the highest peak are resolved, if above
+    rounding. Raises `ValueError` on the shape.
     """
     array = np.asarray(factor, np.float64)
     are_spins = array.shape == (*lattice.shape, 3)
@@ -166,18 +188,26 @@ def plot_structure_factor(
     if lattice.dimension == 1:
         n = np.arange(-lattice.cells[0], lattice.cells[0] + 1)
         curve = at(n)
-        floor = 10.0**-decades * (curve.max() or 1.0)
+        floor = max(10.0**-decades * curve.max(), 1e-12 * float(np.sum(np.abs(waves) ** 2) / lattice.sites or 1.0))
         ax = axes_or_new(ax, 4.0, 2.8)
         ax.semilogy(n * grid[0, 0] / np.pi, np.maximum(curve, floor), "o-", ms=3)
         ax.set(xlabel=r"$q$  ($\pi/a$)", ylabel="$S(q)$", title=title)
         return figure_of(ax)
     corners = brillouin_zone(lattice.reciprocal()[:2, :2])
-    reach = 1.3 * np.abs(corners).max(axis=0)
+    reach = (1.3 if lattice.sublattices == 1 else 2.3) * np.abs(corners).max(axis=0)
+    powers = np.sum(np.abs(waves) ** 2, axis=(-2, -1)) / lattice.sites
+    if layer is None:
+        layer = int(np.argmax(powers.max(axis=(0, 1)))) if lattice.dimension == 3 else 0
+    if lattice.dimension == 3:
+        cut = f"cut at $q_3 = $ {layer}/{lattice.cells[2]} $b_3$"
+        title = f"{title}, {cut}" if title else cut
     box = (-reach[0], reach[0], -reach[1], reach[1])
     found = nearest(grid[:2, :2], np.zeros((1, 2)), *pixels(box))
     image = at(found.first, found.second, *(np.full_like(found.kind, layer),) * (lattice.dimension - 2))
-    top = float(image.max()) or 1.0
-    floor = top * 10.0**-decades
+    # below that a transform of so many numbers is rounding
+    rounding = 1e-12 * float(powers.sum() or 1.0)
+    top = max(float(image.max()), 10 * rounding)
+    floor = max(top * 10.0**-decades, rounding)
     ax = axes_or_new(ax, _WIDTH + 0.9, _WIDTH * reach[1] / reach[0] + 0.4)
     shown = ax.imshow(
         np.maximum(image, floor),
@@ -194,6 +224,15 @@ def plot_structure_factor(
     ax.set(xlabel="$q_x$  ($1/a$)", ylabel="$q_y$  ($1/a$)", title=title, aspect="equal")
     ax.figure.colorbar(shown, ax=ax, label=r"$S(\mathbf{q})$", shrink=0.85)
     return figure_of(ax)
+
+
+def _nearest_distance(flat: Lattice) -> float:
+    """Between two sites of the picture, 1 for a single one."""
+    points, vectors = np.array(flat.basis), np.array(flat.vectors)
+    steps = [n for n in np.ndindex(5, 5) if all(abs(k - 2) < c for k, c in zip(n, flat.cells, strict=True))]
+    others = np.concatenate([points + (np.array(n) - 2) @ vectors for n in steps])
+    lengths = np.linalg.norm(others[:, None] - points[None], axis=-1)
+    return float(np.min(lengths[lengths > 1e-6], initial=np.inf)) if np.any(lengths > 1e-6) else 1.0
 
 
 def _in_plane(ax: Axes, flat: Lattice, title: str) -> None:
