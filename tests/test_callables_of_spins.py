@@ -23,7 +23,8 @@ from jaxspin.spins import as_spins, normalize, random_spins, tangent
 LATTICE = square(4)
 # Not doors but rooms behind them: their spins were looked at where they came in.
 BEHIND = {
-    "jaxspin.spins": ("check_finite", "check_spins", "as_spins"),
+    "jaxspin.spins": ("check_finite", "check_unit", "check_spins", "as_spins"),
+    "jaxspin.many_bonds": ("sum_over_bonds",),
     "jaxspin.dynamics.checks": ("check_state",),
     "jaxspin.dynamics.events": ("Relaxed", "Leaves"),
     "jaxspin.dynamics.implicit": ("AbstractMidpoint", "ImplicitMidpoint", "SphericalMidpoint"),
