@@ -20,7 +20,7 @@ import tyro
 import jaxspin as js
 from experiments.benchmarks.report import Report
 from experiments.benchmarks.timing import timed
-from jaxspin.electrons import kpm
+from jaxspin.electrons import chebyshev, kpm
 from jaxspin.electrons.model import join, split
 
 
@@ -107,10 +107,11 @@ def layouts(config: Config, solver: js.KernelPolynomial, spins: jax.Array) -> di
         return rescaled(tuple(map(halo, a)), local, a)
 
     def in_blocks(a):
-        parts = jax.tree.map(lambda p: jnp.moveaxis(p.reshape(*p.shape[:2], blocks, -1), 2, 0), a)
-        return jax.tree.map(lambda p: jnp.moveaxis(p, 0, 2).reshape(*p.shape[1:3], -1), jax.lax.map(own, parts))
+        parts = jax.tree.map(lambda p: chebyshev.in_blocks(p, width), a)
+        parts = jax.lax.map(own, parts)
+        return jax.tree.map(lambda p, x: jnp.moveaxis(p, 0, 2).reshape(*x.shape[:2], -1)[..., : x.shape[2]], parts, a)
 
-    blocks = kpm._blocks(solver.start(spins)[0][0])  # as many as the solver takes
+    width = kpm.block_width(solver.start(spins)[0][0])  # as the solver does
     own = steps(solver.rescaled(spins))
     return {
         "one complex array, roll": (lambda a: join(a)[:, :, 0], lambda a: split(a[:, :, None]), steps(stacked)),

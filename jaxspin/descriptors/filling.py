@@ -152,7 +152,8 @@ class AtFilling(AbstractClusterDescriptor):
         first = jnp.stack([jnp.full_like(square, 2), jnp.zeros_like(square), 4 * square - 2])
         levels, weights = chebyshev.quadrature(jnp.concatenate([first, along + against]), 0.0, halfwidth)
         temperature = jnp.asarray(_TEMPERATURE * halfwidth / (descriptor.moments + 3), own.dtype)
-        return fermi.chemical_potential(levels, weights, jnp.asarray(2 * self.filling, own.dtype), temperature)
+        noise = 2 * chebyshev.filling_error(descriptor.moments + 3, temperature, jnp.asarray(halfwidth, own.dtype))
+        return fermi.resolved_potential(levels, weights, jnp.asarray(2 * self.filling, own.dtype), temperature, noise)
 
     def _squared_hopping(self, occupied: Float[Array, "*cells sublattices"]) -> Float[Array, ""]:
         """sum_ij t_ij^2 over the sites that have a spin."""

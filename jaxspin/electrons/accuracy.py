@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 from jaxspin.electrons import chebyshev, fermi
-from jaxspin.electrons.kpm import KernelPolynomial
+from jaxspin.electrons.kpm import LARGEST_ORDER, KernelPolynomial
 from jaxspin.electrons.model import SDModel
 from jaxspin.electrons.probes import AbstractProbes, Coloring, ExactTrace, colors_for
 from jaxspin.field import Spins, sum_of
@@ -100,8 +100,11 @@ def tune(
     twentieth of the width to spare: fewer moments for runs that stay near them (elsewhere the field turns NaN). Give
     spins like those of the run to come; a random configuration of a metal is the hardest.
 
-    Raises `ValueError` if the given settings do not reach the tolerance.
+    Raises `ValueError` if the given settings, or single precision, do not reach the tolerance, which the error tells,
+    for a tolerance that is not positive, and where the field is not finite since the spectrum leaves the window.
     """
+    if not tolerance > 0:
+        raise ValueError(f"tolerance must be positive, got {tolerance}; 0.01 is usual.")
     state = {"filling": filling, "chemical_potential": chemical_potential, "temperature": temperature}
     if isinstance(window, str):
         if window != "tight":
@@ -115,16 +118,32 @@ def tune(
         chosen = (ExactTrace() if exact else Coloring(number)) if probes is None else probes
         return KernelPolynomial(model, **state, probes=chosen, order=moments, window=window, tolerance=tolerance)
 
+    def measure(solver: KernelPolynomial) -> Accuracy:
+        found = measure_accuracy(solver, spins, key=key, draws=draws)
+        if not np.isfinite(found.error):
+            raise ValueError(
+                f"the field of these spins is not finite: their spectrum leaves the window {found.window[0]:.3g} to "
+                f"{found.window[1]:.3g}; give a wider window, or None for bounds that hold for all spins."
+            )
+        return found
+
     colours = min(model.lattice.sites, colors_for(tolerance, _largest(model), model.lattice.dimension))
     solver = build(colours, order)
-    found = measure_accuracy(solver, spins, key=key, draws=draws)
+    found = measure(solver)
     while probes is None and found.spread < tolerance / 4 and colours > 2:
         colours = max(2, colours // 2)
         solver = build(colours, solver.order)
-        found = measure_accuracy(solver, spins, key=key, draws=draws)
+        found = measure(solver)
     while found.error > tolerance:
         if found.bias > tolerance / 2 and order is None:
-            solver = solver.with_order(2 * round(0.75 * solver.order))
+            longer = 2 * round(0.75 * solver.order)
+            if longer > _most_moments(solver, spins.dtype):
+                raise ValueError(
+                    f"the series reaches {found.bias:.2g} in {spins.dtype}, not {tolerance:.2g}: more than "
+                    f"{solver.order} moments change nothing but rounding; use a tolerance above {3 * found.bias:.1g}, "
+                    "or spins in double precision."
+                )
+            solver = solver.with_order(longer)
         elif probes is None and colours < model.lattice.sites:
             colours = min(2 * colours, model.lattice.sites)
             solver = build(colours, solver.order)
@@ -133,8 +152,15 @@ def tune(
                 f"the given settings reach {found.error:.2g}, not {tolerance:.2g} ({found}); "
                 "give more colours or moments, or leave them to be chosen."
             )
-        found = measure_accuracy(solver, spins, key=key, draws=draws)
+        found = measure(solver)
     return solver, found
+
+
+def _most_moments(solver: KernelPolynomial, dtype) -> int:
+    """Moments after which the terms of the series are smaller than rounding, twice over."""
+    halfwidth = float(solver.scaling()[1])
+    order = chebyshev.order_for(float(solver.temperature), halfwidth, float(jnp.finfo(dtype).eps))
+    return min(2 * order, LARGEST_ORDER)
 
 
 @takes_spins(half=False)

@@ -20,11 +20,12 @@ _LANES = 8  # numbers that a CPU adds side by side, before it adds up those
 _ROW = 64  # products of two vectors that are added up at a time
 
 
-def moments(operator, start: PyTree[Array], order: int, *, blocks: int = 1) -> Float[Array, " order"]:
+def moments(operator, start: PyTree[Array], order: int, *, width: int | None = None) -> Float[Array, " order"]:
     """mu_m = Re <start| T_m(operator) |start>, m = 0 ... order-1, summed over columns, the last axis of `start`.
 
-    The columns are taken in `blocks` one after another (which must divide them): less memory, and vectors that fit into
-    a cache.
+    The columns are taken `width` at a time, the last block filled up with zeros (None: all at once): less memory, and
+    vectors that fit into a cache. A spectrum outside [-1, 1] gives NaN, that of one site among many too: no vector may
+    grow anywhere.
 
     From a_m = T_m start by doubling, mu_2m = 2 <a_m|a_m> - mu_0, mu_2m+1 = 2 <a_m+1|a_m> - mu_1: `order`/2 products.
     Differentiable with respect to the arrays in `operator`, in reverse mode, twice; `start` is a constant. The reverse
@@ -34,10 +35,38 @@ def moments(operator, start: PyTree[Array], order: int, *, blocks: int = 1) -> F
     reverse pass: Barros and Kato, Phys. Rev. B 88, 235101 (2013), section III.
     """
     check_order(order)
-    if blocks == 1:
-        return _moments(operator, start, order)
-    parted = jax.tree.map(lambda x: jnp.moveaxis(x.reshape(*x.shape[:-1], blocks, -1), -2, 0), start)
-    return jnp.sum(jax.lax.map(lambda part: _moments(operator, part, order), parted), axis=0)
+    if width is None:
+        found, grown = _moments(operator, start, order)
+    else:
+        parted = jax.tree.map(lambda x: in_blocks(x, width), start)
+        parts = jax.lax.map(lambda part: _moments(operator, part, order), parted)
+        found, grown = jax.tree.map(lambda x: jnp.sum(x, axis=0), parts)
+    # within [-1, 1] no moment exceeds the first
+    good = jnp.max(jnp.abs(found)) <= 1.01 * found[0]
+    return found * jnp.where(good & _held(grown, start), 1, jnp.nan).astype(found.dtype)
+
+
+def in_blocks(x: Array, width: int) -> Array:
+    """The columns, the last axis, in blocks of `width`, filled up with zeros; the blocks first."""
+    x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, -x.shape[-1] % width)])
+    return jnp.moveaxis(x.reshape(*x.shape[:-1], -1, width), -2, 0)
+
+
+def _local(spinor: PyTree[Array]) -> Array:
+    """|v_i|^2 of every site, all columns together."""
+    return jax.lax.stop_gradient(functools.reduce(jnp.add, [jnp.sum(x * x, axis=-1) for x in _real_parts(spinor)]))
+
+
+def _held(grown: Array, start: PyTree[Array]) -> Array:
+    """Whether the vectors T_m |start>, of which `grown` is the local square, are as short as in a spectrum in [-1, 1].
+
+    There T_m shortens every vector, and at a site the sum over columns of random phases is that of the start on
+    average. What it may be by chance is the far end of the distribution of a sum of so many squares, e^-40 of it, twice
+    over. A level outside grows as cosh(m arccosh(x)) where its state is, however few of the sites that are.
+    """
+    columns = jax.tree.leaves(start)[0].shape[-1]
+    chance = 2 * (1 + (80 / columns) ** 0.5 + 40 / columns)
+    return jnp.max(grown) <= chance * jnp.max(_local(start))
 
 
 def check_order(order: int) -> None:
@@ -50,7 +79,8 @@ def check_order(order: int) -> None:
 
 @eqx.filter_custom_vjp
 def _moments(operator, start, order):
-    return _forward(operator, start, order)[0]
+    mu, (_, end) = _forward(operator, start, order)
+    return mu, _local(end)
 
 
 def _forward(operator, start, order):
@@ -71,11 +101,12 @@ def _forward(operator, start, order):
 @_moments.def_fwd
 def _moments_fwd(perturbed, operator, start, order):
     mu, last = _forward(operator, start, order)
-    return mu, last
+    return (mu, _local(last[1])), last
 
 
 @_moments.def_bwd
 def _moments_bwd(last, cotangent, perturbed, operator, start, order):
+    cotangent, _ = cotangent  # lengths only tell that all is well
     even, odd = cotangent[0::2], cotangent[1::2]
     # derivative of the sum with respect to |a_m|^2 and to <a_m+1|a_m>
     even = (2 * even).at[0].set(even[0] - jnp.sum(even[1:]))
@@ -141,7 +172,7 @@ def coefficients(
 
 
 def expand(operator, start: PyTree[Array], coefficients: Float[Array, " order"]) -> PyTree[Array]:
-    """sum_m c_m T_m(operator) |start>, at least two terms; memory of a few vectors."""
+    """sum_m c_m T_m(operator) |start> (two terms or more); NaN if the spectrum leaves [-1, 1]. Keeps a few vectors."""
     first = operator(start)
     total = _sum(_scale(coefficients[0], start), _scale(coefficients[1], first))
 
@@ -150,8 +181,14 @@ def expand(operator, start: PyTree[Array], coefficients: Float[Array, " order"])
         after = _next(operator(now), before)
         return (now, after, _sum(total, _scale(c, after))), None
 
-    (_, _, total), _ = jax.lax.scan(step, (start, first, total), coefficients[2:], unroll=2)
-    return total
+    (_, last, total), _ = jax.lax.scan(step, (start, first, total), coefficients[2:], unroll=2)
+    return held(last, start, total)
+
+
+def held(last: PyTree[Array], start: PyTree[Array], result: PyTree[Array]) -> PyTree[Array]:
+    """`result`, or NaN where T_m |start> = `last` shows that the spectrum leaves [-1, 1]."""
+    good = _held(_local(last), start)
+    return jax.tree.map(lambda x: x * jnp.where(good, 1, jnp.nan).astype(x.dtype), result)
 
 
 def jackson_kernel(order: int) -> np.ndarray:
@@ -171,6 +208,17 @@ def order_for(temperature: float, halfwidth: float, tolerance: float) -> int:
     """
     order = np.log(1 / tolerance) / np.arcsinh(np.pi * temperature / halfwidth)
     return max(16, 2 * int(np.ceil(order / 2)))
+
+
+def filling_error(order: int, temperature: Float[Array, ""], halfwidth: Float[Array, ""]) -> Float[Array, ""]:
+    """Electrons an orbital that a series of `order` terms may miss at a given chemical potential, rounding included.
+
+    The poles of the Fermi function at mu + i pi T (2n + 1) together give terms of (T/a)/sinh(m asinh(pi T/a)), 1/(pi m)
+    at T = 0; eight times that bounds what was found in gaps of ordered states.
+    """
+    x = temperature / halfwidth
+    rate = jnp.minimum(order * jnp.arcsinh(np.pi * x), 80)  # beyond, rounding is all there is
+    return 8 * x / jnp.sinh(rate) + 100 * jnp.finfo(x.dtype).eps
 
 
 @jax.custom_vjp
@@ -197,8 +245,14 @@ sums.defvjp(lambda x: (_sums(x), x[0].shape[-1]), lambda columns, slopes: (_repe
 
 
 def _sums(arrays) -> tuple[Array, ...]:
-    if jax.default_backend() != "cpu":
-        return tuple(jnp.sum(x, axis=-1, keepdims=True) for x in arrays)
+    return jax.lax.platform_dependent(*arrays, cpu=_sums_on_a_cpu, default=_sums_elsewhere)
+
+
+def _sums_elsewhere(*arrays) -> tuple[Array, ...]:
+    return tuple(jnp.sum(x, axis=-1, keepdims=True) for x in arrays)
+
+
+def _sums_on_a_cpu(*arrays) -> tuple[Array, ...]:
     zeros = (jnp.zeros((), arrays[0].dtype),) * len(arrays)
 
     def add(a, b):
@@ -212,13 +266,21 @@ def _sums(arrays) -> tuple[Array, ...]:
 
 def _dots(now, after) -> tuple[Array, Array]:
     """(<now|now>, Re <after|now>)."""
-    if jax.default_backend() != "cpu" or _on_a_mesh(jax.tree.leaves(now)[0]):
-        return _dot(now, now), _dot(after, now)
+    if _on_a_mesh(jax.tree.leaves(now)[0]):
+        return _dots_elsewhere(now, after)
+    return jax.lax.platform_dependent(now, after, cpu=_dots_on_a_cpu, default=_dots_elsewhere)
+
+
+def _dots_elsewhere(now, after) -> tuple[Array, Array]:
+    return _dot(now, now), _dot(after, now)
+
+
+def _dots_on_a_cpu(now, after) -> tuple[Array, Array]:
     own, mixed = [], []
     for x, y in zip(_real_parts(now), _real_parts(after), strict=True):
         if x.size % _ROW == 0:
             x, y = x.reshape(-1, _ROW), y.reshape(-1, _ROW)
-        a, b = sums((x * x, x * y))
+        a, b = _sums_on_a_cpu(x * x, x * y)
         own.append(jnp.sum(a))
         mixed.append(jnp.sum(b))
     return functools.reduce(jnp.add, own), functools.reduce(jnp.add, mixed)

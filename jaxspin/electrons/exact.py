@@ -12,6 +12,7 @@ from jaxtyping import Array, ArrayLike, Complex, Float, PRNGKeyArray
 
 from jaxspin.couplings import scalar
 from jaxspin.electrons import fermi, spectral
+from jaxspin.electrons.memory import warn_of_memory
 from jaxspin.electrons.model import PAULI, SDModel
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.lattice import Lattice
@@ -52,6 +53,7 @@ class ExactDiagonalization(AbstractPotential):
         temperature: ArrayLike = 0.0,
     ):
         check_ensemble(filling, chemical_potential, temperature)
+        _warn(model.lattice)
         self.model = model
         self.filling = as_scalar(filling, "filling")
         self.chemical_potential = as_scalar(chemical_potential, "chemical_potential")
@@ -89,7 +91,8 @@ class ExactDiagonalization(AbstractPotential):
         return self._solve(spins)[2]
 
     def on(self, lattice: Lattice) -> "ExactDiagonalization":
-        """The same solver on another size of the lattice."""
+        """The same solver on another size of the lattice; warns of one that takes gigabytes."""
+        _warn(lattice)
         return eqx.tree_at(lambda s: s.model, self, self.model.on(lattice))
 
     def _solve(self, spins: Spins):
@@ -104,6 +107,14 @@ class ExactDiagonalization(AbstractPotential):
         orbitals = jnp.asarray(self.model.orbitals(), dtype)
         weights = (jnp.arange(h.shape[0]) < orbitals.astype(int)).astype(dtype)
         return filled(self, h, weights, orbitals)
+
+
+def _warn(lattice: Lattice) -> None:
+    # H, its eigenvectors and their workspace, the density matrix and its factors
+    needed = 6.0 * (2 * lattice.sites) ** 2 * 8
+    warn_of_memory(
+        f"ExactDiagonalization of {lattice.sites} sites", needed, "use KernelPolynomial, linear in the sites"
+    )
 
 
 def filled(solver: ExactDiagonalization, h: Array, weights: Array, orbitals: ArrayLike):
@@ -263,15 +274,19 @@ def _equilibrium_jvp(kind, primals, tangents):
         if ground_state:
             homo, lumo = _frontier(weights, constraint)
             d_mu = (d_levels[homo] + d_levels[lumo]) / 2
+            d_filled = jnp.zeros_like(levels)
         else:
-            compressibility = jnp.maximum(jnp.sum(by_mu), jnp.finfo(levels.dtype).tiny)
-            fixed = jnp.sum(by_level * d_levels) + jnp.sum(by_temperature) * d_temperature
-            d_mu = (d_constraint - fixed) / compressibility
+            # shares of levels, since in a gap by_mu may be smaller than any number
+            share, compressibility = fermi.shares(levels, weights, mu, temperature)
+            d_mu = jnp.sum(share * (d_levels - (levels - mu) / temperature * d_temperature))
+            d_filled = by_mu * d_mu + share * d_constraint
+            d_mu = d_mu + d_constraint / compressibility
         d_energy = mu * d_number
     else:
         d_mu = d_constraint
         d_number = jnp.sum(by_level * d_levels) + jnp.sum(by_mu) * d_mu + jnp.sum(by_temperature) * d_temperature
         d_energy = -number * d_mu
+        d_filled = by_mu * d_mu
     d_energy = d_energy - entropy * d_temperature + jnp.real(jnp.sum(jnp.conj(density) * dh))
 
     # Daleckii-Krein; the midpoint derivative where the difference would cancel
@@ -284,7 +299,7 @@ def _equilibrium_jvp(kind, primals, tangents):
         middle = (by_level[..., :, None] + by_level[..., None, :]) / 2
     ratio = jnp.where(close, middle, (f[..., :, None] - f[..., None, :]) / jnp.where(close, 1, gap))
     in_states = in_states * ratio.astype(states.dtype)
-    direct = (by_mu * d_mu + by_temperature * d_temperature).astype(states.dtype)
+    direct = (d_filled + by_temperature * d_temperature).astype(states.dtype)
     diagonal = jnp.broadcast_to(jnp.eye(levels.shape[-1], dtype=states.dtype), states.shape)
     in_states = in_states + direct[..., None] * diagonal
     d_density = matmul(states, in_states, _adjoint(states))

@@ -5,6 +5,8 @@ quadrature of the density of states whose nodes are levels and whose weights cou
 All functions are differentiable to any order; T > 0.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import optimistix as optx
@@ -35,31 +37,49 @@ def electrons(levels: Levels, weights: Levels, mu: Scalar, temperature: Scalar) 
     return jnp.sum(weights * occupation(levels, mu, temperature))
 
 
+def shares(levels: Levels, weights: Levels, mu: Scalar, temperature: Scalar) -> tuple[Levels, Scalar]:
+    """The share of each level in dN_e/dmu, and dN_e/dmu itself: p_k ~ w_k f_k (1 - f_k), 1 together.
+
+    From logarithms, so that they are right where no number holds f or 1 - f, deep in a gap. dN_e/dmu is held above what
+    a number can divide by. `weights` must not be negative.
+    """
+    x = (mu - levels) / temperature
+    logs = jax.nn.log_sigmoid(x) + jax.nn.log_sigmoid(-x)
+    largest = jax.lax.stop_gradient(jnp.max(jnp.where(weights > 0, logs, -jnp.inf)))
+    # linear in the weights; a level without weight may lie anywhere
+    each = weights * jnp.exp(jnp.minimum(logs - largest, 50))
+    total = jnp.sum(each)
+    floor = 1e4 * jnp.finfo(levels.dtype).tiny * jnp.sum(weights)
+    return each / total, jnp.maximum(total * jnp.exp(largest), floor) / temperature
+
+
 @jax.custom_jvp
 def chemical_potential(levels: Levels, weights: Levels, number: Scalar, temperature: Scalar) -> Scalar:
     """mu with `electrons(levels, weights, mu, T) = number`, by bisection; differentiated as an implicit function.
 
-    `number` is clipped a rounding error inside (0, sum of weights), where mu is finite.
+    Electrons above the Fermi sea are balanced against holes in it, in logarithms: in a gap both are exponentially few,
+    and mu is as well determined as in a metal (at T -> 0 the middle of the gap). A `number` within rounding of a filled
+    sea is one. `weights` must not be negative; for those of a truncated series there is `resolved_potential`. `number`
+    is clipped a rounding error inside (0, sum of weights), where mu is finite.
     """
     levels, weights, number, temperature = map(jax.lax.stop_gradient, (levels, weights, number, temperature))
-    tiny = jnp.asarray(8 * jnp.finfo(levels.dtype).eps, levels.dtype)
-    filling = jnp.clip(number / jnp.sum(weights), tiny, 1 - tiny)
-    target = filling * jnp.sum(weights)
-    # every level is filled less (more) than on average at the lower (upper) end
-    shift = temperature * jnp.log(filling / (1 - filling))
-    margin = 1e-3 * (jnp.max(levels) - jnp.min(levels)) + temperature
-    lower, upper = jnp.min(levels) + shift - margin, jnp.max(levels) + shift + margin
-    # flip is given since its detection would put a host callback into the program; the number of electrons grows with
-    # mu, and halvings down to the last bit of mu are the end whatever the tolerance
-    root = optx.root_find(
-        lambda mu, _: electrons(levels, weights, mu, temperature) - target,
-        optx.Bisection(rtol=0.0, atol=0.0, flip=False),
-        (lower + upper) / 2,
-        options={"lower": lower, "upper": upper},
-        max_steps=jnp.finfo(levels.dtype).nmant + 8,
-        throw=False,
-    )
-    return root.value
+    order = jnp.argsort(levels.reshape(-1))
+    levels, weights = levels.reshape(-1)[order], weights.reshape(-1)[order]
+    target, lower, upper = _bracket(levels, weights, number, temperature)
+    sea = jnp.concatenate([jnp.zeros(1, weights.dtype), jnp.cumsum(weights)])
+    filled = jnp.argmin(jnp.abs(target - sea))
+    rest = target - sea[filled]
+    inside = (sea[filled] > 0) & (sea[filled] < sea[-1])
+    rest = jnp.where(inside & (jnp.abs(rest) <= 32 * jnp.finfo(levels.dtype).eps * sea[-1]), 0, rest)
+    below, logs = jnp.arange(levels.shape[0]) < filled, _log(weights)
+
+    def balance(mu, _):
+        x = (mu - levels) / temperature
+        above = jax.nn.logsumexp(jnp.where(below, -jnp.inf, logs + jax.nn.log_sigmoid(x)))
+        holes = jax.nn.logsumexp(jnp.where(below, logs + jax.nn.log_sigmoid(-x), -jnp.inf))
+        return jnp.logaddexp(above, _log(-rest)) - jnp.logaddexp(holes, _log(rest))
+
+    return _bisect(balance, lower, upper)
 
 
 @chemical_potential.defjvp
@@ -67,15 +87,76 @@ def _chemical_potential_jvp(primals, tangents):
     levels, weights, number, temperature = primals
     d_levels, d_weights, d_number, d_temperature = tangents
     mu = chemical_potential(levels, weights, number, temperature)
+    share, compressibility = shares(levels, weights, mu, temperature)
+    moved = d_levels + (mu - levels) / temperature * d_temperature
+    d_number = d_number - jnp.sum(d_weights * occupation(levels, mu, temperature))
+    return mu, jnp.sum(share * moved) + d_number / compressibility
+
+
+def resolved_potential(
+    levels: Levels, weights: Levels, number: Scalar, temperature: Scalar, resolution: Scalar
+) -> Scalar:
+    """mu of a density of states that counts electrons to `resolution` only: midway between the two chemical potentials
+    at which `number` - and + `resolution` electrons are counted.
+
+    In a gap the populations are exponentials of mu, below what a truncated series resolves, and the middle is the
+    balance of electrons and holes; in a metal it is the solution up to the square of `resolution`. `weights` may be
+    negative. Differentiable to any order.
+    """
+    total = jax.lax.stop_gradient(jnp.sum(weights))
+    off = jnp.minimum(resolution, jnp.minimum(number, total - number) / 2)
+    return (
+        _crossing(levels, weights, number - off, temperature) + _crossing(levels, weights, number + off, temperature)
+    ) / 2
+
+
+@jax.custom_jvp
+def _crossing(levels: Levels, weights: Levels, number: Scalar, temperature: Scalar) -> Scalar:
+    """A mu with `electrons(levels, weights, mu, T) = number`."""
+    levels, weights, number, temperature = map(jax.lax.stop_gradient, (levels, weights, number, temperature))
+    target, lower, upper = _bracket(levels, weights, number, temperature)
+    return _bisect(lambda mu, _: electrons(levels, weights, mu, temperature) - target, lower, upper)
+
+
+@_crossing.defjvp
+def _crossing_jvp(primals, tangents):
+    levels, weights, number, temperature = primals
+    d_levels, d_weights, d_number, d_temperature = tangents
+    mu = _crossing(levels, weights, number, temperature)
     _, at_fixed_mu = jax.jvp(
-        lambda e, w, t: electrons(e, w, mu, t),
-        (levels, weights, temperature),
-        (d_levels, d_weights, d_temperature),
+        lambda e, w, t: electrons(e, w, mu, t), (levels, weights, temperature), (d_levels, d_weights, d_temperature)
     )
     f = occupation(levels, mu, temperature)
     compressibility = jnp.sum(weights * f * (1 - f)) / temperature
-    floor = jnp.finfo(levels.dtype).tiny
+    floor = jnp.finfo(levels.dtype).eps * jnp.sum(weights) / temperature
     return mu, (d_number - at_fixed_mu) / jnp.maximum(compressibility, floor)
+
+
+def _log(x: Array) -> Array:
+    """The logarithm, minus infinity for what is not positive, with a derivative there."""
+    return jnp.where(x > 0, jnp.log(jnp.where(x > 0, x, 1)), -jnp.inf)
+
+
+def _bracket(levels: Levels, weights: Levels, number: Scalar, temperature: Scalar) -> tuple[Scalar, Scalar, Scalar]:
+    """`number` where mu is finite, and bounds of mu: every level is filled less (more) than on average at them."""
+    tiny = jnp.asarray(8 * jnp.finfo(levels.dtype).eps, levels.dtype)
+    filling = jnp.clip(number / jnp.sum(weights), tiny, 1 - tiny)
+    shift = temperature * jnp.log(filling / (1 - filling))
+    margin = 1e-3 * (jnp.max(levels) - jnp.min(levels)) + temperature
+    return filling * jnp.sum(weights), jnp.min(levels) + shift - margin, jnp.max(levels) + shift + margin
+
+
+def _bisect(increasing: Callable, lower: Scalar, upper: Scalar) -> Scalar:
+    # flip is given since its detection would put a host callback into the program; halvings down to the last bit of mu
+    # are the end whatever the tolerance
+    return optx.root_find(
+        increasing,
+        optx.Bisection(rtol=0.0, atol=0.0, flip=False),
+        (lower + upper) / 2,
+        options={"lower": lower, "upper": upper},
+        max_steps=jnp.finfo(lower.dtype).nmant + 8,
+        throw=False,
+    ).value
 
 
 @jax.custom_jvp

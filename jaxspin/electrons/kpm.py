@@ -1,5 +1,6 @@
 """The kernel-polynomial solver: energy and field linear in the number of sites."""
 
+import functools
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -13,6 +14,7 @@ from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 from jaxspin.couplings import at_least, scalar
 from jaxspin.electrons import chebyshev, fermi
 from jaxspin.electrons.exact import as_scalar, check_ensemble
+from jaxspin.electrons.memory import warn_of_memory
 from jaxspin.electrons.model import SDModel, Spinor
 from jaxspin.electrons.probes import AbstractProbes, Coloring, ExactTrace, colors_for
 from jaxspin.field import AbstractPotential, Spins, Time
@@ -66,6 +68,8 @@ class KernelPolynomial(AbstractPotential):
     probes: AbstractProbes
     order: int = eqx.field(static=True)
     bounded: bool = eqx.field(static=True)
+    tolerance: float = eqx.field(static=True)
+    colored: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -80,11 +84,16 @@ class KernelPolynomial(AbstractPotential):
         tolerance: float = 1e-2,
     ):
         check_ensemble(filling, chemical_potential, temperature)
+        if not 0 < tolerance < np.inf:
+            raise ValueError(f"tolerance must be positive, got {tolerance}; 0.01 is usual.")
         self.model = model
         self.filling = as_scalar(filling, "filling")
         self.chemical_potential = as_scalar(chemical_potential, "chemical_potential")
         self.temperature = scalar(temperature, "temperature")
+        self.tolerance = float(tolerance)
+        self.colored = probes is None  # by the tolerance, which another size of the lattice meets with other colours
         self.probes = _probes(model, tolerance) if probes is None else probes
+        _warn(model.lattice, self.probes)
         self.bounded = window is None  # by the model's own bounds, which another size of the lattice may widen
         self.window = low, high = _bounds(model) if window is None else _window(window)
         _check(self.temperature, low, high)
@@ -103,7 +112,8 @@ class KernelPolynomial(AbstractPotential):
         temperature = self.temperature.astype(spins.dtype)
         if self.filling is not None:
             number = self.filling.astype(spins.dtype) * jnp.asarray(self.model.orbitals(), spins.dtype)
-            return fermi.free_energy(levels, weights, number, temperature)
+            mu = self._level(levels, weights)
+            return fermi.grand_potential(levels, weights, mu, temperature) + mu * number
         assert self.chemical_potential is not None
         return fermi.grand_potential(levels, weights, self.chemical_potential.astype(spins.dtype), temperature)
 
@@ -132,8 +142,17 @@ class KernelPolynomial(AbstractPotential):
         return jax.jit(over)(operator, start)
 
     def _moments(self, operator: "Rescaled", start: Spinor, order: int) -> Float[Array, " order"]:
-        together = shards_of(self.lattice, operator.spins) is not None
-        return chebyshev.moments(operator, start, order, blocks=1 if together else _blocks(start[0][0]))
+        width = block_width(start[0][0])
+        if width == start[0][0].shape[-1] or shards_of(self.lattice, operator.spins) is not None:
+            return chebyshev.moments(operator, start, order)
+        # vectors in the cache of a CPU; an accelerator wants all columns at once
+        arrays, rest = eqx.partition(operator, eqx.is_array)
+
+        def found(width, arrays, start):
+            return chebyshev.moments(eqx.combine(arrays, rest), start, order, width=width)
+
+        in_blocks, whole = (functools.partial(found, w) for w in (width, None))
+        return jax.lax.platform_dependent(arrays, start, cpu=in_blocks, default=whole)
 
     def rescaled(self, spins: Spins) -> "Rescaled":
         """(H - c)/a as an operator on spinors, its spectrum inside [-1, 1]."""
@@ -156,8 +175,6 @@ class KernelPolynomial(AbstractPotential):
         """Energies and weights with Tr g(H) = sum_k w_k g(e_k) for every smooth g: use it for many (mu, T) at once."""
         check_finite(spins)
         mu = self.moments(spins, key=key)
-        # |T_m| <= 1 inside the window; outside the recursion explodes, and no number is better than a wrong one
-        mu = mu * jnp.where(jnp.max(jnp.abs(mu)) <= 1.01 * mu[0], 1, jnp.nan).astype(mu.dtype)
         return chebyshev.quadrature(mu, *(x.astype(spins.dtype) for x in self.scaling()))
 
     def fermi_level(self, spins: Spins, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
@@ -166,8 +183,16 @@ class KernelPolynomial(AbstractPotential):
             return self.chemical_potential.astype(spins.dtype)
         assert self.filling is not None
         levels, weights = self.spectrum(spins, key=key)
-        number = self.filling.astype(spins.dtype) * jnp.asarray(self.model.orbitals(), spins.dtype)
-        return fermi.chemical_potential(levels, weights, number, self.temperature.astype(spins.dtype))
+        return self._level(levels, weights)
+
+    def _level(self, levels: Array, weights: Array) -> Float[Array, ""]:
+        assert self.filling is not None
+        orbitals = jnp.asarray(self.model.orbitals(), levels.dtype)
+        temperature, halfwidth = (x.astype(levels.dtype) for x in (self.temperature, self.scaling()[1]))
+        noise = chebyshev.filling_error(self.order, temperature, halfwidth) + self.probes.filling_error(self.lattice)
+        return fermi.resolved_potential(
+            levels, weights, self.filling.astype(levels.dtype) * orbitals, temperature, noise * orbitals
+        )
 
     def with_order(self, order: int) -> "KernelPolynomial":
         """The same solver with another number of moments."""
@@ -176,16 +201,23 @@ class KernelPolynomial(AbstractPotential):
             filling=self.filling,
             chemical_potential=self.chemical_potential,
             temperature=self.temperature,
-            probes=self.probes,
+            probes=None if self.colored else self.probes,
             order=order,
             window=None if self.bounded else self.window,
+            tolerance=self.tolerance,
         )
 
     def on(self, lattice: Lattice) -> "KernelPolynomial":
-        """The same solver on another size of the lattice, with the window of that size unless one was given."""
+        """The same solver on another size of the lattice, with window and colours of that size unless they were given.
+
+        Warns of an `ExactTrace` that was given for a small lattice and takes gigabytes on this one.
+        """
         model = self.model.on(lattice)
         window = _bounds(model) if self.bounded else self.window
-        return eqx.tree_at(lambda s: (s.model, s.window), self, (model, window))
+        traced = isinstance(model.coupling, Tracer)
+        probes = _probes(model, self.tolerance) if self.colored and not traced else self.probes
+        _warn(lattice, probes)
+        return eqx.tree_at(lambda s: (s.model, s.window, s.probes), self, (model, window, probes))
 
 
 class Rescaled(eqx.Module):
@@ -202,16 +234,15 @@ class Rescaled(eqx.Module):
         return jax.tree.map(lambda p, x: (p - center * x) * scale, product, spinor)
 
 
-def _blocks(part: Array) -> int:
-    """How many blocks of columns to treat one after another on a CPU, so that the vectors of a block stay in its cache.
+def block_width(part: Array) -> int:
+    """How many columns of vectors like `part` to treat at once on a CPU, so that they stay in its cache.
 
-    An accelerator wants all columns at once.
+    As many as make the fewest blocks, all of one width, and a multiple of four.
     """
-    if jax.default_backend() != "cpu":
-        return 1
     columns = part.shape[-1]
     fit = max(_NARROWEST, _CACHED // (4 * part.size // columns * part.dtype.itemsize))
-    return min(n for n in range(1, columns + 1) if columns % n == 0 and columns // n <= fit)
+    width = -(-columns // -(-columns // fit))
+    return min(columns, width + -width % 4)
 
 
 def _shared_probes(shards: Shards, columns: int) -> tuple[str, ...]:
@@ -234,7 +265,7 @@ _CACHED = 1 << 18
 _NARROWEST = 16
 
 # Above this the series costs more than exact diagonalization of any lattice that fits into memory.
-_LARGEST_ORDER = 20_000
+LARGEST_ORDER = 20_000
 
 
 def _window(bounds) -> tuple[Float[Array, ""], Float[Array, ""]]:
@@ -258,6 +289,17 @@ def _check(temperature, low, high) -> None:
         )
 
 
+def _warn(lattice: Lattice, probes: AbstractProbes) -> None:
+    if isinstance(probes, ExactTrace):
+        # start, the last two vectors and their derivative, of two columns a site and four numbers an orbital pair
+        needed = 4.0 * (4 * lattice.sites) * (2 * lattice.sites) * 4
+        warn_of_memory(
+            f"ExactTrace on {lattice.sites} sites",
+            needed,
+            "give probes=Coloring(64), say, or leave them to be chosen by tolerance, or use fewer sites",
+        )
+
+
 def _probes(model: SDModel, tolerance: float) -> AbstractProbes:
     if isinstance(model.coupling, Tracer):
         raise ValueError("the colours cannot be chosen from a traced coupling; pass probes=Coloring(...).")
@@ -274,8 +316,8 @@ def _order(temperature, halfwidth, tolerance: float) -> int:
             "or pass order=... (about 10 (half-width of the spectrum)/(pi temperature))."
         ) from None
     order = chebyshev.order_for(t, a, tolerance)
-    if order > _LARGEST_ORDER:
-        lowest = t * order / _LARGEST_ORDER
+    if order > LARGEST_ORDER:
+        lowest = t * order / LARGEST_ORDER
         raise ValueError(
             f"temperature {t:g} would need {order} moments; use a temperature of {at_least(lowest)} or more, "
             "pass order=... to accept the truncation, or use ExactDiagonalization."

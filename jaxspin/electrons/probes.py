@@ -6,7 +6,6 @@ small.
 
 import abc
 import functools
-import itertools
 
 import equinox as eqx
 import jax
@@ -15,6 +14,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from jaxspin.electrons.model import Spinor
+from jaxspin.electrons.superlattices import best_superlattice
 from jaxspin.lattice import Lattice
 
 
@@ -24,6 +24,17 @@ class AbstractProbes(eqx.Module):
     @abc.abstractmethod
     def colors(self, lattice: Lattice) -> np.ndarray:
         """The colour 0, 1, ... of each site, an integer array `(*cells, sublattices)`."""
+
+    def filling_error(self, lattice: Lattice) -> float:
+        """Electrons an orbital that the random phases may add or hide at a given chemical potential.
+
+        Two and a half times the standard deviation in the hardest case, a metal, 0.6 number^(-(d+2)/2d)/sqrt(2N): the
+        count is a sum over 2N orbitals, each with the error that `colors_for` tells of its field. None for exact ones.
+        """
+        number, d = int(self.colors(lattice).max()) + 1, lattice.dimension
+        if number == lattice.sites:
+            return 0.0
+        return 1.5 * number ** (-(d + 2) / (2 * d)) / (2 * lattice.sites) ** 0.5
 
     def vectors(self, lattice: Lattice, *, key: PRNGKeyArray | None, dtype) -> Spinor:
         """The vectors as a spinor with two columns (spin up, spin down) for each colour.
@@ -88,15 +99,13 @@ def colors_for(tolerance: float, coupling: float, dimension: int) -> int:
 def _coloring(lattice: Lattice, number: int) -> np.ndarray:
     """The coset colouring by the best superlattice that fits the periodic axes, or a greedy one where none is good."""
     cells = max(1, number // lattice.sublattices)
-    distance, hermite = _best_superlattice(lattice, cells)
+    distance, hermite = best_superlattice(lattice, cells)
     volume = abs(np.linalg.det(np.array(lattice.vectors)))
     ideal = (cells * volume) ** (1 / lattice.dimension)
     if distance < 0.75 * ideal:
-        lengths = {round(b.length, 5) for a in range(lattice.sublattices) for b in lattice.neighbors(1.1 * ideal, a)}
-        for length in sorted((x for x in lengths if x > distance), reverse=True):
-            colors = _greedy(lattice, length, number)
-            if colors is not None:
-                return colors
+        colors = _greediest(lattice, (distance, 1.1 * ideal), number)
+        if colors is not None:
+            return colors
     n = np.stack(np.meshgrid(*(np.arange(c) for c in lattice.cells), indexing="ij"), -1)
     for axis in range(lattice.dimension):  # reduce modulo the rows of the triangular matrix
         n = n - (n[..., axis] // hermite[axis, axis])[..., None] * hermite[axis]
@@ -105,82 +114,47 @@ def _coloring(lattice: Lattice, number: int) -> np.ndarray:
     return cell[..., None] * lattice.sublattices + np.arange(lattice.sublattices)
 
 
-def _best_superlattice(lattice: Lattice, cells: int) -> tuple[float, np.ndarray]:
-    """(shortest vector, Hermite matrix) of the best superlattice with at most `cells` cells that holds the periods."""
-    a = np.array(lattice.vectors)
-    window = np.array([v for v in itertools.product(range(-2, 3), repeat=lattice.dimension) if any(v)])
-    best = (0.0, np.eye(lattice.dimension, dtype=int))
-    for index in range(1, cells + 1):
-        for hermite in _hermite_matrices(index, lattice.dimension):
-            if not all(
-                _holds(hermite.tolist(), axis, lattice.cells[axis])
-                for axis in range(lattice.dimension)
-                if lattice.periodic[axis]
-            ):
-                continue
-            shortest = _shortest(hermite @ a, window)
-            if shortest > best[0] * 1.0001:
-                best = (shortest, hermite)
+def _greediest(lattice: Lattice, between: tuple[float, float], number: int) -> np.ndarray | None:
+    """The greedy colouring of the largest distance in this range that `number` colours allow: by halvings."""
+    bonds = [b for a in range(lattice.sublattices) for b in lattice.neighbors(between[1], a)]
+    lengths = np.unique(np.round([b.length for b in bonds], 5))
+    lengths = lengths[lengths > between[0]]
+    best, low, high = None, 0, len(lengths) - 1
+    while low <= high:
+        middle = (low + high + 1) // 2
+        colors = _greedy(lattice, lengths[middle], number)
+        if colors is None:
+            high = middle - 1
+        else:
+            best, low = colors, middle + 1
     return best
-
-
-def _holds(hermite: list[list[int]], axis: int, period: int) -> bool:
-    """Whether `period` steps along `axis` are a vector of the superlattice; lists, since thousands are tried."""
-    rest = [0] * len(hermite)
-    rest[axis] = period
-    for k in range(axis, len(hermite)):
-        times, left = divmod(rest[k], hermite[k][k])
-        if left:
-            return False
-        rest = [r - times * h for r, h in zip(rest, hermite[k], strict=True)]
-    return True
-
-
-def _shortest(rows: np.ndarray, window: np.ndarray) -> float:
-    for _ in range(20):  # pairwise reduction, enough in two and three dimensions for a window of 2
-        changed = False
-        for i, j in itertools.permutations(range(len(rows)), 2):
-            steps = np.round(rows[i] @ rows[j] / (rows[j] @ rows[j]))
-            if steps:
-                rows = rows.copy()
-                rows[i] -= steps * rows[j]
-                changed = True
-        if not changed:
-            break
-    return float(np.min(np.linalg.norm(window @ rows, axis=1)))
-
-
-def _hermite_matrices(index: int, dimension: int):
-    """All upper triangular integer matrices of determinant `index`, entries right of the diagonal reduced."""
-    if dimension == 1:
-        yield np.array([[index]])
-        return
-    for first in (d for d in range(1, index + 1) if index % d == 0):
-        for rest in _hermite_matrices(index // first, dimension - 1):
-            for shift in itertools.product(*(range(n) for n in np.diagonal(rest))):
-                matrix = np.zeros((dimension, dimension), int)
-                matrix[0, 0], matrix[0, 1:], matrix[1:, 1:] = first, shift, rest
-                yield matrix
 
 
 def _greedy(lattice: Lattice, distance: float, number: int) -> np.ndarray | None:
     """First-fit colouring with equal colours at least `distance` apart, None if it takes more than `number`."""
-    shape, dimension = lattice.shape, lattice.dimension
-    colors = np.full(shape, -1)
-    reach = {a: lattice.neighbors(distance * (1 - 2 * lattice.tolerance), a) for a in range(lattice.sublattices)}
-    offsets = {a: np.array([b.offset for b in bonds], int).reshape(-1, dimension) for a, bonds in reach.items()}
-    ends = {a: np.array([b.end for b in bonds], int) for a, bonds in reach.items()}
-    cells, periodic = np.array(lattice.cells), np.array(lattice.periodic)
-    for site in np.ndindex(*shape):
-        cell, a = np.array(site[:-1]), site[-1]
-        target = cell + offsets[a]
-        inside = np.all(((target >= 0) & (target < cells)) | periodic, axis=1)
-        target = target[inside] % cells
-        near = set(colors[(*target.T, ends[a][inside])].tolist())
-        color = 0
-        while color in near:
-            color += 1
-        if color == number:
+    strides = np.cumprod([lattice.sublattices, *lattice.cells[:0:-1]])[::-1]
+    beyond = lattice.sites  # in the place of sites beyond an edge
+    # the numbers of the neighbours of a site: one of these for each axis, added up
+    tables: list[list[np.ndarray]] = []
+    for a in range(lattice.sublattices):
+        bonds = lattice.neighbors(distance * (1 - 2 * lattice.tolerance), a)
+        offsets = np.array([b.offset for b in bonds], int).reshape(-1, lattice.dimension)
+        tables.append([])
+        for axis, (n, closed) in enumerate(zip(lattice.cells, lattice.periodic, strict=True)):
+            there = np.arange(n)[:, None] + offsets[None, :, axis]
+            inside = (there >= 0) & (there < n) | closed
+            tables[a].append(np.where(inside, there % n * strides[axis], beyond))
+        tables[a][0] = tables[a][0] + np.array([b.end for b in bonds], int)
+    # no colour yet counts as the last one, which nobody looks at
+    colors = np.full(lattice.sites + 1, number)
+    taken = np.zeros(number + 1, bool)
+    for site, (*cell, a) in enumerate(np.ndindex(*lattice.shape)):
+        near = sum(table[n] for table, n in zip(tables[a], cell, strict=True))
+        here = colors[np.minimum(near, beyond)]
+        taken[here] = True
+        color = int(np.argmin(taken))
+        taken[here] = False
+        if color >= number:
             return None
         colors[site] = color
-    return colors
+    return colors[:-1].reshape(lattice.shape)

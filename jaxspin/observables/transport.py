@@ -217,7 +217,8 @@ def _kubo_chebyshev(solver, operators, spins, eta, omega, order, key):
         )
         return pair, rows
 
-    _, blocks = jax.lax.scan(chunk, vectors, None, length=order // _CHUNK)
+    (_, last), blocks = jax.lax.scan(chunk, vectors, None, length=order // _CHUNK)
+    blocks = chebyshev.held(last, after, blocks)
     moments = jnp.moveaxis(blocks, 0, 1).reshape(order, order)  # (m, n)
     nodes = 2 * order
     theta = np.pi * (np.arange(nodes) + 0.5) / nodes

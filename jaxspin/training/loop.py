@@ -104,6 +104,12 @@ def fit(
         average = weights if step < 3 / (1 - config.average) else average
         errors = judge(average)
         error = errors[columns[0]]
+        if not np.isfinite(error):  # never better than another, so that the start would be returned as the best
+            bar.close()
+            raise FloatingPointError(
+                f"the validation error is not finite at step {step}; look for NaN in the validation data, or lower "
+                "learning_rate or clip."
+            )
         better = error < float(state.best_error)
         state = _State(
             weights,
