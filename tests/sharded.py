@@ -258,5 +258,7 @@ if __name__ == "__main__":
     jax.config.update("jax_numpy_dtype_promotion", "strict")
     jax.config.update("jax_numpy_rank_promotion", "raise")
     assert jax.device_count() == 8
-    globals()[sys.argv[1]]()
+    for name in sys.argv[1:]:
+        print(name, file=sys.stderr, flush=True)  # in front of its traceback
+        globals()[name]()
     print("passed")

@@ -35,12 +35,13 @@ def finish(process: subprocess.Popen, timeout: float = 300) -> str:
     return out
 
 
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("electrons", "training")]
+SLOW = [pytest.param((name,), marks=pytest.mark.slow, id=name) for name in ("electrons", "training")]
 
 
-@pytest.mark.parametrize("name", ["placement", "refusals", "fields", "quench", "measured", *SLOW])
-def test_on_eight_devices(name):
-    finish(start("tests.sharded", name, devices=8))
+# one process for all that is fast: starting it takes longer than most of them
+@pytest.mark.parametrize("names", [("placement", "refusals", "fields", "quench", "measured"), *SLOW], ids="-".join)
+def test_on_eight_devices(names):
+    finish(start("tests.sharded", *names, devices=8), timeout=600)
 
 
 def free_port() -> str:
