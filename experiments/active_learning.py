@@ -14,7 +14,6 @@ there. One who knows this draws more of the early frames, evenly in the logarith
 """
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +26,7 @@ from tqdm import tqdm
 import jaxspin as js
 from experiments.stages import Electrons, Motion, Network, Resumable, Texture, main, open_folder, textures_on
 from jaxspin.field import AbstractField
-from jaxspin.io import provenance, to_json
+from jaxspin.io import load_json, provenance, save_json
 from jaxspin.plotting.style import new_figure, save_figure
 from jaxspin.training import SpinData, choose, evaluate, perturbed_configurations, predict, random_configurations
 
@@ -120,7 +119,7 @@ def run(config: Config) -> dict[str, Any]:
     bar.close()
     origin = provenance(config)
     summary = {"torque error": gather(config, rows), "rounds": rows, "provenance": origin}
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    save_json(folder / "summary.json", summary)
     draw(folder / "active_learning.png", config, summary, origin)
     return summary
 
@@ -159,12 +158,10 @@ def learn(config: Config, exact: js.ExactDiagonalization, held: SpinData, folder
                 rows = picked(config, arm, learnt.model, frames, data.spins, choice_key)
                 row["chosen"] = rows
                 js.sample(exact, frames[np.array(rows)]).save(chosen, overwrite=True)
-            partial = story.with_suffix(".partial")
-            partial.write_text(to_json(row, indent=1))
-            partial.rename(story)
+            save_json(story, row)
         if not last:
             data = SpinData.concatenate([data, SpinData.load(chosen)])
-        yield json.loads(story.read_text())
+        yield load_json(story)
 
 
 def beginning(config: Config, key) -> Float[Array, "n *cells sublattices 3"]:

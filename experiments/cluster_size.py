@@ -27,7 +27,7 @@ from tqdm import tqdm
 import jaxspin as js
 from experiments.stages import Electrons, Resumable, kept, main, open_folder
 from experiments.stages.checks import check_counts, check_positive
-from jaxspin.io import provenance, to_json
+from jaxspin.io import provenance, save_json
 from jaxspin.spins import tangent
 
 
@@ -106,7 +106,7 @@ def run(config: Config) -> dict[str, Any]:
             bar.update()
     bar.close()
     summary = {"rows": rows, "provenance": provenance(config, config.seed)}
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    save_json(folder / "summary.json", summary)
     (folder / "table.md").write_text(markdown(rows))
     draw(folder / "cluster_size.png", config, rows)
     return summary

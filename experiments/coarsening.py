@@ -31,7 +31,7 @@ from experiments.stages import (
 from experiments.stages.figures import PERFECT_CHIRALITY, draw_maps
 from experiments.stages.growth import Growth, fit_growth, moment_length
 from jaxspin import plotting
-from jaxspin.io import provenance, to_json
+from jaxspin.io import provenance, save_json
 from jaxspin.lattice import Lattice
 from jaxspin.observables import domain_length, scalar_chirality
 
@@ -117,7 +117,7 @@ def run(config: Config) -> dict[str, Any]:
         "wall time in seconds": timer.seconds,
         "provenance": origin,
     }
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    save_json(folder / "summary.json", summary)
     return summary
 
 

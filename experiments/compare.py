@@ -12,11 +12,12 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-import tyro
 
 import jaxspin as js
+from experiments.data_files import arrays_of
+from experiments.stages import main_without_folder
 from jaxspin import lattice as lattices
+from jaxspin.io import to_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,11 +35,11 @@ def run(config: Config) -> list[dict[str, float | str]]:
     jax.config.update("jax_enable_x64", True)
     rows = []
     for path in config.data:
-        with np.load(path) as file:
-            if not {"spins", "field", "grand_potential_per_site", "params"} <= set(file.files):
-                raise ValueError(f"{path} has {sorted(file.files)}; see --help for the arrays it needs.")
-            spins, field = jnp.asarray(file["spins"]), file["field"]
-            energy, params = float(file["grand_potential_per_site"]), json.loads(str(file["params"]))
+        file = arrays_of(path)
+        if not {"spins", "field", "grand_potential_per_site", "params"} <= set(file):
+            raise ValueError(f"{path} has {sorted(file)}; see --help for the arrays it needs.")
+        spins, field = jnp.asarray(file["spins"]), file["field"]
+        energy, params = float(file["grand_potential_per_site"]), json.loads(str(file["params"]))
         lattice = getattr(lattices, params["lattice"].split()[0])(*spins.shape[:-2])
         model = js.SDModel(lattice, params["hopping"], params["coupling"])
         state = {"chemical_potential": params["chemical_potential"], "temperature": params["temperature"]}
@@ -57,9 +58,9 @@ def run(config: Config) -> list[dict[str, float | str]]:
                     "difference of the energy per site": float(found) / lattice.sites - energy,
                 }
             )
-            print(json.dumps(rows[-1]), flush=True)
+            print(to_json(rows[-1]), flush=True)
     return rows
 
 
 if __name__ == "__main__":
-    run(tyro.cli(Config, description=__doc__))
+    main_without_folder(Config, run, __doc__)

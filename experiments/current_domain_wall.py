@@ -22,7 +22,7 @@ import numpy as np
 import jaxspin as js
 from experiments.stages import Resumable, Timer, main, open_folder, spins_of
 from experiments.stages.modes import WideBandModes
-from jaxspin.io import provenance, to_json
+from jaxspin.io import provenance, save_json
 from jaxspin.observables import wall_position, wall_velocity
 from jaxspin.problems import DrivenWall
 
@@ -133,7 +133,7 @@ def run(config: Config) -> dict[str, Any]:
         threshold = config.wall.hard * float(np.sqrt(config.wall.coupling / (2 * config.wall.easy + config.wall.hard)))
     draw(folder / "current_domain_wall.png", config, rows, threshold)
     summary = {"rows": rows, "threshold of u": threshold, "seconds": timer.seconds, "provenance": provenance(config)}
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    save_json(folder / "summary.json", summary)
     return summary
 
 

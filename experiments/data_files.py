@@ -12,6 +12,7 @@ import dataclasses
 import json
 import re
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,7 @@ def read(path: Path, *, lattice: Lattice | None = None, dtype=np.float32) -> tup
     `lattice`, of any size, says which kind it is where the file does not. Spins are normalized again where they are
     off by rounding. Raises `FileNotFoundError`, or `ValueError` for a file that holds something else.
     """
-    try:
-        with open(path, "rb") as stream, np.load(stream) as file:
-            arrays = {name: file[name] for name in file.files}
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"there is no file {path}; give an .npz with spins and field.") from error
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is not a whole NumPy file ({error}); give an .npz with spins and field.") from error
+    arrays = arrays_of(path)
     if not {"spins", "field"} <= set(arrays):
         raise ValueError(f"{path} holds {sorted(arrays)}; it needs spins and field, (n, *cells, sublattices, 3) each.")
     params = json.loads(str(arrays["params"])) if "params" in arrays else {}
@@ -56,6 +51,17 @@ def read(path: Path, *, lattice: Lattice | None = None, dtype=np.float32) -> tup
         run=_runs(arrays, len(spins)),
     )
     return data, params
+
+
+def arrays_of(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a NumPy file; `FileNotFoundError`, or `ValueError` where it is none or cut short."""
+    try:
+        with open(path, "rb") as stream, np.load(stream) as file:
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"there is no file {path}; give an .npz with spins and field.") from error
+    except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is not a whole NumPy file ({error}); give an .npz with spins and field.") from error
 
 
 def _lattice(path: Path, params: dict[str, Any], cells: tuple[int, ...], kind: Lattice | None) -> Lattice:

@@ -35,7 +35,7 @@ from experiments.stages.checks import check_positive
 from experiments.stages.figures import draw_comparison, draw_maps, peak_shares
 from experiments.stages.growth import Growth, fit_growth
 from jaxspin import plotting
-from jaxspin.io import provenance, to_json
+from jaxspin.io import provenance, save_json
 from jaxspin.lattice import Lattice
 from jaxspin.observables import domain_sizes, nearest_neighbor_correlations, structure_factor
 
@@ -139,7 +139,7 @@ def run(config: Config) -> dict[str, Any]:
         )
     draw_puddles(folder / "puddles.png", rows)
     summary |= {"quenches": rows, "wall time in seconds": timer.seconds, "provenance": origin}
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    save_json(folder / "summary.json", summary)
     return summary
 
 

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 import jaxspin as js
 from experiments.stages import Motion, Resumable, Timer, kept_frames, main, open_folder
-from jaxspin.io import provenance, to_json
+from jaxspin.io import provenance, save_json
 from jaxspin.observables import curl_fraction, unreachable_fraction
 from jaxspin.training import ShardWriter, SpinData, evaluate
 
@@ -125,7 +125,7 @@ def run(config: Config) -> dict[str, Any]:
         "seconds": timer.seconds,
         "provenance": provenance(config, config.seed),
     }
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    save_json(folder / "summary.json", summary)
     return summary
 
 

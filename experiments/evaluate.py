@@ -8,16 +8,16 @@ field along its spin pushes nothing; a force field trained on torques does not l
 """
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
 
 from experiments.data_files import read
+from experiments.stages import main_without_folder
 from experiments.stages.learning import known_electrons, same_setting
 from jaxspin.forcefield import load, load_metadata
+from jaxspin.io import to_json
 from jaxspin.training import evaluate
 
 
@@ -58,7 +58,7 @@ def run(config: Config) -> list[dict[str, float | str]]:
                     "energy error per site": errors.energy,
                 }
             )
-            print(json.dumps(rows[-1]), flush=True)
+            print(to_json(rows[-1]), flush=True)
     return rows
 
 
@@ -82,4 +82,4 @@ def check_electrons(path: Path, params: dict[str, Any], known: dict[str, Any]) -
 
 
 if __name__ == "__main__":
-    run(tyro.cli(Config, description=__doc__))
+    main_without_folder(Config, run, __doc__)

@@ -24,7 +24,7 @@ import numpy as np
 import jaxspin as js
 from experiments.stages import Electrons, Resumable, Texture, main, open_folder, spins_of, textures_on
 from jaxspin import plotting
-from jaxspin.io import provenance, to_json
+from jaxspin.io import provenance, save_json
 from jaxspin.lattice import Lattice
 from jaxspin.observables import SpinWaves, effective_exchange, spin_waves, tangent_hessian
 from jaxspin.spins import tangent_frame
@@ -100,7 +100,7 @@ def run(config: Config) -> dict[str, Any]:
             print({key: found[name][key] for key in shown}, flush=True)
         draw(folder / "exchange_from_electrons.png", found)
     summary = {"cases": found, "provenance": provenance(config, config.seed)}
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    save_json(folder / "summary.json", summary)
     return summary
 
 

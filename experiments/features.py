@@ -34,7 +34,7 @@ from experiments import fit
 from experiments.data_files import read
 from experiments.stages import Resumable, kept, main, open_folder, stored_table
 from jaxspin.descriptors import AbstractDescriptor, AtFilling, LocalElectrons, LocalMoments
-from jaxspin.io import provenance, to_json
+from jaxspin.io import provenance, save_json
 from jaxspin.training import SpinData
 
 Part = Literal["features", "radius", "moments", "network", "data"]
@@ -147,7 +147,7 @@ def run(config: Config) -> dict[str, Any]:
         "rows": rows,
         "provenance": provenance(config),
     }
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    save_json(folder / "summary.json", summary)
     (folder / "table.md").write_text(markdown(rows))
     draw(folder / "features.png", rows)
     return summary

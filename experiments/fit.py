@@ -23,7 +23,7 @@ import jaxspin as js
 from experiments.data_files import read
 from experiments.stages import Output, main
 from jaxspin.descriptors import AbstractDescriptor, AtFilling, LocalElectrons, LocalMoments
-from jaxspin.io import new_folder, provenance, to_json
+from jaxspin.io import new_folder, provenance, save_json, to_json
 from jaxspin.spins import tangent
 from jaxspin.training import SpinData, evaluate
 from jaxspin.training.losses import predict
@@ -126,7 +126,7 @@ def run(config: Config) -> dict[str, Any]:
         "runs": rows,
         "provenance": provenance(config),
     }
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    save_json(folder / "summary.json", summary)
     return summary
 
 

@@ -11,7 +11,6 @@ precision, from random spins and from ordered, degenerate ones.
 """
 
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from jaxtyping import Array
 import jaxspin as js
 from experiments.stages import Resumable, main, open_folder
 from jaxspin.classical import GaussianPulse, ZeemanPulse
-from jaxspin.io import provenance, to_json
+from jaxspin.io import load_json, provenance, save_json
 from jaxspin.spins import retract
 
 Parameters = dict[str, Any]
@@ -213,7 +212,7 @@ def run(config: Config) -> dict[str, Any]:
     """The comparison of every field, start and parameter; returns what `summary.json` holds."""
     folder = open_folder(config)
     kept = folder / "table.json"
-    table: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
+    table: dict[str, Any] = load_json(kept) if kept.exists() else {}
     with jax.enable_x64(True):
         key = jax.random.key(config.seed)
         make = cases(key)
@@ -231,11 +230,11 @@ def run(config: Config) -> dict[str, Any]:
                     "finite without noise": checked.is_finite(spins, bath_temperature=jnp.asarray(0.0)),
                 }
             table[name] = rows
-            kept.write_text(to_json(table))
+            save_json(kept, table, indent=None)
             summary = {"table": table, "largest": largest(table), "provenance": provenance(config, config.seed)}
-            (folder / "summary.json").write_text(to_json(summary, indent=1))
+            save_json(folder / "summary.json", summary)
             (folder / "table.md").write_text(markdown(table))
-    return json.loads((folder / "summary.json").read_text())
+    return load_json(folder / "summary.json")
 
 
 def largest(table: dict[str, Any]) -> dict[str, float]:

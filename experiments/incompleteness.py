@@ -32,7 +32,7 @@ import jaxspin as js
 from experiments.stages import Output, main, stored_table
 from jaxspin.descriptors import LocalMoments
 from jaxspin.descriptors.neighborhood import Orbit
-from jaxspin.io import new_folder, provenance, to_json
+from jaxspin.io import new_folder, provenance, save_json
 from jaxspin.spins import normalize, retract
 
 VARIABLES = "bonds and chiralities"
@@ -175,7 +175,7 @@ def run(config: Config) -> dict[str, Any]:
             key = jax.random.fold_in(jax.random.key(config.seed), number)
             rows += measure(Surroundings(case, config), str(case), config, key)
     summary = {"rows": rows, "provenance": provenance(config, config.seed)}
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    save_json(folder / "summary.json", summary)
     (folder / "table.md").write_text(markdown(rows))
     return summary
 

@@ -8,7 +8,6 @@ Drift: a square lattice with nearest-neighbour exchange, from random spins, doub
 """
 
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from jaxspin.dynamics import (
     Constant,
     ProjectedTsit5,
 )
-from jaxspin.io import provenance, to_json
+from jaxspin.io import provenance, save_json, to_json
 from jaxspin.problems import SpinWave
 
 # Drift per spin of VAMPIRE, Spirit and UppASD over 10^4 steps, from a random start on such a lattice, by time step.
@@ -74,7 +73,7 @@ def run(config: Config) -> dict[str, Any]:
     with jax.enable_x64(True):
         with timer("orders"):
             found = {name_of(solver): orders(config, solver) for solver in SOLVERS}
-            print(json.dumps(found, indent=1), flush=True)
+            print(to_json(found, indent=1), flush=True)
         with timer("drift"):
             drift = {name_of(solver): drifts(config, solver) for solver in SOLVERS}
     draw(folder / "drift.png", drift)
@@ -85,7 +84,7 @@ def run(config: Config) -> dict[str, Any]:
         "wall time in seconds": timer.seconds,
         "provenance": origin,
     }
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    save_json(folder / "summary.json", summary)
     return summary
 
 

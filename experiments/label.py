@@ -11,13 +11,13 @@ import dataclasses
 from pathlib import Path
 
 import jax
-import tyro
 
 from experiments.stages import (
     Electrons,
     Motion,
     Resumable,
     Sampling,
+    main,
     open_folder,
     sample_quenches,
     sample_random,
@@ -79,5 +79,4 @@ def run(config: Config) -> SpinData:
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Config, description=__doc__)
-    print(f"{len(run(settings))} configurations are in {settings.output}/data")
+    main(Config, run, __doc__, lambda found, folder: f"{len(found)} configurations are in {folder}/data")

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 import jaxspin as js
 from experiments.stages import Output, Texture, main, textures_on
-from jaxspin.io import new_folder, provenance, to_json
+from jaxspin.io import new_folder, provenance, save_json
 from jaxspin.spins import tangent
 
 
@@ -94,7 +94,7 @@ def run(config: Config) -> dict[str, Any]:
     bar.close()
     draw(folder / "locality.png", config, rows)
     summary = {"rows": rows, "provenance": provenance(config, config.seed)}
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    save_json(folder / "summary.json", summary)
     return summary
 
 

@@ -31,7 +31,7 @@ from experiments.stages.checks import check_counts, check_positive
 from experiments.stages.figures import PERFECT_CHIRALITY
 from experiments.stages.phases import COLORS, TEXTURES, check_side
 from jaxspin import plotting
-from jaxspin.io import provenance, to_json
+from jaxspin.io import provenance, save_json
 from jaxspin.observables import high_symmetry_points, scalar_chirality, structure_factor_at
 
 
@@ -138,7 +138,7 @@ def run(config: Config) -> dict[str, Any]:
         "annealed made by": json.loads(annealed.attrs["provenance"]),
         "provenance": provenance(config, config.seed),
     }
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    save_json(folder / "summary.json", summary)
     return summary
 
 

@@ -30,7 +30,7 @@ import jaxspin as js
 from experiments.stages import Output, main
 from jaxspin.electrons import chebyshev, direct_field, fermi
 from jaxspin.electrons.model import Spinor, split
-from jaxspin.io import new_folder, provenance, to_json
+from jaxspin.io import new_folder, provenance, save_json
 from jaxspin.training import perturbed_configurations
 
 Cases = dict[str, tuple[js.SDModel, jax.Array, float]]
@@ -114,7 +114,7 @@ def run(config: Config) -> dict[str, Any]:
         bar.close()
     draw(folder / "probing.png", tables)
     summary = {**tables, "provenance": provenance(config, config.seed)}
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    save_json(folder / "summary.json", summary)
     return summary
 
 

@@ -30,7 +30,7 @@ from experiments.stages import (
     settings_of,
 )
 from experiments.stages.checks import check_positive
-from jaxspin.io import provenance, to_json
+from jaxspin.io import provenance, save_json
 from jaxspin.training import SpinData
 
 
@@ -195,7 +195,7 @@ def run(config: Config) -> dict[str, Any]:
         "wall time in seconds": timer.seconds,
         "provenance": origin,
     }
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    save_json(folder / "summary.json", summary)
     return summary
 
 

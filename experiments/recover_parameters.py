@@ -25,7 +25,7 @@ from scipy.special import expit
 import jaxspin as js
 from experiments.stages import Resumable, main, open_folder, spins_of
 from jaxspin import plotting
-from jaxspin.io import provenance, to_json
+from jaxspin.io import provenance, save_json
 
 Model = Callable[[np.ndarray], np.ndarray]
 
@@ -127,7 +127,7 @@ def run(config: Config) -> dict[str, Any]:
         "landscape": landscape,
         "provenance": provenance(config, config.seed),
     }
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    save_json(folder / "summary.json", summary)
     return summary
 
 

@@ -24,7 +24,6 @@ the steps by a power of two, at least 64) and with a plain loop.
 """
 
 import dataclasses
-import json
 import math
 import time
 from pathlib import Path
@@ -40,7 +39,7 @@ import jaxspin as js
 from experiments.stages import Electrons, Network, Resumable, Texture, main, open_folder, textures_on
 from jaxspin import plotting
 from jaxspin.dynamics import LLG, Clock, DepondtMertens
-from jaxspin.io import provenance, to_json
+from jaxspin.io import load_json, provenance, save_json
 from jaxspin.training import (
     RolloutData,
     SpinData,
@@ -153,25 +152,25 @@ def run(config: Config) -> dict[str, Any]:
     kept = folder / "seeds.json"
     rows = json_or_empty(kept)
     clock = json_or_empty(folder / "time.json") or measure_time(config)
-    (folder / "time.json").write_text(to_json(clock))
+    save_json(folder / "time.json", clock, indent=None)
     for seed in config.seeds:
         if str(seed) not in rows:
             print(f"--- seed {seed}", flush=True)
             rows[str(seed)] = compare(config, seed, clock["steps on fields for the same time"])
-            kept.write_text(to_json(rows))
+            save_json(kept, rows, indent=None)
     rows = json_or_empty(kept)
     print("--- memory", flush=True)
     memory = measure_memory(config)
     summary: dict[str, Any] = {**overall(rows), "told": ARMS, "time": clock, "memory": memory, "seeds": rows}
     draw(folder / "rollout_training.png", config, rows, memory)
     summary["provenance"] = provenance(config, config.seeds[0])
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    save_json(folder / "summary.json", summary)
     return summary
 
 
 def json_or_empty(path: Path) -> dict[str, Any]:
     """What an earlier run left there."""
-    return json.loads(path.read_text()) if path.exists() else {}
+    return load_json(path) if path.exists() else {}
 
 
 def starts_of(config: Config, exact: js.ExactDiagonalization, key: jax.Array, number: int) -> jax.Array:

@@ -20,7 +20,7 @@ from matplotlib.colors import LogNorm
 import jaxspin as js
 from experiments.stages import Output, Timer, main
 from jaxspin import plotting
-from jaxspin.io import new_folder, provenance, to_json
+from jaxspin.io import new_folder, provenance, save_json
 from jaxspin.observables import (
     Spectrum,
     dynamical_structure_factor,
@@ -111,7 +111,7 @@ def run(config: Config) -> dict[str, Any]:
         "wall time in seconds": timer.seconds,
         "provenance": origin,
     }
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    save_json(folder / "summary.json", summary)
     return summary
 
 

@@ -28,7 +28,7 @@ import jaxspin as js
 from experiments.stages import Resumable, main, open_folder, spins_of
 from experiments.stages.pulses import Search, cheapest_shaped, cheapest_simple, driven, scaled
 from jaxspin import plotting
-from jaxspin.io import provenance, to_json
+from jaxspin.io import provenance, save_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +133,7 @@ def run(config: Config) -> dict[str, Any]:
         "provenance": provenance(config, config.seed),
     }
     draw(folder / "switch.png", config, pulses, order, summary)
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    save_json(folder / "summary.json", summary)
     return summary
 
 

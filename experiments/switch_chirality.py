@@ -33,7 +33,7 @@ from experiments.stages.figures import PERFECT_CHIRALITY
 from experiments.stages.pulses import Search, cheapest_simple, driven, lowered, scaled
 from experiments.switch_chirality_figures import draw
 from jaxspin.electrons import BlochDiagonalization
-from jaxspin.io import provenance, to_json
+from jaxspin.io import provenance, save_json
 from jaxspin.observables import scalar_chirality
 
 # The perfect order has its four spins along (-1, -1, -1), (-1, 1, 1), (1, -1, 1), (1, 1, -1).
@@ -190,7 +190,7 @@ def run(config: Config) -> dict[str, Any]:
         "provenance": provenance(config, config.seed),
     }
     draw(folder / "switch_chirality.png", (config.duration, EVERY), pulses, chirality, summary)
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    save_json(folder / "summary.json", summary)
     return summary
 
 
@@ -316,7 +316,9 @@ def searched(
     first, last, number = config.prices
     path = folder / "simple.npy"
     if not path.exists():
-        np.save(path, cheapest_simple(search, cell.final, shapes, np.geomspace(first, last, number)))
+        found = cheapest_simple(search, cell.final, shapes, np.geomspace(first, last, number))
+        with whole_file(path) as partial:
+            np.save(partial, found)
     prices = np.load(path)
     if not np.isfinite(prices.min()):
         raise ValueError(f"no simple pulse switches at a price up to {last:g}; raise the prices.")
@@ -328,7 +330,8 @@ def searched(
             print(f"from the simple pulse {kind['pulse']}, price {kind['price']:.4g}", flush=True)
             begin = shapes[names.index(kind["pulse"])]
             found, least = lowered(search, cell.slope, begin, kind["price"], config.ratio, config.tries)
-            np.savez(path, shape=np.asarray(found), price=least)
+            with whole_file(path) as partial:
+                np.savez(partial, shape=np.asarray(found), price=least)
         with np.load(path) as kept:
             if float(kept["price"]) < price:
                 shaped, price = jnp.asarray(kept["shape"]), float(kept["price"])
@@ -363,7 +366,9 @@ def domains(config: Config, folder: Path, pulses: dict[str, jax.Array]) -> list[
         if not path.exists():
             tilt, bath = jax.random.split(jax.random.fold_in(jax.random.key(config.seed), number))
             start = js.normalize(order + config.tilt * jax.random.normal(tilt, order.shape, order.dtype))
-            np.save(path, np.asarray(chirality(pulses[name] * factor**0.5, start, bath), np.float32))
+            found = np.asarray(chirality(pulses[name] * factor**0.5, start, bath), np.float32)
+            with whole_file(path) as partial:
+                np.save(partial, found)
         found = np.load(path)
         rows.append(
             {

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 import jaxspin as js
 from experiments.stages import Resumable, Timer, main, open_folder
-from jaxspin.io import provenance, to_json
+from jaxspin.io import provenance, save_json
 from jaxspin.observables import curl_fraction
 from jaxspin.spins import normalize, tangent
 
@@ -116,7 +116,7 @@ def run(config: Config) -> dict[str, Any]:
         bar.close()
     draw(folder / "torque_decomposition.png", config, rows)
     summary = {"rows": rows, "seconds": timer.seconds, "provenance": provenance(config, config.seed)}
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    save_json(folder / "summary.json", summary)
     return summary
 
 

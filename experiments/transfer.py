@@ -22,7 +22,7 @@ from tqdm import tqdm
 import jaxspin as js
 from experiments.stages import Electrons, Motion, Network, Output, Texture, hold_out, judge, main, spins_of, textures_on
 from jaxspin.forcefield import Committee
-from jaxspin.io import new_folder, provenance, to_json
+from jaxspin.io import new_folder, provenance, save_json
 from jaxspin.training import SpinData, evaluate, perturbed_configurations, random_configurations, train_committee
 
 
@@ -105,7 +105,7 @@ def run(config: Config) -> dict[str, Any]:
         "reference spread": committee.reference,
         "provenance": provenance(config, config.seed),
     }
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    save_json(folder / "summary.json", summary)
     return summary
 
 

@@ -6,7 +6,6 @@ that training never saw and near the order, a small quench beside the exact one,
 """
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,7 +32,7 @@ from experiments.stages import (
 )
 from experiments.stages.checks import check_positive
 from jaxspin.forcefield import load_metadata
-from jaxspin.io import provenance, to_json
+from jaxspin.io import provenance, save_json
 from jaxspin.training import SpinData, perturbed_configurations
 
 TEXTURES: tuple[Texture, ...] = ("ferromagnet", "one_hundred_twenty", "stripe", "tetrahedral", "double_q")
@@ -193,7 +192,7 @@ def run(config: Config) -> dict[str, Any]:
     with timer("figures"):
         summary |= figures.draw(folder, config.order, model, unseen, compared, large)
     summary |= {"wall time in seconds": timer.seconds, "provenance": origin}
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    save_json(folder / "summary.json", summary)
     return summary
 
 
@@ -314,12 +313,11 @@ def quench(config: Config, model: js.BehlerParrinello, folder: Path) -> js.Traje
 
 def main(default: Config, description: str | None) -> None:
     """The command line of an experiment with these defaults."""
-    import tyro
 
-    settings = tyro.cli(Config, default=default, description=description)
-    result = run(settings)
-    print(json.dumps(json.loads(to_json({k: v for k, v in result.items() if k != "provenance"})), indent=1))
-    print(f"everything is in {settings.output}")
+    def shown(found: dict[str, Any], _: Path) -> dict[str, Any]:
+        return {k: v for k, v in found.items() if k != "provenance"}
+
+    stages.main(Config, run, description, shown, default)
 
 
 def _identity(config: Config) -> dict[str, Any]:

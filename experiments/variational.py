@@ -24,7 +24,7 @@ from experiments.stages import Output, main
 from experiments.stages.checks import check_counts
 from experiments.stages.phases import COLORS, TEXTURES, check_side
 from jaxspin.electrons import bloch_levels
-from jaxspin.io import new_folder, provenance, to_json
+from jaxspin.io import new_folder, provenance, save_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +65,7 @@ def run(config: Config) -> dict[str, Any]:
         "lead over the next in energy per site": np.diff(np.sort(table, axis=0)[:2], axis=0)[0],
         "provenance": provenance(config),
     }
-    (folder / "summary.json").write_text(to_json(summary))
+    save_json(folder / "summary.json", summary, indent=None)
     return summary
 
 

@@ -30,7 +30,7 @@ from experiments.stages import Motion, Resumable, Timer, main, open_folder, quen
 from experiments.stages.modes import WideBandModes
 from experiments.wall_data import Channel, wall_start
 from jaxspin.forcefield import at_voltage, load
-from jaxspin.io import provenance, to_json
+from jaxspin.io import provenance, save_json
 from jaxspin.observables import wall_velocity
 from jaxspin.spins import tangent
 
@@ -185,7 +185,7 @@ def run(config: Config) -> dict[str, Any]:
         "seconds": timer.seconds,
         "provenance": provenance(config, config.seed),
     }
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    save_json(folder / "summary.json", summary)
     draw_motion(folder / "motion.png", config, rows, speeds)
     draw_profiles(folder / "profiles.png", config, profiles)
     draw_long(folder / "long.png", far)

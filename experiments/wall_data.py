@@ -28,7 +28,7 @@ import jaxspin as js
 from experiments.stages import Motion, Resumable, Timer, kept_frames, main, open_folder
 from experiments.stages.modes import WideBandModes
 from jaxspin.forcefield import at_voltage, load
-from jaxspin.io import provenance, to_json
+from jaxspin.io import provenance, save_json
 from jaxspin.spins import normalize
 from jaxspin.training import ShardWriter, SpinData
 
@@ -190,7 +190,7 @@ def run(config: Config) -> dict[str, Any]:
         "seconds": timer.seconds,
         "provenance": provenance(config, config.seed),
     }
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    save_json(folder / "summary.json", summary)
     return summary
 
 

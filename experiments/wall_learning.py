@@ -40,7 +40,7 @@ from experiments.stages.driven_learning import Chosen, Model, Stored, error, lea
 from experiments.wall_data import Channel, voltage_of
 from jaxspin.descriptors import BetweenLeads, LocalMoments, NearEnds
 from jaxspin.forcefield import at_voltage, save
-from jaxspin.io import provenance, to_json
+from jaxspin.io import provenance, save_json
 from jaxspin.spins import tangent
 from jaxspin.training import SpinData
 
@@ -224,7 +224,7 @@ def run(config: Config) -> dict[str, Any]:
         "seconds": timer.seconds,
         "provenance": provenance(config, config.seeds[0]),
     }
-    (folder / "summary.json").write_text(to_json(summary, indent=1))
+    save_json(folder / "summary.json", summary)
     return summary
 
 

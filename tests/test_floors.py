@@ -12,6 +12,7 @@ ROOT = Path(jaxspin.__file__).parent
 FLOORS = {
     "callables": 1,
     "hosts": 1,
+    "files": 1,
     "translation": 1,
     "lattice": 1,
     "precision": 1,

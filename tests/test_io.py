@@ -58,7 +58,7 @@ def test_a_folder_with_something_in_it_is_refused_unless_told(tmp_path):
         new_folder(folder)
     assert (folder / "old").exists()
     new_folder(folder, overwrite=True)
-    assert list(folder.iterdir()) == []
+    assert [left.name for left in folder.iterdir()] == [".jaxspin"]
     assert (tmp_path / "a" / "beside").exists()
     assert (tmp_path / "target").exists()
 
@@ -169,7 +169,7 @@ def test_a_trajectory_is_not_replaced_or_continued_unless_asked(tmp_path):
     with load_trajectory(path) as stored:
         np.testing.assert_array_equal(stored.spins, spins[1:])
     (tmp_path / "notes").mkdir()
-    with pytest.raises(FileExistsError, match="not a Zarr store and will not be replaced"):
+    with pytest.raises(FileExistsError, match="not a Zarr store of jaxspin and will not be replaced"):
         save_trajectory(tmp_path / "notes", [0.0, 1.0], spins, lattice, overwrite=True)
 
 

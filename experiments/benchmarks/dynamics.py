@@ -15,11 +15,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 
 import jaxspin as js
 from experiments.benchmarks.report import Report
 from experiments.benchmarks.timing import timed
+from experiments.stages import main_without_folder
 from experiments.stages.schemes import SOLVERS, name_of
 from jaxspin.dynamics import (
     LLG,
@@ -201,4 +201,4 @@ def bare(config: Config, field, solver: AbstractSpinSolver, temperature: float, 
 
 
 if __name__ == "__main__":
-    run(tyro.cli(Config, description=__doc__))
+    main_without_folder(Config, run, __doc__)

@@ -16,11 +16,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 
 import jaxspin as js
 from experiments.benchmarks.report import Report
 from experiments.benchmarks.timing import timed
+from experiments.stages import main_without_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,4 +128,4 @@ def line(row: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    run(tyro.cli(Config, description=__doc__))
+    main_without_folder(Config, run, __doc__)

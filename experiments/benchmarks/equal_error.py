@@ -16,12 +16,12 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import tyro
 from tqdm import tqdm
 
 import jaxspin as js
 from experiments.benchmarks.report import Report
 from experiments.benchmarks.timing import timed
+from experiments.stages import main_without_folder
 from jaxspin.forcefield import pretrained, pretrained_metadata
 
 
@@ -156,4 +156,4 @@ def rms_torque(spins: jax.Array, field: jax.Array) -> float:
 
 
 if __name__ == "__main__":
-    run(tyro.cli(Config, description=__doc__))
+    main_without_folder(Config, run, __doc__)

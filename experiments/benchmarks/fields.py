@@ -10,11 +10,11 @@ import dataclasses
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import tyro
 
 import jaxspin as js
 from experiments.benchmarks.report import Report
 from experiments.benchmarks.timing import timed
+from experiments.stages import main_without_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,4 +62,4 @@ def run(config: Config) -> list[dict[str, float | str]]:
 
 
 if __name__ == "__main__":
-    run(tyro.cli(Config, description=__doc__))
+    main_without_folder(Config, run, __doc__)

@@ -11,11 +11,11 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-import tyro
 
 import jaxspin as js
 from experiments.benchmarks.report import Report
 from experiments.benchmarks.timing import timed
+from experiments.stages import main_without_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,4 +86,4 @@ def fields(config: Config, lattice: js.Lattice) -> dict[str, js.AbstractPotentia
 
 
 if __name__ == "__main__":
-    run(tyro.cli(Config, description=__doc__))
+    main_without_folder(Config, run, __doc__)

@@ -15,11 +15,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 
 import jaxspin as js
 from experiments.benchmarks.report import Report
 from experiments.benchmarks.timing import timed
+from experiments.stages import main_without_folder
 from jaxspin.electrons import chebyshev, kpm
 from jaxspin.electrons.model import join, split
 
@@ -127,4 +127,4 @@ def layouts(config: Config, solver: js.KernelPolynomial, spins: jax.Array) -> di
 
 
 if __name__ == "__main__":
-    run(tyro.cli(Config, description=__doc__))
+    main_without_folder(Config, run, __doc__)

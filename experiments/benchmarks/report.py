@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxspin.io import provenance, to_json
+from jaxspin.io import provenance, save_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,4 +29,4 @@ class Report:
         """Write what was `found` and how, where a file is wanted."""
         if self.output is not None:
             self.output.parent.mkdir(parents=True, exist_ok=True)
-            self.output.write_text(to_json({**found, "provenance": provenance(self)}, indent=1))
+            save_json(self.output, {**found, "provenance": provenance(self)})

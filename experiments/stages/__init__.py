@@ -1,6 +1,17 @@
 """What the experiments share: electrons, sampling, quenches that survive a kill, errors by kind, folders."""
 
-from experiments.stages.folder import Output, Resumable, Timer, kept, main, open_folder, settings_of, stored_table
+from experiments.stages.folder import (
+    Output,
+    Resumable,
+    Timer,
+    kept,
+    main,
+    main_without_folder,
+    open_folder,
+    settings_of,
+    stored_table,
+    whole_file,
+)
 from experiments.stages.learning import Network, learn, parameters, stored_forcefield
 from experiments.stages.model import Electrons, Motion, Texture, textures_on
 from experiments.stages.motion import compare, frame_steps, kept_frames, quench, spins_of
@@ -23,6 +34,7 @@ __all__ = [
     "kept_frames",
     "learn",
     "main",
+    "main_without_folder",
     "open_folder",
     "parameters",
     "quench",
@@ -34,4 +46,5 @@ __all__ = [
     "stored_forcefield",
     "stored_table",
     "textures_on",
+    "whole_file",
 ]

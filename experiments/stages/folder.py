@@ -1,16 +1,17 @@
 """An experiment's command line, its output folder and the time its stages take, kept so that a killed run can go on."""
 
+import contextlib
 import dataclasses
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-import tyro
+from experiments.stages.refusals import command_line, no_folder_of_a_refused_run, refusals
+from jaxspin.io import load_json, new_folder, save_json, to_json
 
-from jaxspin.io import new_folder, to_json
-
+_Settings = TypeVar("_Settings")
 _Config = TypeVar("_Config", bound="Output")
 _Found = TypeVar("_Found")
 
@@ -22,7 +23,7 @@ class Output:
     output: Path
     """Folder for everything the run writes; an existing one is refused."""
     overwrite: bool = False
-    """Empty an existing output folder first."""
+    """Empty the output folder of an earlier run first."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,17 +39,27 @@ def main(
     run: Callable[[_Config], _Found],
     description: str | None,
     shown: Callable[[_Found, Path], Any] | None = None,
+    default: _Config | None = None,
 ) -> None:
     """Run with the settings of the command line, print a part of the result, and say where the rest is.
 
-    `shown` takes what `run` returns and the folder to what is printed: text as it is, anything else as JSON.
+    `shown` takes what `run` returns and the folder to what is printed: text as it is, anything else as JSON. What is
+    refused, by the parser, the settings or a check of `run`, is one line and exit status 2, and leaves no folder.
     """
-    settings = tyro.cli(config, description=description)
-    found = run(settings)
+    with refusals():
+        settings = command_line(config, description, default)
+        with no_folder_of_a_refused_run(settings.output):
+            found = run(settings)
     if shown is not None:
         part = shown(found, settings.output)
         print(part if isinstance(part, str) else to_json(part, indent=1))
     print(f"everything is in {settings.output}")
+
+
+def main_without_folder(config: type[_Settings], run: Callable[[_Settings], Any], description: str | None) -> None:
+    """The same for a script that prints what it finds, or writes a file."""
+    with refusals():
+        run(command_line(config, description))
 
 
 def stored_table(_: Any, folder: Path) -> str:
@@ -72,21 +83,43 @@ def open_folder(config: Resumable) -> Path:
     story = config.output / "config.json"
     settings = settings_of(config)
     if config.resume and story.exists():
-        if json.loads(story.read_text()) != settings:
-            raise ValueError(f"{story} holds other settings; give those, or another --output.")
+        if other := differences(load_json(story), settings):
+            raise ValueError(f"{story} holds other settings ({', '.join(other)}); give those, or another --output.")
         return config.output
+    if not config.overwrite and story.exists() and not (config.output / "summary.json").exists():
+        raise FileExistsError(
+            f"{config.output} holds an unfinished run; go on with --resume, or choose another --output or --overwrite."
+        )
     folder = new_folder(config.output, overwrite=config.overwrite)
-    story.write_text(to_json(settings, indent=1))
+    save_json(story, settings)
     return folder
+
+
+def differences(stored: Any, given: Any, name: str = "") -> list[str]:
+    """The names of settings that two configs, as plain data, do not share."""
+    if not (isinstance(stored, dict) and isinstance(given, dict)):
+        return [] if stored == given else [name or "all"]
+    inside = name + "." if name else ""
+    return [
+        part
+        for key in sorted({*stored, *given})
+        for part in differences(stored.get(key), given.get(key), f"{inside}{key}")
+    ]
 
 
 def kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What a resumed run finds in `path`, or makes and writes there; a kill leaves nothing or all of it."""
     if not path.exists():
-        part = path.with_suffix(".part")
-        part.write_text(to_json(make()))
-        part.replace(path)
-    return json.loads(path.read_text())
+        save_json(path, make(), indent=None)
+    return load_json(path)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Where to write a file that gets its name `path` once it is all there."""
+    partial = path.with_name(f".partial.{path.name}")
+    yield partial
+    partial.replace(path)
 
 
 class Timer:
@@ -94,7 +127,7 @@ class Timer:
 
     def __init__(self, folder: Path):
         self.path = folder / "timings.json"
-        self.seconds: dict[str, float] = json.loads(self.path.read_text()) if self.path.exists() else {}
+        self.seconds: dict[str, float] = load_json(self.path) if self.path.exists() else {}
 
     def __call__(self, stage: str):
         self.stage = stage
@@ -107,4 +140,4 @@ class Timer:
     def __exit__(self, *_):
         spent = time.perf_counter() - self.began
         self.seconds[self.stage] = round(self.seconds.get(self.stage, 0.0) + spent, 1)
-        self.path.write_text(json.dumps(self.seconds))
+        save_json(self.path, self.seconds, indent=None)

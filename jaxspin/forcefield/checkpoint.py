@@ -1,7 +1,6 @@
 """Trained force fields on disk: an Orbax checkpoint that needs no settings to be read back."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import equinox as eqx
 import jax
 import orbax.checkpoint as ocp
 
+from jaxspin.files import replace, undamaged, undo_replacement
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
 from jaxspin.forcefield.committee import Committee
 from jaxspin.forcefield.generalized import GeneralizedPotential
@@ -35,7 +35,7 @@ def save(
     """
     _check_model(model)
     path = Path(path).absolute()
-    _undo_replacement(path)
+    undo_replacement(path)
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; choose another path, or pass overwrite=True to replace it.")
     if path.exists():
@@ -48,23 +48,15 @@ def save(
     arrays = _arrays(model)
     settings = {"format": _FORMAT, "model": model.settings(), "metadata": metadata or {}}
     _check_plain(settings)
-    partial, replaced = path.with_name(f".{path.name}.partial"), _replaced(path)
+    partial = path.with_name(f".{path.name}.partial")
     with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
         checkpointer.save(
             partial,
             args=ocp.args.Composite(weights=ocp.args.StandardSave(arrays), settings=ocp.args.JsonSave(settings)),
             force=True,  # of what a killed process left
         )
-    by_first_process(lambda: _put_in_place(partial, path, replaced))
+    by_first_process(lambda: replace(partial, path))
     return path
-
-
-def _put_in_place(partial: Path, path: Path, replaced: Path) -> None:
-    shutil.rmtree(replaced, ignore_errors=True)
-    if path.exists():
-        path.rename(replaced)
-    partial.rename(path)
-    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def load(path: str | Path) -> _ForceField:
@@ -80,7 +72,7 @@ def load(path: str | Path) -> _ForceField:
         )
     model = _KINDS[kind].from_settings(settings["model"])
     arrays = _arrays(model)
-    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer, undamaged(path):
         restored = checkpointer.restore(
             Path(path).absolute(), args=ocp.args.Composite(weights=ocp.args.StandardRestore(arrays))
         )["weights"]
@@ -118,20 +110,9 @@ def _arrays(model: _ForceField) -> dict[str, Any]:
     return {f"{number:04d}": leaf for number, leaf in enumerate(leaves)}
 
 
-def _replaced(path: Path) -> Path:
-    """Where an old force field is while the new one takes its name."""
-    return path.with_name(f".{path.name}.replaced")
-
-
-def _undo_replacement(path: Path) -> None:
-    """Give the old one its name back where a process was killed before the new one had it."""
-    if not path.exists() and _replaced(path).is_dir():
-        _replaced(path).rename(path)
-
-
 def _settings(path: str | Path) -> dict[str, Any]:
     path = Path(path).absolute()
-    _undo_replacement(path)
+    undo_replacement(path)
     if not path.exists():
         raise FileNotFoundError(f"there is no force field at {path}; give the folder that forcefield.save wrote.")
     try:

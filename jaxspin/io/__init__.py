@@ -5,7 +5,7 @@ or appends unless asked.
 """
 
 from jaxspin.io.ovf import load_ovf, save_ovf
-from jaxspin.io.records import new_folder, provenance, to_json
+from jaxspin.io.records import load_json, new_folder, provenance, save_json, to_json
 from jaxspin.io.store import lattice_of
 from jaxspin.io.trajectory import TrajectoryWriter, load_trajectory, save_trajectory
 from jaxspin.io.vtk import save_vtk
@@ -13,10 +13,12 @@ from jaxspin.io.vtk import save_vtk
 __all__ = [
     "TrajectoryWriter",
     "lattice_of",
+    "load_json",
     "load_ovf",
     "load_trajectory",
     "new_folder",
     "provenance",
+    "save_json",
     "save_ovf",
     "save_trajectory",
     "save_vtk",

@@ -3,18 +3,22 @@
 Sites are written sublattice first, then along the first lattice vector: the order the format asks for.
 """
 
+import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, overload
+from typing import Literal, TypeVar, overload
 
 import numpy as np
 
+from jaxspin.files import refuse_existing
 from jaxspin.hosts import by_first_process, to_host
-from jaxspin.io.records import refuse_existing, to_json
+from jaxspin.io.records import to_json
 from jaxspin.io.store import Numbers, lattice_from_json
 from jaxspin.lattice import Lattice
 from jaxspin.spins import takes_spins
 
+_Read = TypeVar("_Read")
 # The format puts a known number before binary data, so that a reader can check the byte order.
 _BINARY = {"binary 4": (np.dtype("<f4"), 1234567.0), "binary 8": (np.dtype("<f8"), 123456789012345.0)}
 # Digits after which a decimal gives the same binary number back.
@@ -86,12 +90,32 @@ def _write(path: Path, header: list[str], table: np.ndarray, representation: str
     partial.replace(path)
 
 
+def _naming_its_file(read: Callable[..., _Read]) -> Callable[..., _Read]:
+    """What is wrong with a file is said with its path."""
+
+    @functools.wraps(read)
+    def reading(path: str | os.PathLike, *arguments, **named) -> _Read:
+        try:
+            return read(path, *arguments, **named)
+        except KeyError as error:
+            raise ValueError(
+                f"the header of {path} lacks {error}; it is cut short or damaged: write it again."
+            ) from error
+        except ValueError as error:
+            if str(path) in str(error):
+                raise
+            raise ValueError(f"{path} cannot be read: {error}") from error
+
+    return reading
+
+
 @overload
 def load_ovf(path: str | os.PathLike, lattice: Lattice | None = None) -> tuple[np.ndarray, Lattice]: ...
 @overload
 def load_ovf(
     path: str | os.PathLike, lattice: Lattice | None = None, *, lengths: Literal[True]
 ) -> tuple[np.ndarray, Lattice, np.ndarray]: ...
+@_naming_its_file
 def load_ovf(
     path: str | os.PathLike, lattice: Lattice | None = None, *, lengths: bool = False
 ) -> tuple[np.ndarray, Lattice] | tuple[np.ndarray, Lattice, np.ndarray]:

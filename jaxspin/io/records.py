@@ -5,20 +5,26 @@ import datetime
 import functools
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import shlex
-import shutil
 import subprocess
 import sys
+import types
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
+from jaxspin.files import remove
 from jaxspin.hosts import by_first_process, to_host
+from jaxspin.io.code import fingerprint, name_of
 
+# In every folder that `new_folder` made, and in no other.
+MARK = ".jaxspin"
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "equinox", "diffrax", "jaxspin", "numpy")
 
 
@@ -44,16 +50,40 @@ def provenance(config: Any = None, seed: int | None = None) -> dict[str, Any]:
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
-    """JSON text of dataclasses, dictionaries, paths and arrays, however nested; the rest by its `repr`."""
-    return json.dumps(value, default=_plain, indent=indent)
+    """JSON text of dataclasses, dictionaries, paths and arrays, however nested.
+
+    What is not finite is null: JSON has neither NaN nor infinities. A function is its name and the fingerprint of its
+    code, an object without a `repr` of its own its class and what it holds, the rest its `repr`: the same in every
+    process.
+    """
+    return json.dumps(_plain(value), indent=indent, allow_nan=False)
+
+
+def save_json(path: str | os.PathLike, value: Any, *, indent: int | None = 1) -> Path:
+    """Write `to_json(value)` under another name, then rename it: a kill leaves the old file, or the new one whole."""
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(to_json(value, indent=indent))
+    partial.replace(path)
+    return path
+
+
+def load_json(path: str | os.PathLike) -> Any:
+    """What a file holds; `ValueError`, naming it and the remedy, where it is cut short or no JSON."""
+    try:
+        return json.loads(Path(path).read_text())
+    except ValueError as error:  # of the text or of its encoding
+        raise ValueError(
+            f"{path} is damaged: it is no whole JSON ({error}); restore it from a copy, or delete it to make it again."
+        ) from error
 
 
 def new_folder(path: str | os.PathLike, *, overwrite: bool = False) -> Path:
     """Make the folder `path` (and its parents) for a run's output, and return it.
 
-    A folder with something in it is refused with `FileExistsError`; with `overwrite` that folder's contents,
-    and nothing else, are removed. The working directory, the home directory and whatever contains them are
-    never emptied. Of many processes the first does it.
+    A folder with something in it is refused with `FileExistsError`; with `overwrite` the contents of one that this
+    function made (it leaves a mark in it), or that holds the summary of a run, are removed, of no other. The working
+    directory, the home directory and whatever contains them are never emptied. Of many processes the first does it.
     """
     by_first_process(lambda: _new_folder(Path(path), overwrite))
     return Path(path)
@@ -62,10 +92,14 @@ def new_folder(path: str | os.PathLike, *, overwrite: bool = False) -> Path:
 def _new_folder(path: Path, overwrite: bool) -> None:
     if path.exists() and not path.is_dir():
         raise FileExistsError(f"{path} is a file; choose another name for the folder.")
-    if path.is_dir() and any(path.iterdir()):
+    if path.is_dir() and any(child.name != MARK for child in path.iterdir()):
+        ours = _made_here(path)
         if not overwrite:
+            remedy = " or pass --overwrite (overwrite=True)" if ours else ""
+            raise FileExistsError(f"{path} exists and is not empty; choose another folder{remedy}.")
+        if not ours:
             raise FileExistsError(
-                f"{path} exists and is not empty; choose another folder or pass --overwrite (overwrite=True)."
+                f"{path} was not made by jaxspin and will not be emptied; choose another folder, or delete it yourself."
             )
         for precious in (Path.cwd(), Path.home()):
             if precious.resolve().is_relative_to(path.resolve()):
@@ -73,28 +107,47 @@ def _new_folder(path: Path, overwrite: bool) -> None:
         for child in path.iterdir():
             remove(child)
     path.mkdir(parents=True, exist_ok=True)
+    (path / MARK).write_text("Made by jaxspin: overwrite=True may empty this folder.\n")
 
 
-def remove(path: Path) -> None:
-    """Delete a file, a folder with its contents, or a link (never what the link points to)."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
-
-
-def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Raise `FileExistsError` where `path` exists and may not be replaced."""
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists; choose another path or pass overwrite=True.")
+def _made_here(path: Path) -> bool:
+    """Whether a folder has the mark of `new_folder`, or (of older versions) a summary that says it is a run of ours."""
+    if (path / MARK).is_file():
+        return True
+    try:
+        origin = load_json(path / "summary.json")["provenance"]
+        return "jaxspin" in origin["versions"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _plain(value: Any) -> Any:
+    """The same as dictionaries, lists, finite numbers, text and None."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, np.ndarray | np.generic | jax.Array) and not isinstance(value, float):
+        return _plain(to_host(value).tolist())
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key if isinstance(key, str | int) else str(_plain(key)): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if isinstance(value, np.ndarray | np.generic | jax.Array):
-        return to_host(value).tolist()
-    return str(value) if isinstance(value, os.PathLike) else repr(value)
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, set | frozenset):
+        return sorted((_plain(part) for part in value), key=repr)
+    if isinstance(value, type):
+        return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, types.FunctionType | types.MethodType | functools.partial) or hasattr(value, "__wrapped__"):
+        return f"{name_of(value)} {fingerprint(value)}"
+    if type(value).__repr__ is object.__repr__:
+        return {"class": name_of(value), **_plain(getattr(value, "__dict__", {}))}
+    return repr(value)
 
 
 @functools.cache

@@ -5,11 +5,10 @@ positions are the coordinates x, y, z; the lattice itself is JSON in the attribu
 """
 
 import contextlib
-import errno
 import json
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,18 @@ import numpy as np
 import xarray as xr
 import zarr
 from jaxtyping import ArrayLike
+from xarray.backends import BackendArray
+from xarray.core import indexing
 
+from jaxspin.files import explained, refuse_existing, remove, replace, undamaged, undo_replacement
 from jaxspin.hosts import by_first_process
-from jaxspin.io.records import refuse_existing, remove, to_json
+from jaxspin.io.records import to_json
 from jaxspin.lattice import Lattice
 
+# Stores with this attribute have a file for every chunk, also for those that hold zeros or NaN alone.
+WHOLE = "jaxspin_store"
+# Arrays that are neither, so that older stores have all their chunks, too.
+_NEVER_BLANK = ("spins", "field")
 # What is converted to NumPy on its way to a file: arrays of NumPy or JAX, numbers, nested lists.
 Numbers = ArrayLike | Sequence
 
@@ -83,8 +89,8 @@ def write_store(
     """Write a Zarr v3 store under another name, then rename it, so that `path` is never half a store.
 
     An existing store is replaced, after the new one is complete, only with `overwrite`; anything else at
-    `path` never. `complete(folder)` may add to the new store before it gets its name. Of many processes the
-    first writes.
+    `path`, a store of another program too, never. `complete(folder)` may add to the new store before it gets its
+    name. Of many processes the first writes.
     """
     by_first_process(lambda: _write_store(dataset, Path(path), overwrite, encoding, complete))
     return Path(path)
@@ -99,14 +105,15 @@ def _write_store(
 ) -> None:
     undo_replacement(path)
     refuse_existing(path, overwrite)
-    if path.exists() and not (path / "zarr.json").is_file():
-        raise FileExistsError(f"{path} is not a Zarr store and will not be replaced; choose another path.")
+    if path.exists() and not _written_here(path):
+        raise FileExistsError(f"{path} is not a Zarr store of jaxspin and will not be replaced; choose another path.")
     partial = path.with_name(f".{path.name}.partial")
     with explained(path):
         if partial.exists():
             remove(partial)
         partial.parent.mkdir(parents=True, exist_ok=True)
-        with _without_consolidation_warning():
+        with every_chunk(), _without_consolidation_warning():
+            dataset = dataset.assign_attrs({WHOLE: 1})
             dataset.to_zarr(partial, mode="w-", zarr_format=3, consolidated=True, encoding=encoding)
             if complete is not None:
                 complete(partial)
@@ -114,60 +121,13 @@ def _write_store(
         replace(partial, path)
 
 
-def replace(new: Path, path: Path) -> None:
-    """Give a complete folder the name `path`; what bore it goes after that.
-
-    Folders cannot change places in one step: killed in between, the old one is beside its name, from where
-    `undo_replacement` takes it back.
-    """
-    old = _replaced(path)
-    if not path.exists():
-        new.rename(path)
-        return
-    if old.exists():
-        remove(old)
-    path.rename(old)
+def _written_here(path: Path) -> bool:
+    """Whether a store says about itself what all of ours do."""
     try:
-        new.rename(path)
-    except OSError:
-        old.rename(path)
-        raise
-    remove(old)
-
-
-def undo_replacement(path: Path) -> None:
-    """Give the old folder its name back where a process was killed before the new one had it."""
-    old = _replaced(path)
-    if not path.exists() and old.is_dir():
-        with contextlib.suppress(FileNotFoundError):  # another reader was faster
-            old.rename(path)
-
-
-def _replaced(path: Path) -> Path:
-    return path.with_name(f".{path.name}.replaced")
-
-
-@contextlib.contextmanager
-def explained(path: Path):
-    """An error of the file system says what it means for `path`."""
-    remedies = {
-        errno.ENOSPC: "free some space and go on, or choose a path on another disk",
-        errno.EDQUOT: "free some space and go on, or choose a path on another disk",
-        errno.EFBIG: "raise the limit of the file size (ulimit -f) and go on",
-        errno.EROFS: "choose a path that can be written to",
-        errno.EACCES: "choose a path that can be written to, or change its permissions",
-        errno.EPERM: "choose a path that can be written to, or change its permissions",
-    }
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in remedies:
-            raise
-        raise type(error)(
-            error.errno,
-            f"{path} could not be written ({os.strerror(error.errno)}), what is stored is as it was; "
-            f"{remedies[error.errno]}",
-        ) from error
+        about = json.loads((path / "zarr.json").read_text())["attributes"]
+        return "lattice" in about or "sweep" in about
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def append_to_store(path: Path, start: int, variables: Mapping[str, np.ndarray]) -> None:
@@ -181,9 +141,11 @@ def append_to_store(path: Path, start: int, variables: Mapping[str, np.ndarray])
 
 
 def _append_to_store(path: Path, start: int, variables: Mapping[str, np.ndarray]) -> None:
-    with explained(path):
+    with explained(path), every_chunk():
         for name, values in variables.items():
-            array = zarr.open_array(path / name, mode="r+")
+            with undamaged(path, name):
+                array = zarr.open_array(path / name, mode="r+")
+                array[start - 1]  # its chunk is read again, to be written with more
             array.resize((start + len(values), *array.shape[1:]))
             array[start:] = values
         with _without_consolidation_warning():
@@ -191,25 +153,76 @@ def _append_to_store(path: Path, start: int, variables: Mapping[str, np.ndarray]
 
 
 def open_store(path: str | os.PathLike) -> xr.Dataset:
-    """Open a store, its arrays read as they are used; `FileNotFoundError` where there is none."""
+    """Open a store, its arrays of floats read as they are used, each reading by the checks of `loaded`.
+
+    Raises `FileNotFoundError` where there is none, `ValueError` where its metadata are damaged or a chunk is missing.
+    """
     path = Path(path)
     undo_replacement(path)
     if not (path / "zarr.json").is_file():
         raise FileNotFoundError(f"no Zarr store at {path}; give the folder that holds its zarr.json.")
-    return xr.open_zarr(path, chunks=None)
+    with undamaged(path):
+        dataset = xr.open_zarr(path, chunks=None)
+        group = zarr.open_group(path, mode="r")
+    for name in dataset.variables:
+        array = group.get(str(name))
+        if not isinstance(array, zarr.Array):
+            continue
+        if "sweep" not in dataset.attrs and (is_whole(dataset) or name in _NEVER_BLANK):
+            check_chunks(path, str(name), array)
+        if array.dtype.kind == "f" and name not in dataset.dims:
+            held = dataset.variables[name]
+            lazy = indexing.LazilyIndexedArray(_Explained(array, path, str(name)))
+            dataset[name] = xr.Variable(held.dims, lazy, held.attrs, held.encoding)
+    return dataset
 
 
 def loaded(dataset: xr.Dataset, path: str | os.PathLike) -> xr.Dataset:
     """All arrays of an open store in memory; `ValueError`, naming the array, where one is damaged on disk."""
     for name in dataset.variables:
-        try:
+        with undamaged(path, str(name)):
             dataset[name].load()
-        except Exception as error:  # each codec has its own
-            raise ValueError(
-                f"{path} is damaged: its array {name!r} cannot be read ({type(error).__name__}: {error}); "
-                "restore it from a copy, or move it away and make it again."
-            ) from error
     return dataset
+
+
+class _Explained(BackendArray):
+    """An array on disk whose damage names the store."""
+
+    def __init__(self, array: zarr.Array, path: Path, name: str):
+        self._array, self._path, self._name = array, path, name
+        self.shape, self.dtype = array.shape, array.dtype
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
+
+    def _read(self, key: tuple) -> Any:
+        with undamaged(self._path, self._name):
+            return np.asarray(self._array.oindex[key] if key else self._array[()])
+
+
+def check_chunks(path: Path, name: str, array: zarr.Array, needed: Iterable[Sequence[int]] | None = None) -> None:
+    """Raise `ValueError` where the file of a chunk is missing, which would be read as so many NaN or zeros.
+
+    `needed` are the chunks, by their numbers along each axis, that must be there: all unless given.
+    """
+    grid = [-(-n // c) for n, c in zip(array.shape, array.chunks, strict=True)]
+    for place in np.ndindex(*grid) if needed is None else needed:
+        key = array.metadata.encode_chunk_key(tuple(map(int, place)))
+        if not (path / name / key).is_file():
+            raise ValueError(
+                f"{path} is damaged: its array {name!r} lacks the file {name}/{key}; "
+                "restore it from a copy, or move it away and make it again."
+            )
+
+
+def is_whole(dataset: xr.Dataset) -> bool:
+    """Whether a store has a file for every chunk that was written (older ones lack those of zeros or NaN alone)."""
+    return WHOLE in dataset.attrs
+
+
+def every_chunk():
+    """Chunks of zeros or NaN alone are written like others, so that a missing file is damage."""
+    return zarr.config.set({"array.write_empty_chunks": True})
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from jaxspin.files import undo_replacement
 from jaxspin.hosts import by_first_process, to_host
 from jaxspin.io.records import to_json
 from jaxspin.io.store import (
@@ -19,7 +20,6 @@ from jaxspin.io.store import (
     site_coordinates,
     site_dimensions,
     store_attributes,
-    undo_replacement,
     write_store,
 )
 from jaxspin.lattice import Lattice

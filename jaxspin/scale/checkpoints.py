@@ -1,12 +1,15 @@
 """The state of a run on many processes, written by all of them and read by any number of them."""
 
+import json
 import os
+import re
 from pathlib import Path
 
 import jax
 import orbax.checkpoint as ocp
 from jaxtyping import Array, PyTree
 
+from jaxspin.files import refuse_existing, replace, undamaged, undo_replacement
 from jaxspin.hosts import by_first_process
 
 
@@ -14,17 +17,23 @@ def save(path: str | os.PathLike, tree: PyTree[Array], *, overwrite: bool = Fals
     """Write a pytree of arrays to the folder `path`, each process its own part: call it on all processes.
 
     The folder must be on a file system that all processes see. Raises `FileExistsError` where it exists and
-    `overwrite` is not given.
+    `overwrite` is not given; that replaces what `save` wrote and nothing else, once the new one is complete.
     """
     path = Path(path).absolute()
 
     def check():
-        if path.exists() and not overwrite:
-            raise FileExistsError(f"{path} exists; choose another path or pass overwrite=True.")
+        undo_replacement(path)
+        refuse_existing(path, overwrite)
+        if path.exists() and not _saved_here(path):
+            raise FileExistsError(
+                f"{path} is no checkpoint of jaxspin.scale.save and will not be replaced; choose another path."
+            )
 
     by_first_process(check)
+    partial = path.with_name(f".{path.name}.partial")
     with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(path, _named(tree), force=overwrite)
+        checkpointer.save(partial, _named(tree), force=True)  # of what a killed process left
+    by_first_process(lambda: replace(partial, path))
     return path
 
 
@@ -35,11 +44,34 @@ def load(path: str | os.PathLike, like: PyTree[Array]) -> PyTree[Array]:
     `FileNotFoundError` where nothing is, `ValueError` where `like` has other shapes.
     """
     path = Path(path).absolute()
+    by_first_process(lambda: undo_replacement(path))
     if not path.exists():
         raise FileNotFoundError(f"there is no checkpoint at {path}; give the folder that jaxspin.scale.save wrote.")
     with ocp.StandardCheckpointer() as checkpointer:
-        stored = checkpointer.restore(path, jax.tree.map(ocp.utils.to_shape_dtype_struct, _named(like)))
+        _check_like(path, checkpointer, like)
+        with undamaged(path):
+            stored = checkpointer.restore(path, jax.tree.map(ocp.utils.to_shape_dtype_struct, _named(like)))
     return jax.tree.unflatten(jax.tree.structure(like), [stored[name] for name in sorted(stored)])
+
+
+def _saved_here(path: Path) -> bool:
+    """Whether a folder is a checkpoint whose arrays have the names that `save` gives."""
+    try:
+        names = json.loads((path / "_METADATA").read_text())["tree_metadata"]
+        return all(re.fullmatch(r"\('\d{4,}',\)", name) for name in names)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _check_like(path: Path, checkpointer: ocp.StandardCheckpointer, like: PyTree[Array]) -> None:
+    with undamaged(path):
+        stored = {name: tuple(x.shape) for name, x in checkpointer.metadata(path).item_metadata.tree.items()}
+    wanted = {name: tuple(x.shape) for name, x in _named(like).items()}
+    if stored != wanted:
+        raise ValueError(
+            f"{path} holds arrays of the shapes {list(stored.values())}, not {list(wanted.values())}; "
+            "pass a `like` of the form that was saved."
+        )
 
 
 def _named(tree: PyTree[Array]) -> dict[str, Array]:

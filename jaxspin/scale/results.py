@@ -4,8 +4,10 @@ It has its full size from the start. What a point gave is written first, its `st
 whole: a point counts as finished if, and only if, all of it is there.
 """
 
+import itertools
 import json
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,16 @@ import numpy as np
 import xarray as xr
 import zarr
 
+from jaxspin.files import explained, undamaged, undo_replacement
 from jaxspin.io.records import provenance, to_json
-from jaxspin.io.store import explained, loaded, open_store, undo_replacement, write_store
+from jaxspin.io.store import (
+    check_chunks,
+    every_chunk,
+    is_whole,
+    loaded,
+    open_store,
+    write_store,
+)
 from jaxspin.scale.design import Design
 
 FORMAT = 1
@@ -36,10 +46,32 @@ def load_sweep(path: str | os.PathLike) -> xr.Dataset:
     dataset = open_store(path)
     if "sweep" not in dataset.attrs:
         raise ValueError(f"{path} holds no sweep; a trajectory is read with load_trajectory.")
-    stored = json.loads(dataset.attrs["sweep"])["format"]
+    with undamaged(path):
+        stored = json.loads(dataset.attrs["sweep"])["format"]
     if stored != FORMAT:
         raise ValueError(f"{path} has format {stored}, this version reads {FORMAT}; use the jaxspin that wrote it.")
+    _check_finished(Path(path), dataset)
     return dataset
+
+
+def _check_finished(path: Path, dataset: xr.Dataset) -> None:
+    """Refuse a store that lacks the file of a point that is done."""
+    group = zarr.open_group(path, mode="r")
+    if is_whole(dataset):
+        for name in ("status", "reason", *map(str, dataset.coords)):
+            array = group[name]
+            assert isinstance(array, zarr.Array)
+            check_chunks(path, name, array)
+    done = np.argwhere(loaded(dataset[["status"]], path).status.values == DONE)
+    depth = done.shape[1]
+    for name in map(str, set(dataset.data_vars) - {"status", "reason"}):
+        array = group[name]
+        assert isinstance(array, zarr.Array)
+        if not is_whole(dataset) and array.dtype.kind not in "fc":
+            continue
+        inner = [range(-(-n // c)) for n, c in zip(array.shape[depth:], array.chunks[depth:], strict=True)]
+        outer = np.unique(done // np.array(array.chunks[:depth]), axis=0)
+        check_chunks(path, name, array, ((*o, *i) for o in outer for i in itertools.product(*inner)))
 
 
 class SweepStore:
@@ -109,6 +141,7 @@ class SweepStore:
         with load_sweep(path) as dataset:
             stored = json.loads(dataset.attrs["sweep"])
             wanted = json.loads(to_json(identity))
+            _check_function(path, stored.get("function"), wanted.pop("function", None))
             other = " and ".join(name for name, value in wanted.items() if stored.get(name) != value)
             if other:
                 raise ValueError(
@@ -144,11 +177,13 @@ class SweepStore:
             self._whole("status", self.status)
 
     def _whole(self, name: str, column: np.ndarray) -> None:
-        zarr.open_array(self.path / name, mode="r+")[...] = column.reshape(self.design.shape)
+        with every_chunk():
+            zarr.open_array(self.path / name, mode="r+")[...] = column.reshape(self.design.shape)
 
     def _put(self, name: str, numbers: np.ndarray, column: np.ndarray) -> None:
         """Chunk by chunk, so that each file is written once."""
-        array = zarr.open_array(self.path / name, mode="r+")
+        with every_chunk():
+            array = zarr.open_array(self.path / name, mode="r+")
         depth = len(self.design.shape)
         sizes = array.chunks[:depth]
         places = np.stack(np.unravel_index(numbers, self.design.shape), axis=-1)
@@ -161,6 +196,23 @@ class SweepStore:
             content = np.asarray(array[region])
             content[tuple((places[rows] - block * np.array(sizes)).T)] = column[rows]
             array[region] = content
+
+
+def _check_function(path: Path, stored: Mapping[str, str] | None, given: Mapping[str, str] | None) -> None:
+    """Refuse points of a function whose code has changed; stores of older versions do not name theirs."""
+    if stored is None or given is None:
+        return
+    if stored["python"] != given["python"]:
+        warnings.warn(
+            f"{path} was begun by Python {stored['python']}, this is {given['python']}, and the code of the function "
+            "cannot be compared; resume with the former to be sure that it is the same.",
+            stacklevel=4,
+        )
+    elif stored["code"] != given["code"]:
+        raise ValueError(
+            f"{path} holds points of {stored['name']} as it was when the sweep began, and its code has changed; "
+            "resume with the function as it was, choose another store, or pass overwrite=True to compute all anew."
+        )
 
 
 def blank(dtype: np.dtype) -> float | int:

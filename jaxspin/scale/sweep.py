@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
+from jaxspin.io.code import identity_of
 from jaxspin.scale.batches import AbstractProgram, Batches, Finished, Slots, Stepwise, message
 from jaxspin.scale.design import RESERVED, Caller, Design
 from jaxspin.scale.results import FAILED, SweepStore, load_sweep, output_dims
@@ -59,8 +60,10 @@ def sweep(
     several together, so that writing takes a tenth of the time at most. A point whose output holds NaN or infinity, or
     whose output `converged` is false, is stored as failed with what it gave; one that raises as failed with the
     message; the others go on. `resume` continues a store (or begins one) and repeats neither finished nor failed
-    points; `overwrite` replaces it. `dims` names the axes of outputs, `attributes` are kept and must agree in a resumed
-    sweep. The plan, and the time it takes once some points are timed, are printed unless `progress` is False.
+    points; it is refused where the code of `function` has changed, or of what it uses of its own package
+    (`jaxspin.io.code.fingerprint`); `overwrite` replaces a store. `dims` names the axes of outputs, `attributes` are
+    kept and must agree in a resumed sweep. The plan, and the time it takes once some points are timed, are printed
+    unless `progress` is False.
 
     Returns the store, opened by `load_sweep`. Raises `ValueError` for settings that do not fit, outputs of different
     shapes and the store of another design; `FileExistsError` where a store is in the way; `MemoryError` where a batch
@@ -74,7 +77,9 @@ def sweep(
         raise ValueError(f"static names {', '.join(unknown)}, which the design does not vary; leave it out.")
     path, devices = Path(store), list(jax.local_devices() if devices is None else devices)
     caller = Caller(function.start if isinstance(function, Stepwise) else function, design, config)
+    _check_axes(design, static)
     identity = {
+        "function": identity_of(function),
         "design": design.fingerprint(),
         "config": config,
         "attributes": dict(attributes or {}),
@@ -96,6 +101,18 @@ def sweep(
         print(_plan(known, programs, size, devices), flush=True)
     _work(known, jobs, size, progress)
     return load_sweep(path)
+
+
+def _check_axes(design: Design, static: Sequence[str]) -> None:
+    """Refuse values of an axis that are the same number once they are on the device."""
+    for name, axis in design.axes.items():
+        if name in design.names and name not in static and axis.dtype.kind == "f":
+            cast = axis.astype(jax.dtypes.canonicalize_dtype(axis.dtype))
+            if len(np.unique(cast)) < len(axis):
+                raise ValueError(
+                    f"{name} holds values that are one number in {cast.dtype}; set them further apart, or switch on "
+                    "jax_enable_x64."
+                )
 
 
 def _jobs(

@@ -1,0 +1,233 @@
+"""The tables of the documents, by name."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from experiments.stages.results import between, digits, error, percent, power, result, seconds, weights_errors
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def trained_force_fields() -> str:
+    """What comes with the package: how it was trained, and its errors on what it has not learnt from."""
+
+    def kinds(name: str, **told: str) -> str:
+        errors = weights_errors(name)
+        return ", ".join(f"{error(errors[kind.replace('_', ' ')]['torque'])} ({words})" for kind, words in told.items())
+
+    def near(name: str) -> str:
+        found = result(name)["torques"]["near order"]
+        return f"{error(found['relative error'])}, {power(found['mean square error'])} t^2"
+
+    def walls(name: str) -> str:
+        errors = {kind: value["torque"] for kind, value in weights_errors(name).items()}
+        lengths = {"all held out": 16, "all held out, 32 cells": 32, "all held out, 64 cells": 64}
+        long = ", ".join(f"{error(errors[k])} ({n} cells)" for k, n in lengths.items() if k in errors)
+        return f"walls, V > 0: {long}; V = 0: {error(errors['held out wall 0.00'])} (16 cells)"
+
+    triangular = {"quench": "a whole quench", "random": "random", "ordered": "perturbed textures"}
+    exchange = {"learnt quenches never seen": "whole quenches never seen", "random": "random"}
+    snapshots = "snapshots of a run learnt from, single ones held out"
+    exchange |= {snapshots: snapshots}
+    channel = "square channel 4 sites wide between two leads, J = 3.8, T = 0.1, voltages up to 1.2"
+    channel += " (`jaxspin.forcefield.at_voltage`)"
+    metal = "triangular-tetrahedral"
+    rows = [
+        ("triangular-120", "triangular, J = 4, n = 0.5, T = 0.05", "3 hops, 24 moments", near("triangular_120")),
+        (metal, "triangular, J = 3, n = 0.25, T = 0.05", "4 hops, 36 moments", near("triangular_tetrahedral")),
+        (f"{metal}-fast", "the same", "2 hops, 16 moments", ""),
+        ("double-exchange", "square, J = 6, n = 0.485, T = 0.0027", "4 hops, 15 steps of `LocalElectrons`", ""),
+        ("double-exchange-accurate", "the same", "6 hops, 25 steps", ""),
+        ("double-exchange-fast", "the same", "4 hops, 36 moments, Fermi level", ""),
+        ("driven-channel", channel, "5 hops, 32 moments, wrapped around the channel", ""),
+        ("driven-channel-fast", "the same", "2 hops, 12 moments; not for longer channels", ""),
+    ]  # fmt: skip
+    header = [
+        "name",
+        "electrons",
+        "clusters",
+        "held-out rms torque error / rms torque",
+        "near the order: error, mean square",
+    ]
+    table = []
+    for name, electrons, clusters, ordered in rows:
+        told = triangular if name.startswith("triangular") else exchange
+        errors = walls(name) if name.startswith("driven") else kinds(name, **told)
+        table.append((f"`{name}`", electrons, clusters, errors, ordered))
+    return markdown(header, table)
+
+
+def devices() -> str:
+    """Wall and processor time against the number of devices."""
+    rows = [row for row in result("benchmarks/scaling")["scaling"] if row["kind"] == "strong"]
+    names = {
+        "learnt, moments": "learnt field, 96 x 96: wall (processor) ms",
+        "kernel polynomials": "kernel polynomials, 16 x 16",
+        "kernel polynomials, lattice shared out": "kernel polynomials with the lattice shared out",
+        "exchange": "classical exchange, 96 x 96",
+    }
+    numbers = sorted({row["devices"] for row in rows})
+
+    def cell(field: str, number: int) -> str:
+        (row,) = [row for row in rows if row["field"] == field and row["devices"] == number]
+        wall, processor = (1000 * row[name] for name in ("median", "processor"))
+        return f"{_ms(wall)} ({_ms(processor)})"
+
+    table = [[words, *(cell(field, number) for number in numbers)] for field, words in names.items()]
+    return markdown(["host devices on two cores", *map(str, numbers)], table)
+
+
+def _ms(value: float) -> str:
+    return f"{value:.1f}" if value < 9.95 else f"{value:.0f}"
+
+
+USES = {
+    "DepondtMertens": ("2", "everything, with and without noise; exact in a constant field"),
+    "SemiImplicit": ("2", "the same, cheaper arithmetic"),
+    "ProjectedHeun": ("2", "comparisons with programs that use it"),
+    "SphericalMidpoint": ("4 to 7 (float64: 8 to 15)", "long undamped runs with any energy: symplectic, no drift"),
+    "ImplicitMidpoint": (
+        "4 to 7 (float64: 8 to 15)",
+        "long undamped runs of exchange, anisotropy and constant fields",
+    ),
+    "ProjectedTsit5": ("6", "reference solutions and adaptive steps at T = 0"),
+}
+
+
+def integrators() -> str:
+    """Drift and order of every integrator."""
+    found = result("integrators")
+    steps = ("0.01", "0.05", "0.1")
+    table = []
+    for name, (fields, use) in USES.items():
+        drift = found["drift per spin"][name]
+        order = f"{found['orders'][name]['deterministic']:.2f}"
+        shown = f"`{name}`" + (" (default)" if name == "DepondtMertens" else "")
+        table.append([shown, *(power(drift[step]) for step in steps), order, fields, use])
+    return markdown(["integrator", *(f"step {s}" for s in steps), "order", "fields a step", "use it for"], table)
+
+
+def speeds() -> str:
+    """Million spin-steps a second, single precision."""
+    rows = result("benchmarks/dynamics")["rows"]
+    sides = (64, 256, 1024)
+
+    def cell(names: tuple[str, ...], temperature: float, side: int) -> str:
+        found = [
+            row["million spin-steps a second"]
+            for row in rows
+            if (row["temperature"] > 0) == (temperature > 0) and row["side"] == side and row["integrator"] in names
+        ]
+        return between(found, lambda value: f"{value:.0f}") if found else ""
+
+    kinds = {f"`{name}`": (name,) for name in ("ProjectedHeun", "DepondtMertens", "SemiImplicit", "ProjectedTsit5")}
+    kinds["midpoint rules"] = ("SphericalMidpoint", "ImplicitMidpoint")
+    header = ["integrator", *(f"{s} x {s}" for s in sides), *(f"with noise: {s} x {s}" for s in sides)]
+    table = [[words, *(cell(names, t, s) for t in (0.0, 0.1) for s in sides)] for words, names in kinds.items()]
+    return markdown(header, table)
+
+
+def fields() -> str:
+    """Time of a field, learnt and of the electrons."""
+    rows = result("benchmarks/fields")["rows"]
+    times = {(row["field"], row["side"]): seconds(row["median"]) for row in rows}
+    kinds = ("learnt", "kernel polynomials", "exact")
+    sides = sorted({row["side"] for row in rows})
+    return markdown(["sites", *kinds], [[f"{s} x {s}", *(times.get((k, s), "") for k in kinds)] for s in sides])
+
+
+def kernel_polynomials() -> str:
+    """The kernel-polynomial field by lattice."""
+    header = ["lattice", "moments", "field", "per site", "step / triad", "field / forward moments", "memory in vectors"]
+    return markdown(
+        [*header, "error"],
+        [
+            (
+                f"{row['lattice']} {row['side']} x {row['side']}",
+                str(row["moments"]),
+                f"{row['field']['median']:.2f} s",
+                f"{row['microseconds a site']:.0f} us",
+                f"{row['step over triad']:.1f}",
+                f"{row['field over forward']:.1f}",
+                f"{row['memory in vectors']:.1f}",
+                power(row["rms error"]) if "rms error" in row else "",
+            )
+            for row in result("benchmarks/electrons")["rows"]
+        ],
+    )
+
+
+def equal_errors() -> str:
+    """Learnt fields against kernel polynomials of their error and of labels."""
+    rows = [*result("benchmarks/equal_error")["rows"], *result("benchmarks/equal_error_double_exchange")["rows"]]
+    names = ["triangular-120", "triangular-tetrahedral", "triangular-tetrahedral-fast"]
+    names += ["double-exchange", "double-exchange-accurate", "double-exchange-fast"]
+
+    def against(row: dict[str, Any], kind: str) -> str:
+        times = row[f"{kind}: times faster"]
+        return f"{seconds(row[f'{kind}: time'])} ({digits(times)} times)"
+
+    table = []
+    for row in sorted(
+        (row for row in rows if row["force field"] in names), key=lambda r: names.index(r["force field"])
+    ):
+        first = row["spins"] == "random"
+        table.append(
+            (
+                f"`{row['force field']}`" if first else "",
+                "random" if first else "after a quench",
+                error(row["error"] / row["rms torque"]),
+                seconds(row["time"]) if first else "",
+                against(row, "equal"),
+                against(row, "labels"),
+            )
+        )
+    return markdown(
+        ["force field", "spins", "error", "field", "kernel polynomials of that error", "of 1 % error"], table
+    )
+
+
+def locality() -> str:
+    """The least error of a field that sees no further than a radius."""
+    cases = {
+        "triangular, J = 4, n = 1/2 (gapped)": ("triangular, $J = 4$", 3.0),
+        "square, J = 6, n = 0.485 (doped)": ("square, $J = 6$", 4.0),
+        "square, J = 3.5, n = 0.48 (doped)": ("square, $J = 3.5$", 4.0),
+        "triangular, J = 3, n = 1/4 (metal)": ("triangular, $J = 3$", 4.0),
+        "the same": ("triangular, $J = 3$", 5.0),
+    }
+
+    def cell(found: dict[str, Any]) -> str:
+        parts = []
+        for common in ("filling in common", "Fermi level in common"):
+            value, spread = found[common]["error"], found[common]["standard error"]
+            small = value < 0.01
+            parts.append(f"{percent(value, 2)} %" if small else f"{percent(value)} +- {percent(spread)} %")
+        return ", ".join(parts)
+
+    table = []
+    for words, (case, radius) in cases.items():
+        (row,) = [r for r in result("locality")["rows"] if r["case"].startswith(case) and r["radius"] == radius]
+        order = next(value for name, value in row.items() if name not in ("random", "case") and isinstance(value, dict))
+        table.append((words, f"{radius:.0f} a", cell(row["random"]), cell(order)))
+    around = "other random spins around: filling, Fermi level in common"
+    return markdown(["", "spins known within", around, "the order around"], table)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    make.__name__: make
+    for make in (
+        trained_force_fields,
+        devices,
+        integrators,
+        speeds,
+        fields,
+        kernel_polynomials,
+        equal_errors,
+        locality,
+    )
+}
