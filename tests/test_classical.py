@@ -286,6 +286,7 @@ def test_pulse_follows_its_profile(name, key):
         assert np.allclose(field_of(pulse, spins, t), field, atol=2e-6)
 
 
+@pytest.mark.double
 def test_pulse_parameters_are_differentiable(key):
     spins = random_spins(chain(4), key=key)
 
