@@ -10,6 +10,7 @@ import pytest
 from jaxspin import textures
 from jaxspin.lattice import chain, kagome, square, triangular
 from jaxspin.observables import (
+    correlation_length,
     decay_length,
     displacements,
     domain_labels,
@@ -63,6 +64,26 @@ def test_decay_length_of_known_patterns():
     direction = jax.random.normal(jax.random.key(1), (12,))
     slope = (decay_length(lattice, field + h * direction) - decay_length(lattice, field - h * direction)) / (2 * h)
     assert np.isclose(jax.grad(lambda v: decay_length(lattice, v))(field) @ direction, slope, atol=1e-7)
+
+
+def test_derivatives_are_finite_where_there_is_order_or_none():
+    """One domain, no order at all, and perfect order: lengths that do not change have the derivative zero."""
+    lattice = square(4)
+    ordered = textures.ferromagnet(lattice)
+    zero, one = jnp.zeros((4, 4)), jnp.ones((4, 4))
+
+    @jax.jit
+    def slopes(values, spins):
+        return (
+            *(jax.grad(lambda v, f=f: f(lattice, v))(values) for f in (decay_length, domain_length)),
+            jax.grad(lambda s: correlation_length(lattice, s))(spins),
+        )
+
+    for values in (zero, one):
+        for slope in slopes(values, ordered):
+            assert np.all(np.isfinite(slope))
+    assert decay_length(lattice, zero) == 0  # no order
+    assert correlation_length(lattice, ordered) == np.inf
 
 
 def flood(lattice, signs):

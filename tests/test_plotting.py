@@ -228,9 +228,54 @@ def test_what_does_not_fit_is_refused():
         plot_map(square(3), np.zeros((2, 2)))
     with pytest.raises(ValueError, match=r"plot one of them at a time, values\[\.\.\., k\]"):
         plot_map(triangular(3), np.zeros((3, 3, 5)))
-    with pytest.raises(ValueError, match=r"give \(3, 3, 1, 3\), one configuration"):
+    with pytest.raises(ValueError, match=r"which needs \(3, 3, 1, 3\); reshape"):
         plot_spins(square(3), np.zeros((2, 2, 1, 3)))
     with pytest.raises(ValueError, match=r"give S\(q\) \(3, 3\) for one site a cell, or the spins \(3, 3, 3, 3\)"):
         plot_structure_factor(kagome(3), np.ones((3, 3)))
     with pytest.raises(ValueError, match="differ; give two arrays of one shape"):
         plot_parity(np.zeros(3), np.zeros(4))
+
+
+@pytest.mark.parametrize("lattice", [kagome(3), honeycomb(3), square(3)], ids=lambda lattice: lattice.name)
+def test_arrows_are_shorter_than_the_nearest_bond(lattice):
+    (arrows,) = [c for c in plot_spins(lattice, spins_on(lattice)).axes[0].collections if hasattr(c, "scale")]
+    assert 0.5 < 1 / arrows.scale / lattice.shell(1)[0].length < 1
+
+
+def test_a_long_chain_is_drawn_as_curves():
+    lattice = chain(60)
+    spins = textures.spiral(lattice, (2 * np.pi / 20,))
+    figure = plot_spins(lattice, spins)
+    lines = figure.axes[0].lines
+    np.testing.assert_allclose(lines[0].get_ydata(), spins[:, 0, 0])
+    assert figure.get_figheight() > 2
+
+
+def test_rounding_is_not_drawn_as_signal():
+    lattice = square(4)
+    noise = 1e-17 * np.random.default_rng(0).normal(size=(4, 4))
+    for cmap in ("RdBu_r", "viridis"):
+        low, high = plot_map(lattice, noise, cmap=cmap).axes[0].images[0].get_clim()
+        assert high - low > 1e-12
+    # a ferromagnet has no peak of 1e-30 elsewhere: the scale ends above rounding
+    shown = plot_structure_factor(lattice, np.where(np.arange(16) == 0, 16, 1e-30).reshape(4, 4), decades=40)
+    assert shown.axes[0].images[0].norm.vmin > 1e-12
+
+
+def test_three_dimensions_show_the_plane_of_the_highest_peak_and_say_so():
+    lattice = cubic(4)
+    spins = np.asarray(textures.neel(lattice))
+    axes = plot_structure_factor(lattice, spins).axes[0]
+    assert axes.images[0].get_array().max() == pytest.approx(lattice.sites)
+    assert "2/4" in axes.get_title()
+    lowest = plot_structure_factor(lattice, spins, layer=0).axes[0]
+    assert "0/4" in lowest.get_title()
+    assert lowest.images[0].norm.vmin > 1e-12
+
+
+def test_the_peaks_of_kagome_lie_inside_the_frame():
+    lattice = kagome(3)
+    three = np.array([[0.0, 1.0, 0.0], [-(3**0.5) / 2, -0.5, 0.0], [3**0.5 / 2, -0.5, 0.0]])
+    figure = plot_structure_factor(lattice, np.broadcast_to(three, (3, 3, 3, 3)))
+    for q in lattice.reciprocal():
+        assert pixel(figure, q) > lattice.sites / 3

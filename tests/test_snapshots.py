@@ -149,7 +149,7 @@ def test_a_damaged_or_foreign_ovf_file_is_refused(tmp_path):
         load_ovf(path)
     with pytest.raises(ValueError, match="choose 'text', 'binary 4' or 'binary 8'"):
         save_ovf(tmp_path / "t.ovf", spins, square(2), representation="hex")
-    with pytest.raises(ValueError, match=r"give \(3, 3, 1, 3\), one configuration"):
+    with pytest.raises(ValueError, match=r"which needs \(3, 3, 1, 3\); reshape"):
         save_ovf(tmp_path / "t.ovf", spins, square(3))
 
 
@@ -210,7 +210,7 @@ def test_vtk_refuses_another_shape_name_or_existing_file(tmp_path):
     spins = snapshot(square(2))
     with pytest.raises(ValueError, match=r"end the name in .vtk"):
         save_vtk(tmp_path / "s.txt", spins, square(2))
-    with pytest.raises(ValueError, match=r"give \(3, 3, 1, 3\)"):
+    with pytest.raises(ValueError, match=r"which needs \(3, 3, 1, 3\); reshape"):
         save_vtk(tmp_path / "s.vtk", spins, square(3))
     save_vtk(tmp_path / "s.vtk", spins, square(2))
     with pytest.raises(FileExistsError, match="pass overwrite=True"):

@@ -25,6 +25,8 @@ _BINARY = {"binary 4": (np.dtype("<f4"), 1234567.0), "binary 8": (np.dtype("<f8"
 _DIGITS = {4: 9, 8: 17}
 # A point of a file is a site when it lies this close to it, in units of the lattice vectors.
 _MATCH = 1e-3
+# Lengths this near to one are one: files may hold single precision, or six digits.
+_UNIT = 2e-6
 _MARK = "jaxspin lattice "
 
 
@@ -155,9 +157,9 @@ def load_ovf(
 
 
 def _apart(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Directions and lengths; what is of length one to rounding stays the same number."""
+    """Directions and lengths; what is of length one to single precision stays the same number."""
     found = np.linalg.norm(vectors.astype(np.float64), axis=-1)
-    off = (found > 0) & (np.abs(found - 1) > 8 * np.finfo(vectors.dtype).eps)
+    off = (found > 0) & (np.abs(found - 1) > _UNIT)
     units = np.where(off[..., None], vectors / np.where(off, found, 1)[..., None], vectors)
     return units.astype(vectors.dtype), found.astype(vectors.dtype)
 
