@@ -71,12 +71,13 @@ def chemical_potential(levels: Levels, weights: Levels, number: Scalar, temperat
     rest = target - sea[filled]
     inside = (sea[filled] > 0) & (sea[filled] < sea[-1])
     rest = jnp.where(inside & (jnp.abs(rest) <= 32 * jnp.finfo(levels.dtype).eps * sea[-1]), 0, rest)
-    below, logs = jnp.arange(levels.shape[0]) < filled, _log(weights)
+    below = jnp.arange(levels.shape[0]) < filled
+    lower_band, upper_band = jnp.where(below, weights, 0), jnp.where(below, 0, weights)
 
     def balance(mu, _):
         x = (mu - levels) / temperature
-        above = jax.nn.logsumexp(jnp.where(below, -jnp.inf, logs + jax.nn.log_sigmoid(x)))
-        holes = jax.nn.logsumexp(jnp.where(below, logs + jax.nn.log_sigmoid(-x), -jnp.inf))
+        above = jax.nn.logsumexp(jax.nn.log_sigmoid(x), b=upper_band)
+        holes = jax.nn.logsumexp(jax.nn.log_sigmoid(-x), b=lower_band)
         return jnp.logaddexp(above, _log(-rest)) - jnp.logaddexp(holes, _log(rest))
 
     return _bisect(balance, lower, upper)
