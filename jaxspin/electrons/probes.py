@@ -145,9 +145,9 @@ def _greedy(lattice: Lattice, distance: float, number: int) -> np.ndarray | None
             inside = (there >= 0) & (there < n) | closed
             tables[a].append(np.where(inside, there % n * strides[axis], beyond))
         tables[a][0] = tables[a][0] + np.array([b.end for b in bonds], int)
-    # no colour yet counts as the last one, which nobody looks at
-    colors = np.full(lattice.sites + 1, number)
-    taken = np.zeros(number + 1, bool)
+    # no colour yet counts as the last one; the one before, which is one too many, is never taken
+    colors = np.full(lattice.sites + 1, number + 1)
+    taken = np.zeros(number + 2, bool)
     for site, (*cell, a) in enumerate(np.ndindex(*lattice.shape)):
         near = sum(table[n] for table, n in zip(tables[a], cell, strict=True))
         here = colors[np.minimum(near, beyond)]
