@@ -1,0 +1,85 @@
+"""Every public observable of spins or of a scalar, called again with new values, compiles nothing."""
+
+import jax
+import jax.numpy as jnp
+
+import jaxspin as js
+from jaxspin import observables as ob
+from jaxspin.textures import ferromagnet
+from tests.helpers import counting_compilations
+
+# Of static tables, of solvers of electrons (tests of their own), and what plots call.
+ELSEWHERE = {
+    "Spectrum",
+    "SpinWaves",
+    "bond_currents",
+    "conductivity",
+    "density_of_states",
+    "displacements",
+    "electron_density",
+    "elementary_triangles",
+    "high_symmetry_points",
+    "local_chern_marker",
+    "local_density_of_states",
+    "triangulation",
+    "velocity",
+    "wavevectors",
+}
+
+
+def test_every_observable_compiles_once(key):
+    plane, line = js.square(4), js.chain(4, periodic=False)
+    ring = js.chain(2)
+    axes = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0))
+    given = []
+    for n, axis in enumerate(axes):
+        spins, along, frames = (
+            js.random_spins(lattice, key=jax.random.fold_in(key, n)) for lattice in (plane, line, js.square(4))
+        )
+        given.append(
+            (
+                js.Exchange(ring, 1.0 + n),
+                ferromagnet(ring, axis),
+                spins,
+                along,
+                jnp.stack([frames] * 4),
+                spins[..., 0, n],
+                jnp.arange(4.0) * (n + 1),
+            )
+        )
+
+    def calls(potential, ordered, spins, along, frames, values, times):
+        yield "magnetization", lambda: ob.magnetization(spins)
+        yield "sublattice_magnetization", lambda: ob.sublattice_magnetization(plane, spins, (2, 2))
+        for name in (
+            "nearest_neighbor_correlations",
+            "structure_factor",
+            "correlation_function",
+            "correlation_length",
+            "scalar_chirality",
+            "charge_density",
+            "topological_charge",
+        ):
+            yield name, lambda name=name: getattr(ob, name)(plane, spins)
+        for name in ("texture_center", "decay_length", "domain_length", "domain_labels", "domain_sizes"):
+            yield name, lambda name=name: getattr(ob, name)(plane, values)
+        yield "structure_factor_at", lambda: ob.structure_factor_at(plane, spins, times[:2][None])
+        yield "dynamical_structure_factor", lambda: ob.dynamical_structure_factor(plane, frames, 0.5)
+        yield "wall_position", lambda: ob.wall_position(line, along)
+        yield "wall_velocity", lambda: ob.wall_velocity(times, values[0])
+        for name in ("tangent_hessian", "spin_waves", "spin_wave_frequencies"):
+            yield name, lambda name=name: getattr(ob, name)(potential, ordered)
+        yield "effective_exchange", lambda: ob.effective_exchange(ring, ob.tangent_hessian(potential, ordered), ordered)
+        for name in ("field_jacobian", "curl_fraction", "unreachable_fraction"):
+            yield name, lambda name=name: getattr(ob, name)(potential, ordered)
+
+    first, second = (dict(calls(*values)) for values in given)
+    assert set(first) | ELSEWHERE == set(ob.__all__)
+    again = {}
+    for name, call in first.items():
+        jax.block_until_ready(call())
+        with counting_compilations() as compiled:
+            jax.block_until_ready(second[name]())
+        if compiled:
+            again[name] = compiled
+    assert again == {}
