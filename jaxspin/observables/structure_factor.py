@@ -97,7 +97,7 @@ def autocorrelation(lattice: Lattice, values: Float[Array, "*cells b c"]) -> Flo
     return fourier_transform(large, power, inverse=True).real
 
 
-@takes_spins(half=False)
+@takes_spins(half=False, batch=True)
 @jax.jit
 def correlation_length(lattice: Lattice, spins: Float[Array, "..."]) -> Float[Array, ""]:
     """xi from the width of the highest peak Q of S(q) = sum_a S_aa(q), the second-moment estimator.
