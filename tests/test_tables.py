@@ -67,7 +67,7 @@ def test_numbers_are_written_with_the_digits_they_have():
     assert [results.digits(x) for x in (0.0123, 9.96, 123.4, 1.0, -0.55, 0.0)] == [
         "0.012",
         "10",
-        "123",
+        "120",
         "1.0",
         "-0.55",
         "0",
