@@ -103,6 +103,8 @@ class Config(Resumable):
                 )
         if not 0 < self.test_quenches < self.quenches:
             raise ValueError(f"test_quenches must leave some of the {self.quenches} quenches to learn from; use 1.")
+        if any(width < 1 for width in self.hidden):
+            raise ValueError(f"hidden = {self.hidden} has a layer of no width; use 64 32.")
         check_positive(self, "step", "quench_duration", "hot_duration", "large_duration", "compare_duration")
 
     @property
