@@ -218,7 +218,7 @@ def test_moments_are_those_of_the_matrix(free, key):
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"temperature": 1e-5}, "use a temperature above .* pass order=... .* or use ExactDiagonalization"),
+        ({"temperature": 1e-5}, "use a temperature of .* or more, pass order=... .* or use ExactDiagonalization"),
         ({"temperature": 0.0}, "use ExactDiagonalization for T = 0"),
         ({"temperature": 0.0, "order": 100}, "use ExactDiagonalization for T = 0"),
         ({"temperature": -0.1}, "must not be negative"),
