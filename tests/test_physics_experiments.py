@@ -258,6 +258,9 @@ def test_puddles_of_a_ferromagnetic_disc():
     assert double_exchange_quench.puddles(lattice, js.neel(lattice), 0.5)["mean size weighted by size"] == 0
     bins = double_exchange_quench.correlation_histogram(lattice, js.neel(lattice)[None])
     assert bins[0] * 0.05 == pytest.approx(1)
+    # holes where neighbours are parallel, and nowhere else; or the reverse
+    assert double_exchange_quench.correlation_of_holes(lattice, spins, 1 - sums) == pytest.approx(1)
+    assert double_exchange_quench.correlation_of_holes(lattice, spins, 1 + 0.1 * sums) == pytest.approx(-1)
 
 
 def test_order_of_perfect_textures():
@@ -381,7 +384,8 @@ def test_double_exchange_run(forcefield, tmp_path, monkeypatch):
     summary = double_exchange_quench.run(config)
     stored = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert sum(stored["comparison"]["P(S.S) over the last quarter"]["exact"]) * 0.05 == pytest.approx(1)
-    assert len(summary["quenches"][0]["puddles"]["number"]) == 5
+    assert len(summary["quenches"][0]["puddles"]["number"]) == len(summary["quenches"][0]["mean S.S"]) == 5
+    assert 0 < stored["comparison"]["exact field: correlation of holes with spins at the start"] < 1
     assert (tmp_path / "out" / "puddles.png").stat().st_size > 1000
     with pytest.raises(ValueError, match="Neel order needs an even number; use 10"):
         dataclasses.replace(config, side=9)
