@@ -109,8 +109,10 @@ def test_one_step_takes_two_fields():
 
     spins = random_spins(chain(4), key=jax.random.key(0))
     for solver in EXPLICIT:
+        terms, begin, end = LLG(Counting(), 0.1), jnp.array(0.0), jnp.array(1.0)
+        state = solver.init(terms, begin, end, spins, None)
         calls.clear()
-        solver.step(LLG(Counting(), 0.1), jnp.array(0.0), jnp.array(1.0), spins, None, None, False)
+        solver.step(terms, begin, end, spins, None, state, False)
         assert len(calls) == 2
 
 

@@ -170,7 +170,7 @@ def evaluate(model: AbstractField, data: SpinData) -> Errors:
     )
 
 
-@takes_spins
+@takes_spins(batch=True)
 def predict(
     model: AbstractField, spins: Float[Array, "n *cells sublattices 3"]
 ) -> tuple[Float[Array, " n"], Float[Array, "n *cells sublattices 3"]]:
