@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxspin.callables import by_content
 from jaxspin.dynamics.relax import relax
 from jaxspin.field import AbstractField, Time
+from jaxspin.precision import tensordot
 from jaxspin.spins import takes_spins
 from jaxspin.vectors import add, cross, dot, normalize, scale, subtract
 
@@ -131,8 +132,8 @@ def krylov(torque: Callable[[Array], Array], spins: Float[Array, "*n 3"]) -> Flo
         column = jnp.zeros(_PRODUCTS + 1, dtype)
         # twice, as rounding leaves a part
         for _ in range(2):
-            parts = jnp.tensordot(basis, new, new.ndim)
-            new = new - jnp.tensordot(parts, basis, 1)
+            parts = tensordot(basis, new, new.ndim)
+            new = new - tensordot(parts, basis, 1)
             column = column + parts
         length = jnp.sqrt(jnp.sum(dot(new, new)))
         return basis.at[n + 1].set(over(new, length)), column.at[n + 1].set(length)
