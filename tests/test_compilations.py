@@ -37,7 +37,7 @@ def labels(n):
 
 def pieces(n):
     settings = {"frames": 2, "interval": 1.0, "step": 0.5, "damping": 0.1}
-    return RolloutData.sample(js.Exchange(RING, jnp.asarray(1.0 + n)), SPINS[n], **settings)
+    return RolloutData.sample(js.Exchange(RING, jnp.asarray(0.2 + 0.1 * n)), SPINS[n], **settings)
 
 
 VERBS = {
