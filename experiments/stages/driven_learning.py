@@ -140,7 +140,7 @@ def pushes(model: Model, part: Stored) -> Float[Array, "n sites*2"]:
 
     if isinstance(model, js.BehlerParrinello):
         return along(model.from_rows)
-    turned = along(model._generator.from_rows).reshape(len(own), -1, 2)
+    turned = along(model.generator_from_rows).reshape(len(own), -1, 2)
     # S x e = f and S x f = -e for the two tangents e and f
     turned = jnp.stack([-turned[..., 1], turned[..., 0]], axis=-1)
     return along(model.conservative.from_rows) + turned.reshape(len(own), -1)

@@ -107,9 +107,16 @@ class GeneralizedPotential(AbstractField):
 
     def generator_of_rows(self, rows: Float[Array, "features sublattices *cells"], spins: Spins) -> Float[Array, ""]:
         """G where the descriptor's rows are known: of what they know of the energy G has no part."""
+        return self._of_rotor().energy_of_rows(rows, spins, known=False)
+
+    def generator_from_rows(self, rows: Float[Array, "features *sites"]) -> Float[Array, "*sites"]:
+        """The part of each site in G, of sites with these features."""
+        return self._of_rotor().from_rows(rows, known=False)
+
+    def _of_rotor(self) -> BehlerParrinello:
+        """G as an energy, in the units of E; what the descriptor knows of E is no part of it."""
         where = lambda m: (m.network, m.shift)  # noqa: E731
-        of_rotor = eqx.tree_at(where, self.conservative, (self.rotor, jnp.zeros_like(self.conservative.shift)))
-        return of_rotor.energy_of_rows(rows, spins, known=False)
+        return eqx.tree_at(where, self.conservative, (self.rotor, jnp.zeros_like(self.conservative.shift)))
 
     def potential_and_field(self, spins: Spins) -> tuple[Float[Array, ""], Spins]:
         """E, and the whole of B."""

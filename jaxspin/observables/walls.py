@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -63,14 +64,20 @@ def wall_position(
 
 
 def wall_velocity(
-    times: Float[Array, " n"], positions: Float[Array, " n"], *, start: float | Float[Array, ""] = -float("inf")
+    times: Float[Array | np.ndarray, " n"],
+    positions: Float[Array, " n"],
+    *,
+    start: float | Float[Array | np.ndarray, ""] = -float("inf"),
 ) -> Float[Array, ""]:
     """The slope of the straight line fitted to `positions` at the `times` from `start` on: the mean velocity.
 
     Of an oscillating wall take many periods: the slope errs by about six amplitudes over the time. NaN with fewer than
     two frames, or where a position is.
     """
-    kept = (times >= jnp.asarray(start, times.dtype)).astype(positions.dtype)
+    start = start.astype(times.dtype) if isinstance(start, jax.Array) else start
+    kept = jnp.asarray(times >= start, positions.dtype)
     number = jnp.sum(kept)
+    # in the precision of the times: late ones differ by less than a float32 tells
+    times = jnp.asarray(times - times[0], positions.dtype)
     centred = times - jnp.sum(kept * times) / number
     return jnp.sum(kept * centred * jnp.where(kept > 0, positions, 0)) / jnp.sum(kept * centred**2)
