@@ -175,7 +175,7 @@ def correlation_of_holes(lattice: Lattice, spins: jax.Array, density: jax.Array)
     """The correlation coefficient, over the sites, of holes 1 - n_i with the mean S_i . S_j over the neighbours of i.
 
     `density` is n_i, the electrons of each site. 1 would be holes that are where neighbours are parallel and nowhere
-    else. Random spins have 0.65 in this model, the mixed phase of the published snapshots 0.97 with a mean S.S of -0.84:
+    else. Random spins have 0.65 in this model, the mixed phase of the published snapshots 0.97, at a mean S.S of -0.84:
     the share of sites in puddles, 4 % in both, tells them apart no more than it tells order from noise.
     """
     return jnp.corrcoef(site_correlations(lattice, spins).ravel(), (1 - density).ravel())[0, 1]

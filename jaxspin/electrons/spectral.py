@@ -20,8 +20,8 @@ Parameters = tuple[Array, ...]
 
 
 @jax.custom_jvp
-def levels(h: Complex[Array, "n n"]) -> Float[Array, " n"]:
-    """The eigenvalues, ascending; their derivatives are those of any sum over all that treats them alike."""
+def levels(h: Complex[Array, "*k n n"]) -> Float[Array, "*k n"]:
+    """The eigenvalues of each h, ascending; derivatives are those of any sum over all that treats them alike."""
     return jnp.linalg.eigvalsh(h)
 
 
