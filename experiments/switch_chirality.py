@@ -28,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxspin as js
-from experiments.stages import Resumable, main, open_folder, spins_of
+from experiments.stages import Resumable, main, open_folder, spins_of, whole_file
 from experiments.stages.figures import PERFECT_CHIRALITY
 from experiments.stages.pulses import Search, cheapest_simple, driven, lowered, scaled
 from experiments.switch_chirality_figures import draw

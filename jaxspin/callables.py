@@ -15,6 +15,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import numpy as np
+from jax.core import Tracer
 
 # Functions known, the oldest forgotten first; larger NumPy arrays in a closure are not compared.
 _KNOWN: OrderedDict[Any, Any] = OrderedDict()
@@ -74,7 +75,7 @@ def _content(x: Any, within: tuple[Any, ...]) -> Any:
         # 1, 1.0 and True are equal, and 0.0 and -0.0: their texts are not
         return type(x), repr(x)
     if isinstance(x, types.ModuleType | type | types.BuiltinFunctionType | np.ufunc | jax.Array):
-        if isinstance(x, jax.core.Tracer):
+        if isinstance(x, Tracer):
             raise _Changeable
         return _Identity(x)
     if isinstance(x, tuple | frozenset):

@@ -54,7 +54,7 @@ class Exchange(AbstractPotential):
         several = isinstance(couplings, tuple) or (
             isinstance(couplings, list) and all(np.ndim(j) == 0 for j in couplings)
         )
-        shells = tuple(couplings) if several else (couplings,)
+        shells: tuple[Any, ...] = tuple(couplings) if several else (couplings,)  # pyright: ignore[reportArgumentType]
         self.couplings = tuple(_bond_array(lattice, number, j) for number, j in enumerate(shells, 1))
         self._lattice = lattice
 

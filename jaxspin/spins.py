@@ -143,7 +143,7 @@ def check_methods(owner: type, *, half: bool = True) -> None:
         if not public or not callable(method) or hasattr(method, _MARK) or isinstance(method, type):
             continue
         if "spins" in inspect.signature(method).parameters:
-            setattr(owner, name, takes_spins(method, half=half))
+            setattr(owner, name, takes_spins(half=half)(method))
 
 
 normalize = takes_spins(name="a")(vectors.normalize)

@@ -126,7 +126,7 @@ def test_a_table_that_was_killed_and_resumed_is_unbroken(written, tmp_path, monk
     monkeypatch.setattr(js, "train", killed)
     with pytest.raises(KeyboardInterrupt):
         features.run(small_table(data, tmp_path / "broken"))
-    with pytest.raises(FileExistsError, match="choose another folder"):
+    with pytest.raises(FileExistsError, match="unfinished run; go on with --resume"):
         features.run(small_table(data, tmp_path / "broken"))
     with pytest.raises(ValueError, match="holds other settings"):
         features.run(small_table(data, tmp_path / "broken", seeds=(1,), resume=True))

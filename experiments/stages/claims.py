@@ -102,7 +102,7 @@ def triangular_details() -> list[str]:
     ]
 
 
-def _exponents() -> str:
+def _exponents() -> tuple[str, str]:
     growth = result("coarsening")["growth"]
     found = [growth[name]["without L0"] for name in ("length between walls", "length by first moment")]
     return (

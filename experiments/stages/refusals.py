@@ -29,7 +29,7 @@ def command_line(config: type[_Settings], description: str | None, default: _Set
     told = io.StringIO()
     try:
         with contextlib.redirect_stderr(told):
-            given = {} if default is None else {"default": default}
+            given: dict[str, Any] = {} if default is None else {"default": default}
             settings = tyro.cli(config, description=description, **given)
     except SystemExit as end:
         if not end.code:  # --help

@@ -124,7 +124,9 @@ def speeds() -> str:
         ]
         return between(found, lambda value: f"{value:.0f}") if found else ""
 
-    kinds = {f"`{name}`": (name,) for name in ("ProjectedHeun", "DepondtMertens", "SemiImplicit", "ProjectedTsit5")}
+    kinds: dict[str, tuple[str, ...]] = {
+        f"`{name}`": (name,) for name in ("ProjectedHeun", "DepondtMertens", "SemiImplicit", "ProjectedTsit5")
+    }
     kinds["midpoint rules"] = ("SphericalMidpoint", "ImplicitMidpoint")
     header = ["integrator", *(f"{s} x {s}" for s in sides), *(f"with noise: {s} x {s}" for s in sides)]
     table = [[words, *(cell(names, t, s) for t in (0.0, 0.1) for s in sides)] for words, names in kinds.items()]

@@ -108,7 +108,8 @@ def run_frames(settings, spins, clock, lengths, changes, solver, controller, adj
         )
         ys: Any = solution.ys
         steps = jnp.asarray(solution.stats["num_steps"], jnp.int32)
-        turn = jnp.sqrt(jax.lax.stop_gradient(solution.solver_state)) if in_planes else nothing[1]
+        state: Any = solution.solver_state
+        turn = jnp.sqrt(jax.lax.stop_gradient(state)) if in_planes else nothing[1]
         return of_planes(ys[0]) if in_planes else ys[0], (steps, turn), diffrax.is_successful(solution.result)
 
     def advance(state, length):

@@ -205,7 +205,7 @@ def at_voltage(model: Driven, voltage: ArrayLike) -> Driven:
     Raises `TypeError` for one that knows no voltage.
     """
     part = {GeneralizedPotential: "conservative", Committee: "members"}.get(type(model))
-    inner = model if part is None else getattr(model, part)
+    inner: Any = model if part is None else getattr(model, part)
     if not isinstance(inner.descriptor, BetweenLeads):
         raise TypeError(
             f"a model on {type(inner.descriptor).__name__} knows no voltage; wrap its descriptor in BetweenLeads "

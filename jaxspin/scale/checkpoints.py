@@ -4,6 +4,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
@@ -65,7 +66,8 @@ def _saved_here(path: Path) -> bool:
 
 def _check_like(path: Path, checkpointer: ocp.StandardCheckpointer, like: PyTree[Array]) -> None:
     with undamaged(path):
-        stored = {name: tuple(x.shape) for name, x in checkpointer.metadata(path).item_metadata.tree.items()}
+        metadata: Any = checkpointer.metadata(path).item_metadata
+        stored = {name: tuple(x.shape) for name, x in metadata.tree.items()}
     wanted = {name: tuple(x.shape) for name, x in _named(like).items()}
     if stored != wanted:
         raise ValueError(
