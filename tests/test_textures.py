@@ -268,7 +268,7 @@ REFUSED = [
     (lambda: textures.double_q(chain(4)), "needs the square or triangular lattice"),
     (
         lambda: textures.spiral(chain(10), (0.7,)),
-        r"integers along periodic axes; use \(0\.628319,\) or an open axis",
+        r"integers along periodic axes; use \(0\.628318531,\) or an open axis",
     ),
     (lambda: textures.spiral(square(4, 4), (0.7,)), "needs 2 Cartesian components"),
     (lambda: textures.skyrmion(square(8, 8), 4.0), r"does not fit a period of 8; use lattice\.resize"),
