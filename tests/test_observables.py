@@ -215,6 +215,7 @@ def test_triangulation_of_a_user_lattice():
     assert np.isclose(charge, np.round(charge), atol=ROUNDING)
 
 
+@pytest.mark.double
 @pytest.mark.parametrize("name", PLANE)
 def test_charge_of_random_spins_is_an_integer_and_a_pseudoscalar(name, key):
     lattice = PLANE[name](5, 6)
