@@ -286,7 +286,7 @@ def test_the_charge_of_a_closed_lattice_does_not_change_locally(key):
     assert np.allclose(slope, 0, atol=ROUNDING)
 
 
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+@pytest.mark.parametrize("dtype", [jnp.float32, pytest.param(jnp.float64, marks=pytest.mark.double)])
 def test_charge_is_an_integer_where_solid_angles_are_not_defined(dtype, key):
     """Antiparallel and coplanar corners, exactly and to the rounding of a relaxed state: 0 for states in a plane."""
     lattice = square(6)
