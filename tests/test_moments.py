@@ -78,7 +78,8 @@ def test_spin_waves_know_moments(key):
     kick = 1e-4 * np.random.default_rng(0).normal(size=order.shape) * np.array([1.0, 1.0, 0.0])
     start = (order + kick) / jnp.linalg.norm(order + kick, axis=-1, keepdims=True)
     run = simulate(field, start, duration=40.0, step=0.02, damping=0.0, moment=moment, save_every=0.2)
-    seen = np.fft.fft((run.spins[:-1, ..., 0] - 1j * run.spins[:-1, ..., 1])[:, 2, 0] * np.hanning(len(run) - 1))
+    turning = np.asarray(run.spins)[:-1, 2, 0]
+    seen = np.fft.fft((turning[:, 0] - 1j * turning[:, 1]) * np.hanning(len(run) - 1))
     peak = abs(2 * np.pi * np.fft.fftfreq(len(run) - 1, 0.2)[np.argmax(np.abs(seen))])
     assert np.min(np.abs(np.asarray(waves.frequencies) - peak)) < 2 * np.pi / 40
     with pytest.raises(ValueError, match="moment must be positive"):
