@@ -100,7 +100,8 @@ def _boundaries(path: Path, params: dict[str, Any], text: str, made: Lattice) ->
         if not axes and rest is None and set(names) <= _OF_ALL:
             rest = word == "periodic"
         elif axes and max(axes) < made.dimension and not any(axis in closed for axis in axes):
-            closed |= dict.fromkeys(axes, word == "periodic")
+            for axis in axes:
+                closed[axis] = word == "periodic"
         else:
             raise ValueError(f"{path} has boundaries that are not understood, {text!r}; {remedy}")
     if not closed and rest is None:
