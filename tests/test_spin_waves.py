@@ -72,7 +72,11 @@ def test_noncollinear_textures_against_the_equation_of_motion(kind):
     hessian = np.asarray(tangent_hessian(potential, spins))
     turn = np.kron(np.eye(lattice.sites), np.array([[0.0, 1.0], [-1.0, 0.0]]))
     left = turn @ hessian @ np.asarray(found.modes)
-    np.testing.assert_allclose(left, -1j * np.asarray(found.frequencies) * np.asarray(found.modes), atol=GOLDSTONE)
+    right = -1j * np.asarray(found.frequencies) * np.asarray(found.modes)
+    # a Goldstone mode's frequency is the root of rounding
+    waves = np.abs(np.asarray(found.frequencies)) > 1e-4
+    np.testing.assert_allclose(left[:, waves], right[:, waves], atol=1e-8)
+    np.testing.assert_allclose(left, right, atol=GOLDSTONE)
 
 
 def test_hessian_is_that_of_the_energy(key):
