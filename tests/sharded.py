@@ -62,38 +62,44 @@ def check_equal(function, spins, sharded, atol=ROUNDING) -> dict[str, int]:
 
 
 def fields():
-    for lattice in (LATTICES["open"], LATTICES["two sublattices"]):
-        spins, sharded = placed(lattice)
-        model = moments(lattice)
-        found = check_equal(lambda s, f=model: f.energy_and_field(s), spins, sharded)
-        # spins out, features out, and their derivatives back: both sides of two axes each
-        assert found["collective-permute"] <= 20, found
-        assert set(found) <= {"collective-permute", "all-reduce"}, found
-        random = jax.random.normal(jax.random.key(1), (*lattice.cells, len(lattice.shell(1))))
-        site = jax.random.normal(jax.random.key(2), lattice.shape)
-        classical = (
-            js.Exchange(lattice, (random, 0.3))
-            + js.DzyaloshinskiiMoriya(lattice, 0.2)
-            + js.Anisotropy(site)
-            + js.Zeeman((0.1, 0.0, 0.2))
-        )
-        classical = scale.shard(classical, scale.mesh(lattice, (4, 2)))
-        assert len(classical.terms[0].couplings[0].sharding.device_set) == 8
-        found = check_equal(lambda s, f=classical: f.energy_and_field(s), spins, sharded)
-        assert set(found) <= {"collective-permute", "all-reduce"}, found
+    check_learnt(moments(LATTICES["open"]), permutes=20)
+    check_classical(LATTICES["two sublattices"])
+
+
+def more_fields():
+    """Every descriptor, and the fields above with the two lattices exchanged."""
+    check_learnt(moments(LATTICES["two sublattices"]), permutes=20)
+    check_classical(LATTICES["open"])
     lattice = LATTICES["periodic"]
-    spins, sharded = placed(lattice)
-    model = learnt(Bispectrum(lattice, 1.0, 1.0, 1.0, bispectrum=False))
-    found = check_equal(lambda s: model.energy_and_field(s), spins, sharded)
-    assert set(found) <= {"collective-permute", "all-reduce"}, found
-    assert found["collective-permute"] <= 12, found
-    filled = learnt(LocalElectrons(lattice, 2.0, filling=0.3, hops=1, steps=4, chunk=8))
-    found = check_equal(lambda s: filled.energy_and_field(s), spins, sharded)
+    check_learnt(learnt(Bispectrum(lattice, 1.0, 1.0, 1.0, bispectrum=False)), permutes=12)
     # beside the edges, sums over the devices for the Fermi level
-    assert set(found) <= {"collective-permute", "all-reduce"}, found
-    assert found["collective-permute"] <= 20, found
+    filled = learnt(LocalElectrons(lattice, 2.0, filling=0.3, hops=1, steps=4, chunk=8))
+    check_learnt(filled, permutes=20)
     # outside jit too
-    np.testing.assert_allclose(model.site_energies(sharded), model.site_energies(spins), atol=ROUNDING)
+    spins, sharded = placed(lattice)
+    np.testing.assert_allclose(filled.site_energies(sharded), filled.site_energies(spins), atol=ROUNDING)
+
+
+def check_learnt(model: js.BehlerParrinello, permutes: int) -> None:
+    """Spins out, features out, and their derivatives back: both sides of two axes each."""
+    found = check_equal(lambda s: model.energy_and_field(s), *placed(model.lattice))
+    assert found["collective-permute"] <= permutes, found
+    assert set(found) <= {"collective-permute", "all-reduce"}, found
+
+
+def check_classical(lattice: js.Lattice) -> None:
+    random = jax.random.normal(jax.random.key(1), (*lattice.cells, len(lattice.shell(1))))
+    site = jax.random.normal(jax.random.key(2), lattice.shape)
+    classical = (
+        js.Exchange(lattice, (random, 0.3))
+        + js.DzyaloshinskiiMoriya(lattice, 0.2)
+        + js.Anisotropy(site)
+        + js.Zeeman((0.1, 0.0, 0.2))
+    )
+    classical = scale.shard(classical, scale.mesh(lattice, (4, 2)))
+    assert len(classical.terms[0].couplings[0].sharding.device_set) == 8
+    found = check_equal(lambda s: classical.energy_and_field(s), *placed(lattice))
+    assert set(found) <= {"collective-permute", "all-reduce"}, found
 
 
 def electrons():
@@ -130,13 +136,14 @@ def quench():
             model, s, duration=2.0, step=0.5, damping=0.3, temperature=0.1, key=jax.random.key(1), throw=False
         )
 
-    single, many = run(spins), run(sharded)
+    compiled = jax.jit(run).lower(sharded).compile()
+    single, many = run(spins), compiled(sharded)
     assert float(jnp.max(jnp.abs(single.final - spins))) > 0.1
     np.testing.assert_allclose(many.spins, single.spins, rtol=0, atol=ROUNDING)
     assert many.final.sharding.is_equivalent_to(sharded.sharding, 4)
     np.testing.assert_allclose(many.structure_factor(), single.structure_factor(), rtol=0, atol=ROUNDING)
     np.testing.assert_allclose(many.chirality(), single.chirality(), rtol=0, atol=ROUNDING)
-    text = jax.jit(run).lower(sharded).compile().as_text()
+    text = compiled.as_text()
     found = collectives(text)
     assert set(found) == {"collective-permute", "all-reduce"}, found
     # whether all spins are finite is all that is asked of all devices
@@ -149,22 +156,30 @@ def quench():
 
 
 def measured():
-    for lattice in LATTICES.values():
-        spins, sharded = placed(lattice)
-        for function in (
-            observables.structure_factor,
-            observables.correlation_function,
-            observables.correlation_length,
-            observables.scalar_chirality,
-            observables.topological_charge,
-            lambda _, s: observables.magnetization(s),
-            lambda grid, s: observables.structure_factor_at(grid, s, jnp.asarray([[0.3, 0.7], [1.0, 2.0]])),
-        ):
-            # the ferromagnet's share of S(q), as large as the number of sites
-            found = check_equal(lambda s, f=function, grid=lattice: f(grid, s), spins, sharded, atol=1e-11)
-            if function is observables.structure_factor:
-                # the transform never holds the whole lattice on one device
-                assert set(found) == {"all-to-all"}, found
+    check_measured(LATTICES["two sublattices"])
+
+
+def measured_elsewhere():
+    check_measured(LATTICES["open"])
+    check_measured(LATTICES["periodic"])
+
+
+def check_measured(lattice: js.Lattice) -> None:
+    spins, sharded = placed(lattice)
+    for function in (
+        observables.structure_factor,
+        observables.correlation_function,
+        observables.correlation_length,
+        observables.scalar_chirality,
+        observables.topological_charge,
+        lambda _, s: observables.magnetization(s),
+        lambda grid, s: observables.structure_factor_at(grid, s, jnp.asarray([[0.3, 0.7], [1.0, 2.0]])),
+    ):
+        # the ferromagnet's share of S(q), as large as the number of sites
+        found = check_equal(lambda s, f=function, grid=lattice: f(grid, s), spins, sharded, atol=1e-11)
+        if function is observables.structure_factor:
+            # the transform never holds the whole lattice on one device
+            assert set(found) == {"all-to-all"}, found
 
 
 @jax.numpy_dtype_promotion("standard")  # of optax

@@ -18,6 +18,7 @@ def test_notebooks_are_numbered_from_one_and_named():
     assert [int(name[:2]) for name in names] == list(range(1, len(names) + 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 # the kernel's own libraries warn about event loops and sockets, which is not ours to mend
 @pytest.mark.filterwarnings("ignore")

@@ -74,6 +74,7 @@ def run(path: Path) -> None:
             raise SystemExit(f"{path}:{line}: not finite after this block: {', '.join(bad)}")
 
 
+@pytest.mark.slow
 def test_every_python_block_runs_and_gives_finite_results(tmp_path):
     assert python_blocks(README.read_text()), "README.md shows no Python"
     # a process of its own has JAX's default settings, as a user has

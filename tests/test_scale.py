@@ -35,7 +35,8 @@ def finish(process: subprocess.Popen, timeout: float = 300) -> str:
     return out
 
 
-SLOW = [pytest.param((name,), marks=pytest.mark.slow, id=name) for name in ("electrons", "training")]
+_SLOW = ("more_fields", "measured_elsewhere", "electrons", "training")
+SLOW = [pytest.param((name,), marks=pytest.mark.slow, id=name) for name in _SLOW]
 
 
 # one process for all that is fast: starting it takes longer than most of them
