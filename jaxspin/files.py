@@ -77,18 +77,20 @@ def explained(path: Path):
         ) from error
 
 
+class DamagedFile(ValueError):
+    """A file that cannot be read: which, why, and what to do."""
+
+
 @contextlib.contextmanager
 def undamaged(path: str | os.PathLike, name: str = ""):
     """What a damaged file makes of its reading becomes a `ValueError` that names the path and the remedy."""
     try:
         yield
     except Exception as error:  # each codec has its own
-        if isinstance(error, MemoryError) or getattr(error, "errno", None) or getattr(error, "explained", False):
-            raise  # of the machine, not of the file
+        if isinstance(error, MemoryError | DamagedFile) or getattr(error, "errno", None):
+            raise  # of the machine and not of the file, or told already
         which = f"its array {name!r}" if name else "its description"
-        damage = ValueError(
+        raise DamagedFile(
             f"{path} is damaged: {which} cannot be read ({type(error).__name__}: {error}); "
             "restore it from a copy, or move it away and make it again."
-        )
-        damage.explained = True  # type: ignore[attr-defined]
-        raise damage from error
+        ) from error
