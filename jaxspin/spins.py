@@ -90,7 +90,7 @@ def _check_shape(shape: tuple[int, ...], lattice: Lattice | None, batch: bool) -
 def takes_spins(function: Callable[P, R]) -> Callable[P, R]: ...
 @overload
 def takes_spins(
-    *, name: str = "spins", half: bool = True, batch: bool = False, host: bool = False
+    *, name: str = "spins", half: bool = True, batch: bool = False, host: bool = False, unit: bool = False
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def takes_spins(
     function: Callable[..., Any] | None = None,
@@ -99,15 +99,24 @@ def takes_spins(
     half: bool = True,
     batch: bool = False,
     host: bool = False,
+    unit: bool = False,
 ) -> Any:
     """A decorator: the argument `name` passes through `as_spins` before the function sees it.
 
     The lattice is the argument called `lattice`, or that of the first argument (of the field, the solver, `self`), or
-    unknown. Options as those of `as_spins`. Put it outside `jit`, so that lists are arrays before they are traced.
+    unknown. Options as those of `as_spins`. `unit` refuses spins longer than 1 (in other units), and takes shorter ones
+    (averages). Put it outside `jit`, so that lists are arrays before they are traced.
     """
     options = {"half": half, "batch": batch, "host": host}
     if function is None:
-        return functools.partial(takes_spins, name=name, **options)
+        return functools.partial(takes_spins, name=name, unit=unit, **options)
+
+    def taken(spins: Any, lattice: Any) -> Any:
+        spins = as_spins(spins, lattice, **options)
+        if unit:
+            check_unit(spins, shorter=True)
+        return spins
+
     inner: Callable[..., Any] = function
     names = list(inspect.signature(inner).parameters)
     place, where = names.index(name), names.index("lattice") if "lattice" in names else None
@@ -120,10 +129,9 @@ def takes_spins(
         if lattice is None and place > 0:
             lattice = getattr(arguments[0] if arguments else keywords.get(names[0]), "lattice", None)
         if place < len(arguments):
-            spins = as_spins(arguments[place], lattice, **options)
-            arguments = (*arguments[:place], spins, *arguments[place + 1 :])
+            arguments = (*arguments[:place], taken(arguments[place], lattice), *arguments[place + 1 :])
         elif keywords.get(name) is not None:
-            keywords[name] = as_spins(keywords[name], lattice, **options)
+            keywords[name] = taken(keywords[name], lattice)
         return inner(*arguments, **keywords)
 
     setattr(checked, _MARK, True)
@@ -258,19 +266,24 @@ def check_finite(spins: Array) -> None:
         raise ValueError("spins hold nan or inf; look where they came from: a smaller time step, or normalize(...).")
 
 
-def check_unit(spins: Array) -> None:
-    """Refuse spins whose lengths differ from 1 by more than 1e-3; vacancies, and traced values, are let through.
+def check_unit(spins: Array, *, shorter: bool = False) -> None:
+    """Refuse spins whose lengths differ from 1 by more than 1e-3, or are larger than that where `shorter` ones may be.
 
-    Raises `ValueError` with the length found: magnetizations of other programs are in A/m.
+    Vacancies, and traced values, are let through. Raises `ValueError` with the length found: magnetizations of other
+    programs are in A/m.
     """
     if isinstance(spins, Tracer):
         return
     here = not isinstance(spins, jax.Array) or spins.is_fully_addressable
     module: Any = np if here else jnp
     array = np.asarray(spins) if here else spins
-    square = module.sum(module.square(array), axis=-1)
-    # written so that nan is refused too
-    good = (module.abs(square - 1) <= 2e-3) | (square == 0)
+    margin = max(2e-3, 4 * float(jnp.finfo(spins.dtype).eps))
+    square = module.sum(module.square(array.astype(module.promote_types(array.dtype, np.float32))), axis=-1)
+    # written so that nan is refused by the first and let through by the second, whose results show it
+    if shorter:
+        good = ~(square > 1 + margin)
+    else:
+        good = (module.abs(square - 1) <= margin) | (square == 0)
     if not bool(module.all(good)):
         worst = float(module.max(module.where(good, 0, module.sqrt(square))))
         raise ValueError(

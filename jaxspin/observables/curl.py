@@ -10,7 +10,7 @@ from jaxspin.precision import matmul
 from jaxspin.spins import check_finite, takes_spins, tangent_frame
 
 
-@takes_spins
+@takes_spins(unit=True)
 @eqx.filter_jit
 def field_jacobian(
     field: AbstractField, spins: Spins, *, key: PRNGKeyArray | None = None, batch: int = 16
@@ -37,7 +37,7 @@ def field_jacobian(
     return columns.T - jnp.diag(along)
 
 
-@takes_spins
+@takes_spins(unit=True)
 def curl_fraction(
     field: AbstractField, spins: Spins, *, key: PRNGKeyArray | None = None, batch: int = 16
 ) -> Float[Array, ""]:
@@ -53,7 +53,7 @@ def curl_fraction(
     return _share((jacobian - jacobian.T) / 2, jacobian)
 
 
-@takes_spins
+@takes_spins(unit=True)
 def unreachable_fraction(
     field: AbstractField, spins: Spins, *, key: PRNGKeyArray | None = None, batch: int = 16
 ) -> Float[Array, ""]:

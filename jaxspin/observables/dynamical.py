@@ -48,7 +48,7 @@ class Spectrum(eqx.Module):
         return spacing * (n.astype(rising.dtype) + jnp.clip(shift, -0.5, 0.5))
 
 
-@takes_spins(name="frames", batch=True)
+@takes_spins(name="frames", batch=True, unit=True)
 @eqx.filter_jit
 def dynamical_structure_factor(
     lattice: Lattice,

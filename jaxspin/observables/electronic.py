@@ -14,7 +14,7 @@ from jaxspin.field import Spins
 from jaxspin.spins import takes_spins
 
 
-@takes_spins(half=False)
+@takes_spins(half=False, unit=True)
 @eqx.filter_jit
 def electron_density(
     solver: ExactDiagonalization | KernelPolynomial | GreensFunction,
@@ -39,7 +39,7 @@ def electron_density(
     return jax.grad(energy)(jnp.broadcast_to(given, model.lattice.shape))
 
 
-@takes_spins(half=False)
+@takes_spins(half=False, unit=True)
 def density_of_states(
     solver: ExactDiagonalization | KernelPolynomial,
     spins: Spins,
@@ -70,7 +70,7 @@ def density_of_states(
     return _series_of(solver, found, energies, width, kernel) / solver.lattice.sites
 
 
-@takes_spins(half=False)
+@takes_spins(half=False, unit=True)
 def local_density_of_states(
     solver: ExactDiagonalization | KernelPolynomial,
     spins: Spins,

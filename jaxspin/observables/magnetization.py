@@ -10,7 +10,7 @@ from jaxspin.lattice import Lattice
 from jaxspin.spins import takes_spins
 
 
-@takes_spins
+@takes_spins(unit=True)
 def magnetization(spins: Float[Array, "*n 3"], moment: float | Float[Array, "*n"] | None = None) -> Float[Array, " 3"]:
     """m = sum_i m_i S_i / (number of occupied sites): the mean spin, zero if every site is vacant.
 
@@ -22,7 +22,7 @@ def magnetization(spins: Float[Array, "*n 3"], moment: float | Float[Array, "*n"
     return _mean_spin(spins, tuple(range(spins.ndim - 1)))
 
 
-@takes_spins
+@takes_spins(unit=True)
 def sublattice_magnetization(
     lattice: Lattice, spins: Float[Array, "*cells sublattices 3"], cell: Sequence[int]
 ) -> Float[Array, "*cell sublattices 3"]:
@@ -40,7 +40,7 @@ def sublattice_magnetization(
     return _mean_spin(blocks, tuple(range(0, 2 * lattice.dimension, 2)))
 
 
-@takes_spins
+@takes_spins(unit=True)
 def nearest_neighbor_correlations(
     lattice: Lattice, spins: Float[Array, "*cells sublattices 3"], shell: int = 1
 ) -> Float[Array, "*cells bonds"]:

@@ -21,7 +21,7 @@ from jaxspin.spins import takes_spins, tangent, tangent_frame
 _TORQUE = 1e-3
 
 
-@takes_spins(half=False)
+@takes_spins(half=False, unit=True)
 def tangent_hessian(potential: AbstractPotential, spins: Spins, *, chunk: int = 16) -> Float[Array, "n2 n2"]:
     """H_(ia)(jb) = d^2 E / dx_ia dx_jb at x = 0, where S_i(x) = normalize(S_i + sum_a x_ia e_ia), e_ia the tangents.
 
@@ -83,7 +83,7 @@ class SpinWaves(eqx.Module):
         return bool(jnp.min(self.curvatures) >= -_rounding(self.curvatures.dtype) * max(size, 1e-30))
 
 
-@takes_spins(half=False)
+@takes_spins(half=False, unit=True)
 def spin_waves(
     potential: AbstractPotential, spins: Spins, *, moment: float | Float[Array, "*cells sublattices"] | None = None
 ) -> SpinWaves:
@@ -118,7 +118,7 @@ def spin_waves(
     )
 
 
-@takes_spins(half=False)
+@takes_spins(half=False, unit=True)
 def spin_wave_frequencies(
     potential: AbstractPotential, spins: Spins, *, moment: float | Float[Array, "*cells sublattices"] | None = None
 ) -> Float[Array, " n"]:
@@ -135,7 +135,7 @@ def spin_wave_frequencies(
     return found.frequencies
 
 
-@takes_spins(half=False)
+@takes_spins(half=False, unit=True)
 def effective_exchange(lattice: Lattice, hessian: Float[Array, "n2 n2"], spins: Spins) -> Float[Array, "n n"]:
     """J_ij of E = -sum_(i<j) J_ij S_i . S_j that has the off-diagonal blocks of `hessian` (`tangent_hessian`).
 

@@ -20,7 +20,7 @@ def wavevectors(lattice: Lattice) -> np.ndarray:
     return np.moveaxis(np.indices(lattice.cells) / _column(lattice), 0, -1) @ lattice.reciprocal()
 
 
-@takes_spins(half=False)
+@takes_spins(half=False, unit=True)
 @jax.jit
 def structure_factor(lattice: Lattice, spins: Float[Array, "*cells sublattices 3"]) -> Float[Array, "*cells"]:
     """S(q) = (1/N) abs(sum_i S_i exp(-i q.r_i))^2 on the grid `wavevectors(lattice)`.
@@ -35,7 +35,7 @@ def structure_factor(lattice: Lattice, spins: Float[Array, "*cells sublattices 3
     return jnp.sum(total.real**2 + total.imag**2, axis=-1) / lattice.sites
 
 
-@takes_spins(half=False)
+@takes_spins(half=False, unit=True)
 @jax.jit
 def structure_factor_at(
     lattice: Lattice, spins: Float[Array, "*cells sublattices 3"], q: Float[Array, "*q dimension"]
@@ -73,7 +73,7 @@ def displacements(lattice: Lattice) -> np.ndarray:
     return np.moveaxis(steps, 0, -1) @ np.array(lattice.vectors)
 
 
-@takes_spins(half=False)
+@takes_spins(half=False, unit=True)
 @jax.jit
 def correlation_function(lattice: Lattice, spins: Float[Array, "*cells sublattices 3"]) -> Float[Array, "..."]:
     """C(R) = mean of S_(n,b) . S_(n+R,b) over all occupied pairs, R as in `displacements(lattice)`; C(0) = 1.
@@ -97,7 +97,7 @@ def autocorrelation(lattice: Lattice, values: Float[Array, "*cells b c"]) -> Flo
     return fourier_transform(large, power, inverse=True).real
 
 
-@takes_spins(half=False, batch=True)
+@takes_spins(half=False, batch=True, unit=True)
 @jax.jit
 def correlation_length(lattice: Lattice, spins: Float[Array, "..."]) -> Float[Array, ""]:
     """xi from the width of the highest peak Q of S(q) = sum_a S_aa(q), the second-moment estimator.

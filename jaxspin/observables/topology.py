@@ -61,7 +61,7 @@ def triangulation(lattice: Lattice) -> tuple[Triangle, ...]:
     return tuple(sorted(chosen))
 
 
-@takes_spins
+@takes_spins(unit=True)
 @jax.jit
 def scalar_chirality(lattice: Lattice, spins: Float[Array, "*cells sublattices 3"]) -> Float[Array, "*cells triangles"]:
     """chi = S_i . (S_j x S_k), corners counter-clockwise, on the `elementary_triangles` of every cell.

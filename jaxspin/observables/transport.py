@@ -29,7 +29,7 @@ from jaxspin.spins import takes_spins
 Solver = ExactDiagonalization | KernelPolynomial
 
 
-@takes_spins(half=False)
+@takes_spins(half=False, unit=True)
 def bond_currents(
     solver: Solver | GreensFunction, spins: Spins, *, key: PRNGKeyArray | None = None
 ) -> Float[Array, "*cells hoppings"]:
@@ -76,7 +76,7 @@ def velocity(model: SDModel, axis: int) -> SDModel:
     return SDModel(model.lattice, moved, 0.0, occupied=model.occupied)
 
 
-@takes_spins(half=False)
+@takes_spins(half=False, unit=True)
 def conductivity(
     solver: Solver,
     spins: Spins,
@@ -124,7 +124,7 @@ def conductivity(
     return _kubo_chebyshev(solver, operators, spins, eta, omega, -(-order // _CHUNK) * _CHUNK, key)
 
 
-@takes_spins(half=False)
+@takes_spins(half=False, unit=True)
 def local_chern_marker(solver: Solver, spins: Spins, sites: Array | np.ndarray | None = None) -> Float[Array, " sites"]:
     """C(r) = (4 pi/A) Im <r|P x Q y P|r>, summed over spin, P = f(H), Q = 1 - P, A the area per site.
 

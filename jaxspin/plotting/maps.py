@@ -43,7 +43,7 @@ _ROUNDING = 1e4
 _POINTS_PER_INCH = 72
 
 
-@takes_spins(host=True)
+@takes_spins(host=True, unit=True)
 @styled
 def plot_spins(lattice: Lattice, spins: Numbers, *, layer: int = 0, title: str = "", ax: Axes | None = None) -> Figure:
     """Spins as arrows along (S_x, S_y), coloured by S_z; a dot marks each site, vacancies stay blank.
