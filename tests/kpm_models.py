@@ -32,7 +32,7 @@ def _disordered():
 CASES = {
     "kagome with a vacancy": (_diluted(), {"filling": 0.6}),
     "flux and Rashba": (_with_flux(), {"chemical_potential": -0.7}),
-    "disorder, open ends": (_disordered(), {"filling": 0.35}),
+    "disorder, open ends": (_disordered(), {"chemical_potential": -0.4}),
 }
 WARM = {"temperature": 0.3}
 

@@ -31,9 +31,16 @@ def metal():
     return model, spins, ExactDiagonalization(model, **STATE).field(spins)
 
 
-def true_error(solver, spins, exact, draws=8):
-    fields = jax.vmap(lambda k: solver.field(spins, key=k))(jax.random.split(jax.random.key(77), draws))
-    return float(jnp.sqrt(jnp.mean(jnp.sum((fields - exact[None]) ** 2, axis=-1))))
+def draws_of(field, solver, spins, seed=77, draws=8):
+    return np.stack([field(solver, spins, key=k) for k in jax.random.split(jax.random.key(seed), draws)])
+
+
+def rms(difference):
+    return np.sqrt(np.mean(np.sum(difference**2, axis=-1)))
+
+
+def true_error(solver, spins, exact):
+    return rms(draws_of(type(solver).field, solver, spins) - np.asarray(exact))
 
 
 @pytest.mark.parametrize("tolerance", [3e-2, pytest.param(1e-3, marks=pytest.mark.slow)])
@@ -42,11 +49,16 @@ def test_the_tolerance_is_kept(metal, tolerance, key):
     solver, found = tune(model, spins, tolerance=tolerance, key=key, **STATE)
     assert found.error <= tolerance
     assert true_error(solver, spins, exact) < 1.5 * tolerance
-    assert true_error(KernelPolynomial(model, **STATE, tolerance=tolerance), spins, exact) < tolerance
     if tolerance > 0.01:
         assert found.colours < 64
         assert found.torque == pytest.approx(0.03, abs=0.02)
         assert f"{found.colours} colours ({2 * found.colours} vectors), {solver.order} moments" in str(found)
+
+
+@pytest.mark.parametrize("tolerance", [3e-2, pytest.param(1e-3, marks=pytest.mark.slow)])
+def test_the_tolerance_is_kept_without_tuning(metal, tolerance):
+    model, spins, exact = metal
+    assert true_error(KernelPolynomial(model, **STATE, tolerance=tolerance), spins, exact) < tolerance
 
 
 @pytest.mark.parametrize(("colors", "order"), [pytest.param(4, 200, marks=pytest.mark.slow), (16, 200), (64, 12)])
@@ -58,15 +70,16 @@ def test_measured_errors_are_true(metal, colors, order, key):
     assert (found.bias > found.spread) == (order == 12)
 
 
-def test_what_is_given_stays(metal, key):
-    model, spins, _ = metal
+def test_what_is_given_stays(key):
+    lattice = lattices.chain(32)
+    model, spins = SDModel(lattice), random_spins(lattice, key=key)
     settings = {"tolerance": 0.02, "key": key, **STATE}
-    solver, found = tune(model, spins, order=150, window="tight", **settings)
+    solver, found = tune(model, spins, probes=ExactTrace(), order=150, window="tight", **settings)
+    assert solver.probes == ExactTrace()
     assert solver.order == found.moments == 150
-    low, high = ExactDiagonalization(model, **STATE).levels(spins)[jnp.array([0, -1])]
-    assert -5 <= found.window[0] < low
-    assert high < found.window[1] <= 5
-    assert tune(model, spins, probes=ExactTrace(), **settings)[0].probes == ExactTrace()
+    low, *_, high = np.linalg.eigvalsh(model.dense(spins))
+    assert -3 <= found.window[0] < low
+    assert high < found.window[1] <= 3
     with pytest.raises(ValueError, match="give more colours or moments"):
         tune(model, spins, probes=Coloring(2), **settings)
     with pytest.raises(ValueError, match="'tight', \\(lowest, highest\\) or None"):
@@ -78,9 +91,13 @@ def test_what_is_given_stays(metal, key):
 def test_a_gap_needs_fewer_colours(key):
     lattice = lattices.triangular(8)
     model = SDModel(lattice, 1.0, 3.0)
-    state = {"filling": 0.25, "temperature": 0.2, "tolerance": 0.045, "key": key}
-    ordered = tune(model, tetrahedral(lattice), **state)[1]
-    assert ordered.colours < tune(model, random_spins(lattice, key=key), **state)[1].colours
+    solver = KernelPolynomial(model, filling=0.25, temperature=0.2, probes=Coloring(16))
+    fields = [
+        draws_of(KernelPolynomial.field, solver, s) for s in (tetrahedral(lattice), random_spins(lattice, key=key))
+    ]
+    ordered, random = (rms(f - np.mean(f, axis=0)) for f in fields)
+    # the error falls as one over the square root of the number of colours and faster: a quarter of them would do
+    assert ordered < random / 2
 
 
 @pytest.mark.parametrize("kind", ["kagome with a vacancy", "two levels", "single precision"])
@@ -116,6 +133,5 @@ def test_the_gradient_is_better_than_the_density_matrix(metal):
     everything = KernelPolynomial(model, **STATE, probes=ExactTrace(), tolerance=1e-8)
     np.testing.assert_allclose(direct_field(everything, spins), exact, atol=1e-7)
     solver = KernelPolynomial(model, **STATE, probes=Coloring(16))
-    fields = jax.vmap(lambda k: direct_field(solver, spins, key=k))(jax.random.split(jax.random.key(3), 8))
-    direct = float(jnp.sqrt(jnp.mean(jnp.sum((fields - exact[None]) ** 2, axis=-1))))
+    direct = rms(draws_of(direct_field, solver, spins, seed=3) - np.asarray(exact))
     assert direct > 1.2 * true_error(solver, spins, exact)

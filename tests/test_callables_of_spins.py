@@ -9,16 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jaxtyping import Array
 
 import jaxspin
 from jaxspin import textures
 from jaxspin.classical import Anisotropy, Exchange, Zeeman
 from jaxspin.electrons import ExactDiagonalization, SDModel
-from jaxspin.field import AbstractField, AbstractPotential
 from jaxspin.lattice import kagome, square
 from jaxspin.observables import magnetization, structure_factor
 from jaxspin.spins import as_spins, normalize, random_spins, tangent
+from tests.test_field import Quartic, Swirl
 
 LATTICE = square(4)
 # Not doors but rooms behind them: their spins were looked at where they came in.
@@ -91,27 +90,18 @@ def test_every_public_callable_looks_at_spins_first(name):
         function(**(given | {spins: np.ones((*LATTICE.shape, 3), complex)}))
 
 
-class Quartic(AbstractPotential):
-    """What a user writes; nothing in it knows of checks."""
-
-    strength: Array
-
-    def energy(self, spins, t=0.0, *, key=None):
-        return self.strength * jnp.sum(spins[..., 2] ** 4)
-
-
-class Swirl(AbstractField):
-    def field(self, spins, t=0.0, *, key=None):
-        return jnp.cross(spins, jnp.ones_like(spins))
+class Measured(Swirl):
+    """With a question of its own."""
 
     def strength(self, spins):
         return jnp.sum(spins)
 
 
 def test_a_users_own_field_looks_too():
+    """Nothing in it knows of checks."""
     quartic, up = Quartic(jnp.asarray(0.5)), textures.ferromagnet(LATTICE)
     ask = [quartic.energy, quartic.field, quartic.push, quartic.energy_and_field, Swirl().field, Swirl().push]
-    for function in [*ask, Swirl().strength, (quartic + Zeeman((0, 0, 1))).energy, (2.0 * quartic).energy]:
+    for function in [*ask, Measured().strength, (quartic + Zeeman((0, 0, 1))).energy, (2.0 * quartic).energy]:
         with pytest.raises(ValueError, match=r"pass spins\.real"):
             function(up.astype(complex))
     assert float(quartic.energy(np.asarray(up).astype(int).tolist())) == 8.0

@@ -289,8 +289,7 @@ def test_progress_and_lowering(key, capsys):
         run = simulate(potential, spins, duration=1.0, step=0.1, save_every=0.5, temperature=0.2, key=key, throw=False)
         return run.final, relax(potential, run.final).spins
 
-    for platform in ("cpu", "cuda", "tpu"):
-        assert jax.export.export(jax.jit(entry), platforms=[platform])(spins, key).mlir_module()
+    assert jax.export.export(jax.jit(entry), platforms=["cpu", "cuda", "tpu"])(spins, key).mlir_module()
 
 
 # --- trajectories ---

@@ -67,7 +67,7 @@ def test_flat_band_at_the_end_of_the_window():
     """
     lattice = lattices.kagome(4)
     bare = SDModel(lattice, 1.0, 0.0)
-    kpm = KernelPolynomial(bare, filling=0.9, temperature=0.1, probes=ExactTrace())
+    kpm = KernelPolynomial(bare, chemical_potential=1.0, temperature=0.1, probes=ExactTrace())
     spins, energies = ferromagnet(lattice), jnp.linspace(1.8, 2.2, 401)
     rho = density_of_states(kpm, spins, energies, resolution=0.1)
     weight = 2 * 17 / 48

@@ -130,7 +130,7 @@ def test_the_work_ends_with_the_run_inside_jit():
     assert len(short) == int(short.frames) == number + 1
 
 
-@pytest.mark.parametrize("mode", ["reverse", "forward"])
+@pytest.mark.parametrize("mode", [pytest.param("reverse", marks=pytest.mark.slow), "forward"])
 def test_gradients_are_those_of_the_frames_made(mode):
     """d S_z(t*)/d B at the frame t* where the run stopped, from the exact answer."""
     adjoint = diffrax.ForwardMode() if mode == "forward" else None

@@ -61,7 +61,11 @@ def along(model, spins, direction):
     return model.potential_along(spins, direction)
 
 
-@pytest.mark.parametrize("name", DESCRIPTORS)
+# each once by itself or within another
+DEAR = ("electrons", "moments near ends")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in DEAR else n for n in DESCRIPTORS])
 def test_the_field_is_that_of_the_two_potentials_and_training_takes_the_same(name, key):
     """B . d = -dE/d(d) - dG/d(d x S), against differences of E and G; without G it is that of E."""
     model = away_from_the_start(GeneralizedPotential(DESCRIPTORS[name], hidden=(4,), key=jax.random.key(1)))

@@ -12,7 +12,6 @@ import pytest
 
 import jaxspin as js
 from experiments import cluster_size, data_files, evaluate, features, fit, locality
-from experiments.benchmarks import equal_error, forcefield
 from experiments.stages import Electrons
 from experiments.stages.learning import known_electrons
 from jaxspin.descriptors import NearEnds
@@ -94,9 +93,8 @@ def test_the_fermi_level_is_one_feature_more_and_needs_the_filling(written, tmp_
     unknown = written("unknown.npz", {name: value for name, value in PARAMS.items() if name != "filling"})
     with pytest.raises(ValueError, match="leave out --fermi-level"):
         fit.run(config(unknown, tmp_path / "out", **short))
-    known = written()
-    without = fit.run(config(known, tmp_path / "without", seeds=(0,)))
-    assert fit.run(config(known, tmp_path / "out", **short))["features"] == without["features"] + 1
+    moments = js.LocalMoments(js.square(6), 2.0, hops=1, moments=4)
+    assert fit.run(config(written(), tmp_path / "out", **short))["features"] == moments.n_features + 1
     model = js.load_forcefield(tmp_path / "out" / "forcefield")
     assert model.descriptor.filling == 0.5
 
@@ -220,9 +218,9 @@ def test_tables_that_cannot_be_made(changes, remedy, tmp_path):
 
 
 def test_other_electrons_are_refused_unless_asked_for(written, tmp_path):
-    fit.run(config(written(), tmp_path / "out", seeds=(0,)))
+    model = js.BehlerParrinello(descriptor=js.LocalMoments(js.square(6), 2.0, hops=1, moments=4), hidden=(4,))
+    forcefield = js.save_forcefield(tmp_path / "forcefield", model, metadata={"params": PARAMS})
     other = written("other.npz", PARAMS | {"coupling": 3.0})
-    forcefield = tmp_path / "out" / "forcefield"
     with pytest.raises(ValueError, match=r"trained for 2.0; .*--other-electrons"):
         evaluate.run(evaluate.Config(forcefield, (other,)))
     assert evaluate.run(evaluate.Config(forcefield, (other,), other_electrons=True))
@@ -332,63 +330,6 @@ def test_files_that_are_none(written, tmp_path):
     np.savez(tmp_path / "some.npz", spins=np.ones(3))
     with pytest.raises(ValueError, match="it needs spins and field"):
         data_files.read(tmp_path / "some.npz")
-
-
-def test_timed_fields(tmp_path):
-    output = tmp_path / "forcefield.json"
-    rows = forcefield.run(
-        forcefield.Config(
-            output,
-            sizes=(8,),
-            moments=((1, 4),),
-            electrons=((1, 3),),
-            hidden=(4,),
-            exact_up_to=8,
-            kpm_up_to=8,
-            repeats=1,
-        )
-    )
-    assert [row["field"] for row in rows] == [
-        "learnt, bispectrum",
-        "learnt, 4 moments, 1 hops",
-        "learnt, electrons, 1 hops, 3 steps",
-        "kernel polynomials to 0.01",
-        "kernel polynomials to 0.001",
-        "exact",
-    ]
-    assert all(float(row["median"]) > 0 and float(row["bytes a site"]) > 0 for row in rows)
-    assert json.loads(output.read_text())["rows"] == rows
-    with pytest.raises(FileExistsError, match="choose another --output"):
-        forcefield.run(forcefield.Config(output))
-
-
-@pytest.mark.slow
-def test_fields_of_equal_error(tmp_path):
-    """The kernel polynomials chosen are no worse than asked, and labels ask for more vectors and moments."""
-    config = equal_error.Config(
-        tmp_path / "out.json",
-        names=("triangular-tetrahedral-fast",),
-        labels=0.1,
-        compared_on=8,
-        side=8,
-        duration=1.0,
-        repeats=1,
-    )
-    for row in equal_error.run(config):
-        assert row["equal: error"] <= row["error"] < row["rms torque"]
-        assert row["labels: error"] <= 0.1 * row["rms torque"]
-        assert row["labels: vectors"] * row["labels: moments"] > row["equal: vectors"] * row["equal: moments"]
-    with pytest.raises(FileExistsError, match="choose another --output"):
-        equal_error.run(config)
-
-
-def test_long_series_are_timed_with_fewer_moments(tmp_path, monkeypatch):
-    """And in proportion: here a call takes a second for each moment."""
-    solver = js.KernelPolynomial(js.SDModel(js.square(4), 1.0, 1.0), filling=0.5, temperature=0.1, order=256)
-    monkeypatch.setattr(equal_error, "clock", lambda solver, lattice, repeats: float(solver.order))
-    config = equal_error.Config(tmp_path / "out.json")
-    assert equal_error.of_series(config, solver, solver.lattice) == (256.0, True)
-    assert equal_error.of_series(dataclasses.replace(config, longest=300.0), solver, solver.lattice) == (256.0, False)
 
 
 def test_locality_of_the_exact_torque(tmp_path):

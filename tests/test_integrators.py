@@ -28,6 +28,10 @@ from jaxspin.vectors import add, cross, dot, normalize, scale, subtract, where
 from tests.helpers import RUN_ROUNDING, distance, length_error
 
 KEEP_LENGTH = [DepondtMertens(), SemiImplicit(), *IMPLICIT]
+# an explicit rule and an implicit one by default
+BOTH_KINDS = [
+    s if s in (DepondtMertens(), SphericalMidpoint()) else pytest.param(s, marks=pytest.mark.slow) for s in STOCHASTIC
+]
 
 
 def order_of(solver, problem, numbers):
@@ -48,7 +52,7 @@ def order_of(solver, problem, numbers):
     return slope(numbers, [error(n) for n in numbers])
 
 
-@pytest.mark.parametrize("solver", STOCHASTIC, ids=name_of)
+@pytest.mark.parametrize("solver", BOTH_KINDS, ids=name_of)
 def test_order_is_two(solver):
     problem = DampedLarmor(strength=1.0, damping=0.5, height=0.2)
     assert order_of(solver, problem, (260, 350, 512)) == pytest.approx(solver.order(None), abs=0.15)
@@ -116,8 +120,12 @@ def test_one_step_takes_two_fields():
         assert len(calls) == 2
 
 
-@pytest.mark.parametrize("solver", STOCHASTIC, ids=name_of)
-@pytest.mark.parametrize("lattice", [square(6, 5, periodic=(True, False)), kagome(4, 3)], ids=lambda x: x.name)
+@pytest.mark.parametrize("solver", BOTH_KINDS, ids=name_of)
+@pytest.mark.parametrize(
+    "lattice",
+    [pytest.param(square(6, 5), marks=pytest.mark.slow), kagome(4, 3, periodic=(True, False))],
+    ids=lambda x: x.name,
+)
 def test_runs_in_planes_are_the_steps_of_the_solver(lattice, solver, key):
     """`simulate` holds the components apart; a loop over spins does not. Noise, frozen spins and vacancies included."""
     start, mask = random_spins(lattice, key=key), jax.random.bernoulli(key, 0.2, lattice.shape)
@@ -180,13 +188,16 @@ def test_length_does_not_drift_in_single_precision(solver):
 
 
 @pytest.mark.parametrize(
-    "solver",
-    [DepondtMertens(), SphericalMidpoint(), *(pytest.param(s, marks=pytest.mark.slow) for s in STOCHASTIC)],
-    ids=name_of,
+    ("solver", "walkers"),
+    [
+        (DepondtMertens(), 4096),
+        (SphericalMidpoint(), 4096),
+        *(pytest.param(s, 16384, marks=pytest.mark.slow) for s in STOCHASTIC),
+    ],
 )
-def test_strong_and_weak_order_with_noise(solver):
+def test_strong_and_weak_order_with_noise(solver, walkers):
     """Noise about three axes that do not commute: strong order 1/2, weak order 1."""
-    config = Config(noise_steps=(4, 16), walkers=16384)
+    config = Config(noise_steps=(4, 16), walkers=walkers)
     strong, weak = zip(*diffusion_errors(config, solver), strict=True)
     assert slope(config.noise_steps, strong) == pytest.approx(0.5, abs=0.1)
     # of the fluctuations of the difference some tenth is left in the mean
@@ -194,29 +205,45 @@ def test_strong_and_weak_order_with_noise(solver):
     assert weak[1] < weak[0] < 0.05
 
 
-@pytest.mark.filterwarnings("ignore:a step of .* turned a spin")  # by 0.4 rad and more: that is what is tried
-def test_midpoint_rules_keep_the_energy_at_large_steps(key):
+def deviations(potential, solver, duration):
+    """At the end of every unit of time, the largest change of the energy of a spin so far."""
     lattice = square(4, 4)
-    quadratic = Exchange(lattice, 1.0) + Anisotropy(0.3)
+    spins = random_spins(lattice, key=jax.random.key(20260))
+    run = simulate(potential, spins, duration=duration, step=0.1, damping=0.0, solver=solver, save_every=1.0)
+    energy = np.asarray(run.energy(potential)) / lattice.sites
+    return np.maximum.accumulate(np.abs(energy - energy[0]))
 
-    class Quartic(AbstractPotential):
-        def energy(self, spins, t=0.0, *, key=None):
-            return quadratic.energy(spins) - 0.2 * jnp.sum(dot(spins, spins[::-1]) ** 2)
 
-    spins = random_spins(lattice, key=key)
+QUADRATIC = Exchange(square(4, 4), 1.0) + Anisotropy(0.3)
 
-    def deviation(potential, solver, duration):
-        run = simulate(potential, spins, duration=duration, step=0.1, damping=0.0, solver=solver, save_every=1.0)
-        energy = np.asarray(run.energy(potential)) / lattice.sites
-        return np.max(np.abs(energy - energy[0]))
 
-    # the angle turned in a step is 0.3 rad
-    assert deviation(quadratic, ImplicitMidpoint(), 100.0) < 1e-13
-    assert deviation(quadratic, SphericalMidpoint(), 100.0) > 1e-6
-    # no drift: ten times the duration, about the same bound, which a longer run explores further
-    short, long = (deviation(Quartic(), SphericalMidpoint(), duration) for duration in (50.0, 500.0))
-    assert long < 5 * short < 0.02
-    assert deviation(Quartic(), SemiImplicit(), 500.0) > 2 * long
+class Quartic(AbstractPotential):
+    def energy(self, spins, t=0.0, *, key=None):
+        return QUADRATIC.energy(spins) - 0.2 * jnp.sum(dot(spins, spins[::-1]) ** 2)
+
+
+LARGE_STEPS = pytest.mark.filterwarnings("ignore:a step of .* turned a spin")  # by 0.4 rad and more: what is tried
+
+
+@LARGE_STEPS
+def test_the_midpoint_rule_keeps_quadratic_energies_at_large_steps():
+    """The angle turned in a step is 0.3 rad."""
+    assert deviations(QUADRATIC, ImplicitMidpoint(), 100.0)[-1] < 1e-13
+
+
+@LARGE_STEPS
+def test_the_spherical_midpoint_rule_does_not_drift_at_large_steps():
+    """Ten times the duration, about the same bound, which a longer run explores further."""
+    quartic = deviations(Quartic(), SphericalMidpoint(), 500.0)
+    assert quartic[500] < 5 * quartic[50] < 0.02
+
+
+@pytest.mark.slow
+@LARGE_STEPS
+def test_other_rules_do_not_keep_the_energy_at_large_steps():
+    assert deviations(QUADRATIC, SphericalMidpoint(), 100.0)[-1] > 1e-6
+    spherical = deviations(Quartic(), SphericalMidpoint(), 500.0)[-1]
+    assert deviations(Quartic(), SemiImplicit(), 500.0)[-1] > 2 * spherical
 
 
 @pytest.mark.parametrize("solver", [DepondtMertens(), SemiImplicit()], ids=name_of)
@@ -231,8 +258,33 @@ def test_explicit_schemes_hardly_drift(solver, key):
     assert np.max(np.abs(energy - energy[0])) < 5e-4
 
 
+def assert_slopes(final):
+    # one program for the values, too
+    solve = jax.jit(jax.value_and_grad(final, argnums=(0, 1)))
+    h = 1e-5
+    ends = [float(solve(x, k)[0]) for x, k in ((h, 1.0), (-h, 1.0), (0.0, 1 + h), (0.0, 1 - h))]
+    differences = (ends[0] - ends[1]) / (2 * h), (ends[2] - ends[3]) / (2 * h)
+    np.testing.assert_allclose(solve(0.0, 1.0)[1], differences, rtol=1e-7)
+
+
 @pytest.mark.parametrize("solver", IMPLICIT, ids=name_of)
 def test_gradients_through_the_iteration(solver, key):
+    lattice = chain(4)
+    spins, across = random_spins(lattice, key=key), jax.random.normal(jax.random.key(7), (4, 1, 3))
+    along = tangent(spins, across)
+
+    def final(shift, coupling):
+        now, term = retract(spins, shift * along), LLG(Exchange(lattice, coupling), 0.1, clock=Clock(0.1))
+        for n in (jnp.asarray(0.0), jnp.asarray(1.0)):
+            now = solver.advance(term, n, n + 1, now, term.contr(n, n + 1))
+        return jnp.sum(now * across)
+
+    assert_slopes(final)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("solver", IMPLICIT, ids=name_of)
+def test_gradients_of_runs_through_the_iteration(solver, key):
     lattice = square(3, 2)
     spins, across = random_spins(lattice, key=key), jax.random.normal(jax.random.key(7), (3, 2, 1, 3))
     along = tangent(spins, across)
@@ -250,11 +302,7 @@ def test_gradients_through_the_iteration(solver, key):
         )
         return jnp.sum(run.final * across)
 
-    final = jax.jit(final)
-    slopes = jax.jit(jax.grad(final, argnums=(0, 1)))(0.0, 1.0)
-    h = 1e-5
-    differences = (final(h, 1.0) - final(-h, 1.0)) / (2 * h), (final(0.0, 1 + h) - final(0.0, 1 - h)) / (2 * h)
-    np.testing.assert_allclose(slopes, differences, rtol=1e-7)
+    assert_slopes(final)
 
 
 def test_an_iteration_that_does_not_converge_is_reported(key):
@@ -276,14 +324,20 @@ def test_turns_of_more_than_half_a_turn_are_refused():
 
 
 def test_vector_arithmetic(key):
-    a, b = jax.random.normal(key, (2, 5, 4, 3))
-    number = jnp.arange(20.0).reshape(5, 4)
-    np.testing.assert_allclose(cross(a, b), jnp.cross(a, b), atol=1e-15)
-    np.testing.assert_allclose(dot(a, b), jnp.sum(a * b, axis=-1), atol=1e-15)
-    np.testing.assert_array_equal(scale(number, a), number[..., None] * a)
-    np.testing.assert_array_equal(add(a, b, a), a + b + a)
-    np.testing.assert_array_equal(subtract(a, b), a - b)
-    np.testing.assert_array_equal(where(number > 3, a, b), jnp.where(number[..., None] > 3, a, b))
-    assert length_error(normalize(a)) < 1e-15
-    assert not jnp.any(normalize(jnp.zeros((2, 3))))
-    assert jnp.all(jnp.isfinite(jax.jacobian(normalize)(jnp.zeros((2, 3)))))
+    a, b = np.asarray(jax.random.normal(key, (2, 5, 4, 3)))
+    number = np.arange(20.0).reshape(5, 4)
+
+    @jax.jit
+    def all_of_it(n, a, b):
+        return cross(a, b), dot(a, b), scale(n, a), add(a, b, a), subtract(a, b), where(n > 3, a, b), normalize(a)
+
+    crossed, dotted, *exact, unit = all_of_it(number, a, b)
+    np.testing.assert_allclose(crossed, np.cross(a, b), atol=1e-15)
+    np.testing.assert_allclose(dotted, np.sum(a * b, axis=-1), atol=1e-15)
+    chosen = np.where(number[..., None] > 3, a, b)
+    for found, expected in zip(exact, (number[..., None] * a, a + b + a, a - b, chosen), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert np.max(np.abs(np.linalg.norm(unit, axis=-1) - 1)) < 1e-15
+    none, slopes = jax.jit(lambda x: (normalize(x), jax.jacobian(normalize)(x)))(np.zeros((2, 3)))
+    assert not np.any(none)
+    assert np.all(np.isfinite(slopes))

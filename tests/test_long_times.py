@@ -24,7 +24,7 @@ def test_times_late_in_a_run_in_single_precision_are_all_different():
     run = simulate(Zeeman([0.0, 0.0, 1.0]), SINGLE, start=1e6, duration=1.0, **settings)
     np.testing.assert_allclose(run.times - 1e6, 0.02 * np.arange(51), atol=1e-9)
     # and the run goes on from its own time, with the noise of the unbroken one
-    half = simulate(Zeeman([0.0, 0.0, 1.0]), SINGLE, start=1e6, duration=0.5, **{**settings, "save_every": 0.1})
+    half = simulate(Zeeman([0.0, 0.0, 1.0]), SINGLE, start=1e6, duration=0.5, **settings)
     rest = simulate(Zeeman([0.0, 0.0, 1.0]), half.final, start=half.times[-1], duration=0.5, **settings)
     assert jnp.array_equal(rest.final, run.final)
     np.testing.assert_array_equal(rest.times, run.times[25:])

@@ -50,8 +50,10 @@ def test_gradients_are_those_of_differences(spins):
         solver.voltage, solver.model.coupling, solver.model.potential, solver.model.hoppings[0].amplitude,
         solver.leads[0].hopping, solver.leads[0].coupling, solver.leads[1].coupling, solver.temperature,
     )  # fmt: skip
-    value = jax.jit(loss)
-    slopes = jax.jit(jax.grad(loss, argnums=(0, 1)))(spins, at)
+    # one program for the values, too
+    solve = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
+    value = lambda *of: float(solve(*of)[0])  # noqa: E731
+    slopes = solve(spins, at)[1]
     step = 1e-4
     turns = jax.random.normal(jax.random.key(5), spins.shape)
     difference = (value(spins + step * turns, at) - value(spins - step * turns, at)) / (2 * step)
@@ -81,10 +83,14 @@ def test_conductance_is_the_slope_of_the_current(spins):
 
 
 def test_curl_appears_with_the_current(spins):
-    """None in equilibrium, to rounding; some under bias. The Jacobian is that of differences of the torque."""
+    """None in equilibrium, to rounding; some under bias."""
     still, driven = (curl_fraction(channel(voltage=v, mu=0.3), spins, batch=3) for v in (0.0, 1.0))
     assert float(still) < 1e-10
     assert float(driven) > 1e-3
+
+
+@pytest.mark.slow
+def test_the_jacobian_is_that_of_differences_of_the_torque(spins):
     solver = channel(voltage=1.0, mu=0.3)
     jacobian = np.asarray(field_jacobian(solver, spins, batch=3))
     field = jax.jit(lambda s: solver.field(s))
@@ -129,5 +135,11 @@ def test_lowering_and_single_precision():
     found = solver.field(spins)
     assert found.dtype == jnp.float32
     np.testing.assert_allclose(found, channel(tolerance=1e-7).field(spins.astype(float)), atol=2e-3)
+
+
+@pytest.mark.slow
+def test_the_slope_lowers_everywhere():
+    solver = channel(tolerance=1e-3)
+    spins = random_spins(LATTICE, key=jax.random.key(3), dtype=jnp.float32)
     slope = jax.jit(jax.grad(lambda s: jnp.sum(solver.field(s))))
     jax.export.export(slope, platforms=["cpu", "cuda", "tpu"])(spins)

@@ -14,7 +14,7 @@ from jaxspin.observables import density_of_states, local_density_of_states
 from jaxspin.spins import random_spins
 from tests.helpers import compiled
 
-STATE = {"filling": 0.5, "temperature": 0.3}
+STATE = {"chemical_potential": 0.0, "temperature": 0.3}
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +63,9 @@ def test_tuning_ends_and_says_what_is_reachable(key):
     lattice = lattices.chain(4)
     model = SDModel(lattice, 1.0, 1.0)
     spins = random_spins(lattice, key=key, dtype=jnp.float32)
-    hot = {"filling": 0.5, "temperature": 1.0}  # few moments
-    with pytest.raises(ValueError, match=r"in float32, not 1e-09.* use a tolerance above .* double precision"):
-        tune(model, spins, tolerance=1e-9, key=key, **hot, probes=ExactTrace(), draws=2)
+    hot = {"chemical_potential": 0.0, "temperature": 1.0}  # few moments
+    with pytest.raises(ValueError, match=r"in float32, not 1e-11.* use a tolerance above .* double precision"):
+        tune(model, spins, tolerance=1e-11, key=key, **hot, probes=ExactTrace(), draws=2)
     with pytest.raises(ValueError, match=r"leaves the window -1 to 1; give a wider window"):
         tune(model, spins, tolerance=0.1, key=key, **hot, probes=ExactTrace(), window=(-1.0, 1.0), draws=2)
     for tolerance in (0.0, np.nan):
