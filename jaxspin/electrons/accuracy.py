@@ -59,7 +59,7 @@ def measure_accuracy(solver: KernelPolynomial, spins: Spins, *, key: PRNGKeyArra
     if draws < 2:
         raise ValueError(f"a spread needs at least two draws, got {draws}; 4 tells it to a quarter.")
     keys = jax.random.split(key, draws)
-    fields = jax.lax.map(lambda k: _field(solver, spins, k), keys)
+    fields = jnp.stack([_field(solver, spins, k) for k in keys])
     longer = solver.with_order(2 * round(0.75 * solver.order))
     change = _field(longer, spins, keys[0]) - fields[0]
     mean = jnp.mean(fields, axis=0)

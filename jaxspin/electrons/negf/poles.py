@@ -27,11 +27,10 @@ def _measure() -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([s, end * (x + 1) / 2]), np.concatenate([s**2, end * w / 4])
 
 
-@functools.lru_cache(maxsize=16)
-def matsubara(number: int) -> tuple[np.ndarray, np.ndarray]:
-    """(frequencies x_p, weights W_p) with sum_n F(2n + 1) = sum_p W_p F(x_p) for F(x) = x^-2 (polynomial in 1/x)."""
+@functools.cache
+def _recursion(number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients of the orthogonal polynomials of the measure: Lanczos on diag(s), kept orthogonal."""
     s, weights = _measure()
-    # Lanczos on diag(s) from sqrt(weights), kept orthogonal
     basis = np.zeros((number, len(s)))
     basis[0] = np.sqrt(weights / weights.sum())
     diagonal, off = np.zeros(number), np.zeros(number)
@@ -43,26 +42,40 @@ def matsubara(number: int) -> tuple[np.ndarray, np.ndarray]:
         off[k] = np.linalg.norm(vector)
         if k + 1 < number:
             basis[k + 1] = vector / off[k]
+    return diagonal, off
+
+
+@functools.cache
+def matsubara(number: int) -> tuple[np.ndarray, np.ndarray]:
+    """(frequencies x_p, weights W_p) with sum_n F(2n + 1) = sum_p W_p F(x_p) for F(x) = x^-2 (polynomial in 1/x)."""
+    # the rules of fewer points are made of the first coefficients: of 32, 64, 128 ...
+    diagonal, off = (found[:number] for found in _recursion(max(32, 1 << (number - 1).bit_length())))
     nodes, states = np.linalg.eigh(np.diag(diagonal) + np.diag(off[:-1], 1) + np.diag(off[:-1], -1))
     order = np.argsort(-nodes)
-    nodes, share = nodes[order], weights.sum() * states[0, order] ** 2
+    nodes, share = nodes[order], _measure()[1].sum() * states[0, order] ** 2
     return 1 / nodes, share / nodes**2
+
+
+@functools.lru_cache(maxsize=4)
+def _sums(reach: float, broadening: float) -> tuple[np.ndarray, np.ndarray]:
+    """Energies z = E - i g with |E| <= `reach`, 0 <= g <= `broadening`, and the sums over all frequencies there."""
+    e = reach * np.concatenate([[0.0], np.geomspace(1e-3, 1, 13)])
+    g = broadening * np.linspace(0, 1, 4 if broadening > 0 else 1)
+    z = np.unique(np.concatenate([(e[None, :] - 1j * g[:, None]).reshape(-1)]))
+    s, measure = _measure()
+    return z, _sum(z, 1 / s, measure / s**2)
+
+
+def _sum(z: np.ndarray, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """sum_p W_p [1/(i pi x_p - z) less its value at z = 0, which has no hermitian part]."""
+    x = 1j * np.pi * x[:, None]
+    return weights @ (z[None] / (x * (x - z[None])))
 
 
 def error(number: int, reach: float, broadening: float) -> float:
     """Largest error of f(E - i g), |E| <= `reach`, 0 <= g <= `broadening`, both in units of the temperature."""
-    nodes, weights = matsubara(number)
-    s, measure = _measure()
-    e = reach * np.concatenate([[0.0], np.geomspace(1e-3, 1, 13)])
-    g = broadening * np.linspace(0, 1, 4 if broadening > 0 else 1)
-    z = np.unique(np.concatenate([(e[None, :] - 1j * g[:, None]).reshape(-1)]))
-
-    def term(x, weight):
-        # 1/(i pi x - z) less its value at z = 0, which has no hermitian part
-        x = 1j * np.pi * x[:, None]
-        return weight @ (z[None] / (x * (x - z[None])))
-
-    return float(np.max(np.abs(term(nodes, weights) - term(1 / s, measure / s**2))))
+    z, exact = _sums(reach, broadening)
+    return float(np.max(np.abs(_sum(z, *matsubara(number)) - exact)))
 
 
 def number_for(tolerance: float, reach: float, broadening: float) -> int:
