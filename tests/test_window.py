@@ -40,6 +40,20 @@ def test_one_level_outside_the_window_is_not_answered(defect):
     assert not any(bool(jnp.any(jnp.isfinite(x))) for x in outside)
 
 
+def test_nor_at_a_filling_whose_level_is_sought():
+    lattice = lattices.chain(8)
+    spins = random_spins(lattice, key=jax.random.key(0), dtype=jnp.float32)
+
+    def energy(v):
+        model = SDModel(lattice, 1.0, 1.0, potential=jnp.zeros(lattice.shape).at[3, 0].set(v))
+        solver = KernelPolynomial(model, filling=0.5, temperature=1.0, order=32, window=(-3.5, 7.14), probes=Coloring(4))
+        return solver.energy(spins)
+
+    inside, outside = compiled(jax.vmap(energy))(jnp.array([5.0, 12.0]))
+    assert jnp.isfinite(inside)
+    assert jnp.isnan(outside)
+
+
 def test_series_of_vectors_outside_the_window_are_not_answered():
     """The sum over T_m |start> and the moments of one vector, as the Chern marker and the local density take them."""
     levels = jnp.array([0.3, -0.9, 1.02])
