@@ -12,6 +12,9 @@ import pytest
 # small programs compile three times as fast, where XLA still has it
 _OLDER_EMITTERS = "--xla_cpu_use_fusion_emitters=false"
 
+# what only repeats, or takes long and is seldom broken
+_SLOW = Path(__file__).parent / "slow.txt"
+
 
 def _known(flag):
     """XLA ends the process that gives a flag it does not know, so that another one tries it."""
@@ -47,6 +50,22 @@ def pytest_configure(config):
         # the workers of xdist have it from the process that starts them
         if "XLA_FLAGS" not in os.environ:
             os.environ["XLA_FLAGS"] = _OLDER_EMITTERS if _known(_OLDER_EMITTERS) else ""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Mark those of slow.txt `slow`, before `-m` chooses; a name there that is no test is an error."""
+    names = {line for line in _SLOW.read_text().splitlines() if line and not line.startswith("#")}
+    found = {item.nodeid for item in items}
+    for item in items:
+        if item.nodeid in names:
+            item.add_marker(pytest.mark.slow)
+    option = config.option
+    if any("::" in argument for argument in config.args) or option.keyword or option.deselect or option.lf:
+        return
+    files = {name.partition("::")[0] for name in found}
+    if lost := sorted(name for name in names - found if name.partition("::")[0] in files):
+        raise pytest.UsageError(f"tests/slow.txt names what is no test; correct it: {', '.join(lost)}")
 
 
 @pytest.hookimpl(optionalhook=True)
