@@ -266,7 +266,7 @@ def check_finite(spins: Array) -> None:
         raise ValueError("spins hold nan or inf; look where they came from: a smaller time step, or normalize(...).")
 
 
-def check_unit(spins: Array, *, shorter: bool = False) -> None:
+def check_unit(spins: Any, *, shorter: bool = False) -> None:
     """Refuse spins whose lengths differ from 1 by more than 1e-3, or are larger than that where `shorter` ones may be.
 
     Vacancies, and traced values, are let through. Raises `ValueError` with the length found: magnetizations of other

@@ -35,12 +35,12 @@ def finish(process: subprocess.Popen, timeout: float = 300) -> str:
     return out
 
 
-_SLOW = ("more_fields", "measured_elsewhere", "electrons", "training")
+_SLOW = ("quench", "more_fields", "measured_elsewhere", "electrons", "training")
 SLOW = [pytest.param((name,), marks=pytest.mark.slow, id=name) for name in _SLOW]
 
 
 # one process for all that is fast: starting it takes longer than most of them
-@pytest.mark.parametrize("names", [("placement", "refusals", "fields", "quench", "measured"), *SLOW], ids="-".join)
+@pytest.mark.parametrize("names", [("placement", "refusals", "fields", "measured"), *SLOW], ids="-".join)
 def test_on_eight_devices(names):
     finish(start("tests.sharded", *names, devices=8), timeout=600)
 
