@@ -221,6 +221,7 @@ def retract(spins: Float[Array, "*n 3"], vectors: Float[Array, "*n 3"]) -> Float
     return add(spins, scale(sinc, turn), scale(versine, cross(vectors, turn)))
 
 
+@functools.partial(jax.jit, inline=True)
 def rotation_factors(square: Float[Array, "*n"]) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
     """sin(x)/x and (1 - cos x)/x^2 of the square of x, to rounding.
 

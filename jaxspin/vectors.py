@@ -80,6 +80,8 @@ def where(condition: Bool[Array, "*#n"], a: Vectors, b: Vectors) -> Vectors:
     return stacked([jnp.where(condition, x, y) for x, y in zip(components(a), components(b), strict=True)])
 
 
+# one program outside jit, and no call inside
+@functools.partial(jax.jit, inline=True)
 def normalize(a: Vectors) -> Vectors:
     """a / |a|, and zero where a is zero; its derivative at zero is zero.
 

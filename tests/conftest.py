@@ -61,7 +61,12 @@ def pytest_collection_modifyitems(config, items):
         if item.nodeid in names:
             item.add_marker(pytest.mark.slow)
     option = config.option
-    if any("::" in argument for argument in config.args) or option.keyword or option.deselect or option.__dict__.get("lf"):
+    if (
+        any("::" in argument for argument in config.args)
+        or option.keyword
+        or option.deselect
+        or option.__dict__.get("lf")
+    ):
         return
     files = {name.partition("::")[0] for name in found}
     if lost := sorted(name for name in names - found if name.partition("::")[0] in files):

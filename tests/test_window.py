@@ -46,7 +46,9 @@ def test_nor_at_a_filling_whose_level_is_sought():
 
     def energy(v):
         model = SDModel(lattice, 1.0, 1.0, potential=jnp.zeros(lattice.shape).at[3, 0].set(v))
-        solver = KernelPolynomial(model, filling=0.5, temperature=1.0, order=32, window=(-3.5, 7.14), probes=Coloring(4))
+        solver = KernelPolynomial(
+            model, filling=0.5, temperature=1.0, order=32, window=(-3.5, 7.14), probes=Coloring(4)
+        )
         return solver.energy(spins)
 
     inside, outside = compiled(jax.vmap(energy))(jnp.array([5.0, 12.0]))

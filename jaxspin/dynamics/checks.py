@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import diffrax
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
@@ -128,10 +129,12 @@ def check_solver(solver, noisy, adaptive):
         raise ValueError(f"{name} does not estimate its error; use ProjectedTsit5(), or a fixed step.")
 
 
+@jax.jit
 def _are_unit(spins: Array):
     length = jnp.linalg.norm(spins, axis=-1)
     return jnp.all((length == 0) | (jnp.abs(length - 1) < _LENGTH_TOLERANCE))
 
 
+@jax.jit
 def _are_physical(values: Array):
     return jnp.all(jnp.isfinite(values) & (values >= 0))

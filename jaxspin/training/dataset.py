@@ -100,16 +100,15 @@ class SpinData(eqx.Module):
 
     def _refuse_bad_labels(self) -> None:
         # where the data lie, which may be more than one process
-        length = jnp.linalg.norm(self.spins, axis=-1)
-        bad = ~((jnp.abs(length - 1) <= _LENGTH_TOLERANCE) | (length == 0))
-        if bool(jnp.any(bad)):
+        length, bad, any_bad, finite_fields = _looked_at(self.spins, self.field)
+        if bool(any_bad):
             which = tuple(map(int, np.argwhere(to_host(bad))[0]))
             raise ValueError(
                 f"configuration {which[0]} has a spin of length {to_host(length)[which]:.6g} at site {which[1:]}; "
                 "spins are unit vectors, or zero at vacancies: pass jaxspin.spins.normalize(spins)."
             )
         for name, finite in (
-            ("field", to_host(jnp.all(jnp.isfinite(self.field), axis=tuple(range(1, self.field.ndim))))),
+            ("field", to_host(finite_fields)),
             ("energy", np.isfinite(np.asarray(self.energy)) | ~np.asarray(self.has_energy)),
         ):
             if not finite.all():
@@ -262,3 +261,11 @@ class ShardWriter:
         path = data.save(self.folder / f"shard_{self.shards:05d}.zarr")
         self.shards += 1
         return path
+
+
+@jax.jit
+def _looked_at(spins, field):
+    """Lengths of spins, which are wrong, whether any is, and which configurations have finite fields."""
+    length = jnp.linalg.norm(spins, axis=-1)
+    bad = ~((jnp.abs(length - 1) <= _LENGTH_TOLERANCE) | (length == 0))
+    return length, bad, jnp.any(bad), jnp.all(jnp.isfinite(field), axis=tuple(range(1, field.ndim)))
