@@ -100,11 +100,12 @@ class SpinData(eqx.Module):
 
     def _refuse_bad_labels(self) -> None:
         # where the data lie, which may be more than one process
-        length, bad, any_bad, finite_fields = _looked_at(self.spins, self.field)
-        if bool(any_bad):
-            which = tuple(map(int, np.argwhere(to_host(bad))[0]))
+        unit, finite_fields = _checked(self.spins, self.field)
+        if not bool(unit):
+            length = to_host(jnp.linalg.norm(self.spins, axis=-1))
+            which = tuple(map(int, np.argwhere(~_is_unit_or_vacant(length))[0]))
             raise ValueError(
-                f"configuration {which[0]} has a spin of length {to_host(length)[which]:.6g} at site {which[1:]}; "
+                f"configuration {which[0]} has a spin of length {length[which]:.6g} at site {which[1:]}; "
                 "spins are unit vectors, or zero at vacancies: pass jaxspin.spins.normalize(spins)."
             )
         for name, finite in (
@@ -264,8 +265,11 @@ class ShardWriter:
 
 
 @jax.jit
-def _looked_at(spins, field):
-    """Lengths of spins, which are wrong, whether any is, and which configurations have finite fields."""
-    length = jnp.linalg.norm(spins, axis=-1)
-    bad = ~((jnp.abs(length - 1) <= _LENGTH_TOLERANCE) | (length == 0))
-    return length, bad, jnp.any(bad), jnp.all(jnp.isfinite(field), axis=tuple(range(1, field.ndim)))
+def _checked(spins, field):
+    """Whether all spins are unit vectors or vacancies, and which configurations have finite fields."""
+    unit = jnp.all(_is_unit_or_vacant(jnp.linalg.norm(spins, axis=-1)))
+    return unit, jnp.all(jnp.isfinite(field), axis=tuple(range(1, field.ndim)))
+
+
+def _is_unit_or_vacant(length):
+    return (abs(length - 1) <= _LENGTH_TOLERANCE) | (length == 0)
