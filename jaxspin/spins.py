@@ -275,19 +275,21 @@ def check_unit(spins: Any, *, shorter: bool = False) -> None:
     """
     if isinstance(spins, Tracer):
         return
-    here = not isinstance(spins, jax.Array) or spins.is_fully_addressable
-    module: Any = np if here else jnp
-    array = np.asarray(spins) if here else spins
     margin = max(2e-3, 4 * float(jnp.finfo(spins.dtype).eps))
-    square = module.sum(module.square(array.astype(module.promote_types(array.dtype, np.float32))), axis=-1)
-    # written so that nan is refused by the first and let through by the second, whose results show it
-    if shorter:
-        good = ~(square > 1 + margin)
-    else:
-        good = (module.abs(square - 1) <= margin) | (square == 0)
-    if not bool(module.all(good)):
-        worst = float(module.max(module.where(good, 0, module.sqrt(square))))
+    # where they lie, on one device or many, even while the caller traces something else
+    with jax.ensure_compile_time_eval():
+        good, worst = _lengths(spins, margin, shorter)
+    if not bool(good):
         raise ValueError(
-            f"spins must be unit vectors (or zero, for vacancies), but one has length {worst:.4g}; "
+            f"spins must be unit vectors (or zero, for vacancies), but one has length {float(worst):.4g}; "
             "use jaxspin.normalize(spins)."
         )
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _lengths(spins: Array, margin: float, shorter: bool) -> tuple[Array, Array]:
+    """Whether all lengths are good, and the largest that is not; one that is nan is good where `shorter` ones are."""
+    dtype = jnp.float32 if jnp.finfo(spins.dtype).bits < 32 else spins.dtype
+    square = jnp.sum(jnp.square(spins.astype(dtype)), axis=-1)
+    good = ~(square > 1 + margin) if shorter else (jnp.abs(square - 1) <= margin) | (square == 0)
+    return jnp.all(good), jnp.max(jnp.where(good, 0, jnp.sqrt(square)))

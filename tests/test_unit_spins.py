@@ -47,3 +47,12 @@ def test_averages_are_shorter_and_have_a_structure_factor():
     # a charge is of directions
     with pytest.raises(ValueError, match=r"one has length 0\.5"):
         observables.topological_charge(LATTICE, 0.5 * spins)
+
+
+def test_they_are_looked_at_while_something_else_is_traced():
+    spins = js.random_spins(LATTICE, key=jax.random.key(0))
+    total = jax.jit(lambda x: x * jnp.sum(observables.scalar_chirality(LATTICE, spins)))
+    assert jnp.isfinite(total(jnp.ones(())))
+    long = 800.0 * spins
+    with pytest.raises(ValueError, match="one has length 800"):
+        jax.jit(lambda x: x * jnp.sum(observables.scalar_chirality(LATTICE, long)))(jnp.ones(()))
