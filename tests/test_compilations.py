@@ -7,6 +7,7 @@ import pytest
 
 import jaxspin as js
 from jaxspin.descriptors import LocalMoments
+from jaxspin.electrons import measure_accuracy
 from jaxspin.forcefield import Committee, GeneralizedPotential
 from jaxspin.training import (
     RolloutConfig,
@@ -28,6 +29,10 @@ SPINS = [random_configurations(RING, 4, key=key) for key in KEYS]
 MODELS = [js.BehlerParrinello(descriptor=MOMENTS, hidden=(4,), key=key) for key in KEYS]
 COMMITTEES = [Committee([MODELS[n], MODELS[1 - n]]) for n in range(2)]
 TWO = [GeneralizedPotential(MOMENTS, hidden=(4,), key=key) for key in KEYS]
+SOLVERS = [
+    js.KernelPolynomial(js.SDModel(RING, 1.0, 1.0 + n), chemical_potential=0.0, temperature=0.5, order=32)
+    for n in range(2)
+]
 ROLLOUT = RolloutConfig(steps=2, batch=1, evaluate_every=1, field_batch=2)
 
 
@@ -59,6 +64,7 @@ VERBS = {
     "evaluate": lambda n: evaluate(MODELS[n], labels(n)),
     "rollout": lambda n: rollout_errors(MODELS[n], pieces(n)),
     "train_rollout": lambda n: train_rollout(MODELS[n], pieces(n), ROLLOUT, fields=labels(n), key=KEYS[n]),
+    "measure_accuracy": lambda n: measure_accuracy(SOLVERS[n], SPINS[n][0], key=KEYS[n], draws=2).error,
     "perturbed": lambda n: perturbed_configurations(SPINS[n][0], [0.1, 0.2 + n], key=KEYS[n]),
 }
 
