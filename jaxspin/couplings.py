@@ -31,13 +31,17 @@ def numeric(value: Any, name: str = "a coupling") -> Array:
     if isinstance(value, str):
         raise ValueError(f"{name} = {value!r} is no number or array of numbers; give one.")
     try:
+        if isinstance(value, bool | int | float | np.generic | np.ndarray):
+            value = np.asarray(value)  # Python's numbers become strongly typed here, without a program
         array = jnp.asarray(value)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} = {value!r} is no number or array of numbers; give one ({error}).") from None
     if not (jnp.issubdtype(array.dtype, jnp.number) or array.dtype == bool):
         raise ValueError(f"{name} of dtype {array.dtype} is no number; give floats.")
-    # astype where the dtype stays makes a Python number's weak type strong, which saves recompilation
-    return array.astype(array.dtype if jnp.issubdtype(array.dtype, jnp.inexact) else jnp.result_type(float))
+    if jnp.issubdtype(array.dtype, jnp.inexact):
+        # astype where the dtype stays makes a weak type strong, which saves recompilation
+        return array.astype(array.dtype) if array.weak_type else array
+    return array.astype(jnp.result_type(float))
 
 
 def scalar(value: Any, name: str) -> Array:

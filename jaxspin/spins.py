@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from jaxspin import vectors
 from jaxspin.lattice import Lattice
 from jaxspin.precision import einsum, matmul
-from jaxspin.vectors import add, cross, dot, scale, subtract
+from jaxspin.vectors import add, cross, dot, one_program, scale, subtract
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -157,18 +157,21 @@ def check_methods(owner: type, *, half: bool = True) -> None:
 normalize = takes_spins(name="a")(vectors.normalize)
 
 
+@functools.partial(one_program, static_argnames="dtype")
 def random_spins(lattice: Lattice, *, key: PRNGKeyArray, dtype=None) -> Float[Array, "..."]:
     """Independent spins, uniform on the sphere, of shape `(*cells, sublattices, 3)`."""
     return normalize(jax.random.normal(key, (*lattice.shape, 3), dtype or jnp.result_type(float)))
 
 
 @takes_spins
+@one_program
 def tangent(spins: Float[Array, "*n 3"], vectors: Float[Array, "*n 3"]) -> Float[Array, "*n 3"]:
     """The part of `vectors` perpendicular to the spins, v - S (S . v): the only part of a field that acts."""
     return subtract(vectors, scale(dot(spins, vectors), spins))
 
 
 @takes_spins
+@one_program
 def tangent_frame(spins: Float[Array, "*n 3"]) -> Float[Array, "*n 2 3"]:
     """Two orthonormal vectors perpendicular to each spin, e and S x e; zero at vacancies. They jump where S_z = 1/2."""
     axis = jnp.where(jnp.abs(spins[..., 2:]) < 0.5, jnp.eye(3, dtype=spins.dtype)[2], jnp.eye(3, dtype=spins.dtype)[0])
@@ -182,6 +185,7 @@ def torque(spins: Float[Array, "*n 3"], field: Float[Array, "*n 3"]) -> Float[Ar
     return cross(spins, field)
 
 
+@one_program
 def rotation_matrix(axis: Float[Array, "3"], angle: Float[Array, ""] | float) -> Float[Array, "3 3"]:
     """The right-handed rotation by `angle` (radians) about `axis` (any length but zero): exp(angle [axis]x)."""
     x, y, z = axis / jnp.linalg.norm(axis)
@@ -190,6 +194,7 @@ def rotation_matrix(axis: Float[Array, "3"], angle: Float[Array, ""] | float) ->
     return jnp.eye(3, dtype=cross.dtype) + jnp.sin(angle) * cross + (1 - jnp.cos(angle)) * matmul(cross, cross)
 
 
+@functools.partial(one_program, static_argnames="dtype")
 def random_rotation(*, key: PRNGKeyArray, dtype=None) -> Float[Array, "3 3"]:
     """A proper rotation, uniform (Haar) on SO(3), from a random unit quaternion."""
     q = jax.random.normal(key, (4,), dtype or jnp.result_type(float))
@@ -204,12 +209,14 @@ def random_rotation(*, key: PRNGKeyArray, dtype=None) -> Float[Array, "3 3"]:
 
 
 @takes_spins
+@one_program
 def rotate(spins: Float[Array, "*n 3"], rotation: Float[Array, "3 3"]) -> Float[Array, "*n 3"]:
     """The same rotation `(3, 3)` applied to every spin."""
     return einsum("ab,...b->...a", rotation, spins)
 
 
 @takes_spins
+@one_program
 def retract(spins: Float[Array, "*n 3"], vectors: Float[Array, "*n 3"]) -> Float[Array, "*n 3"]:
     """Rotate every spin by the small rotation vector w: S -> exp([w]x) S, exact and norm-preserving.
 
@@ -221,7 +228,7 @@ def retract(spins: Float[Array, "*n 3"], vectors: Float[Array, "*n 3"]) -> Float
     return add(spins, scale(sinc, turn), scale(versine, cross(vectors, turn)))
 
 
-@functools.partial(jax.jit, inline=True)
+@one_program
 def rotation_factors(square: Float[Array, "*n"]) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
     """sin(x)/x and (1 - cos x)/x^2 of the square of x, to rounding.
 
@@ -253,6 +260,7 @@ def _series(x: Float[Array, "*n"], coefficients: Sequence[float]) -> Float[Array
 
 
 @takes_spins
+@one_program
 def dilute(spins: Float[Array, "*n 3"], occupied: Bool[Array, "*n"]) -> Float[Array, "*n 3"]:
     """Spins with vacancies: zero where the mask `occupied` (shape of the lattice) is False."""
     return jnp.where(occupied[..., None], spins, 0)

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Shaped
 
 from jaxspin.lattice import Lattice
+from jaxspin.vectors import one_program
 
 # Positions are lattice constants of order one, built from a few float64 operations.
 _TOLERANCE = 1e-6
@@ -231,8 +232,12 @@ def transform_sites(
     along, not turned: rotate them with `spins.rotate`.
     """
     images = site_images(lattice, matrix, center, sublattice).ravel()
-    rest = array.shape[lattice.dimension + 1 :]
-    return array.reshape(lattice.sites, *rest)[np.argsort(images)].reshape(array.shape)
+    return _permuted(array, np.argsort(images))
+
+
+@one_program
+def _permuted(array: Shaped[Array, "..."], order: Shaped[Array, " n"]) -> Shaped[Array, "..."]:
+    return array.reshape(len(order), -1)[order].reshape(array.shape)
 
 
 def position_key(vector: np.ndarray) -> tuple[float, ...]:

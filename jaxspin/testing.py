@@ -106,6 +106,8 @@ def assert_hermitian(
 
 def _assert_close(found: Any, expected: Any, atol: float, what: str) -> None:
     error = jax.tree.reduce(
-        max, jax.tree.map(lambda a, b: float(jnp.max(jnp.abs(a - b), initial=0.0)), found, expected), 0.0
+        max,
+        jax.tree.map(lambda a, b: float(np.max(np.abs(np.asarray(a) - np.asarray(b)), initial=0.0)), found, expected),
+        0.0,
     )
     assert error <= atol, f"{what}; largest difference {error:.3g}, allowed {atol:.3g}"

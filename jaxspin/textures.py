@@ -263,11 +263,17 @@ def domain_wall(
         raise ValueError(f"direction {tuple(direction)} is the wall's normal; use one across axis {axis}.")
     e = _unit(through)
     middle = jnp.asarray(x.mean() if position is None else position, dtype)
-    turn = _gudermannian((jnp.asarray(x, dtype) - middle) / jnp.asarray(width, dtype))[..., None]
-    angle = jnp.asarray(helicity, dtype)
-    d, e, f = (jnp.asarray(v, dtype) for v in (d, e, np.cross(d, e)))
+    values = (x, middle, width, helicity, d, e, np.cross(d, e))
+    return _domain_wall(*(jnp.asarray(v, dtype) for v in values))
+
+
+@jax.jit
+def _domain_wall(
+    x: Array, middle: Array, width: Array, angle: Array, d: Array, e: Array, f: Array
+) -> Float[Array, "*cells sublattices 3"]:
+    turn = _gudermannian((x - middle) / width)[..., None]
     across = jnp.cos(angle) * e + jnp.sin(angle) * f
-    rank = (1,) * len(lattice.shape)
+    rank = (1,) * x.ndim
     return -jnp.sin(turn) * d.reshape(*rank, 3) + jnp.cos(turn) * across.reshape(*rank, 3)
 
 

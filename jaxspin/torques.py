@@ -21,6 +21,7 @@ from jaxspin.couplings import Numbers, real
 from jaxspin.field import AbstractField, Spins, Time, sum_of, times_of_change
 from jaxspin.lattice import Bond, Lattice
 from jaxspin.spins import normalize, takes_spins
+from jaxspin.vectors import one_program
 
 Profile = Callable[[Time], Float[Array, ""]]
 
@@ -138,6 +139,7 @@ class SpinOrbitTorque(AbstractField):
 
 
 @takes_spins
+@one_program
 def directional_derivative(
     lattice: Lattice, spins: Spins, direction: Float[Array, "*n dimension"]
 ) -> Float[Array, "*cells sublattices 3"]:

@@ -168,12 +168,35 @@ def _transpose(cotangent, x, *, offset, periodic):
     return [translate(cotangent, tuple(-n for n in offset), periodic)]
 
 
+def _translate_now(x, *, offset: Offset, periodic: tuple[bool, ...]):
+    """Outside jit: on one device a gather whose indices are data, so that every offset is the same program."""
+    if isinstance(x, jax.Array) and len(x.devices()) > 1:
+        return _translate_compiled(x, offset=offset, periodic=periodic)
+    cells = x.shape[: len(offset)]
+    index = [np.arange(c) + n for c, n in zip(cells, offset, strict=True)]
+    inside = [p | ((i >= 0) & (i < c)) for i, c, p in zip(index, cells, periodic, strict=True)]
+    return _taken(x, [i % c for i, c in zip(index, cells, strict=True)], inside)
+
+
+_translate_compiled = jax.jit(
+    lambda x, **static: _translate_p.bind(x, **static), static_argnames=("offset", "periodic")
+)
+
+
+@jax.jit
+def _taken(x, index: Sequence[Array], inside: Sequence[Array]):
+    for axis, (where, present) in enumerate(zip(index, inside, strict=True)):
+        x = jnp.take(x, where, axis=axis, mode="clip")
+        x = jnp.where(jnp.expand_dims(present, [k for k in range(x.ndim) if k != axis]), x, jnp.zeros((), x.dtype))
+    return x
+
+
 def _batch(arguments, axes, **static):
     (x,), (axis,) = arguments, axes
     return _translate_p.bind(jnp.moveaxis(x, axis, -1), **static), x.ndim - 1
 
 
-_translate_p.def_impl(jax.jit(_translate_p.bind, static_argnames=("offset", "periodic")))
+_translate_p.def_impl(_translate_now)
 _translate_p.def_abstract_eval(lambda x, **static: ShapedArray(x.shape, x.dtype))
 ad.deflinear2(_translate_p, _transpose)
 batching.primitive_batchers[_translate_p] = _batch

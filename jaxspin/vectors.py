@@ -16,25 +16,32 @@ from jaxtyping import Array, Bool, Float
 
 from jaxspin.translation import settled as _settled
 
+# a function called outside jit is one program instead of one for every operation, and inside jit no call
+one_program = functools.partial(jax.jit, inline=True)
+
 Vectors = Float[Array, "*#n 3"]
 Scalars = Float[Array, "*#n"] | float
 
 
+@one_program
 def components(a: Vectors) -> tuple[Array, Array, Array]:
     """(x, y, z), each of shape `(...,)`."""
     return a[..., 0], a[..., 1], a[..., 2]
 
 
+@one_program
 def stacked(parts: Sequence[Array]) -> Vectors:
     """The vectors with these components."""
     return jnp.stack(parts, axis=-1)
 
 
+@one_program
 def planes(a: Vectors) -> Float[Array, "3 *n"]:
     """The components one after another in memory: what a loop over sites reads and writes fastest."""
     return jnp.stack(components(a))
 
 
+@one_program
 def of_planes(parts: Float[Array, "3 *n"]) -> Vectors:
     """The vectors with these components."""
     return stacked((parts[0], parts[1], parts[2]))
@@ -45,23 +52,27 @@ def settled(a: Vectors) -> Vectors:
     return of_planes(_settled(planes(a)))
 
 
+@one_program
 def cross(a: Vectors, b: Vectors) -> Vectors:
     """a x b."""
     (ax, ay, az), (bx, by, bz) = components(a), components(b)
     return stacked((ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx))
 
 
+@one_program
 def dot(a: Vectors, b: Vectors) -> Float[Array, "*n"]:
     """a . b."""
     (ax, ay, az), (bx, by, bz) = components(a), components(b)
     return ax * bx + ay * by + az * bz
 
 
+@one_program
 def scale(factor: Scalars, a: Vectors) -> Vectors:
     """Each vector times its own number, or all times one."""
     return stacked([factor * x for x in components(a)])
 
 
+@one_program
 def add(first: Vectors, *others: Vectors) -> Vectors:
     """The sum of all."""
     parts = components(first)
@@ -70,18 +81,19 @@ def add(first: Vectors, *others: Vectors) -> Vectors:
     return stacked(parts)
 
 
+@one_program
 def subtract(a: Vectors, b: Vectors) -> Vectors:
     """a - b."""
     return stacked([x - y for x, y in zip(components(a), components(b), strict=True)])
 
 
+@one_program
 def where(condition: Bool[Array, "*#n"], a: Vectors, b: Vectors) -> Vectors:
     """The vectors of `a` where the condition holds, those of `b` elsewhere."""
     return stacked([jnp.where(condition, x, y) for x, y in zip(components(a), components(b), strict=True)])
 
 
-# one program outside jit, and no call inside
-@functools.partial(jax.jit, inline=True)
+@one_program
 def normalize(a: Vectors) -> Vectors:
     """a / |a|, and zero where a is zero; its derivative at zero is zero.
 

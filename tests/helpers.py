@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Iterator
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxspin.lattice import Lattice, chain, cubic, kagome, square, triangular
@@ -30,11 +29,11 @@ class Killed(BaseException):
 
 
 def distance(a, b):
-    return float(jnp.max(jnp.abs(a - b)))
+    return float(np.max(np.abs(np.asarray(a) - np.asarray(b))))
 
 
 def length_error(spins):
-    return float(jnp.max(jnp.abs(jnp.linalg.norm(spins, axis=-1) - 1)))
+    return float(np.max(np.abs(np.linalg.norm(np.asarray(spins), axis=-1) - 1)))
 
 
 def frames(lattice, number, dtype=np.float64):

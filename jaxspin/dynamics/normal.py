@@ -1,5 +1,6 @@
 """Normal numbers for thermal noise, by arithmetic that XLA vectorizes on CPUs."""
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -8,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray, UInt32
+
+from jaxspin.vectors import one_program
 
 Words = UInt32[Array, "*#n"]
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -31,6 +34,7 @@ _SINE = {"float32": _series_of_sine(6), "float64": _series_of_sine(11)}
 _BITS = {"float32": (np.int32, 23), "float64": (np.int64, 52)}
 
 
+@one_program
 def threefry2x32(key: tuple[Words, Words], counter: tuple[Words, Words]) -> tuple[Words, Words]:
     """The cipher Threefry-2x32 of 20 rounds, of arrays of counters.
 
@@ -47,6 +51,7 @@ def threefry2x32(key: tuple[Words, Words], counter: tuple[Words, Words]) -> tupl
     return a, b
 
 
+@functools.partial(one_program, static_argnums=2)
 def box_muller(radial: Words, angular: Words, dtype) -> Float[Array, "*n"]:
     """A number from N(0, 1) of two independent words of 32 bits: sqrt(-2 ln u) sin(pi v), to rounding.
 
@@ -81,6 +86,7 @@ def _polynomial(coefficients: Sequence[float], x: Float[Array, "*n"]) -> Float[A
     return total
 
 
+@functools.partial(one_program, static_argnums=(1, 2))
 def normal_components(
     key: PRNGKeyArray, sites: tuple[int, ...], dtype
 ) -> tuple[Float[Array, "*sites"], Float[Array, "*sites"], Float[Array, "*sites"]]:

@@ -177,7 +177,7 @@ def simulate(
         steps=found.steps,
         lattice=lattice,
         stopped=found.stopped,
-        held=len(grid.times) - jnp.sum(found.made.astype(jnp.int32)),
+        held=_not_made(found.made),
         solved=found.solved,
         largest_turn=found.largest_turn,
     )
@@ -187,6 +187,11 @@ def simulate(
     return run
 
 
+@jax.jit
+def _not_made(made: Array) -> Array:
+    return len(made) - jnp.sum(made.astype(jnp.int32))
+
+
 def _rounding_of(time: Any) -> float:
     """How far a time may be from what was meant: what comes from a run in single precision is rounded to it."""
     dtype = getattr(time, "dtype", np.dtype(float))
@@ -194,14 +199,18 @@ def _rounding_of(time: Any) -> float:
 
 
 def _times(times, dtype) -> Float[Array, " n"]:
-    known = [jnp.asarray(t).astype(dtype) for t in times]
-    return jax.lax.stop_gradient(jnp.stack(known)) if known else jnp.zeros((0,), dtype)
+    known = list(times)
+    if any(isinstance(t, Tracer) for t in known):
+        return jax.lax.stop_gradient(jnp.stack([jnp.asarray(t).astype(dtype) for t in known]))
+    return jnp.asarray(np.array([np.asarray(t) for t in known], dtype))
 
 
 def _within(times: Float[Array, " n"], start: float, duration: float) -> Float[Array, " m"]:
     """The start, and the times; those outside the run become its ends."""
-    inside = jnp.clip(times, start, start + duration)
-    return jnp.concatenate([jnp.full((1,), start, times.dtype), inside])
+    first = jnp.asarray([start], times.dtype)
+    if not times.size:
+        return first
+    return jnp.concatenate([first, jnp.clip(times, start, start + duration)])
 
 
 def _meter(progress, frames: int) -> diffrax.AbstractProgressMeter:

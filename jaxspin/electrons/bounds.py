@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 
+@eqx.filter_jit
 def row_sums(model: Any) -> Float[Array, "*cells sublattices"]:
     """The sum of |t_ij| |M| over the bonds of each site."""
     rows = jnp.zeros(model.lattice.shape)
@@ -22,6 +24,7 @@ def row_sums(model: Any) -> Float[Array, "*cells sublattices"]:
 _POINTS = 2**17  # wavevectors that open axes are looked at with
 
 
+@eqx.filter_jit
 def band_edges(model: Any) -> tuple[Array, Array]:
     """Bounds of the hopping's energies, whatever of the lattice is open or vacant: a cut-out of an infinite crystal.
 

@@ -307,6 +307,7 @@ def _equilibrium_jvp(kind, primals, tangents):
 
 
 @takes_spins(half=False)
+@eqx.filter_jit
 def spin_density(model: SDModel, density, spins):
     """B_i = J sum_ab sigma_ab <c+_ia c_ib> from rho_(ib)(ia) = <c+_ia c_ib>."""
     n = model.lattice.sites

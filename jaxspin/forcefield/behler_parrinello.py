@@ -7,6 +7,7 @@ from typing import Any, ClassVar, cast
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -20,7 +21,7 @@ from jaxspin.descriptors import (
     NearEnds,
 )
 from jaxspin.field import AbstractPotential, Spins, Time
-from jaxspin.forcefield.networks import MultilayerPerceptron
+from jaxspin.forcefield.networks import multilayer_perceptron
 from jaxspin.lattice import Lattice
 from jaxspin.shards import shards_of
 from jaxspin.spins import check_finite, check_spins, takes_spins
@@ -72,11 +73,11 @@ class BehlerParrinello(AbstractPotential):
         self.descriptor = descriptor
         self.hidden = tuple(int(n) for n in hidden)
         key = jax.random.key(0) if key is None else key
-        self.network = MultilayerPerceptron(descriptor.n_features, self.hidden, key=key, dtype=dtype)
-        self.mean = jnp.zeros(descriptor.n_features, dtype)
-        self.deviation = jnp.ones(descriptor.n_features, dtype)
-        self.shift = jnp.zeros((), dtype)
-        self.scale = jnp.ones((), dtype)
+        self.network = multilayer_perceptron(descriptor.n_features, self.hidden, key=key, dtype=jnp.dtype(dtype))
+        self.mean = jax.device_put(np.zeros(descriptor.n_features, dtype))
+        self.deviation = jax.device_put(np.ones(descriptor.n_features, dtype))
+        self.shift = jax.device_put(np.zeros((), dtype))
+        self.scale = jax.device_put(np.ones((), dtype))
 
     @property
     def lattice(self) -> Lattice:
@@ -139,22 +140,14 @@ class BehlerParrinello(AbstractPotential):
 
         `shift` is the mean energy per site, None if unknown, `scale` the size of what the network is to describe.
         """
-        features = _features(self.descriptor, spins.astype(self.mean.dtype))
-        sites = tuple(range(features.ndim - 1))
-        mean = jnp.mean(features, axis=sites)
-        deviation = jnp.std(features, axis=sites)
-        # a feature that never changes, but for rounding, must not be blown up by the division
-        largest = jnp.max(deviation)
-        rounding = 1e3 * jnp.finfo(mean.dtype).eps * jnp.max(jnp.abs(mean))
-        floor = jnp.where(largest > rounding, 1e-3 * largest, 1)
-        known = self.descriptor.known_energy(jnp.moveaxis(features, -1, 0))
-        estimated = 0.0 if known is None else float(jnp.mean(known))
+        mean, deviation, known = _statistics(self.descriptor, spins.astype(self.mean.dtype))
+        estimated = 0.0 if known is None else float(known)
         return eqx.tree_at(
             lambda m: (m.mean, m.deviation, m.shift, m.scale),
             self,
             (
                 mean,
-                jnp.maximum(deviation, floor),
+                deviation,
                 jnp.asarray(0.0 if shift is None else shift - estimated, self.shift.dtype),
                 jnp.asarray(scale, self.scale.dtype),
             ),
@@ -184,6 +177,21 @@ class BehlerParrinello(AbstractPotential):
 
 
 @eqx.filter_jit  # outside a program of its own the loop would compile anew in every training
+def _statistics(
+    descriptor: AbstractDescriptor, spins: Float[Array, "n *cells sublattices 3"]
+) -> tuple[Array, Array, Array | None]:
+    """Mean and deviation of the features, and the mean of the energy a site that the descriptor knows."""
+    features = _features(descriptor, spins)
+    sites = tuple(range(features.ndim - 1))
+    mean, deviation = jnp.mean(features, axis=sites), jnp.std(features, axis=sites)
+    # a feature that never changes, but for rounding, must not be blown up by the division
+    largest = jnp.max(deviation)
+    rounding = 1e3 * jnp.finfo(mean.dtype).eps * jnp.max(jnp.abs(mean))
+    floor = jnp.where(largest > rounding, 1e-3 * largest, 1)
+    known = descriptor.known_energy(jnp.moveaxis(features, -1, 0))
+    return mean, jnp.maximum(deviation, floor), None if known is None else jnp.mean(known)
+
+
 def _features(descriptor: AbstractDescriptor, spins: Float[Array, "n *cells sublattices 3"]) -> Array:
     several = max(1, _SITES_ON_ACCELERATORS // descriptor.lattice.sites)
     return jax.lax.platform_dependent(

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin.descriptors import AbstractDescriptor
@@ -13,6 +14,7 @@ from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_finite, check_spins, takes_spins, tangent
+from jaxspin.vectors import one_program
 
 
 class Committee(AbstractPotential):
@@ -49,7 +51,7 @@ class Committee(AbstractPotential):
                         f"member {number} has another {name} than the first; "
                         "train all from one model, as train_committee does, or move them with .on(lattice)."
                     )
-        self.members = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
+        self.members = _stacked(list(members))
         self.reference = None
         self.size = len(members)
 
@@ -64,7 +66,7 @@ class Committee(AbstractPotential):
         """One member; `IndexError` if there are not so many."""
         if not -self.size <= number < self.size:
             raise IndexError(f"there is no member {number} of {self.size}; count from 0 to {self.size - 1}.")
-        return jax.tree.map(lambda leaf: leaf[number], self.members)
+        return _member(self.members, number)
 
     def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
         """The mean of the members' energies, in units of the hopping."""
@@ -101,8 +103,8 @@ class Committee(AbstractPotential):
         """
         if not 0 < quantile < 1:
             raise ValueError(f"quantile must be between 0 and 1, got {quantile}; 0.99 is usual.")
-        spread = jnp.stack([self.spread(spins[n]) for n in range(len(spins))])
-        usual = jnp.nanquantile(jnp.where(jnp.any(spins != 0, axis=-1), spread, jnp.nan), quantile)
+        spread = np.stack([np.asarray(self.spread(spins[n])) for n in range(len(spins))])
+        usual = jnp.asarray(np.quantile(spread[np.any(np.asarray(spins) != 0, axis=-1)], quantile))
         return eqx.tree_at(
             lambda c: c.reference, self, usual.astype(self.members.mean.dtype), is_leaf=lambda x: x is None
         )
@@ -117,9 +119,7 @@ class Committee(AbstractPotential):
             raise ValueError(
                 "the committee has no reference to compare with; use committee.calibrated(spins) of known spins."
             )
-        occupied = jnp.any(spins != 0, axis=-1)
-        beyond = (self.spread(spins) > self.reference.astype(spins.dtype)) & occupied
-        return jnp.sum(beyond).astype(spins.dtype) / jnp.maximum(jnp.sum(occupied), 1).astype(spins.dtype)
+        return _share_beyond(spins, self.spread(spins), self.reference)
 
     def on(self, lattice: Lattice) -> "Committee":
         """The same committee on another size of the lattice; `ValueError` if smaller than the neighbourhood."""
@@ -149,6 +149,16 @@ class Committee(AbstractPotential):
 # once and not operation by operation.
 
 
+@jax.jit
+def _stacked(members: list[BehlerParrinello]) -> BehlerParrinello:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
+
+
+@jax.jit
+def _member(members: BehlerParrinello, number: Array) -> BehlerParrinello:
+    return jax.tree.map(lambda leaf: leaf[number], members)
+
+
 def _descriptor(members: BehlerParrinello) -> AbstractDescriptor:
     """That of each: the arrays it may have, such as a voltage, are stacked with the rest and all alike."""
     return jax.tree.map(lambda leaf: leaf[0], members.descriptor)
@@ -159,6 +169,13 @@ def _energies(
 ) -> Float[Array, " members"]:
     """E_m of every member."""
     return eqx.filter_vmap(lambda member: member.energy_of_rows(rows, spins))(members)
+
+
+@one_program
+def _share_beyond(spins: Spins, spread: Array, reference: Array) -> Float[Array, ""]:
+    occupied = jnp.any(spins != 0, axis=-1)
+    beyond = (spread > reference.astype(spins.dtype)) & occupied
+    return jnp.sum(beyond).astype(spins.dtype) / jnp.maximum(jnp.sum(occupied), 1).astype(spins.dtype)
 
 
 @eqx.filter_jit

@@ -12,6 +12,14 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxspin.precision import EXACT
 
 
+@functools.partial(jax.jit, static_argnames=("features", "hidden", "dtype"))
+def multilayer_perceptron(
+    features: int, hidden: tuple[int, ...], *, key: PRNGKeyArray, dtype=None
+) -> "MultilayerPerceptron":
+    """`MultilayerPerceptron`, its weights drawn in one program."""
+    return MultilayerPerceptron(features, hidden, key=key, dtype=dtype)
+
+
 class MultilayerPerceptron(nnx.Module):
     """Dense layers with SiLU between them, smooth as an energy must be; the last one starts at zero.
 

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxspin.field import AbstractField, Spins
 from jaxspin.precision import matmul
 from jaxspin.spins import check_finite, takes_spins, tangent_frame
+from jaxspin.vectors import one_program
 
 
 @takes_spins(unit=True)
@@ -66,12 +67,18 @@ def unreachable_fraction(
     """
     check_finite(spins)
     jacobian = field_jacobian(field, spins, key=key, batch=batch)
+    return _unreachable(jacobian)
+
+
+@one_program
+def _unreachable(jacobian: Array) -> Array:
     curl = (jacobian - jacobian.T) / 2
     # e_1 -> S x e_1 = e_2 -> -e_1, in the frames' order
     turn = jnp.kron(jnp.eye(len(curl) // 2, dtype=curl.dtype), jnp.asarray([[0, -1], [1, 0]], curl.dtype))
     return _share((curl + matmul(turn, curl, turn)) / 2, jacobian)
 
 
+@one_program
 def _share(part: Array, whole: Array) -> Array:
     """|part|/|whole|, Frobenius norms; 0 of nothing, and with a finite derivative where the part is zero."""
     square, total = jnp.sum(part * part), jnp.sum(whole * whole)

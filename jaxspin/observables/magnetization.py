@@ -1,5 +1,6 @@
 """Order parameters of spins `(*cells, sublattices, 3)`: uniform, by magnetic sublattice, and on bonds."""
 
+import functools
 from collections.abc import Sequence
 
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ from jaxtyping import Array, Float
 from jaxspin.classical import bond_ends
 from jaxspin.lattice import Lattice
 from jaxspin.spins import takes_spins
+from jaxspin.vectors import one_program
 
 
 @takes_spins(unit=True)
@@ -49,6 +51,7 @@ def nearest_neighbor_correlations(
     return jnp.stack([jnp.sum(a * b, axis=-1) for a, b in ends], axis=-1)
 
 
+@functools.partial(one_program, static_argnums=1)
 def _mean_spin(spins: Array, axes: tuple[int, ...]) -> Array:
     occupied = jnp.any(spins != 0, axis=-1, keepdims=True).astype(spins.dtype)
     return jnp.sum(spins, axes) / jnp.maximum(jnp.sum(occupied, axes), 1)

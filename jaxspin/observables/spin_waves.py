@@ -136,6 +136,7 @@ def spin_wave_frequencies(
 
 
 @takes_spins(half=False, unit=True)
+@jax.jit
 def effective_exchange(lattice: Lattice, hessian: Float[Array, "n2 n2"], spins: Spins) -> Float[Array, "n n"]:
     """J_ij of E = -sum_(i<j) J_ij S_i . S_j that has the off-diagonal blocks of `hessian` (`tangent_hessian`).
 
@@ -151,7 +152,7 @@ def effective_exchange(lattice: Lattice, hessian: Float[Array, "n2 n2"], spins: 
 
 
 def _check(potential: AbstractPotential, spins: Spins) -> None:
-    if bool(jnp.any(jnp.sum(spins * spins, axis=-1) == 0)):
+    if bool(_any_vacant(spins)):
         raise ValueError("a vacancy has no tangents; take a lattice without vacancies.")
     torque, largest = map(float, _largest(potential, spins))
     if not torque <= _TORQUE * largest + 1e-9:
@@ -159,6 +160,11 @@ def _check(potential: AbstractPotential, spins: Spins) -> None:
             f"a spin feels the torque {torque:.3g} and does not stay; start from a state at rest: "
             "jaxspin.relax(potential, spins).spins."
         )
+
+
+@jax.jit
+def _any_vacant(spins: Spins) -> Array:
+    return jnp.any(jnp.sum(spins * spins, axis=-1) == 0)
 
 
 @eqx.filter_jit

@@ -1,5 +1,6 @@
 """Domain walls: where one is and how fast it moves, of spins `(*cells, sublattices, 3)`."""
 
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -10,6 +11,7 @@ from jaxtyping import Array, Float
 from jaxspin.field import sum_of
 from jaxspin.lattice import Lattice
 from jaxspin.spins import takes_spins
+from jaxspin.vectors import one_program
 
 # A profile is kept this many units in the last place from saturation, where artanh is infinite.
 _SATURATION = 4
@@ -38,8 +40,13 @@ def wall_position(
             "periodic=False, of two cells or more."
         )
     unit = np.asarray(direction, float) / np.linalg.norm(direction)
+    return _wall_position(lattice, spins, axis, tuple(map(float, unit)))
+
+
+@functools.partial(one_program, static_argnums=(2, 3))
+def _wall_position(lattice: Lattice, spins: Array, axis: int, unit: tuple[float, float, float]) -> Array:
     normal = lattice.reciprocal()[axis] / np.linalg.norm(lattice.reciprocal()[axis])
-    along = sum_of(spins[..., k] * float(unit[k]) for k in range(3))
+    along = sum_of(spins[..., k] * unit[k] for k in range(3))
     others = tuple(k for k in range(along.ndim) if k != axis)
     occupied = jnp.any(spins != 0, axis=-1).astype(spins.dtype)
     profile = jnp.sum(along, axis=others) / jnp.maximum(jnp.sum(occupied, axis=others), 1)
@@ -75,9 +82,13 @@ def wall_velocity(
     two frames, or where a position is.
     """
     start = start.astype(times.dtype) if isinstance(start, jax.Array) else start
-    kept = jnp.asarray(times >= start, positions.dtype)
-    number = jnp.sum(kept)
     # in the precision of the times: late ones differ by less than a float32 tells
-    times = jnp.asarray(times - times[0], positions.dtype)
+    return _slope(times - times[0], times >= start, positions)
+
+
+@one_program
+def _slope(times: Array, kept: Array, positions: Array) -> Array:
+    times, kept = times.astype(positions.dtype), kept.astype(positions.dtype)
+    number = jnp.sum(kept)
     centred = times - jnp.sum(kept * times) / number
     return jnp.sum(kept * centred * jnp.where(kept > 0, positions, 0)) / jnp.sum(kept * centred**2)

@@ -91,10 +91,10 @@ class SpinData(eqx.Module):
         for name, value in (("energy", energies), ("has_energy", known), ("source", names), ("run", runs)):
             if np.shape(value) != (n,):
                 raise ValueError(f"{name} has shape {np.shape(value)}; give {n} values, one per configuration.")
-        self.energy, self.has_energy = jnp.asarray(np.where(known, energies, np.nan)), jnp.asarray(known)
+        self.energy, self.has_energy = jax.device_put((np.where(known, energies, np.nan), known))
         self.source_names = tuple(sorted(set(names)))
-        self.source = jnp.asarray([self.source_names.index(name) for name in names], jnp.int32)
-        self.run = jnp.asarray(runs, jnp.int32)
+        self.source = jax.device_put(np.array([self.source_names.index(name) for name in names], np.int32))
+        self.run = jax.device_put(runs.astype(np.int32))
         self.attributes_json = to_json(attributes or {})
         self._refuse_bad_labels()
 
@@ -126,7 +126,8 @@ class SpinData(eqx.Module):
         rows = np.atleast_1d(np.arange(len(self))[np.asarray(index) if not isinstance(index, slice) else index])
         if len(rows) == 0:
             raise ValueError(f"no configuration of {len(self)} is selected; choose at least one.")
-        return jax.tree.map(lambda leaf: leaf[rows], self)
+        leaves, structure = jax.tree.flatten(self)
+        return jax.tree.unflatten(structure, rows_of(leaves, rows))
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -141,10 +142,7 @@ class SpinData(eqx.Module):
     @property
     def torque_scale(self) -> Float[Array, ""]:
         """The rms torque sqrt(<|B - S (S . B)|^2>), vacancies left out: the unit of a relative error."""
-        square = jnp.sum(tangent(self.spins, self.field) ** 2, axis=-1)
-        occupied = jnp.any(self.spins != 0, axis=-1)
-        number = jnp.sum(occupied).astype(square.dtype)
-        return jnp.sqrt(jnp.sum(jnp.where(occupied, square, 0)) / number)
+        return _rms_torque(self.spins, self.field)
 
     def split(
         self,
@@ -177,13 +175,13 @@ class SpinData(eqx.Module):
         """
         if len({part.lattice for part in parts}) != 1 or len({part.spins.dtype for part in parts}) != 1:
             raise ValueError("the parts need one lattice and one precision; give at least one part, all alike.")
-        offsets = np.cumsum([0, *(int(part.run.max()) + 1 for part in parts)])
+        offsets = np.cumsum([0, *(int(np.asarray(part.run).max()) + 1 for part in parts)])
         return SpinData(
             parts[0].lattice,
             jnp.concatenate([part.spins for part in parts]),
             jnp.concatenate([part.field for part in parts]),
-            jnp.concatenate([part.energy for part in parts]),
-            has_energy=jnp.concatenate([part.has_energy for part in parts]),
+            np.concatenate([np.asarray(part.energy) for part in parts]),
+            has_energy=np.concatenate([np.asarray(part.has_energy) for part in parts]),
             source=[name for part in parts for name in part.sources],
             run=np.concatenate([np.asarray(p.run) + o for p, o in zip(parts, offsets, strict=False)]),
             attributes=parts[0].attributes,
@@ -269,6 +267,18 @@ def _checked(spins, field):
     """Whether all spins are unit vectors or vacancies, and which configurations have finite fields."""
     unit = jnp.all(_is_unit_or_vacant(jnp.linalg.norm(spins, axis=-1)))
     return unit, jnp.all(jnp.isfinite(field), axis=tuple(range(1, field.ndim)))
+
+
+@jax.jit
+def rows_of(arrays: list[Array], rows: Array) -> list[Array]:
+    return [x[rows] for x in arrays]
+
+
+@jax.jit
+def _rms_torque(spins: Array, field: Array) -> Array:
+    square = jnp.sum(tangent(spins, field) ** 2, axis=-1)
+    occupied = jnp.any(spins != 0, axis=-1)
+    return jnp.sqrt(jnp.sum(jnp.where(occupied, square, 0)) / jnp.sum(occupied).astype(square.dtype))
 
 
 def _is_unit_or_vacant(length):

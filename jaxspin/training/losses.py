@@ -5,6 +5,7 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from jaxspin.field import AbstractField, AbstractPotential, Spins
@@ -28,16 +29,20 @@ class LossScales(eqx.Module):
     @staticmethod
     def of(data: SpinData, balance: float = 0.0) -> "LossScales":
         """Taken from the data; 1 where the data cannot tell (no torque at all, one energy or none)."""
-        per_site = jnp.where(data.has_energy, data.energy, jnp.nan) / data.lattice.sites
-        spread = jnp.nanstd(per_site)
-        torque = data.torque_scale
-        spread = jnp.where(jnp.isfinite(spread) & (spread > 0), spread, 1)
-        return LossScales(jnp.where(torque > 0, torque, 1), spread, balance)
+        torque, spread = _scales(data.energy, data.has_energy, data.lattice.sites, data.torque_scale)
+        return LossScales(torque, spread, balance)
 
     def weights(self, data: SpinData) -> Float[Array, " n"]:
         """Of the torques of each configuration."""
-        square = _mean_square(data, tangent(data.spins, data.field)) / self.torque**2
+        square = _mean_square(data.spins, tangent(data.spins, data.field)) / self.torque**2
         return jnp.maximum(square, 1e-4) ** -self.balance
+
+
+@jax.jit
+def _scales(energy: Array, known: Array, sites: Array, torque: Array) -> tuple[Array, Array]:
+    spread = jnp.nanstd(jnp.where(known, energy, jnp.nan) / sites.astype(energy.dtype))
+    spread = jnp.where(jnp.isfinite(spread) & (spread > 0), spread, 1)
+    return jnp.where(torque > 0, torque, 1), spread
 
 
 def loss(
@@ -113,20 +118,28 @@ def _energy_along(
 
 
 def _mismatch(energy, field, data: SpinData, scales: LossScales, energy_weight: float) -> Float[Array, ""]:
-    square = _mean_square(data, tangent(data.spins, field - data.field))
+    square = _mean_square(data.spins, tangent(data.spins, field - data.field))
     torque_term = jnp.mean(scales.weights(data) * square) / scales.torque**2
     per_site = jnp.where(data.has_energy, energy - jnp.where(data.has_energy, data.energy, 0), 0) / data.lattice.sites
     known = jnp.maximum(jnp.sum(data.has_energy.astype(energy.dtype)), 1)
     return torque_term + energy_weight * jnp.sum(per_site**2) / known / scales.energy**2
 
 
-def _mean_square(data: SpinData, vectors: Array) -> Float[Array, " n"]:
+@jax.jit
+def _mean_square(spins: Array, vectors: Array) -> Float[Array, " n"]:
     """Of each configuration."""
     # a field at a vacancy pushes nothing, and models differ in what they say there
-    occupied = jnp.any(data.spins != 0, axis=-1)
+    occupied = jnp.any(spins != 0, axis=-1)
     square = jnp.where(occupied, jnp.sum(vectors**2, axis=-1), 0)
     sites = tuple(range(1, square.ndim))
     return jnp.sum(square, axis=sites) / jnp.maximum(jnp.sum(occupied, axis=sites), 1).astype(square.dtype)
+
+
+@jax.jit
+def _rms(spins: Array, vectors: Array) -> Float[Array, ""]:
+    """Of all sites that are occupied."""
+    occupied = jnp.sum(jnp.any(spins != 0, axis=-1), axis=tuple(range(1, spins.ndim - 1)))
+    return jnp.sqrt(jnp.average(_mean_square(spins, vectors), weights=occupied.astype(vectors.dtype)))
 
 
 class Errors(eqx.Module):
@@ -154,19 +167,18 @@ def evaluate(model: AbstractField, data: SpinData) -> Errors:
         raise ValueError("no spin of these data feels a torque; add configurations away from equilibrium.")
     energy, field = predict(model, data.spins)
     error = field - data.field
-    per_site = (energy - data.energy)[data.has_energy] / data.lattice.sites
+    per_site = (np.asarray(energy) - np.asarray(data.energy))[np.asarray(data.has_energy)] / data.lattice.sites
 
     def rms(vectors: Array) -> float:
-        occupied = jnp.sum(jnp.any(data.spins != 0, axis=-1), axis=tuple(range(1, data.spins.ndim - 1)))
-        return float(jnp.sqrt(jnp.average(_mean_square(data, vectors), weights=occupied.astype(vectors.dtype))))
+        return float(_rms(data.spins, vectors))
 
     torque_rms = rms(tangent(data.spins, error))
     return Errors(
         torque=torque_rms / float(data.torque_scale),
         field=rms(error) / rms(data.field),
         torque_rms=torque_rms,
-        energy=float(jnp.sqrt(jnp.mean(per_site**2))) if per_site.size else float("nan"),
-        energy_centered=float(jnp.std(per_site)) if per_site.size else float("nan"),
+        energy=float(np.sqrt(np.mean(per_site**2))) if per_site.size else float("nan"),
+        energy_centered=float(np.std(per_site)) if per_site.size else float("nan"),
     )
 
 

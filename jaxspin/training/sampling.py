@@ -1,5 +1,6 @@
 """Configurations and their labels: what a force field learns from."""
 
+import functools
 from collections.abc import Sequence
 
 import equinox as eqx
@@ -39,10 +40,10 @@ def sample(
         if spins.spins is None:
             raise ValueError("the trajectory kept no spins; simulate without save=..., or pass the spins.")
         frames, run = spins.spins, 0 if run is None else run
-        times = jnp.asarray(spins.times, frames.dtype)
+        times = jax.device_put(np.asarray(spins.times, frames.dtype))
     else:
         frames = as_spins(spins, potential.lattice, batch=True)
-        times = jnp.zeros(len(frames), frames.dtype)
+        times = jax.device_put(np.zeros(len(frames), frames.dtype))
     has_energy = isinstance(potential, AbstractPotential)
 
     energies, fields = [], []
@@ -83,6 +84,11 @@ def random_configurations(
     lattice: Lattice, number: int, *, key: PRNGKeyArray, dtype=None
 ) -> Float[Array, "n *cells sublattices 3"]:
     """Independent random configurations, uniform on the sphere at every site."""
+    return _random(lattice, number, key, dtype)
+
+
+@functools.partial(jax.jit, static_argnums=(1, 3))
+def _random(lattice: Lattice, number: int, key: PRNGKeyArray, dtype) -> Array:
     return jax.vmap(lambda k: random_spins(lattice, key=k, dtype=dtype))(jax.random.split(key, number))
 
 
@@ -94,7 +100,11 @@ def perturbed_configurations(
 
     Vacancies stay empty.
     """
-    amplitudes = jnp.asarray(amplitudes, texture.dtype)
+    return _perturbed(texture, jnp.asarray(amplitudes, texture.dtype), key)
+
+
+@jax.jit
+def _perturbed(texture: Array, amplitudes: Array, key: PRNGKeyArray) -> Array:
     shape = (len(amplitudes), *texture.shape)
     noise = jax.random.normal(key, shape, texture.dtype)
     scale = amplitudes.reshape(-1, *(1,) * texture.ndim)
@@ -133,4 +143,5 @@ def overlaps(
     occupied = max(int(np.sum(np.any(one != 0, axis=-1))), 1)
     # sizes in full, for n = 0 as well
     products = np.einsum("nia,ib->nab", flat.reshape(len(flat), one.size // 3, 3), one.reshape(-1, 3))
-    return np.linalg.svd(products, compute_uv=False).sum(axis=-1) / occupied
+    # a copy of itself is not more than alike by rounding
+    return np.minimum(np.linalg.svd(products, compute_uv=False).sum(axis=-1) / occupied, 1)

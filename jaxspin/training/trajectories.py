@@ -14,6 +14,7 @@ from jaxspin.dynamics import Trajectory, simulate
 from jaxspin.field import AbstractField, Spins
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_spins
+from jaxspin.training.dataset import rows_of
 
 Observable = Callable[[Spins], Array]
 
@@ -79,7 +80,8 @@ class RolloutData(eqx.Module):
         rows = np.atleast_1d(np.arange(len(self))[index])
         if len(rows) == 0:
             raise ValueError(f"no piece of {len(self)} is selected; choose at least one.")
-        return jax.tree.map(lambda leaf: leaf[rows], self)
+        leaves, structure = jax.tree.flatten(self)
+        return jax.tree.unflatten(structure, rows_of(leaves, rows))
 
     @property
     def frames(self) -> int:
