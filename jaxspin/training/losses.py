@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, PyTree
 
 from jaxspin.field import AbstractField, AbstractPotential, Spins
 from jaxspin.forcefield import BehlerParrinello, GeneralizedPotential
+from jaxspin.hosts import to_host
 from jaxspin.spins import takes_spins, tangent
 from jaxspin.training.dataset import SpinData
 from jaxspin.training.linearized import LinearizedSet
@@ -167,7 +168,7 @@ def evaluate(model: AbstractField, data: SpinData) -> Errors:
         raise ValueError("no spin of these data feels a torque; add configurations away from equilibrium.")
     energy, field = predict(model, data.spins)
     error = field - data.field
-    per_site = (np.asarray(energy) - np.asarray(data.energy))[np.asarray(data.has_energy)] / data.lattice.sites
+    per_site = (to_host(energy) - to_host(data.energy))[to_host(data.has_energy)] / data.lattice.sites
 
     def rms(vectors: Array) -> float:
         return float(_rms(data.spins, vectors))
