@@ -144,7 +144,7 @@ def run(config: Config) -> dict[str, Any]:
 
 def energies(config: Config, store: Path) -> xr.Dataset:
     """Free energy per site of each texture on the grid of couplings and fillings."""
-    design = js.scale.grid(
+    design = js.sweeps.grid(
         texture=list(TEXTURES),
         coupling=config.largest_coupling * np.arange(1, config.couplings + 1) / config.couplings,
     )
@@ -155,7 +155,7 @@ def energies(config: Config, store: Path) -> xr.Dataset:
         at = jax.vmap(lambda n: texture_energy(texture, coupling, n, config.temperature, (config.side, config.side)))
         return {"energy": at(jnp.asarray(fillings))}
 
-    found = js.scale.sweep(
+    found = js.sweeps.sweep(
         energy,
         design,
         store=store,
@@ -178,7 +178,7 @@ def texture_energy(name: str, coupling, filling, temperature: float, cells: tupl
 def anneal(config: Config, store: Path) -> xr.Dataset:
     """Spins cooled from random, with their largest torque and the number of pieces they took."""
     lattice = js.triangular(*config.annealed_cells)
-    design = js.scale.grid(coupling=config.annealed_couplings, filling=config.annealed_fillings, seed=[config.seed])
+    design = js.sweeps.grid(coupling=config.annealed_couplings, filling=config.annealed_fillings, seed=[config.seed])
 
     def electrons(state):
         model = js.SDModel(lattice, 1.0, state["coupling"])
@@ -217,7 +217,7 @@ def anneal(config: Config, store: Path) -> xr.Dataset:
         torque = jnp.sqrt(jnp.max(jnp.sum(jnp.cross(spins, field.push(spins)) ** 2, axis=-1)))
         return {**state, "spins": spins, "torque": torque, "pieces": pieces + 1}
 
-    job = js.scale.Stepwise(
+    job = js.sweeps.Stepwise(
         start=start,
         advance=advance,
         done=lambda s: (s["pieces"] >= config.cooling) & (s["torque"] < config.tolerance),
@@ -226,7 +226,7 @@ def anneal(config: Config, store: Path) -> xr.Dataset:
     )
     settings = dataclasses.asdict(config)
     kept = ("temperature", "annealed_cells", "hot", "cold", "cooling", "piece", "step", "damping", "tolerance", "limit")
-    return js.scale.sweep(
+    return js.sweeps.sweep(
         job,
         design,
         store=store,

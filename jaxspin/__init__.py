@@ -6,7 +6,7 @@ the gradient of what came out. Importing changes no global flag.
 
 from importlib.metadata import version
 
-from jaxspin import scale
+from jaxspin import devices, sweeps
 from jaxspin.classical import Anisotropy, DzyaloshinskiiMoriya, Exchange, Zeeman
 from jaxspin.descriptors import AtFilling, Bispectrum, LocalElectrons, LocalMoments, NearEnds
 from jaxspin.dynamics import Leaves, Relaxed, Trajectory, relax, simulate, suggest_timestep
@@ -93,6 +93,7 @@ __all__ = [
     "bloch_energy",
     "chain",
     "cubic",
+    "devices",
     "domain_wall",
     "double_q",
     "ferromagnet",
@@ -109,13 +110,13 @@ __all__ = [
     "rotate",
     "sample",
     "save_forcefield",
-    "scale",
     "simulate",
     "skyrmion",
     "spiral",
     "square",
     "stripe",
     "suggest_timestep",
+    "sweeps",
     "tangent",
     "tetrahedral",
     "train",

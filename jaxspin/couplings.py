@@ -55,17 +55,6 @@ def scalar(value: Any, name: str) -> Array:
     return array.astype(jnp.result_type(float))
 
 
-def plain(value: Any) -> Any:
-    """An integer as a float, anything else as it is: for settings that stay Python's numbers. Complex ones refused."""
-    if isinstance(value, bool | int | np.integer) or (isinstance(value, np.ndarray) and value.dtype.kind in "iub"):
-        return np.asarray(value, float) if isinstance(value, np.ndarray) else float(value)
-    if isinstance(value, jax.Array) and not jnp.issubdtype(value.dtype, jnp.inexact):
-        return value.astype(jnp.result_type(float))
-    if jnp.iscomplexobj(value):
-        raise ValueError(f"{value} is complex, but has a meaning only as a real number; pass its .real.")
-    return value
-
-
 def holds(condition: Callable[[Array], Any], value: Any) -> bool:
     """Whether `condition` holds, as far as it can be known: traced values are let through."""
     if isinstance(value, Tracer):

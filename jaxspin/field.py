@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxspin.arrays.vectors import add, scale
 from jaxspin.couplings import real
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_finite, check_methods, takes_spins, tangent
-from jaxspin.vectors import add, scale
 
 Time = float | Float[Array, ""]
 Spins = Float[Array, "*cells sublattices 3"]

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Shaped
 
-from jaxspin.translation import translate, translations
+from jaxspin.arrays.translation import translate, translations
 
 # Two shells nearer to each other than this many tolerances may be one shell, or were not meant to be two.
 _FEW = 5

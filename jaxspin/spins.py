@@ -16,10 +16,10 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from jaxspin import vectors
+from jaxspin.arrays import vectors
+from jaxspin.arrays.precision import einsum, matmul
+from jaxspin.arrays.vectors import add, cross, dot, one_program, scale, subtract
 from jaxspin.lattice import Lattice
-from jaxspin.precision import einsum, matmul
-from jaxspin.vectors import add, cross, dot, one_program, scale, subtract
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -15,8 +15,8 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import Array, Shaped
 
+from jaxspin.arrays.vectors import one_program
 from jaxspin.lattice import Lattice
-from jaxspin.vectors import one_program
 
 # Positions are lattice constants of order one, built from a few float64 operations.
 _TOLERANCE = 1e-6

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxspin.arrays.precision import EXACT
 from jaxspin.field import AbstractPotential
 from jaxspin.lattice import Lattice
-from jaxspin.precision import EXACT
 from jaxspin.spins import random_rotation, random_spins, retract, rotate, takes_spins
 from jaxspin.symmetry import point_group, transform_sites
 

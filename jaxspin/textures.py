@@ -15,9 +15,9 @@ import numpy as np
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from jaxspin.arrays.precision import EXACT
 from jaxspin.couplings import holds
 from jaxspin.lattice import Lattice
-from jaxspin.precision import EXACT
 
 Vector = Sequence[float | int] | np.ndarray
 Scalar = float | int | Float[Array, ""]

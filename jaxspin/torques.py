@@ -15,13 +15,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxspin.arrays.vectors import one_program
 from jaxspin.callables import by_content
-from jaxspin.classical import _check_sites, _check_uniform, _spread, _vector, strength_at
+from jaxspin.classical.bonds import check_uniform
+from jaxspin.classical.profiles import strength_at
+from jaxspin.classical.sites import at_every_site, check_sites, vector
 from jaxspin.couplings import Numbers, real
 from jaxspin.field import AbstractField, Spins, Time, sum_of, times_of_change
 from jaxspin.lattice import Bond, Lattice
 from jaxspin.spins import normalize, takes_spins
-from jaxspin.vectors import one_program
 
 Profile = Callable[[Time], Float[Array, ""]]
 
@@ -82,7 +84,7 @@ class SpinTransferTorque(AbstractField):
 
     def on(self, lattice: Lattice) -> "SpinTransferTorque":
         """The same current on another size of the lattice; `ValueError` where it differs from site to site."""
-        _check_uniform(self._lattice, lattice, self.drift[0])
+        check_uniform(self._lattice, lattice, self.drift[0])
         return SpinTransferTorque(lattice, self.drift, self.nonadiabaticity, profile=self.profile)
 
     def field(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
@@ -122,12 +124,12 @@ class SpinOrbitTorque(AbstractField):
         *,
         profile: Profile | None = None,
     ):
-        self.polarization = _vector(polarization, "polarization")
+        self.polarization = vector(polarization, "polarization")
         self.dampinglike, self.fieldlike = real(dampinglike, "dampinglike"), real(fieldlike, "fieldlike")
         self.profile = by_content(profile)
 
     def field(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
-        towards = _spread(normalize(self.polarization), spins, "polarization") * _strength(self.profile, t, spins)
+        towards = at_every_site(normalize(self.polarization), spins, "polarization") * _strength(self.profile, t, spins)
         damping, field = (
             _by_site(values, spins, name)
             for values, name in ((self.dampinglike, "dampinglike"), (self.fieldlike, "fieldlike"))
@@ -196,5 +198,5 @@ def _strength(profile: Profile | None, t: Time, spins: Spins) -> Float[Array, ""
 
 
 def _by_site(values: Array, spins: Spins, name: str) -> Array:
-    _check_sites(values, spins.shape[:-1], name)
+    check_sites(values, spins.shape[:-1], name)
     return jnp.broadcast_to(values.astype(spins.dtype), spins.shape[:-1])[..., None]

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxspin as js
-from jaxspin import io, scale
+from jaxspin import devices, io
 from jaxspin.descriptors import LocalMoments
-from jaxspin.hosts import by_first_process
+from jaxspin.devices.hosts import by_first_process
 from tests.sharded import learnt
 
 LATTICE = js.triangular(8, 4)
@@ -42,31 +42,31 @@ def trained(data: js.SpinData, checkpoint: Path | None = None, steps: int = 4) -
 
 def run(folder: Path) -> None:
     """The first half where nothing is in `folder`, else the second, from what any number of processes left."""
-    mesh = scale.mesh(LATTICE)
+    mesh = devices.mesh(LATTICE)
     assert mesh.size == jax.device_count() == 4
     half = folder / "half"
     if not half.exists():
-        spins, time = scale.shard(start(), mesh), 0.0
+        spins, time = devices.shard(start(), mesh), 0.0
     else:
-        like = jax.ShapeDtypeStruct((*LATTICE.shape, 3), jnp.float64, sharding=scale.sharding(mesh))
-        spins, time = scale.load(half, like), 2.0
+        like = jax.ShapeDtypeStruct((*LATTICE.shape, 3), jnp.float64, sharding=devices.sharding(mesh))
+        spins, time = devices.load(half, like), 2.0
     assert len(spins.addressable_shards) == jax.local_device_count() < 4
     motion = quench(spins, time)
     writer = io.TrajectoryWriter(folder / "motion.zarr", LATTICE, append=time > 0)
     assert motion.spins is not None
     writer.append(motion.times[1:], motion.spins[1:])
     if time == 0:
-        scale.save(half, motion.final)
+        devices.save(half, motion.final)
         made = io.new_folder(folder / "made")
         by_first_process(lambda: (made / "who").write_text(str(jax.process_index())))
         io.save_ovf(folder / "final.ovf", motion.final, LATTICE)
     # a training of four steps, in the second half read from its checkpoint
-    found = trained(scale.shard(examples(), mesh), folder / "training")
+    found = trained(devices.shard(examples(), mesh), folder / "training")
     path = js.save_forcefield(folder / f"forcefield_{time:g}", found.model)
     weights = jax.tree.leaves(js.load_forcefield(path))
     known = jax.tree.leaves(found.model)
     for a, b in zip(weights, known, strict=True):
-        np.testing.assert_array_equal(a, scale.gather(b))
+        np.testing.assert_array_equal(a, devices.gather(b))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import xarray as xr
 
-from jaxspin.scale import Stepwise, grid, sweep
+from jaxspin.sweeps import Stepwise, grid, sweep
 
 
 def draw(scale, seed):

@@ -269,7 +269,7 @@ PROFILES = {
         lambda t: np.exp(-((t - 5) ** 2) / 4.5) * np.cos(3 * (t - 5) + 0.2),
     ),
     "sinusoid": (Sinusoid(0.7, -np.pi / 2), lambda t: np.sin(0.7 * t)),
-    "ramp": (Ramp(2.0, 6), lambda t: np.clip((t - 2) / 4, 0, 1)),
+    "ramp": (Ramp(0, 1, 4, start=2.0), lambda t: np.clip((t - 2) / 4, 0, 1)),
     "callable": (jax.tree_util.Partial(jnp.tanh), np.tanh),
 }
 
@@ -301,7 +301,7 @@ def test_pulse_parameters_are_differentiable(key):
 def test_fields_lower_for_every_platform():
     lattice = kagome(4, 4)
     total = Exchange(lattice, (1.0, 0.2)) + DzyaloshinskiiMoriya(lattice, 0.3) + Anisotropy(0.1)
-    total = total + ZeemanPulse((0.0, 0.0, 1.0), Ramp(0.0, 1.0))
+    total = total + ZeemanPulse((0.0, 0.0, 1.0), Ramp(0.0, 1.0, 1.0))
     spins = textures.ferromagnet(lattice, dtype=jnp.float32)
     exported = jax.export.export(jax.jit(lambda s: total.field(s, 0.5)), platforms=["cpu", "cuda", "tpu"])(spins)
     assert exported.out_avals[0].dtype == jnp.float32

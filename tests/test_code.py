@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxspin.io.code import fingerprint
-from jaxspin.scale import Stepwise, grid, load_sweep
+from jaxspin.sweeps import Stepwise, grid, load_sweep
 from tests.sweeps import run
 
 ONE_POINT = grid(scale=[1.0])

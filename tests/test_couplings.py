@@ -8,14 +8,14 @@ import pytest
 
 from jaxspin import textures
 from jaxspin.classical import Anisotropy, DzyaloshinskiiMoriya, Exchange, Zeeman
+from jaxspin.classical.profiles import Constant, Exponential, Quench, Ramp
 from jaxspin.couplings import at_least, numeric, real, scalar
-from jaxspin.dynamics.schedules import Exponential, Quench, Ramp
 from jaxspin.electrons import ExactDiagonalization, Hopping, KernelPolynomial, SDModel, WideBand
 from jaxspin.electrons.model import kinetic
 from jaxspin.lattice import Lattice, chain, honeycomb, kagome, square, triangular
 from jaxspin.observables import elementary_triangles
-from jaxspin.scale import grid
 from jaxspin.spins import normalize, random_spins
+from jaxspin.sweeps import grid
 from jaxspin.symmetry import point_group
 from jaxspin.torques import SpinOrbitTorque, SpinTransferTorque
 
@@ -115,8 +115,8 @@ def test_integers_have_derivatives(key):
         for leaf in jax.tree.leaves(term):
             assert jnp.issubdtype(leaf.dtype, jnp.floating), (type(term).__name__, leaf)
     assert eqx.filter_grad(lambda term: term.energy(spins))(terms[0]).couplings[0] is not None
-    assert Ramp(1, 0, 10).initial == 1.0
-    assert isinstance(Ramp(1, 0, 10).initial, float)
+    for leaf in jax.tree.leaves([Ramp(1, 0, 10), Quench(1, 0), Exponential(1, 0, 2), Constant(1)]):
+        assert jnp.issubdtype(leaf.dtype, jnp.floating)
 
 
 def test_complex_and_other_nonsense_is_refused():
@@ -180,8 +180,9 @@ def test_textures_and_schedules_of_negative_sizes_are_refused():
         (lambda: textures.skyrmion(square(12), -2), r"radius = -2 of a skyrmion must be positive.*polarity"),
         (lambda: textures.skyrmion(square(12), 2.0, width=0), "width = 0 of a skyrmion must be positive"),
         (lambda: textures.domain_wall(chain(9, periodic=False), width=-1.0), "width = -1.0 of a wall must be positive"),
-        (lambda: Ramp(0.1, -0.1, 5.0), r"final = -0\.1 is no temperature; give a finite number, zero or more"),
-        (lambda: Quench(float("nan"), 0.1), "initial = nan is no temperature"),
+        (lambda: Ramp(0.1, float("inf"), 5.0), "final = inf is not finite"),
+        (lambda: Ramp(0.1, 0.0, -5.0), r"duration = -5\.0 runs backwards"),
+        (lambda: Quench(float("nan"), 0.1), "initial = nan is not finite"),
         (lambda: Exponential(0.1, 0.0, -1.0), r"decay_time = -1\.0 runs backwards"),
     ):
         with pytest.raises(ValueError, match=text):

@@ -9,10 +9,11 @@ import pytest
 import zarr
 
 import jaxspin as js
+from jaxspin.devices import checkpoints
 from jaxspin.io import TrajectoryWriter, load_ovf, load_trajectory, save_ovf, save_trajectory
 from jaxspin.io.store import loaded
 from jaxspin.lattice import square
-from jaxspin.scale import checkpoints, grid, load_sweep, sweep
+from jaxspin.sweeps import grid, load_sweep, sweep
 from jaxspin.training import SpinData
 
 LATTICE = square(3)

@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 import jaxspin as js
-from jaxspin import scale
+from jaxspin import sweeps
 from jaxspin.io import TrajectoryWriter, load_trajectory, save_trajectory, store
 from jaxspin.training import ShardWriter, SpinData, checkpoints
 from tests.helpers import Killed, frames
@@ -158,13 +158,13 @@ def read_only(folder):
 def test_a_read_only_folder_is_refused_before_any_work(tmp_path):
     folder, calls = tmp_path / "shelf", []
     folder.mkdir()
-    design = scale.grid(a=[1.0, 2.0])
+    design = sweeps.grid(a=[1.0, 2.0])
 
     def counted(a):
         jax.debug.callback(lambda: calls.append(1))
         return {"b": a}
 
-    known = scale.sweep(counted, design, store=folder / "known.zarr", progress=False).load()
+    known = sweeps.sweep(counted, design, store=folder / "known.zarr", progress=False).load()
     jax.effects_barrier()
     calls.clear()
     writer = TrajectoryWriter(folder / "run.zarr", js.chain(4))
@@ -172,14 +172,14 @@ def test_a_read_only_folder_is_refused_before_any_work(tmp_path):
     refusal = r"could not be written \(Permission denied\), what is stored is as it was; choose a path that can be"
     with read_only(folder):
         with pytest.raises(PermissionError, match=refusal):
-            scale.sweep(counted, design, store=folder / "s.zarr", progress=False)
+            sweeps.sweep(counted, design, store=folder / "s.zarr", progress=False)
         with pytest.raises(PermissionError, match=refusal):
             save_trajectory(folder / "t.zarr", [0.0], frames(js.chain(4), 1), js.chain(4))
         with pytest.raises(PermissionError, match=refusal):
             writer.append(1.0, frames(js.chain(4), 1)[0])
     assert not calls
     assert sorted(child.name for child in folder.iterdir()) == ["known.zarr", "run.zarr"]
-    with scale.load_sweep(folder / "known.zarr") as found:
+    with sweeps.load_sweep(folder / "known.zarr") as found:
         xr.testing.assert_identical(found.load(), known)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from experiments.integrators import Config, diffusion_errors, slope
 from experiments.stages.schemes import EXPLICIT, IMPLICIT, SOLVERS, STOCHASTIC, name_of
+from jaxspin.arrays.vectors import add, cross, dot, normalize, scale, subtract, where
 from jaxspin.classical import Anisotropy, Exchange, Zeeman
 from jaxspin.dynamics import (
     LLG,
@@ -24,7 +25,6 @@ from jaxspin.field import AbstractField, AbstractPotential
 from jaxspin.lattice import chain, kagome, square
 from jaxspin.problems import DampedLarmor, SpinWave
 from jaxspin.spins import dilute, random_spins, retract, tangent
-from jaxspin.vectors import add, cross, dot, normalize, scale, subtract, where
 from tests.helpers import RUN_ROUNDING, distance, length_error
 
 KEEP_LENGTH = [DepondtMertens(), SemiImplicit(), *IMPLICIT]

@@ -13,6 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jaxspin.arrays.translation import (
+    settled,
+    translate_by_roll,
+    translate_by_take,
+    translations_by_roll,
+    translations_by_windows,
+)
 from jaxspin.lattice import (
     Lattice,
     _cells,
@@ -22,13 +29,6 @@ from jaxspin.lattice import (
     kagome,
     square,
     triangular,
-)
-from jaxspin.translation import (
-    settled,
-    translate_by_roll,
-    translate_by_take,
-    translations_by_roll,
-    translations_by_windows,
 )
 from tests.helpers import by_precision
 

@@ -19,10 +19,10 @@ from jax.sharding import PartitionSpec as P
 import jaxspin as js
 from experiments.stages.schemes import SOLVERS, name_of
 from jaxspin import observables
+from jaxspin.arrays.precision import EXACT
 from jaxspin.descriptors import Bispectrum, LocalMoments
 from jaxspin.dynamics import ProjectedTsit5
 from jaxspin.forcefield.behler_parrinello import _features
-from jaxspin.precision import EXACT
 from jaxspin.spins import tangent_frame
 from jaxspin.training.losses import LossScales
 from jaxspin.training.trainer import _advance, batch_rows

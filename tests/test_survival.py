@@ -18,7 +18,7 @@ import pytest
 
 import jaxspin as js
 from experiments import stages
-from jaxspin import scale
+from jaxspin import sweeps
 from jaxspin.io import TrajectoryWriter, load_trajectory
 from jaxspin.training import ShardWriter, SpinData, checkpoints
 
@@ -37,8 +37,8 @@ def sweep(folder):
         solver = js.ExactDiagonalization(js.SDModel(lattice, 1.0, coupling), filling=0.25, temperature=0.1)
         return {"energy": solver.energy(spins), "spins": spins}
 
-    design = scale.grid(coupling=np.linspace(1.0, 3.0, 12), seed=range(2 * UNITS["sweep"] // 12))
-    scale.sweep(energy, design, store=folder / "sweep.zarr", batch=2, resume=True, progress=False)
+    design = sweeps.grid(coupling=np.linspace(1.0, 3.0, 12), seed=range(2 * UNITS["sweep"] // 12))
+    sweeps.sweep(energy, design, store=folder / "sweep.zarr", batch=2, resume=True, progress=False)
 
 
 def data(folder):
@@ -91,8 +91,8 @@ def work(job, folder, cache, pipe):
     jax.config.update("jax_compilation_cache_dir", str(cache))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-    importlib.import_module("jaxspin.scale.sweep")._WRITING = np.inf  # every batch on its own, for kills in between
-    announced(scale.results.SweepStore, "write", pipe.send)
+    importlib.import_module("jaxspin.sweeps.sweep")._WRITING = np.inf  # every batch on its own, for kills in between
+    announced(sweeps.results.SweepStore, "write", pipe.send)
     announced(ShardWriter, "write", pipe.send)
     announced(checkpoints, "store", pipe.send)
     announced(TrajectoryWriter, "append", pipe.send)
@@ -110,7 +110,7 @@ def units(job, folder):
         path = folder / "sweep.zarr"
         if not path.exists():
             return 0, {}
-        with scale.load_sweep(path) as found:
+        with sweeps.load_sweep(path) as found:
             found = found.load()
         done = found.status.values == 1
         return int(done.sum()) // 2, {k: np.where(_like(done, found[k]), found[k], 0) for k in ("energy", "spins")}

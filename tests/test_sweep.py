@@ -16,9 +16,9 @@ import xarray as xr
 
 import jaxspin as js
 from jaxspin.io import save_trajectory
-from jaxspin.scale import Stepwise, grid, listed, load_sweep, random, results
-from jaxspin.scale.batches import Batches, Slots, message
-from jaxspin.scale.design import Caller
+from jaxspin.sweeps import Stepwise, grid, listed, load_sweep, random, results
+from jaxspin.sweeps.batches import Batches, Slots, message
+from jaxspin.sweeps.design import Caller
 from tests.sweeps import DESIGN, counter, draw, run, same
 
 # What comes out

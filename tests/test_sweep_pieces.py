@@ -6,7 +6,7 @@ import json
 import jax
 import numpy as np
 
-from jaxspin.scale import listed, load_sweep, results
+from jaxspin.sweeps import listed, load_sweep, results
 from tests.sweeps import counter, run, same
 
 

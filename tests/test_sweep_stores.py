@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import zarr.storage._local as local
 
-from jaxspin.scale import grid, load_sweep, results
-from jaxspin.scale.batches import Batches
+from jaxspin.sweeps import grid, load_sweep, results
+from jaxspin.sweeps.batches import Batches
 from tests.helpers import Killed
 from tests.sweeps import DESIGN, draw, run, same
 
@@ -28,7 +28,7 @@ def unbroken(tmp_path_factory):
 
 def test_a_kill_at_any_file_leaves_finished_points_and_resumes_to_the_same_bits(tmp_path, monkeypatch, unbroken):
     """The process dies before it writes its n-th file, for every n up to the last."""
-    monkeypatch.setattr(importlib.import_module("jaxspin.scale.sweep"), "_WRITING", np.inf)  # every batch on its own
+    monkeypatch.setattr(importlib.import_module("jaxspin.sweeps.sweep"), "_WRITING", np.inf)  # every batch on its own
     put, written, counts = local._put, [], []
     write = results.SweepStore.write
 
@@ -122,7 +122,7 @@ def test_a_damaged_store_or_one_of_another_version_is_refused_and_left_alone(tmp
 
 def test_a_full_disk_stops_the_sweep_and_loses_nothing(tmp_path, monkeypatch):
     """The limit of the size of a file is the file system's own refusal, met by the largest file."""
-    monkeypatch.setattr(importlib.import_module("jaxspin.scale.sweep"), "_WRITING", np.inf)
+    monkeypatch.setattr(importlib.import_module("jaxspin.sweeps.sweep"), "_WRITING", np.inf)
 
     def large(scale, seed):
         return {"noise": jnp.sin(scale) * jax.random.normal(jax.random.key(seed), (256,))}
@@ -162,7 +162,7 @@ def test_large_outputs_are_stored_in_chunks_in_any_order(tmp_path, monkeypatch):
 SHARDED = """
 import jax, numpy as np, sys
 jax.config.update("jax_enable_x64", True)
-from jaxspin.scale import listed, sweep
+from jaxspin.sweeps import listed, sweep
 from tests.sweeps import DESIGN, counter, draw
 assert jax.device_count() == 4
 lengths = np.random.default_rng(0).permutation(40)

@@ -118,7 +118,7 @@ def test_drift_by_site_in_time_and_vacancies(key):
     spins = dilute(random_spins(lattice, key=key), jnp.ones(lattice.shape, bool).at[1, 2].set(False))
     one = SpinTransferTorque(lattice, [0.2, -0.5], 0.1)
     each = SpinTransferTorque(lattice, np.broadcast_to([0.2, -0.5], (4, 4, 1, 2)), 0.1)
-    ramped = SpinTransferTorque(lattice, [0.2, -0.5], 0.1, profile=Ramp(2.0, 4.0))
+    ramped = SpinTransferTorque(lattice, [0.2, -0.5], 0.1, profile=Ramp(0.0, 1.0, 2.0, start=2.0))
 
     @jax.jit
     def fields(spins):

@@ -110,9 +110,9 @@ def scaling(config: Config) -> list[dict[str, Any]]:
                 lattice = field.lattice
                 assert lattice is not None
                 spins = js.random_spins(lattice, key=jax.random.key(0), dtype=jnp.float32)
-                mesh = js.scale.mesh(lattice, number)
+                mesh = js.devices.mesh(lattice, number)
                 along = list(mesh.shape.values())
-                spins = js.scale.shard(spins, mesh) if number > 1 else spins
+                spins = js.devices.shard(spins, mesh) if number > 1 else spins
                 jax.clear_caches()  # or the choice made for the field before would be reused
                 with mock.patch.object(kpm, "_shared_probes", new=kpm._shared_probes if name != LATTICE else _none):
                     lowered = jax.jit(lambda s, field=field: field.push(s)).lower(spins)
@@ -135,7 +135,7 @@ def scaling(config: Config) -> list[dict[str, Any]]:
 
 def fields(config: Config, kind: str, number: int) -> dict[str, js.AbstractPotential]:
     """What to time, by name."""
-    along = js.scale.mesh(js.triangular(config.strong), number).shape.values()
+    along = js.devices.mesh(js.triangular(config.strong), number).shape.values()
     block = [config.weak * n for n in along] if kind == "weak" else [config.strong] * 2
     lattice = js.triangular(*block)
     electrons = js.triangular(*(config.electrons * n for n in along)) if kind == "weak" else js.triangular(16)
@@ -258,7 +258,7 @@ def model(config: Config, rows: list[dict[str, Any]]) -> dict[str, Any]:
     assert isinstance(field, js.BehlerParrinello)
     along = (4, 2)
     spins = js.random_spins(lattice, key=jax.random.key(0), dtype=jnp.float32)
-    spread = js.scale.shard(spins, js.scale.mesh(lattice, along))
+    spread = js.devices.shard(spins, js.devices.mesh(lattice, along))
     counted = handed_on(str(jax.jit(lambda s: field.push(s)).lower(spread).compile().as_text()))
     per_edge = counted["bytes a device"] / edge(lattice.cells, list(along))
     per_chip = pod.spins / pod.chips

@@ -15,15 +15,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxspin.arrays.precision import tensordot
 from jaxspin.couplings import at_least
 from jaxspin.descriptors.base import AbstractDescriptor, check_direction
 from jaxspin.descriptors.components import ComponentTable, Monomials, component_table
 from jaxspin.descriptors.invariants import invariants
 from jaxspin.descriptors.neighborhood import Neighborhood, neighborhood
+from jaxspin.devices.shards import reach_of, shards_of
 from jaxspin.field import sum_of
 from jaxspin.lattice import Lattice
-from jaxspin.precision import tensordot
-from jaxspin.shards import reach_of, shards_of
 from jaxspin.spins import check_spins
 from jaxspin.symmetry import infinite
 

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxspin.arrays.precision import einsum, tensordot
 from jaxspin.field import sum_of
 from jaxspin.lattice import Lattice
-from jaxspin.precision import einsum, tensordot
 
 Spinors = tuple[Array, ...]
 """(Re up, Im up, Re down, Im down), each over the sites of many clusters."""

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optimistix as optx
 from jaxtyping import Array, Float
 
+from jaxspin.arrays.precision import einsum
 from jaxspin.couplings import at_least
 from jaxspin.descriptors import haydock
 from jaxspin.descriptors.base import Own, Rows
@@ -16,7 +17,6 @@ from jaxspin.descriptors.clusters import Cluster, orbital_at_center, product_wit
 from jaxspin.descriptors.on_clusters import AbstractOnClusters
 from jaxspin.field import Spins, sum_of
 from jaxspin.lattice import Lattice
-from jaxspin.precision import einsum
 from jaxspin.spins import check_spins
 
 # Sites whose Jacobians are computed at once, and chains that are filled at once: what they keep stays in the cache.

@@ -10,9 +10,9 @@ from jaxtyping import Array, Float
 
 from jaxspin.descriptors.base import AbstractClusterDescriptor, Own, Rows
 from jaxspin.descriptors.clusters import Cluster, clusters
+from jaxspin.devices.shards import brought, shards_of
 from jaxspin.field import Spins, sum_of
 from jaxspin.lattice import Lattice
-from jaxspin.shards import brought, shards_of
 from jaxspin.symmetry import infinite
 
 # So many times as many sites are treated at once where no cache has to hold them: chunks there bound the memory, and

@@ -1,5 +1,9 @@
 """Spins in time: the Landau-Lifshitz-Gilbert equation on diffrax, thermal noise, and relaxation."""
 
+from jaxspin.classical.profiles import Constant as Constant
+from jaxspin.classical.profiles import Exponential as Exponential
+from jaxspin.classical.profiles import Quench as Quench
+from jaxspin.classical.profiles import Ramp as Ramp
 from jaxspin.dynamics.events import Leaves as Leaves
 from jaxspin.dynamics.events import Relaxed as Relaxed
 from jaxspin.dynamics.implicit import ImplicitMidpoint as ImplicitMidpoint
@@ -11,18 +15,6 @@ from jaxspin.dynamics.llg import Push as Push
 from jaxspin.dynamics.noise import StepNoise as StepNoise
 from jaxspin.dynamics.relax import Relaxation as Relaxation
 from jaxspin.dynamics.relax import relax as relax
-from jaxspin.dynamics.schedules import (
-    Constant as Constant,
-)
-from jaxspin.dynamics.schedules import (
-    Exponential as Exponential,
-)
-from jaxspin.dynamics.schedules import (
-    Quench as Quench,
-)
-from jaxspin.dynamics.schedules import (
-    Ramp as Ramp,
-)
 from jaxspin.dynamics.simulate import simulate as simulate
 from jaxspin.dynamics.solvers import (
     AbstractSpinSolver as AbstractSpinSolver,

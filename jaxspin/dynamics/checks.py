@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import diffrax
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -100,7 +101,7 @@ def check_schedule(schedule: Callable[[Any], Any], start: float, duration: float
         if isinstance(t, Tracer):
             return None
         time = float(np.clip(float(t), start, end))
-        temperature = schedule(jnp.asarray(time, dtype))
+        temperature = _at(schedule, jnp.asarray(time, dtype))
         if jnp.shape(temperature) != ():
             raise ValueError(
                 f"the temperature at t = {time:g} has the shape {jnp.shape(temperature)}; return one number, the same "
@@ -115,6 +116,11 @@ def check_schedule(schedule: Callable[[Any], Any], start: float, duration: float
             )
         found.append(float(temperature))
     return max(found)
+
+
+@eqx.filter_jit
+def _at(schedule: Callable[[Any], Any], t: Array) -> Any:
+    return schedule(t)
 
 
 def check_solver(solver, noisy, adaptive):

@@ -10,10 +10,10 @@ import lineax as lx
 import optimistix as optx
 from jaxtyping import Array, Float
 
+from jaxspin.arrays.vectors import add, dot, scale
 from jaxspin.dynamics.llg import Interval
 from jaxspin.dynamics.solvers import AbstractSpinSolver, cayley
 from jaxspin.spins import normalize
-from jaxspin.vectors import add, dot, scale
 
 
 class _Iteration(optx.FixedPointIteration):

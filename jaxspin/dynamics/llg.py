@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from jaxspin.arrays.vectors import add, cross, dot, scale, settled, subtract, where
 from jaxspin.field import AbstractField
-from jaxspin.vectors import add, cross, dot, scale, settled, subtract, where
 
 Spins = Float[Array, "*cells sublattices 3"]
 # A mask of ones and zeros serves as one of truth values.

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from jaxspin.arrays.vectors import scale, stacked
 from jaxspin.dynamics.normal import normal_components
-from jaxspin.vectors import scale, stacked
 
 
 class StepNoise(diffrax.AbstractBrownianPath):

@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray, UInt32
 
-from jaxspin.vectors import one_program
+from jaxspin.arrays.vectors import one_program
 
 Words = UInt32[Array, "*#n"]
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))

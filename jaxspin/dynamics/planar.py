@@ -10,9 +10,9 @@ import diffrax
 import equinox as eqx
 from jaxtyping import Array, Float
 
+from jaxspin.arrays.vectors import components, of_planes, planes, stacked
 from jaxspin.dynamics.llg import LLG, Interval, Push
 from jaxspin.dynamics.solvers import AbstractSpinSolver
-from jaxspin.vectors import components, of_planes, planes, stacked
 
 
 class Apart(eqx.Module):

@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
+from jaxspin.arrays.vectors import of_planes, planes
 from jaxspin.dynamics.events import Condition
 from jaxspin.dynamics.llg import LLG, Clock
 from jaxspin.dynamics.noise import StepNoise
 from jaxspin.dynamics.planar import PlanarSolver, PlanarTerm
 from jaxspin.dynamics.solvers import AbstractSpinSolver
 from jaxspin.field import AbstractField
-from jaxspin.vectors import of_planes, planes
 
 
 class Settings(eqx.Module):

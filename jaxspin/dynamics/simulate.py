@@ -12,6 +12,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin.callables import by_content
+from jaxspin.classical.profiles import Constant
 from jaxspin.dynamics.checks import check_adaptive, check_schedule, check_settings, check_solver, check_state
 from jaxspin.dynamics.events import Condition, of_run
 from jaxspin.dynamics.failures import thrown, warn_of_turns
@@ -19,13 +20,14 @@ from jaxspin.dynamics.grid import UnitSteps, adaptive_grid, fixed_grid
 from jaxspin.dynamics.llg import Clock, Mask, as_mask
 from jaxspin.dynamics.memory import warn_of_frames
 from jaxspin.dynamics.program import Settings, run_frames
-from jaxspin.dynamics.schedules import Constant, Number
 from jaxspin.dynamics.solvers import DepondtMertens, ProjectedTsit5
 from jaxspin.dynamics.timestep import NO_TRACERS, suggest_timestep
 from jaxspin.dynamics.trajectory import Trajectory
 from jaxspin.field import AbstractField, times_of_change
 from jaxspin.lattice import Lattice
 from jaxspin.spins import takes_spins
+
+Number = float | int | Float[Array, ""]
 
 # How often a progress bar moves in a run, at most about.
 _LOOKS_OF_METER = 50

@@ -13,9 +13,9 @@ import diffrax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxspin.arrays.vectors import add, cross, dot, scale, settled
 from jaxspin.dynamics.llg import LLG, Interval, Push
 from jaxspin.spins import normalize, retract
-from jaxspin.vectors import add, cross, dot, scale, settled
 
 
 def _rate(terms, t0, y0, args):

@@ -10,12 +10,12 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxspin.arrays.precision import tensordot
+from jaxspin.arrays.vectors import add, cross, dot, normalize, scale, subtract
 from jaxspin.callables import by_content
 from jaxspin.dynamics.relax import relax
 from jaxspin.field import AbstractField, Time
-from jaxspin.precision import tensordot
 from jaxspin.spins import takes_spins
-from jaxspin.vectors import add, cross, dot, normalize, scale, subtract
 
 # Without damping errors add up for ever: one turn is looked at.
 _LONGEST_LIFE = 2 * math.pi

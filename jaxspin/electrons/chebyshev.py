@@ -14,7 +14,7 @@ import numpy as np
 from jax.sharding import AxisType
 from jaxtyping import Array, Float, PyTree
 
-from jaxspin.precision import matmul
+from jaxspin.arrays.precision import matmul
 
 _LANES = 8  # numbers that a CPU adds side by side, before it adds up those
 _ROW = 64  # products of two vectors that are added up at a time

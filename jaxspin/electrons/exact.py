@@ -10,13 +10,13 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Complex, Float, PRNGKeyArray
 
+from jaxspin.arrays.precision import einsum, matmul
 from jaxspin.couplings import scalar
 from jaxspin.electrons import fermi, spectral
 from jaxspin.electrons.memory import warn_of_memory
 from jaxspin.electrons.model import PAULI, SDModel
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.lattice import Lattice
-from jaxspin.precision import einsum, matmul
 from jaxspin.spins import check_finite, check_spins, takes_spins
 
 

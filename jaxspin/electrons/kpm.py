@@ -12,6 +12,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 from jaxspin.couplings import at_least, scalar
+from jaxspin.devices.shards import Shards, shards_of
 from jaxspin.electrons import chebyshev, fermi
 from jaxspin.electrons.exact import as_scalar, check_ensemble
 from jaxspin.electrons.memory import warn_of_memory
@@ -19,7 +20,6 @@ from jaxspin.electrons.model import SDModel, Spinor
 from jaxspin.electrons.probes import AbstractProbes, Coloring, ExactTrace, colors_for
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.lattice import Lattice
-from jaxspin.shards import Shards, shards_of
 from jaxspin.spins import check_finite, check_spins
 
 
@@ -31,7 +31,7 @@ class KernelPolynomial(AbstractPotential):
     are linear in the sites and memory does not depend on the order. No damping kernel: at T > 0 the series converges
     exponentially, as exp(-m pi T/a).
 
-    Spins on a mesh of devices (`jaxspin.scale`) share out the probing vectors, as far as their number divides, and only
+    Spins on a mesh of devices (`jaxspin.devices`) share out the probing vectors, as far as their number divides, and only
     then the lattice. Vectors meet in one sum at the end; a lattice that is shared out exchanges edges of all vectors in
     every product with H, which is less only beyond tens of thousands of sites along an axis.
 

@@ -16,11 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Int, Num
 
+from jaxspin.arrays.precision import einsum
 from jaxspin.couplings import holds, numeric, real
 from jaxspin.electrons.bounds import band_edges, row_sums
 from jaxspin.electrons.chebyshev import spread
 from jaxspin.lattice import Bond, Lattice, check_bonds
-from jaxspin.precision import einsum
 from jaxspin.spins import takes_spins
 
 Spins = Float[Array, "*cells sublattices 3"]

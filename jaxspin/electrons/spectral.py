@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
-from jaxspin.precision import matmul
+from jaxspin.arrays.precision import matmul
 
 Parameters = tuple[Array, ...]
 

@@ -20,10 +20,10 @@ from jaxspin.descriptors import (
     LocalMoments,
     NearEnds,
 )
+from jaxspin.devices.shards import shards_of
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.forcefield.networks import multilayer_perceptron
 from jaxspin.lattice import Lattice
-from jaxspin.shards import shards_of
 from jaxspin.spins import check_finite, check_spins, takes_spins
 
 

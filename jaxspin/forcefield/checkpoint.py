@@ -8,11 +8,11 @@ import equinox as eqx
 import jax
 import orbax.checkpoint as ocp
 
+from jaxspin.devices.hosts import by_first_process, to_host
 from jaxspin.files import replace, undamaged, undo_replacement
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
 from jaxspin.forcefield.committee import Committee
 from jaxspin.forcefield.generalized import GeneralizedPotential
-from jaxspin.hosts import by_first_process, to_host
 
 _FORMAT = 1
 _ForceField = BehlerParrinello | Committee | GeneralizedPotential

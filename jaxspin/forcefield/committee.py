@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxspin.arrays.vectors import one_program
 from jaxspin.descriptors import AbstractDescriptor
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_finite, check_spins, takes_spins, tangent
-from jaxspin.vectors import one_program
 
 
 class Committee(AbstractPotential):

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
+from jaxspin.arrays.vectors import cross
 from jaxspin.descriptors import AbstractDescriptor, BetweenLeads
 from jaxspin.field import AbstractField, Spins, Time
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
@@ -16,7 +17,6 @@ from jaxspin.forcefield.committee import Committee
 from jaxspin.forcefield.networks import MultilayerPerceptron
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_finite, check_spins, takes_spins
-from jaxspin.vectors import cross
 
 
 class GeneralizedPotential(AbstractField):

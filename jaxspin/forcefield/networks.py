@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxspin.precision import EXACT
+from jaxspin.arrays.precision import EXACT
 
 
 @functools.partial(jax.jit, static_argnames=("features", "hidden", "dtype"))

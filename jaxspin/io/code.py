@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxspin.hosts import to_host
+from jaxspin.devices.hosts import to_host
 
 
 def identity_of(function: Any) -> dict[str, str]:

@@ -11,8 +11,8 @@ from typing import Literal, TypeVar, overload
 
 import numpy as np
 
+from jaxspin.devices.hosts import by_first_process, to_host
 from jaxspin.files import refuse_existing
-from jaxspin.hosts import by_first_process, to_host
 from jaxspin.io.records import to_json
 from jaxspin.io.store import Numbers, lattice_from_json
 from jaxspin.lattice import Lattice

@@ -19,8 +19,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxspin.devices.hosts import by_first_process, to_host
 from jaxspin.files import remove
-from jaxspin.hosts import by_first_process, to_host
 from jaxspin.io.code import fingerprint, name_of
 
 # In every folder that `new_folder` made, and in no other.

@@ -19,8 +19,8 @@ from jaxtyping import ArrayLike
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
+from jaxspin.devices.hosts import by_first_process
 from jaxspin.files import explained, refuse_existing, remove, replace, undamaged, undo_replacement
-from jaxspin.hosts import by_first_process
 from jaxspin.io.records import to_json
 from jaxspin.lattice import Lattice
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from jaxspin.devices.hosts import by_first_process, to_host
 from jaxspin.files import undo_replacement
-from jaxspin.hosts import by_first_process, to_host
 from jaxspin.io.records import to_json
 from jaxspin.io.store import (
     Numbers,

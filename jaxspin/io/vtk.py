@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxspin.devices.hosts import by_first_process, to_host
 from jaxspin.files import refuse_existing
-from jaxspin.hosts import by_first_process, to_host
 from jaxspin.io.ovf import in_file_order, in_space
 from jaxspin.io.store import Numbers
 from jaxspin.lattice import Lattice

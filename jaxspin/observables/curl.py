@@ -5,10 +5,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxspin.arrays.precision import matmul
+from jaxspin.arrays.vectors import one_program
 from jaxspin.field import AbstractField, Spins
-from jaxspin.precision import matmul
 from jaxspin.spins import check_finite, takes_spins, tangent_frame
-from jaxspin.vectors import one_program
 
 
 @takes_spins(unit=True)

@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxspin.devices.shards import fourier_transform
 from jaxspin.lattice import Lattice
 from jaxspin.observables.structure_factor import wavevectors
-from jaxspin.shards import fourier_transform
 from jaxspin.spins import takes_spins
 
 _WINDOWS = {

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxspin.arrays.vectors import one_program
 from jaxspin.classical import bond_ends
 from jaxspin.lattice import Lattice
 from jaxspin.spins import takes_spins
-from jaxspin.vectors import one_program
 
 
 @takes_spins(unit=True)

@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
+from jaxspin.arrays.precision import einsum
 from jaxspin.field import AbstractPotential, Spins
 from jaxspin.lattice import Lattice
-from jaxspin.precision import einsum
 from jaxspin.spins import takes_spins, tangent, tangent_frame
 
 # A torque per spin above this fraction of the largest field: not a state that spins oscillate about.

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxspin.arrays.precision import EXACT
+from jaxspin.devices.shards import fourier_transform
 from jaxspin.lattice import Lattice
-from jaxspin.precision import EXACT
-from jaxspin.shards import fourier_transform
 from jaxspin.spins import takes_spins
 
 

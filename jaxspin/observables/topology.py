@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxspin.arrays.precision import EXACT
 from jaxspin.lattice import Lattice
-from jaxspin.precision import EXACT
 from jaxspin.spins import check_unit, takes_spins
 
 Corner = tuple[int, tuple[int, ...]]

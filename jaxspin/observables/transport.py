@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, PRNGKeyArray
 
+from jaxspin.arrays.precision import einsum, matmul, tensordot
 from jaxspin.electrons import (
     ExactDiagonalization,
     GreensFunction,
@@ -23,7 +24,6 @@ from jaxspin.electrons import (
 )
 from jaxspin.electrons.model import Spinor, unit_spinor
 from jaxspin.field import Spins
-from jaxspin.precision import einsum, matmul, tensordot
 from jaxspin.spins import takes_spins
 
 Solver = ExactDiagonalization | KernelPolynomial

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxspin.arrays.vectors import one_program
 from jaxspin.field import sum_of
 from jaxspin.lattice import Lattice
 from jaxspin.spins import takes_spins
-from jaxspin.vectors import one_program
 
 # A profile is kept this many units in the last place from saturation, where artanh is infinite.
 _SATURATION = 4

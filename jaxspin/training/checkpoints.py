@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
-from jaxspin.hosts import to_host
+from jaxspin.devices.hosts import to_host
 
 _FORMAT = 1
 

@@ -7,8 +7,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxspin.devices.hosts import to_host
 from jaxspin.forcefield import BehlerParrinello, Committee
-from jaxspin.hosts import to_host
 from jaxspin.lattice import Lattice
 from jaxspin.training.dataset import SpinData
 from jaxspin.training.trainer import Learnt, TrainConfig, train

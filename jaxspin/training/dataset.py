@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from jaxspin.hosts import to_host
+from jaxspin.devices.hosts import to_host
 from jaxspin.io.records import to_json
 from jaxspin.io.store import (
     Numbers,

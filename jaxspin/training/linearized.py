@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxspin.arrays.precision import einsum
 from jaxspin.descriptors.base import AbstractClusterDescriptor
 from jaxspin.forcefield import BehlerParrinello
-from jaxspin.precision import einsum
 from jaxspin.spins import takes_spins, tangent_frame
 
 

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from jaxspin.devices.hosts import to_host
 from jaxspin.field import AbstractField, AbstractPotential, Spins
 from jaxspin.forcefield import BehlerParrinello, GeneralizedPotential
-from jaxspin.hosts import to_host
 from jaxspin.spins import takes_spins, tangent
 from jaxspin.training.dataset import SpinData
 from jaxspin.training.linearized import LinearizedSet

@@ -12,9 +12,9 @@ from jaxtyping import Array, PRNGKeyArray
 from tqdm import tqdm
 
 from jaxspin.descriptors.base import AbstractClusterDescriptor
+from jaxspin.devices.shards import shards_of
 from jaxspin.forcefield import BehlerParrinello, GeneralizedPotential, Learnable
 from jaxspin.lattice import Lattice
-from jaxspin.shards import shards_of
 from jaxspin.training import checkpoints
 from jaxspin.training.dataset import SpinData
 from jaxspin.training.linearized import LinearizedSet

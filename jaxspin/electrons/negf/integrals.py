@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxspin.arrays.precision import matmul, tensordot
 from jaxspin.electrons.negf import quadrature, recursion
 from jaxspin.electrons.negf.poles import matsubara
 from jaxspin.electrons.negf.quadrature import Panels
 from jaxspin.electrons.negf.system import Setup, System
-from jaxspin.precision import matmul, tensordot
 
 _POLES_AT_ONCE = 8
 

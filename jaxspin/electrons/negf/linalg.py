@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex
 
-from jaxspin.precision import matmul
+from jaxspin.arrays.precision import matmul
 
 
 def multiply(a: Complex[Array, "n k"], b: Complex[Array, "k m"]) -> Complex[Array, "n m"]:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxspin.precision import einsum
+from jaxspin.arrays.precision import einsum
 
 _HALF_NODES = (
     0.991455371120812639206854697526329,

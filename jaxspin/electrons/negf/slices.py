@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxspin.arrays.precision import einsum
 from jaxspin.electrons.model import PAULI, SDModel
 from jaxspin.field import Spins
 from jaxspin.lattice import Bond, Lattice
-from jaxspin.precision import einsum
 
 
 @dataclasses.dataclass(frozen=True)

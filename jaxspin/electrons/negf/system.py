@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxspin.arrays.precision import tensordot
 from jaxspin.electrons.model import SDModel
 from jaxspin.electrons.negf.leads import Contact, Lead, WideBand, chain_surface, decimate, lead_modes, lead_slices
 from jaxspin.electrons.negf.linalg import dagger, multiply
 from jaxspin.electrons.negf.slices import Cut, blocks, pairs
 from jaxspin.field import Spins
 from jaxspin.lattice import Bond
-from jaxspin.precision import tensordot
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 A mesh with an axis called `cell_1` (`cell_2`, `cell_3`) shares the cells along the first (second, third) lattice axis
 out evenly. An array tells by its type, while a program is traced, whether it lives on such a mesh, so the same call
-becomes one program on one device and another on many. `jaxspin.scale` makes meshes and places arrays on them.
+becomes one program on one device and another on many. `jaxspin.devices` makes meshes and places arrays on them.
 """
 
 import dataclasses
@@ -129,7 +129,9 @@ def shards_of(lattice: Lattice, array: Array) -> Shards | None:
         if name is None:
             continue
         if kinds[name] != AxisType.Auto:
-            raise ValueError(f"axis {name} of the mesh is explicit; make it with jaxspin.scale.mesh, of AxisType.Auto.")
+            raise ValueError(
+                f"axis {name} of the mesh is explicit; make it with jaxspin.devices.mesh, of AxisType.Auto."
+            )
         if lattice.cells[axis] % mesh.shape[name]:
             raise ValueError(
                 f"{lattice.cells[axis]} cells along axis {axis} cannot be shared by {mesh.shape[name]} devices; "

@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxspin.scale.design import Caller, Design
-from jaxspin.scale.results import blank
+from jaxspin.sweeps.design import Caller, Design
+from jaxspin.sweeps.results import blank
 
 # A share of the slots may wait, finished, for others before they are refilled together.
 _WAITING = 8

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from jaxspin.translation import settled as _settled
+from jaxspin.arrays.translation import settled as _settled
 
 # a function called outside jit is one program instead of one for every operation, and inside jit no call
 one_program = functools.partial(jax.jit, inline=True)

@@ -10,8 +10,8 @@ import jax
 import orbax.checkpoint as ocp
 from jaxtyping import Array, PyTree
 
+from jaxspin.devices.hosts import by_first_process
 from jaxspin.files import refuse_existing, replace, undamaged, undo_replacement
-from jaxspin.hosts import by_first_process
 
 
 def save(path: str | os.PathLike, tree: PyTree[Array], *, overwrite: bool = False) -> Path:
@@ -27,7 +27,7 @@ def save(path: str | os.PathLike, tree: PyTree[Array], *, overwrite: bool = Fals
         refuse_existing(path, overwrite)
         if path.exists() and not _saved_here(path):
             raise FileExistsError(
-                f"{path} is no checkpoint of jaxspin.scale.save and will not be replaced; choose another path."
+                f"{path} is no checkpoint of jaxspin.devices.save and will not be replaced; choose another path."
             )
 
     by_first_process(check)
@@ -41,13 +41,13 @@ def save(path: str | os.PathLike, tree: PyTree[Array], *, overwrite: bool = Fals
 def load(path: str | os.PathLike, like: PyTree[Array]) -> PyTree[Array]:
     """What `save` wrote, in the form, types and places of `like`: on whatever mesh, of any number of processes.
 
-    `like` holds arrays, or `jax.ShapeDtypeStruct` with a sharding (`jaxspin.scale.sharding(mesh)`). Raises
+    `like` holds arrays, or `jax.ShapeDtypeStruct` with a sharding (`jaxspin.devices.sharding(mesh)`). Raises
     `FileNotFoundError` where nothing is, `ValueError` where `like` has other shapes.
     """
     path = Path(path).absolute()
     by_first_process(lambda: undo_replacement(path))
     if not path.exists():
-        raise FileNotFoundError(f"there is no checkpoint at {path}; give the folder that jaxspin.scale.save wrote.")
+        raise FileNotFoundError(f"there is no checkpoint at {path}; give the folder that jaxspin.devices.save wrote.")
     with ocp.StandardCheckpointer() as checkpointer:
         _check_like(path, checkpointer, like)
         with undamaged(path):

@@ -27,7 +27,7 @@ from jaxspin.io.store import (
     open_store,
     write_store,
 )
-from jaxspin.scale.design import Design
+from jaxspin.sweeps.design import Design
 
 FORMAT = 1
 PENDING, DONE, FAILED = range(3)

@@ -10,9 +10,9 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, PyTree
 
-from jaxspin.hosts import to_host
+from jaxspin.devices.hosts import to_host
+from jaxspin.devices.shards import axis_name
 from jaxspin.lattice import Lattice
-from jaxspin.shards import axis_name
 
 
 def mesh(
@@ -51,7 +51,7 @@ def sharding(mesh: Mesh, *, before: int = 0) -> NamedSharding:
     """How spins lie on the mesh, and whatever has the cells as its axes after the first `before` ones."""
     names = _names(mesh)
     if not names:
-        raise ValueError(f"a mesh of axes {mesh.axis_names} shares out no lattice; make it with jaxspin.scale.mesh.")
+        raise ValueError(f"a mesh of axes {mesh.axis_names} shares out no lattice; make it with jaxspin.devices.mesh.")
     return NamedSharding(mesh, P(*(None,) * before, *names))
 
 

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Shaped
 
+from jaxspin.arrays.vectors import of_planes, planes, scale
 from jaxspin.lattice import Bond
-from jaxspin.vectors import of_planes, planes, scale
 
 
 def moved(array: Shaped[Array, "3 *cells"], offset: Int[Array, " d"], periodic: Sequence[bool]) -> Array:

@@ -12,9 +12,9 @@ import xarray as xr
 from tqdm import tqdm
 
 from jaxspin.io.code import identity_of
-from jaxspin.scale.batches import AbstractProgram, Batches, Finished, Slots, Stepwise, message
-from jaxspin.scale.design import RESERVED, Caller, Design
-from jaxspin.scale.results import FAILED, SweepStore, load_sweep, output_dims
+from jaxspin.sweeps.batches import AbstractProgram, Batches, Finished, Slots, Stepwise, message
+from jaxspin.sweeps.design import RESERVED, Caller, Design
+from jaxspin.sweeps.results import FAILED, SweepStore, load_sweep, output_dims
 
 # Writing may take this share of the time: points that are finished faster are written several together.
 _WRITING = 0.1

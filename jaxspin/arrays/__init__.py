@@ -1,0 +1,1 @@
+"""Arithmetic on arrays in the form that XLA makes fast: translations, 3-vectors by component, stated precision."""

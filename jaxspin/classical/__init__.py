@@ -1,0 +1,28 @@
+"""Energies of classical spins `(*cells, sublattices, 3)`, one term a file.
+
+Terms of single spins write their energy and derive B = -dE/dS, those of bonds write B, and E = -S . B/2. Couplings are
+array leaves, so they can be differentiated, batched and trained; they act in the dtype of the spins. Sums run over each
+bond once, bonds beyond an open edge are absent, and vacancies (spins of length zero) contribute nothing.
+"""
+
+from jaxspin.classical.anisotropy import Anisotropy
+from jaxspin.classical.bonds import bond_ends
+from jaxspin.classical.dzyaloshinskii_moriya import DzyaloshinskiiMoriya
+from jaxspin.classical.exchange import Exchange
+from jaxspin.classical.profiles import Constant, Exponential, GaussianPulse, Quench, Ramp, Sinusoid
+from jaxspin.classical.zeeman import Zeeman, ZeemanPulse
+
+__all__ = [
+    "Anisotropy",
+    "Constant",
+    "DzyaloshinskiiMoriya",
+    "Exchange",
+    "Exponential",
+    "GaussianPulse",
+    "Quench",
+    "Ramp",
+    "Sinusoid",
+    "Zeeman",
+    "ZeemanPulse",
+    "bond_ends",
+]

@@ -1,0 +1,30 @@
+"""Single-ion anisotropy."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxspin.arrays.vectors import dot
+from jaxspin.classical.sites import at_every_site, check_sites, vector
+from jaxspin.couplings import Numbers, real
+from jaxspin.field import AbstractPotential, Spins, Time
+from jaxspin.spins import normalize
+
+
+class Anisotropy(AbstractPotential):
+    """Single-ion anisotropy, E = - sum_i K_i (S_i . n_i)^2: easy axis for K > 0, easy plane for K < 0.
+
+    `strength` K is one number or `(*cells, sublattices)`; `axis` n is `(3,)` or `(*cells, sublattices, 3)`,
+    of any length but zero. Raises `ValueError` when used on spins of another shape.
+    """
+
+    strength: Float[Array, "..."]
+    axis: Float[Array, "*n 3"]
+
+    def __init__(self, strength: Numbers, axis: Numbers = (0.0, 0.0, 1.0)):
+        self.strength = real(strength, "strength")
+        self.axis = vector(axis, "axis")
+
+    def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
+        check_sites(self.strength, spins.shape[:-1], "strength")
+        projection = dot(at_every_site(normalize(self.axis), spins, "axis"), spins)
+        return -jnp.sum(self.strength.astype(spins.dtype) * projection**2)

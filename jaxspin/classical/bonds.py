@@ -1,0 +1,84 @@
+"""Sums over the bonds of a lattice, and the couplings on them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxspin.arrays.vectors import add, components, of_planes, planes, scale, settled, stacked
+from jaxspin.classical.many_bonds import sum_over_bonds
+from jaxspin.couplings import Numbers, real
+from jaxspin.field import Spins
+from jaxspin.lattice import Bond, Lattice
+from jaxspin.spins import takes_spins
+
+# More bonds a cell than this are summed in a loop: that is three times slower to run, but 300 written out take
+# minutes to compile.
+_MANY = 48
+
+
+@takes_spins
+def bond_ends(lattice: Lattice, spins: Spins, bond: Bond) -> tuple[Float[Array, "*cells 3"], Float[Array, "*cells 3"]]:
+    """(S_i, S_j) at the two ends of `bond` in every cell, S_j zero beyond an open edge."""
+    return spins[..., bond.start, :], lattice.translate(spins[..., bond.end, :], bond.offset)
+
+
+def over_bonds(
+    lattice: Lattice,
+    shells: Sequence[Sequence[Bond]],
+    couplings: Sequence[Array],
+    spins: Spins,
+    act: Callable[[Any, Array, Any], Array],
+) -> Spins:
+    """At every site the sum of coupling act(number of the bond, spin at its other end, 1 from its start or -1).
+
+    `couplings` are one number or `(*cells, bonds)` for each shell; bonds are counted through all shells.
+    """
+    bonds = [bond for shell in shells for bond in shell]
+    if len(bonds) > _MANY:
+        return settled(sum_over_bonds(lattice.periodic, shells, couplings, spins, act))
+    strengths = [c if c.ndim == 0 else c[..., n] for c, s in zip(couplings, shells, strict=True) for n in range(len(s))]
+    around = neighbors_of(lattice, spins, bonds)
+    sites = [jnp.zeros_like(spins[..., 0, :]) for _ in range(lattice.sublattices)]
+    for number, (bond, strength) in enumerate(zip(bonds, strengths, strict=True)):
+        strength = strength.astype(spins.dtype)
+        arriving = strength if strength.ndim == 0 else lattice.translate(strength, back(bond))
+        there, arrived = around[bond.end, bond.offset], around[bond.start, back(bond)]
+        sites[bond.start] = add(sites[bond.start], scale(strength, act(number, there, 1)))
+        sites[bond.end] = add(sites[bond.end], scale(arriving, act(number, arrived, -1)))
+    # components first here too; and stored, as every component of a torque reads all three of the field
+    return settled(stacked([jnp.stack(parts, axis=-1) for parts in zip(*map(components, sites), strict=True)]))
+
+
+def neighbors_of(lattice: Lattice, spins: Spins, bonds: Sequence[Bond]) -> dict[tuple[int, tuple[int, ...]], Array]:
+    """The spins `(*cells, 3)` of sublattice b at R + offset, by (b, offset), for both ends of every bond."""
+    ends = [(bond.end, bond.offset) for bond in bonds] + [(bond.start, back(bond)) for bond in bonds]
+    found = {}
+    for b in range(lattice.sublattices):
+        offsets = list(dict.fromkeys(offset for end, offset in ends if end == b))
+        if offsets:
+            # components first: XLA cancels taking them apart against the stack the spins are, and copies otherwise
+            brought = lattice.translations(planes(spins)[..., b], offsets)
+            found |= {(b, offset): of_planes(parts) for offset, parts in zip(offsets, brought, strict=True)}
+    return found
+
+
+def back(bond: Bond) -> tuple[int, ...]:
+    return tuple(-n for n in bond.offset)
+
+
+def bond_array(lattice: Lattice, number: int, values: Numbers) -> Array:
+    array, shape = real(values, "a coupling"), (*lattice.cells, len(lattice.shell(number)))
+    if array.shape not in ((), shape):
+        raise ValueError(
+            f"couplings of shape {array.shape} do not fit shell {number} of the {lattice.name} lattice; "
+            f"give one number, or {shape} for a value on each bond of lattice.shell({number})."
+        )
+    return array
+
+
+def check_uniform(old: Lattice, new: Lattice, *couplings: Array) -> None:
+    old.check_kind(new)
+    if any(values.ndim for values in couplings):
+        raise ValueError("only uniform couplings move to another size of their lattice; build a new term there.")

@@ -1,0 +1,145 @@
+"""Numbers that change in time: factors of pulses and currents, and temperatures.
+
+Each is a pytree called with the time t (hbar/t) that returns a number; any callable of t will do. One that changes fast
+should have a method `times_of_change()`, the times that adaptive steps and suggested ones must not overlook.
+"""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxspin.couplings import holds, real
+from jaxspin.field import Time
+
+# Where a Gaussian pulse is looked at, in widths from its center: all but 1e-8 of it lies between the outermost.
+_PULSE = (-6, -3, -1, 0, 1, 3, 6)
+
+
+class Constant(eqx.Module):
+    """`value` at all times."""
+
+    value: Float[Array, ""] = eqx.field(converter=real)
+
+    def __call__(self, t: Time) -> Float[Array, ""]:
+        return self.value
+
+
+class Ramp(eqx.Module):
+    """initial + (final - initial) (t - start)/duration, constant before and after: a linear anneal, a switch.
+
+    A duration of zero makes a step. Raises `ValueError` for one below zero, and for ends that are not finite.
+    """
+
+    initial: Float[Array, ""] = eqx.field(converter=real)
+    final: Float[Array, ""] = eqx.field(converter=real)
+    duration: Float[Array, ""] = eqx.field(converter=real)
+    start: Float[Array, ""] = eqx.field(converter=real, default=0.0)
+
+    def __check_init__(self):
+        _check_finite(initial=self.initial, final=self.final)
+        _check_span(duration=self.duration)
+
+    def __call__(self, t: Time) -> Float[Array, ""]:
+        elapsed = jnp.asarray(t, self.start.dtype) - self.start
+        done = jnp.clip(elapsed / jnp.where(self.duration > 0, self.duration, 1), 0, 1)
+        sudden = jnp.where(elapsed < 0, 0, 1)
+        return self.initial + (self.final - self.initial) * jnp.where(self.duration > 0, done, sudden)
+
+    def times_of_change(self) -> tuple[Time, ...]:
+        return (self.start, self.start + self.duration)
+
+
+class Quench(eqx.Module):
+    """`initial` for t < `time`, `final` from then on. Raises `ValueError` for values that are not finite."""
+
+    initial: Float[Array, ""] = eqx.field(converter=real)
+    final: Float[Array, ""] = eqx.field(converter=real)
+    time: Float[Array, ""] = eqx.field(converter=real, default=0.0)
+
+    def __check_init__(self):
+        _check_finite(initial=self.initial, final=self.final)
+
+    def __call__(self, t: Time) -> Float[Array, ""]:
+        return jnp.where(jnp.asarray(t, self.time.dtype) < self.time, self.initial, self.final)
+
+    def times_of_change(self) -> tuple[Time, ...]:
+        return (self.time,)
+
+
+class Exponential(eqx.Module):
+    """final + (initial - final) exp(-(t - start)/decay_time), `initial` before `start`.
+
+    A decay time of zero makes a step. Raises `ValueError` for one below zero, and for ends that are not finite.
+    """
+
+    initial: Float[Array, ""] = eqx.field(converter=real)
+    final: Float[Array, ""] = eqx.field(converter=real)
+    decay_time: Float[Array, ""] = eqx.field(converter=real)
+    start: Float[Array, ""] = eqx.field(converter=real, default=0.0)
+
+    def __check_init__(self):
+        _check_finite(initial=self.initial, final=self.final)
+        _check_span(decay_time=self.decay_time)
+
+    def __call__(self, t: Time) -> Float[Array, ""]:
+        elapsed = jnp.asarray(t, self.start.dtype) - self.start
+        left = jnp.exp(-jnp.maximum(elapsed, 0) / jnp.where(self.decay_time > 0, self.decay_time, 1))
+        sudden = jnp.where(elapsed < 0, 1, 0)
+        return self.final + (self.initial - self.final) * jnp.where(self.decay_time > 0, left, sudden)
+
+    def times_of_change(self) -> tuple[Time, ...]:
+        return (self.start,)
+
+
+class GaussianPulse(eqx.Module):
+    """exp(-(t - center)^2/(2 width^2)) cos(frequency (t - center) + phase); no oscillation by default."""
+
+    center: Float[Array, ""] = eqx.field(converter=real)
+    width: Float[Array, ""] = eqx.field(converter=real)
+    frequency: Float[Array, ""] = eqx.field(converter=real, default=0.0)
+    phase: Float[Array, ""] = eqx.field(converter=real, default=0.0)
+
+    def __call__(self, t: Time) -> Float[Array, ""]:
+        delay = jnp.asarray(t, self.center.dtype) - self.center
+        return jnp.exp(-0.5 * (delay / self.width) ** 2) * jnp.cos(self.frequency * delay + self.phase)
+
+    def times_of_change(self) -> tuple[Time, ...]:
+        """Center, flanks and tails, and the crest of the oscillation nearest to the center."""
+        angle = (jnp.pi / 2 - self.phase) % jnp.pi - jnp.pi / 2
+        oscillates = self.frequency != 0
+        crest = jnp.where(oscillates, angle / jnp.where(oscillates, self.frequency, 1), 0)
+        return (self.center + crest, *(self.center + n * self.width for n in _PULSE))
+
+
+class Sinusoid(eqx.Module):
+    """cos(frequency t + phase), `frequency` in radians a unit of time; phase -pi/2 makes a sine."""
+
+    frequency: Float[Array, ""] = eqx.field(converter=real)
+    phase: Float[Array, ""] = eqx.field(converter=real, default=0.0)
+
+    def __call__(self, t: Time) -> Float[Array, ""]:
+        return jnp.cos(self.frequency * jnp.asarray(t, self.frequency.dtype) + self.phase)
+
+
+def strength_at(profile: Callable[[Time], Float[Array, ""]], t: Time, dtype) -> Float[Array, ""]:
+    """The factor of a pulse at the time t; `ValueError` where it is not one number."""
+    strength = jnp.asarray(profile(t))
+    if strength.shape != ():
+        raise ValueError(
+            f"the profile at a time has the shape {strength.shape}; return one number, a factor of the whole."
+        )
+    return strength.astype(dtype)
+
+
+def _check_span(**spans: Float[Array, ""]) -> None:
+    for name, value in spans.items():
+        if not holds(lambda x: x >= 0, value):
+            raise ValueError(f"{name} = {value} runs backwards; give zero or more, and swap initial and final.")
+
+
+def _check_finite(**values: Float[Array, ""]) -> None:
+    for name, value in values.items():
+        if not holds(jnp.isfinite, value):
+            raise ValueError(f"{name} = {value} is not finite; give a number.")

@@ -1,0 +1,53 @@
+"""Applied fields, constant and in time."""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxspin.callables import by_content
+from jaxspin.classical.profiles import strength_at
+from jaxspin.classical.sites import at_every_site, vector, with_moment
+from jaxspin.couplings import Numbers
+from jaxspin.field import AbstractPotential, Spins, Time, times_of_change
+
+
+class Zeeman(AbstractPotential):
+    """A constant applied field, E = - sum_i m_i h_i . S_i, so B_i = m_i h_i.
+
+    `applied` h is `(3,)` or `(*cells, sublattices, 3)`, in units of the hopping; `moment` m, the length of a spin, one
+    number or `(*cells, sublattices)`, 1 unless given. The energies of a field do not know the moments of a run: pass
+    those of `simulate(moment=...)` here too, and every spin precesses at the rate h. Raises `ValueError` when used on
+    spins of another shape. For a field in time use `ZeemanPulse`.
+    """
+
+    applied: Float[Array, "*n 3"]
+
+    def __init__(self, applied: Numbers, moment: Numbers | None = None):
+        self.applied = with_moment(vector(applied, "applied"), moment)
+
+    def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
+        return -jnp.sum(at_every_site(self.applied, spins, "applied") * spins)
+
+
+class ZeemanPulse(AbstractPotential):
+    """An applied field in time, E(t) = - profile(t) sum_i m_i h_i . S_i, with h and the `moment` m as in `Zeeman`.
+
+    `profile` maps the time (hbar/t) to a number: `GaussianPulse`, `Sinusoid`, `Ramp`, or any callable that is
+    a pytree (an `eqx.Module`, `jax.tree_util.Partial`). A short one should say in a method `times_of_change()`
+    when it begins, peaks and ends, so that adaptive steps and suggested ones do not overlook it.
+    """
+
+    applied: Float[Array, "*n 3"]
+    profile: Callable[[Time], Float[Array, ""]]
+
+    def __init__(self, applied: Numbers, profile: Callable[[Time], Float[Array, ""]], moment: Numbers | None = None):
+        self.applied = with_moment(vector(applied, "applied"), moment)
+        self.profile = by_content(profile)
+
+    def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
+        strength = strength_at(self.profile, t, spins.dtype)
+        return -strength * jnp.sum(at_every_site(self.applied, spins, "applied") * spins)
+
+    def times_of_change(self) -> tuple[Time, ...]:
+        return times_of_change(self.profile)

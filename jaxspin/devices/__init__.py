@@ -1,0 +1,10 @@
+"""From one device to many: lattices of spins `(*cells, sublattices, 3)` spread over a mesh of devices and hosts.
+
+`mesh` shares a lattice out, `shard` places spins, data and models on it; everything else then runs as on one device.
+`save` and `load` write and read arrays that no process holds whole.
+"""
+
+from jaxspin.devices.checkpoints import load, save
+from jaxspin.devices.meshes import gather, mesh, shard, sharding
+
+__all__ = ["gather", "load", "mesh", "save", "shard", "sharding"]
