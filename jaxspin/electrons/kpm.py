@@ -31,7 +31,7 @@ class KernelPolynomial(AbstractPotential):
     are linear in the sites and memory does not depend on the order. No damping kernel: at T > 0 the series converges
     exponentially, as exp(-m pi T/a).
 
-    Spins on a mesh of devices (`jaxspin.devices`) share out the probing vectors, as far as their number divides, and only
+    Spins on a mesh (`jaxspin.devices`) share out the probing vectors, as far as their number divides, and only
     then the lattice. Vectors meet in one sum at the end; a lattice that is shared out exchanges edges of all vectors in
     every product with H, which is less only beyond tens of thousands of sites along an axis.
 
