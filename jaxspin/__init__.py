@@ -27,6 +27,7 @@ from jaxspin.forcefield import BehlerParrinello, Committee, GeneralizedPotential
 from jaxspin.forcefield import load as load_forcefield
 from jaxspin.forcefield import save as save_forcefield
 from jaxspin.lattice import Lattice, chain, cubic, honeycomb, kagome, square, triangular
+from jaxspin.loading import load
 from jaxspin.plotting import plot
 from jaxspin.spins import normalize, random_spins, rotate, tangent
 from jaxspin.textures import (
@@ -99,6 +100,7 @@ __all__ = [
     "ferromagnet",
     "honeycomb",
     "kagome",
+    "load",
     "load_forcefield",
     "neel",
     "normalize",

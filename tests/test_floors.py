@@ -20,6 +20,7 @@ FLOORS = {
     "textures": 1,
     "symmetry": 1,
     "field": 2,
+    "io": 2,
     "classical": 3,
     "torques": 3,
     "electrons": 3,
@@ -28,11 +29,11 @@ FLOORS = {
     "dynamics": 4,
     "observables": 4,
     "training": 5,
-    "io": 5,
     "sweeps": 5,
     "plotting": 6,
     "problems": 6,
     "testing": 6,
+    "loading": 6,
     "jaxspin": 7,
 }
 

@@ -19,8 +19,8 @@ def warn_of_frames(frame: Any, number: int, spins: Any) -> None:
     if bytes_ > _FRACTION * room:
         warnings.warn(
             f"{number} frames take {bytes_ / 1e9:.3g} GB of the {room / 1e9:.3g} GB of memory; save fewer with a "
-            "larger save_every, observables with save=..., or run in pieces, each from run.final with "
-            "start=run.times[-1], whose frames a jaxspin.io.TrajectoryWriter appends to a file.",
+            "larger save_every, observables with save=..., or write the frames to a file as they are made with "
+            "store=...",
             stacklevel=3,
         )
 

@@ -1,5 +1,6 @@
 """Running the spins: `simulate` maps spins `(*cells, sublattices, 3)` to a `Trajectory` of n frames."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -21,9 +22,10 @@ from jaxspin.dynamics.llg import Clock, Mask, as_mask
 from jaxspin.dynamics.memory import warn_of_frames
 from jaxspin.dynamics.program import Settings, run_frames
 from jaxspin.dynamics.solvers import DepondtMertens, ProjectedTsit5
+from jaxspin.dynamics.stored import describe, run_to_store
 from jaxspin.dynamics.timestep import NO_TRACERS, suggest_timestep
 from jaxspin.dynamics.trajectory import Trajectory
-from jaxspin.field import AbstractField, times_of_change
+from jaxspin.field import AbstractField, Spins, times_of_change
 from jaxspin.lattice import Lattice
 from jaxspin.spins import takes_spins
 
@@ -57,6 +59,8 @@ def simulate(
     max_step: Number | None = None,
     tolerance: float | None = None,
     throw: bool = True,
+    store: str | os.PathLike | None = None,
+    resume: bool = False,
 ) -> Trajectory:
     """Integrate the stochastic Landau-Lifshitz-Gilbert equation (`LLG`) from `start` over `duration`.
 
@@ -85,6 +89,11 @@ def simulate(
     large lattices. Memory grows with the number of frames, never with the number of steps, and is warned of before
     the run where the frames fill more than half of it.
 
+    Files. `store="run.zarr"` writes the frames to a Zarr store as they are made, some at a time, and keeps none in
+    memory: `run.map`, `run.energy` and the other methods of the run read them from there, and so does `js.load(path)`
+    later. A run that was killed goes on with `resume=True` and the same arguments, from its last frame, and gives what
+    an unbroken one gives; with a longer duration of the same step it is made longer. For fixed steps, outside jit.
+
     Events. `until(t, spins) -> bool`, such as `Relaxed(tolerance)`, `Leaves(observable, low, high)` or any
     function, ends the run at the first frame where it is true: it is asked once a frame, the start included,
     and not within one, so that a run that stops is the beginning of the run that does not, frame by frame;
@@ -101,11 +110,18 @@ def simulate(
     a frame, and anything that changes a shape do. A lambda written in the call is the same as that of the call before
     where all that it uses is equal (`jaxspin.callables.by_content`).
 
+    Raises `FileExistsError` where the store exists and `resume` is not given, `ValueError` where it holds another run.
     Raises `ValueError` for settings that cannot run and, unless `throw=False`, `RuntimeError` if spins become
     non-finite or an adaptive run needs more than `max_steps` for a frame. With a fixed step `max_steps` is
     checked beforehand.
     """
     rounding = _rounding_of(start)
+    if store is not None and (save is not None or step == "adaptive"):
+        raise ValueError("a store holds spins at fixed steps; leave out save= and step='adaptive', or store=.")
+    if store is not None and isinstance(spins, Tracer):
+        raise ValueError("a run inside jit, vmap or grad cannot write a file; leave store= out, or run it outside.")
+    if resume and store is None:
+        raise ValueError("resume goes on in a store; pass store= with it.")
     duration, start = float(duration), float(start)
     save_every = None if save_every is None else float(save_every)
     lattice = lattice if lattice is not None else field.lattice
@@ -146,6 +162,47 @@ def simulate(
             )
         grid = fixed_grid(duration, float(step), start, save_every, max_steps, dtype, rounding)
         controller = UnitSteps()
+        if store is not None:
+
+            def piece(spins: Spins, *, start: float, duration: float) -> Trajectory:
+                return simulate(
+                    field,
+                    spins,
+                    duration=duration,
+                    step=grid.clock.step,
+                    damping=damping,
+                    moment=moment,
+                    temperature=temperature,
+                    key=key,
+                    solver=solver,
+                    save_every=int(grid.lengths[0]) * grid.clock.step,
+                    until=until,
+                    start=start,
+                    frozen=frozen,
+                    lattice=lattice,
+                    adjoint=adjoint,
+                    max_steps=max_steps,
+                    throw=throw,
+                )
+
+            about = describe(
+                grid.clock.step,
+                int(grid.lengths[0]),
+                sizes[0],
+                *(field, schedule, sizes[1], frozen, until, solver),
+                None if key is None else np.asarray(jax.random.key_data(key)),
+            )
+            return run_to_store(
+                piece,
+                spins,
+                lattice,
+                grid,
+                store,
+                resume=resume,
+                about=about,
+                temperature=schedule if noisy else (lambda t: 0.0),
+                progress=progress is not False,
+            )
 
     clock = grid.clock
     if until is not None:

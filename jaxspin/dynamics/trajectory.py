@@ -2,7 +2,10 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -15,10 +18,13 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 from jaxspin import observables
 from jaxspin.callables import by_content
 from jaxspin.field import AbstractPotential
+from jaxspin.io import lattice_of, load_trajectory, save_trajectory
 from jaxspin.lattice import Lattice
 
 # Intervals that differ by less are equal: times are rounded.
 _UNEQUAL = 1e-2
+# Frames that are in a file are read together up to this size.
+_BYTES_AT_ONCE = 2**27
 
 
 class Trajectory(eqx.Module):
@@ -32,6 +38,8 @@ class Trajectory(eqx.Module):
     whether the solver reached each frame. `stopped` says whether the condition `until` ended the run, at `times[-1]`;
     inside jit the last `held` frames then repeat
     the one before them, times included.
+
+    A run made with `store=...` has its frames in that file and `spins` None; the methods read them from there.
 
     The methods evaluate one frame after another, so they need memory for one; each raises `ValueError` where
     the frames, or the lattice, are missing.
@@ -51,6 +59,7 @@ class Trajectory(eqx.Module):
     held: Int[Array, ""] | int = 0
     solved: Bool[Array, " n"] | bool = True
     largest_turn: Float[Array, ""] | float = float("nan")
+    store: str | None = eqx.field(static=True, default=None)
 
     def __len__(self) -> int:
         return self.times.shape[0]
@@ -86,11 +95,9 @@ class Trajectory(eqx.Module):
 
     def map(self, function: Callable[[Float[Array, "..."]], PyTree[Array]]) -> PyTree[Array]:
         """`function(spins)` of every frame, stacked."""
-        if self.spins is None:
-            raise ValueError(
-                "this run holds observables instead of spins; read run.saved, or simulate without save=..."
-            )
-        return _mapped(by_content(function), self.spins)
+        function = by_content(function)
+        found = [_mapped(function, spins) for _, spins in self._blocks()]
+        return found[0] if len(found) == 1 else jax.tree.map(lambda *parts: jnp.concatenate(parts), *found)
 
     def magnetization(self) -> Float[Array, "n 3"]:
         """The mean spin of every frame."""
@@ -124,7 +131,10 @@ class Trajectory(eqx.Module):
         if isinstance(self.held, Tracer) or int(self.held):
             raise ValueError("frames after the event repeat the last one; take the spectrum of run.shortened().")
         if self.spins is None:
-            return self.map(lambda spins: spins)
+            raise ValueError(
+                "the spectrum needs all frames in memory; read them with jaxspin.load(path), or simulate without "
+                "store= and save=."
+            )
         intervals = self.times[1:] - self.times[:-1]
         spins = self.spins
         if not isinstance(intervals, Tracer) and abs(float(intervals[-1] / intervals[0]) - 1) > _UNEQUAL:
@@ -134,9 +144,81 @@ class Trajectory(eqx.Module):
 
     def energy(self, potential: AbstractPotential) -> Float[Array, " n"]:
         """E(S, t) of every frame."""
+        found = [_energies(potential, spins, jnp.asarray(times, spins.dtype)) for times, spins in self._blocks()]
+        return found[0] if len(found) == 1 else jnp.concatenate(found)
+
+    def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
+        """Write times and spins, and what the run says about itself, to a Zarr store that `jaxspin.load` reads back.
+
+            run.save("quench.zarr")
+            run = jaxspin.load("quench.zarr")
+
+        Plain `xarray.open_zarr(path)` reads it, too. Raises `ValueError` for a run without spins or lattice,
+        `FileExistsError` where something is in the way and `overwrite` is not given.
+        """
         if self.spins is None:
-            return self.map(lambda spins: spins)
-        return _energies(potential, self.spins, jnp.asarray(self.times, self.spins.dtype))
+            where = f"they are in {self.store}" if self.store else "save run.saved with jaxspin.io.save_json or NumPy"
+            raise ValueError(f"this run holds no spins in memory; {where}.")
+        about = {
+            "step": float(self.step),
+            "damping": np.asarray(self.damping, float).tolist(),
+            "steps": int(self.steps),
+            "stopped": bool(self.stopped),
+            "largest_turn": float(self.largest_turn),
+            **{
+                name: np.broadcast_to(np.asarray(getattr(self, name)), self.times.shape).tolist()
+                for name in ("finite", "temperature", "solved")
+            },
+        }
+        return save_trajectory(
+            path, self.times, self.spins, self._lattice(), attributes={"run": about}, overwrite=overwrite
+        )
+
+    @staticmethod
+    def load(path: str | os.PathLike, *, in_memory: bool = True) -> "Trajectory":
+        """The run that `save` or `simulate(store=...)` wrote, its frames in memory or (`in_memory=False`) on disk.
+
+        Raises `FileNotFoundError`, or `ValueError` for a store of another kind.
+        """
+        with load_trajectory(path) as stored:
+            about = json.loads(stored.attrs.get("run", "{}"))
+            times = np.asarray(stored.time.values, float)
+            spins = jnp.asarray(stored.spins.values) if in_memory else None
+            final = jnp.asarray(stored.spins[-1].values)
+            lattice = lattice_of(stored)
+        n, dtype = len(times), final.dtype
+        return Trajectory(
+            times=times,
+            spins=spins,
+            saved=None,
+            final=final,
+            finite=jnp.asarray(about.get("finite", np.ones(n, bool))),
+            # what was not finite is null in JSON
+            temperature=jnp.asarray(np.asarray(about.get("temperature", np.full(n, np.nan)), float), dtype),
+            damping=jnp.asarray(np.asarray(about.get("damping"), float), dtype),
+            step=jnp.asarray(np.asarray(about.get("step"), float), dtype),
+            steps=jnp.asarray(about.get("steps", 0)),
+            lattice=lattice,
+            stopped=about.get("stopped", False),
+            solved=jnp.asarray(about.get("solved", np.ones(n, bool))),
+            largest_turn=float(np.asarray(about.get("largest_turn"), float)),
+            store=None if in_memory else str(path),
+        )
+
+    def _blocks(self) -> Iterator[tuple[Any, Float[Array, "n *cells sublattices 3"]]]:
+        """Times and spins of all frames, some at a time where they are in a file."""
+        if self.spins is not None:
+            yield self.times, self.spins
+            return
+        if self.store is None:
+            raise ValueError(
+                "this run holds observables instead of spins; read run.saved, or simulate without save=..."
+            )
+        several = max(1, _BYTES_AT_ONCE // max(1, self.final.nbytes))
+        with load_trajectory(self.store) as stored:
+            for first in range(0, len(self), several):
+                rows = slice(first, min(first + several, len(self)))
+                yield self.times[rows], jnp.asarray(stored.spins[rows].values)
 
     def _lattice(self) -> Lattice:
         if self.lattice is None:

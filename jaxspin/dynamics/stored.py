@@ -1,0 +1,136 @@
+"""Runs whose frames go to a file as they are made: memory for some frames, and a killed run goes on exactly."""
+
+import json
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from tqdm import tqdm
+
+from jaxspin.dynamics.grid import Grid
+from jaxspin.dynamics.trajectory import Trajectory
+from jaxspin.io import TrajectoryWriter, load_trajectory
+from jaxspin.io.code import fingerprint
+from jaxspin.lattice import Lattice
+
+# Frames are made and written together up to this size.
+_BYTES_AT_ONCE = 2**27
+_MOST_AT_ONCE = 64
+
+
+def run_to_store(
+    piece: Callable[..., Trajectory],
+    spins: Float[Array, "*cells sublattices 3"],
+    lattice: Lattice | None,
+    grid: Grid,
+    store: str | os.PathLike,
+    *,
+    resume: bool,
+    about: dict[str, Any],
+    temperature: Callable[[float], Any],
+    progress: bool,
+) -> Trajectory:
+    """The frames of `grid`, made piece by piece and appended to `store`; those there already are not made again.
+
+    `piece(spins, start=..., duration=...)` is `simulate` with everything else given.
+
+    Raises `ValueError` without a lattice, and where the store holds another run, `FileExistsError` where
+    there is something and `resume` is not given, `RuntimeError` where the stored run had failed.
+    """
+    if lattice is None:
+        raise ValueError("a stored run needs its lattice; pass lattice=.")
+    path, clock = Path(store), grid.clock
+    writer = TrajectoryWriter(path, lattice, attributes={"run": about}, append=resume)
+    # a store cut off within its first frame begins anew
+    if writer.frames:
+        _check_same(path, about, spins)
+    else:
+        writer.append(clock.origin + clock.step * clock.last, spins)
+    ends = np.concatenate([[0], np.cumsum(grid.lengths)])
+    stride, bytes_ = int(grid.lengths[0]), spins.size * spins.dtype.itemsize
+    several = max(1, min(_MOST_AT_ONCE, _BYTES_AT_ONCE // max(1, bytes_)))
+    state = spins if writer.frames == 1 else _last(path, spins)
+    stopped, steps, turn = False, 0, float("nan")
+    bar = tqdm(total=len(grid.lengths), initial=writer.frames - 1, desc=path.stem, unit="frame", disable=not progress)
+    with bar:
+        while writer.frames <= len(grid.lengths) and not stopped:
+            done = writer.frames - 1
+            last = min(done + several, len(grid.lengths))
+            # a last frame that is shorter is a piece of its own
+            if last - done > 1 and grid.lengths[last - 1] != stride:
+                last -= 1
+            begin, end = int(ends[done]), int(ends[last])
+            start = clock.origin + clock.step * (clock.last + begin)
+            if round(start / clock.step) != clock.last + begin:
+                raise ValueError(
+                    f"the start lies between two steps of {clock.step:g}, where a run cannot be cut; use a start that "
+                    "the step divides."
+                )
+            run = piece(state, start=start, duration=(end - begin) * clock.step)
+            assert run.spins is not None
+            stopped, state = bool(run.stopped), run.final
+            steps += int(run.steps)
+            turn = float(np.fmax(turn, float(run.largest_turn)))
+            if len(run) > 1:
+                # times by the clock of the whole run, without a rounding in between
+                made = done + np.arange(1, len(run))
+                writer.append(clock.origin + clock.step * (clock.last + ends[made]), run.spins[1:])
+            bar.update(len(run) - 1)
+            if not bool(np.all(np.asarray(run.finite & run.solved))):
+                break
+    times = clock.origin + clock.step * (clock.last + ends[: writer.frames])
+    finite = np.ones(len(times), bool)
+    finite[-1] = bool(np.isfinite(np.asarray(state)).all())
+    return Trajectory(
+        times=times,
+        spins=None,
+        saved=None,
+        final=state,
+        finite=jnp.asarray(finite),
+        temperature=jnp.asarray([float(temperature(t)) for t in times], spins.dtype),
+        damping=jnp.asarray(about["damping"], spins.dtype),
+        step=jnp.asarray(clock.step, spins.dtype),
+        steps=jnp.asarray(steps),
+        lattice=lattice,
+        stopped=stopped,
+        largest_turn=turn,
+        store=str(path),
+    )
+
+
+def describe(clock_step: float, stride: int, damping: Array, *parts: Any) -> dict[str, Any]:
+    """What two runs that may share a store have in common."""
+    return {
+        "step": clock_step,
+        "steps_a_frame": stride,
+        "damping": np.asarray(damping, float).tolist(),
+        "settings": fingerprint(parts),
+    }
+
+
+def _check_same(path: Path, about: dict[str, Any], spins: Array) -> None:
+    with load_trajectory(path) as stored:
+        first, last = stored.spins[0].values, stored.spins[-1].values
+        known = json.loads(stored.attrs.get("run", "null"))
+    if not np.isfinite(last).all():
+        raise RuntimeError(f"the run in {path} failed: its last frame is not finite; make a new one, elsewhere.")
+    if known is None:
+        raise ValueError(f"{path} was not written by simulate(store=...); choose another path.")
+    different = [name for name in about if known.get(name) != about[name]]
+    if not np.array_equal(first, np.asarray(spins)):
+        different.append("start")
+    if "step" in different and math.isclose(known["step"], about["step"], rel_tol=1e-12):
+        different.remove("step")
+    if different:
+        raise ValueError(f"{path} holds a run of another {', '.join(different)}; give those, or choose another path.")
+
+
+def _last(path: Path, like: Array) -> Array:
+    with load_trajectory(path) as stored:
+        # bound to a device as what the dynamics returns is
+        return jnp.asarray(stored.spins[-1].values, like.dtype)

@@ -1,0 +1,152 @@
+"""Runs in files: as in memory, to the last bit, whether killed or not; and one function that reads everything."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxspin as js
+from jaxspin.dynamics import Ramp, Relaxed, stored
+from jaxspin.dynamics.trajectory import Trajectory
+from jaxspin.io import TrajectoryWriter, load_trajectory
+from tests.helpers import Killed
+
+LATTICE = js.chain(6)
+FIELD = js.Exchange(LATTICE, 1.0) + js.Zeeman((0.0, 0.0, 0.3))
+HOT = {"temperature": Ramp(0.2, 0.0, 2.0), "key": jax.random.key(3)}
+
+
+@pytest.fixture(scope="module")
+def start():
+    return js.random_spins(LATTICE, key=jax.random.key(1))
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Two frames a piece."""
+    monkeypatch.setattr(stored, "_MOST_AT_ONCE", 2)
+
+
+def run_of(start, **settings):
+    given = {"duration": 2.1, "step": 0.1, "save_every": 0.3, "damping": 0.2, **HOT, **settings}
+    return js.simulate(FIELD, start, **given)
+
+
+def assert_same(found, expected):
+    np.testing.assert_array_equal(found.times, expected.times)
+    np.testing.assert_array_equal(found.final, expected.final)
+    np.testing.assert_array_equal(found.map(lambda s: s), expected.spins)
+    np.testing.assert_allclose(found.temperature, expected.temperature, atol=1e-12)
+    np.testing.assert_array_equal(found.energy(FIELD), expected.energy(FIELD))
+    assert found.lattice == expected.lattice
+    assert bool(found.stopped) == bool(expected.stopped)
+
+
+@pytest.mark.parametrize("duration", [2.1, 2.0])
+def test_a_stored_run_is_that_in_memory(few, tmp_path, start, duration):
+    """Frames of three steps, two at a time, the last one shorter in the second case."""
+    expected = run_of(start, duration=duration)
+    found = run_of(start, duration=duration, store=tmp_path / "run.zarr")
+    assert found.spins is None
+    assert_same(found, expected)
+    again = js.load(tmp_path / "run.zarr")
+    np.testing.assert_array_equal(again.spins, expected.spins)
+    assert float(again.step) == pytest.approx(float(expected.step))
+
+
+def test_killed_and_resumed_is_unbroken(few, tmp_path, start, monkeypatch):
+    expected, path, append = run_of(start), tmp_path / "run.zarr", TrajectoryWriter.append
+    left = [2]
+
+    def killed(self, *arguments):
+        if not left[0]:
+            raise Killed
+        left[0] -= 1
+        append(self, *arguments)
+
+    monkeypatch.setattr(TrajectoryWriter, "append", killed)
+    with pytest.raises(Killed):
+        run_of(start, store=path)
+    monkeypatch.setattr(TrajectoryWriter, "append", append)
+    with load_trajectory(path) as found:
+        assert 1 < found.sizes["time"] < len(expected)
+    with pytest.raises(FileExistsError, match="exists; choose another path"):
+        run_of(start, store=path)
+    assert_same(run_of(start, store=path, resume=True), expected)
+    # whole already: nothing is made, and the same comes back
+    assert_same(run_of(start, store=path, resume=True), expected)
+    # and longer
+    longer = run_of(start, duration=3.0, store=path, resume=True)
+    assert_same(longer, run_of(start, duration=3.0))
+
+
+def test_a_stored_run_ends_at_its_event(few, tmp_path, start):
+    calm = {"temperature": 0.0, "key": None, "until": Relaxed(1.0), "duration": 30.0, "damping": 1.0}
+    expected = run_of(start, **calm)
+    assert bool(expected.stopped)
+    for resume in (False, True):
+        assert_same(run_of(start, store=tmp_path / "run.zarr", resume=resume, **calm), expected)
+
+
+def test_another_run_is_refused_and_lost_is_nothing(tmp_path, start):
+    path = tmp_path / "run.zarr"
+    run_of(start, store=path)
+    kept = js.load(path).spins
+    for other, what in (
+        ({"damping": 0.3}, "damping"),
+        ({"key": jax.random.key(4)}, "settings"),
+        ({"save_every": 0.2}, "steps_a_frame"),
+        ({"step": 0.05}, "step"),
+    ):
+        with pytest.raises(ValueError, match=rf"a run of another .*{what}.*choose another path"):
+            run_of(start, store=path, resume=True, **other)
+    with pytest.raises(ValueError, match="a run of another start"):
+        run_of(-start, store=path, resume=True)
+    np.testing.assert_array_equal(js.load(path).spins, kept)
+    with pytest.raises(ValueError, match="a store holds spins at fixed steps"):
+        run_of(start, store=tmp_path / "a.zarr", step="adaptive", temperature=0.0)
+    with pytest.raises(ValueError, match="a store holds spins at fixed steps"):
+        run_of(start, store=tmp_path / "a.zarr", save=lambda t, s: t)
+    with pytest.raises(ValueError, match="resume goes on in a store; pass store="):
+        run_of(start, resume=True)
+    with pytest.raises(ValueError, match="inside jit, vmap or grad cannot write a file"):
+        jax.jit(lambda s: run_of(s, store=tmp_path / "a.zarr").final)(start)
+    assert not (tmp_path / "a.zarr").exists()
+
+
+def test_saved_and_loaded_runs_are_the_same(tmp_path, start):
+    run = run_of(start)
+    run.save(tmp_path / "run.zarr")
+    found = js.load(tmp_path / "run.zarr")
+    assert isinstance(found, Trajectory)
+    assert_same(found, run)
+    for name in ("finite", "damping", "step", "steps", "largest_turn"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(run, name))
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        run.save(tmp_path / "run.zarr")
+    run.save(tmp_path / "run.zarr", overwrite=True)
+    lazy = Trajectory.load(tmp_path / "run.zarr", in_memory=False)
+    np.testing.assert_array_equal(lazy.magnetization(), run.magnetization())
+    with pytest.raises(ValueError, match="no spins in memory; they are in"):
+        lazy.save(tmp_path / "copy.zarr")
+    with pytest.raises(ValueError, match="needs all frames in memory"):
+        lazy.dynamical_structure_factor()
+
+
+def test_everything_is_loaded_by_one_name(tmp_path, start):
+    data = js.sample(js.Exchange(LATTICE, 1.0), start[None])
+    data.save(tmp_path / "data.zarr")
+    js.training.ShardWriter(tmp_path / "shards").write(data)
+    for name in ("data.zarr", "shards"):
+        np.testing.assert_array_equal(js.load(tmp_path / name).field, data.field)
+    model = js.BehlerParrinello(descriptor=js.Bispectrum(js.chain(8), radius=1.0), hidden=(3,))
+    js.forcefield.save(tmp_path / "model", model)
+    assert js.load(tmp_path / "model").hidden == (3,)
+    js.sweeps.sweep(lambda x: {"y": 2 * x}, js.sweeps.grid(x=[1.0, 2.0]), store=tmp_path / "sweep.zarr", progress=False)
+    np.testing.assert_array_equal(js.load(tmp_path / "sweep.zarr").y, [2.0, 4.0])
+    with pytest.raises(FileNotFoundError):
+        js.load(tmp_path / "nothing")
+    (tmp_path / "text").write_text("no")
+    with pytest.raises(ValueError, match=r"is a file.*load_ovf"):
+        js.load(tmp_path / "text")
+    assert jnp.issubdtype(js.load(tmp_path / "data.zarr").spins.dtype, jnp.floating)
