@@ -4,6 +4,7 @@ Integers become floats, so that there is a derivative with respect to them; comp
 real one has a meaning, instead of being cut. Everything takes traced values, of which only shape and dtype are known.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike
+
+from jaxspin.devices.hosts import looked_at
 
 # What a coupling may be given as: a number, an array, or numbers in brackets.
 Numbers = ArrayLike | Sequence[float | int] | Sequence[Sequence[float | int]]
@@ -55,13 +58,49 @@ def scalar(value: Any, name: str) -> Array:
     return array.astype(jnp.result_type(float))
 
 
-def holds(condition: Callable[[Array], Any], value: Any) -> bool:
-    """Whether `condition` holds, as far as it can be known: traced values are let through."""
+def holds(condition: Callable[[Any], Any], value: Any) -> bool:
+    """Whether `condition` holds for all values, as far as it can be known: traced ones are let through.
+
+    It is a function of a module, such as `positive`, written with operators: it gets NumPy's arrays or JAX's.
+    """
     if isinstance(value, Tracer):
         return True
+    value = looked_at(value)
+    if isinstance(value, np.ndarray):
+        return bool(np.all(condition(value)))
     # evaluated even where the caller traces something else
     with jax.ensure_compile_time_eval():
-        return bool(jnp.all(condition(jnp.asarray(value))))
+        return bool(_all_hold(condition, value))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _all_hold(condition: Callable[[Any], Any], values: Array) -> Array:
+    return jnp.all(condition(values))
+
+
+def positive(x: Any) -> Any:
+    """A condition for `holds`: above zero."""
+    return x > 0
+
+
+def not_negative(x: Any) -> Any:
+    """A condition for `holds`: zero or more."""
+    return x >= 0
+
+
+def finite(x: Any) -> Any:
+    """A condition for `holds`: neither infinite nor NaN."""
+    return abs(x) < math.inf
+
+
+def finite_and_not_negative(x: Any) -> Any:
+    """A condition for `holds`: a damping, a temperature."""
+    return (x >= 0) & (x < math.inf)
+
+
+def finite_and_positive(x: Any) -> Any:
+    """A condition for `holds`: a moment."""
+    return (x > 0) & (x < math.inf)
 
 
 def at_least(value: float, digits: int = 2) -> str:

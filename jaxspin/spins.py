@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from jaxspin.arrays import vectors
 from jaxspin.arrays.precision import einsum, matmul
 from jaxspin.arrays.vectors import add, cross, dot, one_program, scale, subtract
+from jaxspin.devices.hosts import looked_at
 from jaxspin.lattice import Lattice
 
 P = ParamSpec("P")
@@ -270,9 +271,19 @@ def check_finite(spins: Array) -> None:
     """Refuse spins that are not finite numbers: raises `ValueError`; traced values, inside `jit`, are let through."""
     if isinstance(spins, Tracer):
         return
-    here = not isinstance(spins, jax.Array) or spins.is_fully_addressable
-    if not (np.isfinite(np.asarray(spins)).all() if here else bool(jnp.all(jnp.isfinite(spins)))):
+    spins = looked_at(spins)
+    if isinstance(spins, np.ndarray):
+        good = np.isfinite(spins).all()
+    else:
+        with jax.ensure_compile_time_eval():
+            good = _all_finite(spins)
+    if not bool(good):
         raise ValueError("spins hold nan or inf; look where they came from: a smaller time step, or normalize(...).")
+
+
+@jax.jit
+def _all_finite(spins: Array) -> Array:
+    return jnp.all(jnp.isfinite(spins))
 
 
 def check_unit(spins: Any, *, shorter: bool = False) -> None:
@@ -284,9 +295,13 @@ def check_unit(spins: Any, *, shorter: bool = False) -> None:
     if isinstance(spins, Tracer):
         return
     margin = max(2e-3, 4 * float(jnp.finfo(spins.dtype).eps))
-    # where they lie, on one device or many, even while the caller traces something else
-    with jax.ensure_compile_time_eval():
-        good, worst = _lengths(spins, margin, shorter)
+    spins = looked_at(spins)
+    if isinstance(spins, np.ndarray):
+        good, worst = _lengths(np, spins, margin, shorter)
+    else:
+        # where they lie, on one device or many, even while the caller traces something else
+        with jax.ensure_compile_time_eval():
+            good, worst = _lengths_in_place(spins, margin, shorter)
     if not bool(good):
         raise ValueError(
             f"spins must be unit vectors (or zero, for vacancies), but one has length {float(worst):.4g}; "
@@ -294,10 +309,17 @@ def check_unit(spins: Any, *, shorter: bool = False) -> None:
         )
 
 
+def _lengths(xp: Any, spins: Any, margin: float, shorter: bool) -> tuple[Any, Any]:
+    """Whether all lengths are good, and the largest that is not; one that is nan is good where `shorter` ones are.
+
+    By `xp`, NumPy or `jax.numpy`.
+    """
+    dtype = np.float32 if jnp.finfo(spins.dtype).bits < 32 else spins.dtype
+    square = xp.sum(xp.square(spins.astype(dtype)), axis=-1)
+    good = ~(square > 1 + margin) if shorter else (abs(square - 1) <= margin) | (square == 0)
+    return xp.all(good), xp.max(xp.where(good, 0, xp.sqrt(square)), initial=0)
+
+
 @functools.partial(jax.jit, static_argnums=(1, 2))
-def _lengths(spins: Array, margin: float, shorter: bool) -> tuple[Array, Array]:
-    """Whether all lengths are good, and the largest that is not; one that is nan is good where `shorter` ones are."""
-    dtype = jnp.float32 if jnp.finfo(spins.dtype).bits < 32 else spins.dtype
-    square = jnp.sum(jnp.square(spins.astype(dtype)), axis=-1)
-    good = ~(square > 1 + margin) if shorter else (jnp.abs(square - 1) <= margin) | (square == 0)
-    return jnp.all(good), jnp.max(jnp.where(good, 0, jnp.sqrt(square)))
+def _lengths_in_place(spins: Array, margin: float, shorter: bool) -> tuple[Array, Array]:
+    return _lengths(jnp, spins, margin, shorter)

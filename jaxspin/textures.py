@@ -16,7 +16,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from jaxspin.arrays.precision import EXACT
-from jaxspin.couplings import holds
+from jaxspin.couplings import holds, positive
 from jaxspin.lattice import Lattice
 
 Vector = Sequence[float | int] | np.ndarray
@@ -188,7 +188,7 @@ def skyrmion(
     if polarity not in (1, -1):
         raise ValueError(f"polarity is the S_z of the core; use +1 or -1, got {polarity}.")
     for name, length in (("radius", radius), ("width", 1.0 if width is None else width)):
-        if not holds(lambda x: x > 0, length):
+        if not holds(positive, length):
             raise ValueError(
                 f"{name} = {length} of a skyrmion must be positive; the core is turned by polarity=+1 or -1."
             )
@@ -251,7 +251,7 @@ def domain_wall(
         raise ValueError(
             f"one domain wall does not close around the periodic axis {axis}; open it with periodic=False."
         )
-    if not holds(lambda x: x > 0, width):
+    if not holds(positive, width):
         raise ValueError(f"width = {width} of a wall must be positive; turn the wall around by direction=.")
     dtype = dtype or jnp.result_type(float)
     normal = lattice.reciprocal()[axis] / np.linalg.norm(lattice.reciprocal()[axis])

@@ -1,3 +1,4 @@
+import gc
 import os
 import subprocess
 import sys
@@ -29,6 +30,13 @@ def pytest_addoption(parser):
         action="store_true",
         help="run the tests marked `users` with JAX's own settings: single precision, optimized programs",
     )
+
+
+def pytest_sessionstart():
+    """Garbage is looked for seldom: JAX alone is a million objects that stay, and each look goes through all."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
 
 
 def pytest_configure(config):

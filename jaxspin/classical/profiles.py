@@ -10,7 +10,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxspin.couplings import holds, real
+from jaxspin.couplings import finite, holds, not_negative, real
 from jaxspin.field import Time
 
 # Where a Gaussian pulse is looked at, in widths from its center: all but 1e-8 of it lies between the outermost.
@@ -135,11 +135,11 @@ def strength_at(profile: Callable[[Time], Float[Array, ""]], t: Time, dtype) -> 
 
 def _check_span(**spans: Float[Array, ""]) -> None:
     for name, value in spans.items():
-        if not holds(lambda x: x >= 0, value):
+        if not holds(not_negative, value):
             raise ValueError(f"{name} = {value} runs backwards; give zero or more, and swap initial and final.")
 
 
 def _check_finite(**values: Float[Array, ""]) -> None:
     for name, value in values.items():
-        if not holds(jnp.isfinite, value):
+        if not holds(finite, value):
             raise ValueError(f"{name} = {value} is not finite; give a number.")

@@ -9,13 +9,12 @@ from typing import Any
 
 import diffrax
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
 
-from jaxspin.couplings import holds, real
+from jaxspin.couplings import finite_and_not_negative, finite_and_positive, holds, real
 from jaxspin.field import times_of_change
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_spins
@@ -59,15 +58,15 @@ def check_settings(
         raise ValueError(
             f"damping of shape {np.shape(damping)} does not fit the sites {shape}; give one number, or one per site."
         )
-    if not holds(_are_physical, damping):
+    if not holds(finite_and_not_negative, damping):
         raise ValueError("damping must be finite and not negative; pass zero or more, such as 0.1.")
     if moment is not None and np.shape(moment) not in ((), shape):
         raise ValueError(
             f"moment of shape {np.shape(moment)} does not fit the sites {shape}; give one number, or one per site."
         )
-    if moment is not None and not holds(lambda m: jnp.all(jnp.isfinite(m) & (m > 0)), moment):
+    if moment is not None and not holds(finite_and_positive, moment):
         raise ValueError("moment must be positive and finite; for a vacancy make the spin zero, not its moment.")
-    if not callable(temperature) and not holds(_are_physical, temperature):
+    if not callable(temperature) and not holds(finite_and_not_negative, temperature):
         raise ValueError(f"temperature = {temperature} is not finite or negative; pass zero or more.")
 
 
@@ -135,12 +134,6 @@ def check_solver(solver, noisy, adaptive):
         raise ValueError(f"{name} does not estimate its error; use ProjectedTsit5(), or a fixed step.")
 
 
-@jax.jit
-def _are_unit(spins: Array):
-    length = jnp.linalg.norm(spins, axis=-1)
-    return jnp.all((length == 0) | (jnp.abs(length - 1) < _LENGTH_TOLERANCE))
-
-
-@jax.jit
-def _are_physical(values: Array):
-    return jnp.all(jnp.isfinite(values) & (values >= 0))
+def _are_unit(spins: Any) -> Any:
+    square = (spins * spins).sum(axis=-1)
+    return (square == 0) | (abs(square - 1) < 2 * _LENGTH_TOLERANCE)

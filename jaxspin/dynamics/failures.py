@@ -45,7 +45,7 @@ def thrown(run: Trajectory, settings: Settings, sound: Array, bound: int | None)
             f"the spins became non-finite, a step too long or its solver did not converge; {remedy}.",
         )
         return eqx.tree_at(lambda r: r.final, run, final)
-    if not np.all(np.asarray(run.finite & run.solved)):
+    if not np.all(np.asarray(run.finite) & np.asarray(run.solved)):
         raise RuntimeError(f"{run.result}{_fastest(run, settings, sound)}; {remedy}.")
     return run
 

@@ -186,7 +186,7 @@ def simulate(
                 )
 
             about = describe(
-                grid.clock.step,
+                float(grid.clock.step),
                 int(grid.lengths[0]),
                 sizes[0],
                 *(field, schedule, sizes[1], frozen, until, solver),
@@ -216,7 +216,7 @@ def simulate(
         settings,
         spins,
         device_clock,
-        jnp.asarray(np.concatenate([[0], grid.lengths]), jnp.int32),
+        jnp.asarray(np.concatenate([[0], grid.lengths]).astype(np.int32)),
         changes if adaptive else None,
         solver,
         controller,
@@ -246,9 +246,10 @@ def simulate(
     return run
 
 
-@jax.jit
-def _not_made(made: Array) -> Array:
-    return len(made) - jnp.sum(made.astype(jnp.int32))
+def _not_made(made: Array) -> Array | int:
+    if isinstance(made, Tracer):
+        return len(made) - jnp.sum(made.astype(jnp.int32))
+    return len(made) - int(np.sum(np.asarray(made)))
 
 
 def _rounding_of(time: Any) -> float:

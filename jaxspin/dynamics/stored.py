@@ -81,7 +81,7 @@ def run_to_store(
                 made = done + np.arange(1, len(run))
                 writer.append(clock.origin + clock.step * (clock.last + ends[made]), run.spins[1:])
             bar.update(len(run) - 1)
-            if not bool(np.all(np.asarray(run.finite & run.solved))):
+            if not bool(np.all(np.asarray(run.finite) & np.asarray(run.solved))):
                 break
     times = clock.origin + clock.step * (clock.last + ends[: writer.frames])
     finite = np.ones(len(times), bool)

@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from jaxspin.devices.hosts import to_host
+from jaxspin.devices.hosts import looked_at, to_host
 from jaxspin.io.records import to_json
 from jaxspin.io.store import (
     Numbers,
@@ -100,7 +100,9 @@ class SpinData(eqx.Module):
 
     def _refuse_bad_labels(self) -> None:
         # where the data lie, which may be more than one process
-        unit, finite_fields = _checked(self.spins, self.field)
+        spins, field = looked_at(self.spins), looked_at(self.field)
+        known = isinstance(spins, np.ndarray) and isinstance(field, np.ndarray)
+        unit, finite_fields = _check(np, spins, field) if known else _check_in_place(self.spins, self.field)
         if not bool(unit):
             length = to_host(jnp.linalg.norm(self.spins, axis=-1))
             which = tuple(map(int, np.argwhere(~_is_unit_or_vacant(length))[0]))
@@ -262,11 +264,15 @@ class ShardWriter:
         return path
 
 
-@jax.jit
-def _checked(spins, field):
+def _check(xp: Any, spins: Any, field: Any) -> tuple[Any, Any]:
     """Whether all spins are unit vectors or vacancies, and which configurations have finite fields."""
-    unit = jnp.all(_is_unit_or_vacant(jnp.linalg.norm(spins, axis=-1)))
-    return unit, jnp.all(jnp.isfinite(field), axis=tuple(range(1, field.ndim)))
+    unit = xp.all(_is_unit_or_vacant(xp.linalg.norm(spins, axis=-1)))
+    return unit, xp.all(xp.isfinite(field), axis=tuple(range(1, field.ndim)))
+
+
+@jax.jit
+def _check_in_place(spins: Array, field: Array) -> tuple[Array, Array]:
+    return _check(jnp, spins, field)
 
 
 @jax.jit

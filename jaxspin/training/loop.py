@@ -79,7 +79,7 @@ def fit(
     which the first chooses. With `checkpoint` a killed run goes on where it stopped. Raises `FloatingPointError` if the
     loss is no longer finite, `ValueError` where the checkpoint has another `identity`.
     """
-    start = optimizer(config).init(weights)
+    start = _started(config, weights)
     state = _State(weights, weights, weights, start, jnp.asarray(jnp.inf), 0, 0)
     history: dict[str, list] = {name: [] for name in ("step", "loss", *columns, "seconds")}
     manager = checkpoints.manager(checkpoint)
@@ -147,6 +147,11 @@ def optimizer(config: LoopConfig) -> optax.GradientTransformation:
     warmup = max(1, config.steps * 3 // 100)
     schedule = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, warmup, max(config.steps, warmup + 1))
     return optax.chain(optax.clip_by_global_norm(config.clip), optax.adam(schedule))
+
+
+@eqx.filter_jit
+def _started(config: LoopConfig, weights: PyTree[Array]) -> Any:
+    return optimizer(config).init(weights)
 
 
 def _exhausted(state: _State, config: LoopConfig) -> bool:
