@@ -34,6 +34,7 @@ FLOORS = {
     "problems": 6,
     "testing": 6,
     "loading": 6,
+    "__main__": 8,
     "jaxspin": 7,
 }
 

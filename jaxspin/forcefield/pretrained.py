@@ -9,7 +9,8 @@ from jaxspin.forcefield.checkpoint import load, load_metadata
 from jaxspin.forcefield.generalized import GeneralizedPotential
 from jaxspin.lattice import Lattice
 
-_FOLDER = Path(__file__).parent / "weights"
+# Where they are.
+WEIGHTS = Path(__file__).parent / "weights"
 
 
 def pretrained(name: str, lattice: Lattice | Any | None = None) -> Any:
@@ -54,13 +55,13 @@ def pretrained_metadata(name: str) -> dict[str, Any]:
 
 def pretrained_names() -> tuple[str, ...]:
     """The names `pretrained` knows."""
-    return tuple(sorted(path.name for path in _FOLDER.iterdir() if path.is_dir()))
+    return tuple(sorted(path.name for path in WEIGHTS.iterdir() if path.is_dir()))
 
 
 def _path(name: str) -> Path:
     if name not in pretrained_names():
         raise ValueError(f"there is no force field {name!r}; choose one of {', '.join(pretrained_names())}.")
-    return _FOLDER / name
+    return WEIGHTS / name
 
 
 def _warn_of_what_is_new(name: str, learnt: Lattice, lattice: Lattice) -> None:
