@@ -25,6 +25,7 @@ from jaxspin import problems as problems
 from jaxspin import spins as spins
 from jaxspin import sweeps as sweeps
 from jaxspin import symmetry as symmetry
+from jaxspin import testing as testing
 from jaxspin import textures as textures
 from jaxspin import torques as torques
 from jaxspin import training as training
@@ -65,20 +66,37 @@ __all__ = [
     "WideBand",
     "Zeeman",
     "chain",
+    "classical",
     "cubic",
+    "descriptors",
+    "devices",
+    "dynamics",
+    "electrons",
+    "forcefield",
     "honeycomb",
+    "io",
     "kagome",
     "load",
     "normalize",
+    "observables",
     "plot",
+    "plotting",
     "pretrained",
+    "problems",
     "random_spins",
     "relax",
     "sample",
     "simulate",
+    "spins",
     "square",
     "suggest_timestep",
+    "sweeps",
+    "symmetry",
+    "testing",
+    "textures",
+    "torques",
     "train",
+    "training",
     "triangular",
 ]
 
