@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import jaxspin as js
-from experiments import current_domain_wall, voltage_domain_wall, wall_data, wall_learning
+from experiments.driven import current_domain_wall, voltage_domain_wall, wall_data, wall_learning
 from experiments.stages.driven_learning import Chosen, error, prepared, pushes, stored
 from experiments.stages.modes import WideBandModes, digamma
 from jaxspin.descriptors import BetweenLeads, LocalMoments, NearEnds

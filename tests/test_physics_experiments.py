@@ -9,19 +9,12 @@ import numpy as np
 import pytest
 
 import jaxspin as js
-from experiments import (
-    coarsening,
-    double_exchange_quench,
-    quickstart_figures,
-    stages,
-    triangular,
-    triangular_120,
-    triangular_tetrahedral,
-)
+from experiments import quickstart_figures, stages
+from experiments.quenches import coarsening, double_exchange_quench, triangular, triangular_120, triangular_tetrahedral
+from experiments.quenches.triangular_figures import vector_chirality
 from experiments.stages import Electrons, Motion, Network, Sampling, frame_steps
 from experiments.stages.figures import PERFECT_CHIRALITY, peak_shares
 from experiments.stages.growth import fit_growth, moment_length
-from experiments.triangular_figures import vector_chirality
 from jaxspin.io import load_trajectory
 from jaxspin.observables import domain_length, scalar_chirality, structure_factor
 
