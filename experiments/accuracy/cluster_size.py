@@ -25,9 +25,9 @@ import numpy as np
 from tqdm import tqdm
 
 import jaxspin as js
-from experiments.stages import Electrons, Resumable, kept, main, open_folder
+from experiments.stages import Electrons, Resumable, main, open_folder
 from experiments.stages.checks import check_counts, check_positive
-from jaxspin.io import provenance, save_json
+from jaxspin.io import kept, provenance, save_json
 from jaxspin.spins import tangent
 
 
@@ -88,7 +88,6 @@ class Config(Resumable):
 def run(config: Config) -> dict[str, Any]:
     """The errors of every estimate; returns what summary.json holds."""
     folder = open_folder(config)
-    (folder / "rows").mkdir(exist_ok=True)
     bar = tqdm(total=len(config.cases) * len(config.clusters), desc="clusters", unit="cluster")
     rows = []
     for number, case in enumerate(config.cases):

@@ -32,9 +32,9 @@ from tqdm import tqdm
 import jaxspin as js
 from experiments.accuracy import fit
 from experiments.accuracy.data_files import read
-from experiments.stages import Resumable, kept, main, open_folder, stored_table
+from experiments.stages import Resumable, main, open_folder, stored_table
 from jaxspin.descriptors import AbstractDescriptor, AtFilling, LocalElectrons, LocalMoments
-from jaxspin.io import provenance, save_json
+from jaxspin.io import kept, provenance, save_json
 from jaxspin.training import SpinData
 
 Part = Literal["features", "radius", "moments", "network", "data"]
@@ -112,7 +112,6 @@ def run(config: Config) -> dict[str, Any]:
     splits = {seed: fit.split(data, config.held_out, seed) for seed in config.seeds}
     parts = {(x, seed): thinned(splits[seed][0], x, seed) for x in {m.fraction for m in different} for seed in splits}
     folder = open_folder(config)
-    (folder / "runs").mkdir(exist_ok=True)
     found: dict[Model, list[dict[str, Any]]] = {model: [] for model in different}
     bar = tqdm(total=len(different) * len(config.seeds), desc="models", unit="model")
     for number, model in enumerate(different):

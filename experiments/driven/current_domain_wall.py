@@ -21,7 +21,7 @@ import numpy as np
 
 import jaxspin as js
 from experiments.stages import Resumable, Timer, main, open_folder, spins_of
-from experiments.stages.modes import WideBandModes
+from jaxspin.electrons import WideBandModes
 from jaxspin.io import provenance, save_json
 from jaxspin.observables import wall_position, wall_velocity
 from jaxspin.problems import DrivenWall

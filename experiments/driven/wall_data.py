@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 import jaxspin as js
 from experiments.stages import Motion, Resumable, Timer, kept_frames, main, open_folder
-from experiments.stages.modes import WideBandModes
+from jaxspin.electrons import WideBandModes
 from jaxspin.forcefield import at_voltage, load
 from jaxspin.io import provenance, save_json
 from jaxspin.spins import normalize

@@ -29,11 +29,11 @@ import numpy as np
 
 import jaxspin as js
 from experiments.gradients.switch_chirality_figures import draw
-from experiments.stages import Resumable, main, open_folder, spins_of, whole_file
+from experiments.stages import Resumable, main, open_folder, spins_of
 from experiments.stages.figures import PERFECT_CHIRALITY
 from experiments.stages.pulses import Search, cheapest_simple, driven, lowered, scaled
 from jaxspin.electrons import BlochDiagonalization
-from jaxspin.io import provenance, save_json
+from jaxspin.io import provenance, save_json, whole_file
 from jaxspin.observables import scalar_chirality
 
 # The perfect order has its four spins along (-1, -1, -1), (-1, 1, 1), (1, -1, 1), (1, 1, -1).

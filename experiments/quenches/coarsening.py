@@ -29,11 +29,10 @@ from experiments.stages import (
     stored_forcefield,
 )
 from experiments.stages.figures import PERFECT_CHIRALITY, draw_maps
-from experiments.stages.growth import Growth, fit_growth, moment_length
 from jaxspin import plotting
 from jaxspin.io import provenance, save_json
 from jaxspin.lattice import Lattice
-from jaxspin.observables import domain_length, scalar_chirality
+from jaxspin.observables import Growth, domain_length, fit_growth, moment_length, scalar_chirality
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

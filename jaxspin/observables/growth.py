@@ -1,14 +1,9 @@
-"""Growth of domains: their length from a structure factor, and the exponent of a power law with its error."""
+"""Growth of domains after a quench: the exponent of a power law L(t) = L0 + c t^a, with its error."""
 
 import dataclasses
-import itertools
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-
-from jaxspin.lattice import Lattice
-from jaxspin.observables import wavevectors
+from jaxtyping import ArrayLike
 
 # Exponents tried, finer than any error bar here. Beside an offset a small one, or a negative one, means nothing.
 _EXPONENTS = np.linspace(-1.0, 2.0, 151)
@@ -16,25 +11,16 @@ _BESIDE_OFFSET = _EXPONENTS[_EXPONENTS > 0.09]
 _RESAMPLES = 50
 
 
-def moment_length(lattice: Lattice, values: jax.Array) -> jax.Array:
-    """L = 2 pi/<q>, <q> = sum_q |q| s(q) / sum_q s(q) with s(q) the power spectrum of `values`, q = 0 left out.
-
-    `values` `(*cells, ...)` are averaged over what each cell holds, such as the chirality of its triangles; |q| is
-    taken to the nearest zone centre. A plane wave has its wavelength for L.
-    """
-    cells = jnp.mean(values.reshape(*lattice.cells, -1), axis=-1)
-    waves = jnp.fft.fftn(cells)
-    power = (waves.real**2 + waves.imag**2).at[(0,) * lattice.dimension].set(0)
-    grid, reciprocal = wavevectors(lattice), lattice.reciprocal()
-    shifts = np.array(list(itertools.product((-1, 0, 1), repeat=lattice.dimension))) @ reciprocal
-    size = np.min(np.linalg.norm(grid[..., None, :] - shifts, axis=-1), axis=-1)
-    return 2 * jnp.pi * jnp.sum(power) / jnp.sum(power * jnp.asarray(size, power.dtype))
-
-
 @dataclasses.dataclass(frozen=True)
 class Growth:
-    """L(t) = offset + rate t^exponent. `seed_error` is the spread over resampled seeds, `window_error` that over where
-    the fit begins, `error` both together; infinite where the best exponent is the last of those tried."""
+    """L(t) = offset + rate t^exponent, what `fit_growth` returns.
+
+    - `exponent`, `error`: a, and both errors below together; infinite where the best exponent is the last one tried.
+    - `seed_error`: the spread over resampled seeds, NaN for a single seed.
+    - `window_error`: the spread over where the fit begins.
+    - `offset`, `rate`: L0 in units of the lengths, c in units of length/time^exponent.
+    - `window`: the first and the last time that were fitted.
+    """
 
     exponent: float
     error: float
@@ -45,13 +31,25 @@ class Growth:
     window: tuple[float, float]
 
 
-def fit_growth(times: np.ndarray, lengths: np.ndarray, window: tuple[float, float], *, offset: bool = True) -> Growth:
-    """Fit L = L0 + c t^a to the mean over seeds of `lengths` `(seeds, n)` at `times` `(n,)` within `window`.
+def fit_growth(
+    times: ArrayLike, lengths: ArrayLike, window: tuple[float | int, float | int], *, offset: bool = True
+) -> Growth:
+    """Fit L(t) = L0 + c t^a to the mean over seeds of `lengths` `(seeds, n)` at `times` `(n,)` within `window`.
+
+        lengths = run.map(lambda spins: domain_length(lattice, scalar_chirality(lattice, spins)))
+        fit_growth(run.times, lengths, (20, 300)).exponent
 
     Least squares of the relative deviation, linear in L0 and c for each a from 0.1 to 2; with `offset` False L0 = 0 and
     a from -1, so that what shrinks is told from what grows. The window's beginning is varied to a quarter and half of
-    its logarithm; seeds are drawn with replacement, which says nothing of a single seed: its error is then NaN. Raises
-    `ValueError` where fewer than 6 times lie in the window.
+    its logarithm; seeds are drawn with replacement, which says nothing of a single seed `(n,)`: its error is then NaN.
+    Times and lengths are in any units. Over less than a decade a is an effective exponent, no law. NumPy, not to be
+    traced.
+
+    Raises `ValueError` where fewer than 6 times lie in the window (keep more frames, or widen it), and where a length
+    in it is zero, infinite or NaN (one domain fills the lattice: end it earlier).
+
+    Source of the law: A. J. Bray, Adv. Phys. 43, 357 (1994), 10.1080/00018739400101505; a = 1/2 for an order that is
+    not conserved.
     """
     times, lengths = np.asarray(times, float), np.atleast_2d(np.asarray(lengths, float))
     inside = (times >= window[0]) & (times <= window[1]) & (times > 0)

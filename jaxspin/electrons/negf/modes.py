@@ -8,16 +8,21 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, PRNGKeyArray
 
-import jaxspin as js
-from jaxspin.field import Spins, Time
+from jaxspin.electrons.negf.leads import WideBand
+from jaxspin.electrons.negf.solver import GreensFunction
+from jaxspin.field import AbstractField, Spins, Time
+from jaxspin.lattice import Lattice
 
 # The recurrence of the digamma function moves its argument so far that seven terms of the series reach rounding.
 _MOVED = 10
 _SERIES = (1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12)
 
 
-class WideBandModes(js.AbstractField):
+class WideBandModes(AbstractField):
     """The same field as a `GreensFunction` of wide-band leads, without a grid of energies: exact, for small channels.
+
+        leads = (js.WideBand("left"), js.WideBand("right"))
+        WideBandModes(js.GreensFunction(model, leads=leads, voltage=0.5, temperature=0.1, bath=0.02)).push(spins)
 
     Losses Gamma/2 that do not depend on the energy make H - i Gamma/2 = R diag(l) L one matrix, diagonalized once.
     With C_a = L Gamma_a L+ and psi the digamma function, terminal a with (mu, T) fills
@@ -26,22 +31,26 @@ class WideBandModes(js.AbstractField):
               = [psi(1/2 - i (l* - mu)/(2 pi T))* - psi(1/2 - i (z - mu)/(2 pi T)) - i pi] / (2 pi (l - z)).
 
     Cubic in the number of sites: 40 times faster than the recursion at 20 x 4, slower beyond some 300 sites. Every
-    site needs a bath, or a level could stay sharp. The diagonalization runs on a CPU, in double precision.
+    site needs a bath, or a level could stay sharp. The diagonalization runs on a CPU, in double precision. Units, spins
+    `(*cells, sublattices, 3)` and the field are those of the `GreensFunction`.
 
     Raises `ValueError` for leads with a band (`Crystal`) and without a bath; use the `GreensFunction` itself there.
+
+    Source of the digamma function: Abramowitz and Stegun, Handbook of Mathematical Functions, 6.3.5 and 6.3.18; I(l, z)
+    is the sum of its residues at the poles of the Fermi function.
     """
 
     parallel_part_is_fixed: ClassVar[bool] = False
 
-    solver: js.GreensFunction
+    solver: GreensFunction
 
-    def __init__(self, solver: js.GreensFunction):
-        if not all(isinstance(lead, js.WideBand) for lead in solver.leads) or not float(solver.bath) > 0:
+    def __init__(self, solver: GreensFunction):
+        if not all(isinstance(lead, WideBand) for lead in solver.leads) or not float(solver.bath) > 0:
             raise ValueError("modes need wide-band leads and a positive bath; take the GreensFunction itself.")
         self.solver = solver
 
     @property
-    def lattice(self) -> js.Lattice:
+    def lattice(self) -> Lattice:
         return self.solver.lattice
 
     def field(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
@@ -49,11 +58,11 @@ class WideBandModes(js.AbstractField):
         return self.solver.model.coupled_spins(jnp.ones_like(spins)) * self.solved(spins)[1]
 
     def solved(self, spins: Spins) -> tuple[Array, Spins, Float[Array, " terminals"]]:
-        """The density, <sigma> and the current out of each terminal, the bath last."""
+        """The density n_i `(*cells, sublattices)`, <sigma_i> and the current out of each terminal, the bath last."""
         gammas = self._losses()
         levels, right = jnp.linalg.eig(self._effective(spins, gammas))
         left = jnp.linalg.inv(right)
-        mu, temperature, reference = self.solver._levels()
+        mu, temperature, reference = self.solver.reservoirs()
         mu = jnp.append(mu, reference[0]).astype(levels.dtype)
         temperature = jnp.append(temperature, reference[1]).astype(levels.dtype)
         doubled = jnp.repeat(gammas, 2, axis=1).astype(levels.dtype)
@@ -83,7 +92,7 @@ class WideBandModes(js.AbstractField):
                 sites = end.reshape(-1)
             else:
                 sites = np.array(lead.sites)
-            assert isinstance(lead, js.WideBand)
+            assert isinstance(lead, WideBand)
             rows.append(jnp.zeros(cells.size, jnp.float64).at[sites].set(lead.coupling.astype(jnp.float64)))
         return jnp.stack([*rows, jnp.full(cells.size, self.solver.bath.astype(jnp.float64))])
 
