@@ -1,1 +1,1 @@
-"""Experiments: one file each, a frozen config dataclass and `run(config)`; `python -m experiments.NAME --help`."""
+"""Experiments, one file each, a frozen config dataclass and `run(config)`: `python -m experiments.CHAPTER.NAME`."""

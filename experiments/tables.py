@@ -1,4 +1,4 @@
-"""The numbers of README.md and experiments/README.md, made from the committed results.
+"""The numbers of README.md and of the pages of the experiments, made from the committed results.
 
     python -m experiments.tables            # writes them anew
     python -m experiments.tables --check    # says what differs, and fails if anything does
@@ -13,11 +13,11 @@ import re
 from pathlib import Path
 
 from experiments.stages import main_without_folder
-from experiments.stages.claims import claims
+from experiments.stages.claims import SENTENCES, claims
 from experiments.stages.tables import TABLES
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "experiments/README.md")
+DOCUMENTS = tuple(SENTENCES)
 _TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end table -->)", re.DOTALL)
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w])")
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from experiments import active_learning
+from experiments.accuracy import active_learning
 from experiments.stages import Network
 from jaxspin.forcefield import Committee, load
 from jaxspin.training import TrainConfig

@@ -15,7 +15,7 @@ from experiments.stages.refusals import check_numbers, one_line
 ROOT = Path(__file__).parent.parent
 SCRIPTS = [
     path
-    for path in sorted([*ROOT.glob("experiments/*.py"), *ROOT.glob("experiments/benchmarks/*.py")])
+    for path in sorted([*ROOT.glob("experiments/*.py"), *ROOT.glob("experiments/*/*.py")])
     if '__name__ == "__main__"' in path.read_text()
 ]
 # Settings that need others before anything can be refused.
@@ -87,9 +87,9 @@ def test_every_script_refuses_in_one_line(path, refused, tmp_path):
 
 BAD = {
     "quickstart": ["colors 0", "coupling nan", "training.steps 0", "hidden 0", "sample-size 7", "damping -1", "seed x"],
-    "triangular_120": ["sampling.colors 0", "network.hops 0", "large-side 7", "motion.step 0"],
-    "variational": ["side 13", "couplings 0"],
-    "standard_problems": ["fields -1"],
+    "quenches/triangular_120": ["sampling.colors 0", "network.hops 0", "large-side 7", "motion.step 0"],
+    "quenches/variational": ["side 13", "couplings 0"],
+    "checks/standard_problems": ["fields -1"],
 }
 
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import jaxspin as js
-from experiments import current_domain_wall, voltage_domain_wall, wall_data, wall_learning
+from experiments.driven import current_domain_wall, voltage_domain_wall, wall_data, wall_learning
 from experiments.stages.driven_learning import Chosen, error, prepared, pushes, stored
-from experiments.stages.modes import WideBandModes, digamma
 from jaxspin.descriptors import BetweenLeads, LocalMoments, NearEnds
+from jaxspin.electrons import WideBandModes
+from jaxspin.electrons.negf.modes import digamma
 from jaxspin.forcefield import at_voltage, load, pretrained_metadata, save
 from jaxspin.spins import random_rotation, random_spins, tangent, tangent_frame
 from jaxspin.training import SpinData

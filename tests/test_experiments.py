@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import jaxspin as js
-from experiments import probing, variational
 from experiments.benchmarks import layouts
+from experiments.checks import probing
+from experiments.quenches import variational
 from jaxspin.electrons import direct_field
 from jaxspin.electrons.model import join
 

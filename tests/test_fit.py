@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import jaxspin as js
-from experiments import cluster_size, data_files, evaluate, features, fit, locality
+from experiments.accuracy import cluster_size, data_files, features, fit, locality
+from experiments.checks import evaluate
 from experiments.stages import Electrons
 from experiments.stages.learning import known_electrons
 from jaxspin.descriptors import NearEnds

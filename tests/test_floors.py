@@ -1,4 +1,7 @@
-"""A module may import from its own floor or those below, and no module imports itself in a circle."""
+"""A module may import from its own floor or those below, and no module imports itself in a circle.
+
+The experiments use what the package makes public, no name of it with an underscore.
+"""
 
 import ast
 from pathlib import Path
@@ -124,3 +127,49 @@ def test_the_rule_sees_what_it_should():
     assert cycle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": set()}) == ["a", "b", "c"]
     with pytest.raises(LookupError, match=r"attic stands on no floor; add 'attic' to the table"):
         floor("jaxspin.attic")
+
+
+# --- the experiments take public names only ---------------------------------------------------------------------------
+
+EXPERIMENTS = ROOT.parent / "experiments"
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and name.isidentifier() and name != "_" and not name.endswith("__")
+
+
+def private_names(source: str) -> list[str]:
+    """The private names that `source` reaches in modules of the package or in objects that are not its own `self`.
+
+    Also those that it gives as text, to `getattr` or to patch.
+    """
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names if any(map(is_private, alias.name.split(".")))]
+        elif isinstance(node, ast.ImportFrom):
+            names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+            found += [name for name in names if is_private(name)]
+        elif isinstance(node, ast.Attribute) and is_private(node.attr):
+            if not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")):
+                found.append(node.attr)
+        elif isinstance(node, ast.Call):
+            given = [argument.value for argument in node.args[1:2] if isinstance(argument, ast.Constant)]
+            found += [name for name in given if isinstance(name, str) and is_private(name)]
+    return found
+
+
+def test_experiments_take_public_names_only():
+    found = {str(path.relative_to(EXPERIMENTS)): private_names(path.read_text()) for path in EXPERIMENTS.rglob("*.py")}
+    assert len(found) > 50
+    assert {path: names for path, names in found.items() if names} == {}
+
+
+def test_the_rule_of_public_names_sees_what_it_should():
+    assert private_names("from jaxspin.training.linearized import _readers, readers") == ["_readers"]
+    assert private_names("import jaxspin.io._hidden\nfrom jaxspin._hidden import x") == [
+        "jaxspin.io._hidden",
+        "_hidden",
+    ]
+    assert private_names("model.descriptor._places()\nself._own()\nx.__name__\ncls._made") == ["_places"]
+    assert private_names('mock.patch.object(kpm, "_probes")\ngetattr(x, "_y")\nprint("a", "_ b")') == ["_probes", "_y"]

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import driven_data
+from experiments.driven import driven_data
 from jaxspin.classical import Exchange
 from jaxspin.descriptors import Bispectrum, LocalMoments, NearEnds
 from jaxspin.electrons import GreensFunction, SDModel, WideBand

@@ -1,4 +1,4 @@
-"""Gradients of a run with respect to everything it depends on, against differences; `experiments.gradients` has all."""
+"""Gradients of a run, against differences; `experiments.gradients.differences` has those of every parameter."""
 
 import json
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 import jaxspin as js
-from experiments import gradients
+from experiments.gradients import differences
 
 # Compiling these takes a minute and more.
 FIELDS = (
@@ -27,18 +27,18 @@ LENGTHS = {"learnt, bispectrum": 2.5e-4}
 
 
 def test_every_field_is_looked_at(key):
-    assert set(gradients.cases(key)) == set(FIELDS)
+    assert set(differences.cases(key)) == set(FIELDS)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FIELDS)
 def test_gradients_of_a_run(name, key):
     """From random spins every slope is the quotient of differences; from degenerate orders too, and never infinite."""
-    case = gradients.cases(key)[name]()
-    checked = gradients.Checked(case, key)
-    common = {"initial spins", "damping", "bath temperature", *gradients.PULSE}
+    case = differences.cases(key)[name]()
+    checked = differences.Checked(case, key)
+    common = {"initial spins", "damping", "bath temperature", *differences.PULSE}
     assert set(checked.parameters) == common | set(case.parameters)
-    for start, spins in gradients.starts(case.lattice, key=key).items():
+    for start, spins in differences.starts(case.lattice, key=key).items():
         for parameter, row in checked.compare(spins, key, LENGTHS.get(name, 1e-3)).items():
             if start == "random":
                 assert abs(row["differences"]) > 1e-4, parameter
@@ -49,7 +49,7 @@ def test_gradients_of_a_run(name, key):
 def test_a_wrong_slope_is_seen(key):
     """The comparison must be able to fail: the slope of a function whose derivative is replaced by twice its value."""
 
-    class Wrong(gradients.Checked):
+    class Wrong(differences.Checked):
         def __init__(self):
             self.parameters = {"x": jnp.asarray(0.7).astype(float), "y": jnp.ones(3)}
 
@@ -64,18 +64,18 @@ def test_a_wrong_slope_is_seen(key):
 
 def test_run_and_table(tmp_path, monkeypatch):
     rows = {"x": {"slope": 1.0, "differences": 1.0, "relative deviation": 3e-9}}
-    monkeypatch.setattr(gradients.Checked, "__init__", lambda self, case, key: None)
-    monkeypatch.setattr(gradients.Checked, "compare", lambda self, spins, key, length: rows)
-    monkeypatch.setattr(gradients.Checked, "is_finite", lambda self, spins, **changed: True)
-    config = gradients.Config(output=tmp_path / "out", fields=("classical", "exact, fixed filling"))
+    monkeypatch.setattr(differences.Checked, "__init__", lambda self, case, key: None)
+    monkeypatch.setattr(differences.Checked, "compare", lambda self, spins, key, length: rows)
+    monkeypatch.setattr(differences.Checked, "is_finite", lambda self, spins, **changed: True)
+    config = differences.Config(output=tmp_path / "out", fields=("classical", "exact, fixed filling"))
     with jax.numpy_dtype_promotion("standard"):
-        gradients.run(config)
+        differences.run(config)
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["largest"]["classical"] == 3e-9
     assert "| x | 3e-09 | 3e-09 |" in (tmp_path / "out" / "table.md").read_text()
     with pytest.raises(ValueError, match="no field 'unknown'; choose among classical"):
-        gradients.run(gradients.Config(output=tmp_path / "other", fields=("unknown",)))
+        differences.run(differences.Config(output=tmp_path / "other", fields=("unknown",)))
     with pytest.raises(ValueError, match="1e-3 suits"):
-        gradients.Config(difference=0.0)
+        differences.Config(difference=0.0)
 
 
 def test_a_solver_may_be_built_inside_jit():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxspin as js
-from experiments import incompleteness
+from experiments.accuracy import incompleteness
 from jaxspin.spins import random_rotation, rotate
 from jaxspin.symmetry import transform_sites
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.integrators import Config, diffusion_errors, slope
+from experiments.checks.integrators import Config, diffusion_errors, slope
 from experiments.stages.schemes import EXPLICIT, IMPLICIT, SOLVERS, STOCHASTIC, name_of
 from jaxspin.arrays.vectors import add, cross, dot, normalize, scale, subtract, where
 from jaxspin.classical import Anisotropy, Exchange, Zeeman

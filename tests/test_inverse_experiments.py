@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from experiments import exchange_from_electrons, recover_parameters, rollout_training, switch
+from experiments.gradients import exchange_from_electrons, recover_parameters, rollout_training, switch
 from jaxspin.problems import spin_wave_frequency
 
 pytestmark = pytest.mark.usefixtures("optax_mixes_types")

@@ -12,7 +12,17 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from jaxspin.io import TrajectoryWriter, lattice_of, load_trajectory, new_folder, provenance, save_trajectory, to_json
+from jaxspin.io import (
+    TrajectoryWriter,
+    kept,
+    lattice_of,
+    load_trajectory,
+    new_folder,
+    provenance,
+    save_trajectory,
+    to_json,
+    whole_file,
+)
 from jaxspin.lattice import square, triangular
 from tests.helpers import LATTICES, SKEWED, frames
 
@@ -44,6 +54,41 @@ def test_json_of_arrays_and_nested_configs():
     value = {"a": np.arange(3), "b": jax.numpy.ones(2), "c": [Config(), np.float32(0.5)]}
     expected = {"a": [0, 1, 2], "b": [1.0, 1.0], "c": [{"coupling": 3.0, "where": "out"}, 0.5]}
     assert json.loads(to_json(value)) == expected
+
+
+def test_a_part_that_is_there_is_read_and_not_made_again(tmp_path):
+    made = []
+
+    def make():
+        made.append(1)
+        return {"x": np.arange(2), "nan": float("nan")}
+
+    path = tmp_path / "rows" / "a.json"
+    assert kept(path, make) == kept(path, make) == {"x": [0, 1], "nan": None}
+    assert len(made) == 1
+    with pytest.raises(Killed):
+        kept(tmp_path / "b.json", lambda: (_ for _ in ()).throw(Killed))
+    assert not (tmp_path / "b.json").exists()
+    path.write_text('{"x"')
+    with pytest.raises(ValueError, match=r"is damaged.*delete it to make it again"):
+        kept(path, make)
+
+
+def test_a_file_written_in_parts_is_whole_or_the_old_one(tmp_path):
+    path = tmp_path / "a.npy"
+    with whole_file(path) as partial:
+        np.save(partial, np.arange(3))
+        assert not path.exists()
+
+    def broken():
+        with whole_file(path) as partial:
+            partial.write_text("half")
+            raise Killed
+
+    with pytest.raises(Killed):
+        broken()
+    assert [p.name for p in tmp_path.iterdir()] == ["a.npy"]
+    np.testing.assert_array_equal(np.load(path), [0, 1, 2])
 
 
 def test_a_folder_with_something_in_it_is_refused_unless_told(tmp_path):

@@ -77,7 +77,7 @@ def test_a_file_cut_short_names_itself_and_the_old_one_outlives_a_kill(tmp_path,
 
 def test_every_committed_file_is_json():
     listed = subprocess.run(["git", "ls-files", "*.json", "*.ipynb"], cwd=ROOT, capture_output=True, text=True).stdout
-    paths = [ROOT / name for name in listed.split()] or [*ROOT.glob("experiments/results/**/*.json")]
+    paths = [ROOT / name for name in listed.split()] or [*ROOT.glob("experiments/**/*.json")]
     assert len(paths) > 30
     for path in paths:
         try:

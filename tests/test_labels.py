@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxspin as js
-from experiments import fit, label, transfer
+from experiments.accuracy import fit, label, transfer
 from experiments.stages import Electrons, Motion, Network, Sampling, parameters, sample
 from jaxspin.training import SpinData, TrainConfig
 

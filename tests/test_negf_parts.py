@@ -7,8 +7,8 @@ import pytest
 from scipy.special import digamma
 
 import jaxspin.lattice as lattices
-from experiments import torque_decomposition
 from experiments.benchmarks import negf as benchmark
+from experiments.driven import torque_decomposition
 from jaxspin.electrons import Crystal, GreensFunction, SDModel, WideBand
 from jaxspin.electrons.negf import poles, quadrature
 from jaxspin.electrons.negf.leads import chain_surface, decimate, lead_modes, lead_slices

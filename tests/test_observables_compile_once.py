@@ -8,8 +8,10 @@ from jaxspin import observables as ob
 from jaxspin.textures import ferromagnet
 from tests.helpers import counting_compilations
 
-# Of static tables, of solvers of electrons (tests of their own), and what plots call.
+# Of static tables, of solvers of electrons (tests of their own), what plots call, fits in NumPy.
 ELSEWHERE = {
+    "Growth",
+    "Puddles",
     "Spectrum",
     "SpinWaves",
     "bond_currents",
@@ -18,6 +20,7 @@ ELSEWHERE = {
     "displacements",
     "electron_density",
     "elementary_triangles",
+    "fit_growth",
     "high_symmetry_points",
     "local_chern_marker",
     "local_density_of_states",
@@ -59,10 +62,20 @@ def test_every_observable_compiles_once(key):
             "scalar_chirality",
             "charge_density",
             "topological_charge",
+            "site_correlations",
+            "puddles",
         ):
             yield name, lambda name=name: getattr(ob, name)(plane, spins)
-        for name in ("texture_center", "decay_length", "domain_length", "domain_labels", "domain_sizes"):
+        for name in (
+            "texture_center",
+            "decay_length",
+            "domain_length",
+            "domain_labels",
+            "domain_sizes",
+            "moment_length",
+        ):
             yield name, lambda name=name: getattr(ob, name)(plane, values)
+        yield "correlation_of_holes", lambda: ob.correlation_of_holes(plane, spins, values[..., None])
         yield "structure_factor_at", lambda: ob.structure_factor_at(plane, spins, times[:2][None])
         yield "dynamical_structure_factor", lambda: ob.dynamical_structure_factor(plane, frames, 0.5)
         yield "wall_position", lambda: ob.wall_position(line, along)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import jaxspin as js
-from experiments import phase_diagram
-from experiments.phase_diagram import TEXTURES, Config, classified, energies, run
+from experiments.quenches import phase_diagram
+from experiments.quenches.phase_diagram import TEXTURES, Config, classified, energies, run
 from jaxspin.spins import random_rotation
 
 # Exact diagonalization by an independent program, T = 0.02, triangular 24 x 24, to four digits.

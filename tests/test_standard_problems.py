@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from experiments import standard_problems
-from experiments.standard_problems import Config
+from experiments.checks import standard_problems
+from experiments.checks.standard_problems import Config
 from jaxspin.problems import DrivenWall, IsolatedSkyrmion
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import switch_chirality
+from experiments.gradients import switch_chirality
 from experiments.stages.pulses import price_of, scaled
 
 pytestmark = pytest.mark.usefixtures("optax_mixes_types")

@@ -25,7 +25,9 @@ def test_every_table_that_is_made_stands_somewhere():
     assert len(re.findall("<!-- end table -->", "".join(TEXTS.values()))) == len(found)
 
 
-@pytest.mark.parametrize("result", ["integrators", "switch_chirality", "quickstart"])
+@pytest.mark.parametrize(
+    "result", ["checks/results/integrators", "gradients/results/switch_chirality", "quickstart_results"]
+)
 def test_a_result_that_changes_changes_the_documents(result, monkeypatch, tmp_path):
     """A number in the JSON that is another is found in a table or a sentence."""
     for path in results.FOLDER.rglob("*.json"):

@@ -114,7 +114,7 @@ def scaling(config: Config) -> list[dict[str, Any]]:
                 along = list(mesh.shape.values())
                 spins = js.devices.shard(spins, mesh) if number > 1 else spins
                 jax.clear_caches()  # or the choice made for the field before would be reused
-                with mock.patch.object(kpm, "_shared_probes", new=kpm._shared_probes if name != LATTICE else _none):
+                with mock.patch.object(kpm, "shared_probes", new=kpm.shared_probes if name != LATTICE else _none):
                     lowered = jax.jit(lambda s, field=field: field.push(s)).lower(spins)
                 began = time.perf_counter()
                 compiled = lowered.compile()
@@ -243,7 +243,7 @@ def operations(field: js.BehlerParrinello) -> float:
     pass, which runs forwards again and then backwards with two products a step.
     """
     descriptor: Any = field.descriptor
-    members = len(descriptor._recursions[0].cluster.sites)
+    members = len(descriptor.clusters[0].sites)
     products = 4 * (descriptor.moments // 2 + 1)
     widths = (descriptor.n_features, *field.hidden, 1)
     network = 3 * sum(2 * a * b for a, b in itertools.pairwise(widths))

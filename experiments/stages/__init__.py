@@ -4,13 +4,11 @@ from experiments.stages.folder import (
     Output,
     Resumable,
     Timer,
-    kept,
     main,
     main_without_folder,
     open_folder,
     settings_of,
     stored_table,
-    whole_file,
 )
 from experiments.stages.learning import Network, learn, parameters, stored_forcefield
 from experiments.stages.model import Electrons, Motion, Texture, textures_on
@@ -30,7 +28,6 @@ __all__ = [
     "frame_steps",
     "hold_out",
     "judge",
-    "kept",
     "kept_frames",
     "learn",
     "main",
@@ -46,5 +43,4 @@ __all__ = [
     "stored_forcefield",
     "stored_table",
     "textures_on",
-    "whole_file",
 ]

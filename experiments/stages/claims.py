@@ -11,11 +11,10 @@ FOLLOWED = "time to which the trajectories overlap by 0.9"
 PERFECT = "mean of the absolute chirality over the perfect value"
 ALONE = "least price of one spin in this time"
 UNSEEN = "learnt quenches never seen"
-README, EXPERIMENTS = "README.md", "experiments/README.md"
 
 
 def claims(document: str) -> list[str]:
-    """What `document` must say."""
+    """What `document` must say, a path from the project's root."""
     return [sentence for make in SENTENCES[document] for sentence in make()]
 
 
@@ -262,7 +261,7 @@ def active_learning() -> list[str]:
 
 def pulses() -> list[str]:
     less = [1 - result(name)["shaped over simple"] for name in ("switch", "switch_chirality")]
-    return [f"[{percent(less[0])} %](experiments/results/switch/switch.png) and [{percent(less[1])} %]"]
+    return [f"[{percent(less[0])} %](experiments/gradients/results/switch/switch.png) and [{percent(less[1])} %]"]
 
 
 def pulses_details() -> list[str]:
@@ -279,13 +278,13 @@ def pulses_details() -> list[str]:
 
 
 def gradients() -> list[str]:
-    return [f"elow {power(max(result('gradients')['largest'].values()), 1)}"]
+    return [f"elow {power(max(result('differences')['largest'].values()), 1)}"]
 
 
 def spin_waves() -> list[str]:
     cases = result("exchange_from_electrons")["cases"].values()
     worst = [power(case["largest deviation of a frequency"]) for case in cases]
-    return [f"[within {worst[0]} t](experiments/results/exchange"]
+    return [f"[within {worst[0]} t](experiments/gradients/results/exchange"]
 
 
 def spin_waves_details() -> list[str]:
@@ -307,7 +306,7 @@ def peaks() -> list[str]:
 
 
 SENTENCES: dict[str, list[Callable[[], list[str]]]] = {
-    README: [
+    "README.md": [
         quickstart,
         triangular,
         coarsening,
@@ -320,17 +319,11 @@ SENTENCES: dict[str, list[Callable[[], list[str]]]] = {
         gradients,
         spin_waves,
     ],
-    EXPERIMENTS: [
-        quickstart_details,
-        triangular_details,
-        coarsening_details,
-        puddles_details,
-        fit_details,
-        walls_details,
-        recovered_details,
-        pulses_details,
-        gradients,
-        spin_waves_details,
-        peaks,
-    ],
+    "experiments/README.md": [quickstart_details],
+    "experiments/quenches/README.md": [triangular_details, coarsening_details, puddles_details],
+    "experiments/accuracy/README.md": [fit_details],
+    "experiments/driven/README.md": [walls_details],
+    "experiments/gradients/README.md": [recovered_details, pulses_details, gradients, spin_waves_details],
+    "experiments/checks/README.md": [peaks],
+    "experiments/benchmarks/README.md": [],
 }

@@ -14,7 +14,7 @@ import jaxspin as js
 from jaxspin.descriptors import AbstractDescriptor, BetweenLeads
 from jaxspin.spins import tangent_frame
 from jaxspin.training import SpinData
-from jaxspin.training.linearized import _readers
+from jaxspin.training.linearized import readers
 from jaxspin.training.loop import Carry, fit, updated
 
 Model = js.BehlerParrinello | js.GeneralizedPotential
@@ -90,7 +90,7 @@ def rows_of(descriptor: BetweenLeads, own: Array, reach: Array) -> Float[Array, 
     def one(own, reach):
         rows = [moments.completed(own.reshape(len(own), 1, *cells), jnp.ones((*cells, 1), own.dtype))]
         if isinstance(inner, js.NearEnds):
-            rows.append(jnp.asarray(inner._places(), own.dtype))
+            rows.append(jnp.asarray(inner.places(), own.dtype))
         rows.append(jnp.broadcast_to(reach[:, None, :, None], (len(reach), 1, *cells)))
         return jnp.concatenate(rows).reshape(-1, moments.lattice.sites)
 
@@ -127,7 +127,7 @@ def pushes(model: Model, part: Stored) -> Float[Array, "n sites*2"]:
     descriptor = model.descriptor
     assert isinstance(descriptor, BetweenLeads)
     own, own_slopes, reach, reach_slopes, _ = (jnp.asarray(x) for x in part)
-    readers = jnp.asarray(_readers(_members(_moments(descriptor))))
+    places = jnp.asarray(readers(_members(_moments(descriptor))))
 
     def along(of_rows: Callable[[Array], Array]) -> Array:
         def total(own, reach):
@@ -135,7 +135,7 @@ def pushes(model: Model, part: Stored) -> Float[Array, "n sites*2"]:
 
         by_own, by_reach = jax.grad(total, argnums=(0, 1))(own, reach)
         local = jnp.einsum("nsmf,nfs->nsm", own_slopes, by_own).reshape(len(own), -1, 2)
-        local = jnp.sum(local[:, readers], axis=2).reshape(len(own), -1)
+        local = jnp.sum(local[:, places], axis=2).reshape(len(own), -1)
         return -local - jnp.einsum("nfld,nfl->nd", reach_slopes, by_reach)
 
     if isinstance(model, js.BehlerParrinello):
@@ -230,6 +230,6 @@ def _members(moments: js.LocalMoments) -> np.ndarray:
     """The site of every member of each cluster; beyond an open edge there is none, and no derivative either."""
     number = np.arange(moments.lattice.sites).reshape(moments.lattice.shape)
     axes = tuple(range(moments.lattice.dimension))
-    (recursion,) = moments._recursions
-    found = [np.roll(number[..., b], tuple(-n for n in at), axes) for at, b in recursion.cluster.sites]
+    (cluster,) = moments.clusters
+    found = [np.roll(number[..., b], tuple(-n for n in at), axes) for at, b in cluster.sites]
     return np.moveaxis(np.array(found), 0, -1).reshape(moments.lattice.sites, -1)

@@ -1,10 +1,9 @@
 """An experiment's command line, its output folder and the time its stages take, kept so that a killed run can go on."""
 
-import contextlib
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -105,21 +104,6 @@ def differences(stored: Any, given: Any, name: str = "") -> list[str]:
         for key in sorted({*stored, *given})
         for part in differences(stored.get(key), given.get(key), f"{inside}{key}")
     ]
-
-
-def kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What a resumed run finds in `path`, or makes and writes there; a kill leaves nothing or all of it."""
-    if not path.exists():
-        save_json(path, make(), indent=None)
-    return load_json(path)
-
-
-@contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Where to write a file that gets its name `path` once it is all there."""
-    partial = path.with_name(f".partial.{path.name}")
-    yield partial
-    partial.replace(path)
 
 
 class Timer:

@@ -8,14 +8,20 @@ from typing import Any
 from jaxspin.forcefield import pretrained_metadata
 from jaxspin.io import load_json
 
-FOLDER = Path(__file__).parent.parent / "results"
+FOLDER = Path(__file__).parent.parent
 
 
 @functools.cache
 def result(name: str) -> Any:
-    """`experiments/results/NAME/summary.json`, or `benchmarks/NAME.json`."""
-    path = FOLDER / f"{name}.json"
-    return load_json(path if path.exists() else FOLDER / name / "summary.json")
+    """What the chapter that has a result of this name keeps, `CHAPTER/results/NAME/summary.json` or `NAME.json`.
+
+    That of `quickstart` is in `quickstart_results`. Raises `ValueError` where no chapter has one, or several.
+    """
+    places = (f"*/results/{name}/summary.json", f"*/results/{name}.json", f"{name}_results/summary.json")
+    found = [path for place in places for path in FOLDER.glob(place)]
+    if len(found) != 1:
+        raise ValueError(f"{len(found)} results are named {name!r}; give the name of one folder or file in results/.")
+    return load_json(found[0])
 
 
 @functools.cache

@@ -63,7 +63,7 @@ def trained_force_fields() -> str:
 
 def devices() -> str:
     """Wall and processor time against the number of devices."""
-    rows = [row for row in result("benchmarks/scaling")["scaling"] if row["kind"] == "strong"]
+    rows = [row for row in result("scaling")["scaling"] if row["kind"] == "strong"]
     names = {
         "learnt, moments": "learnt field, 96 x 96: wall (processor) ms",
         "kernel polynomials": "kernel polynomials, 16 x 16",
@@ -113,7 +113,7 @@ def integrators() -> str:
 
 def speeds() -> str:
     """Million spin-steps a second, single precision."""
-    rows = result("benchmarks/dynamics")["rows"]
+    rows = result("dynamics")["rows"]
     sides = (64, 256, 1024)
 
     def cell(names: tuple[str, ...], temperature: float, side: int) -> str:
@@ -135,7 +135,7 @@ def speeds() -> str:
 
 def fields() -> str:
     """Time of a field, learnt and of the electrons."""
-    rows = result("benchmarks/fields")["rows"]
+    rows = result("fields")["rows"]
     times = {(row["field"], row["side"]): seconds(row["median"]) for row in rows}
     kinds = ("learnt", "kernel polynomials", "exact")
     sides = sorted({row["side"] for row in rows})
@@ -158,14 +158,14 @@ def kernel_polynomials() -> str:
                 f"{row['memory in vectors']:.1f}",
                 power(row["rms error"]) if "rms error" in row else "",
             )
-            for row in result("benchmarks/electrons")["rows"]
+            for row in result("electrons")["rows"]
         ],
     )
 
 
 def equal_errors() -> str:
     """Learnt fields against kernel polynomials of their error and of labels."""
-    rows = [*result("benchmarks/equal_error")["rows"], *result("benchmarks/equal_error_double_exchange")["rows"]]
+    rows = [*result("equal_error")["rows"], *result("equal_error_double_exchange")["rows"]]
     names = ["triangular-120", "triangular-tetrahedral", "triangular-tetrahedral-fast"]
     names += ["double-exchange", "double-exchange-accurate", "double-exchange-fast"]
 

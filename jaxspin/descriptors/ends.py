@@ -56,7 +56,7 @@ class NearEnds(AbstractDescriptor):
     def rows(self, spins: Spins) -> Float[Array, "features sublattices *cells"]:
         """The features as rows over the sites, the order in which they are computed."""
         rows = self.descriptor.rows(spins)
-        return jnp.concatenate([rows, jnp.asarray(self._places(), rows.dtype)])
+        return jnp.concatenate([rows, jnp.asarray(self.places(), rows.dtype)])
 
     def pullback(self, spins: Spins, slopes: Float[Array, "features sublattices *cells"]) -> Spins:
         """That of `descriptor`: places do not move with the spins."""
@@ -75,8 +75,8 @@ class NearEnds(AbstractDescriptor):
         inner = {"kind": type(self.descriptor).__name__, **self.descriptor.settings()}
         return {"descriptor": inner, "axis": self.axis, "lengths": self.lengths}
 
-    def _places(self) -> np.ndarray:
-        """`(2 lengths, sublattices, *cells)`."""
+    def places(self) -> Float[np.ndarray, "places sublattices *cells"]:
+        """exp(-x/l) and exp(-x'/l) of every site, two rows for each of the `lengths`: what is added to the features."""
         cells = self.lattice.cells
         number = np.arange(cells[self.axis])
         along = [np.exp(-x / length) for length in self.lengths for x in (number, number[::-1])]

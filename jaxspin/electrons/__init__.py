@@ -5,7 +5,7 @@ from jaxspin.electrons.bloch import BlochDiagonalization
 from jaxspin.electrons.exact import ExactDiagonalization, bloch_energy, bloch_levels
 from jaxspin.electrons.kpm import KernelPolynomial
 from jaxspin.electrons.model import Hopping, SDModel, kinetic, magnetic_flux, rashba
-from jaxspin.electrons.negf import Crystal, GreensFunction, WideBand
+from jaxspin.electrons.negf import Crystal, GreensFunction, WideBand, WideBandModes
 from jaxspin.electrons.probes import AbstractProbes, Coloring, ExactTrace
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "KernelPolynomial",
     "SDModel",
     "WideBand",
+    "WideBandModes",
     "bloch_energy",
     "bloch_levels",
     "direct_field",

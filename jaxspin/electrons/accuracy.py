@@ -170,7 +170,7 @@ def direct_field(solver: KernelPolynomial, spins: Spins, *, key: PRNGKeyArray | 
 
     For comparison: it is the gradient of nothing, so energy is not conserved. In metals its error is twice that of
     `solver.field`, the gradient of the probed energy, for equal vectors, and the more the more of them; in a gap, with
-    many colours, it is the smaller one (`python -m experiments.probing` measures both). It takes `solver.order`
+    many colours, it is the smaller one (`python -m experiments.checks.probing` measures both). It takes `solver.order`
     products with H, the gradient one and a half times as many.
     Source: Wang, Chern, Batista and Barros, J. Chem. Phys. 148, 094107 (2018), 10.1063/1.5017741.
     """

@@ -126,7 +126,7 @@ class KernelPolynomial(AbstractPotential):
         start = self.start(spins, key=key)
         order = self.order if order is None else order
         shards = shards_of(self.lattice, spins)
-        names = () if shards is None else _shared_probes(shards, start[0][0].shape[-1])
+        names = () if shards is None else shared_probes(shards, start[0][0].shape[-1])
         if shards is None or not names:
             return self._moments(self.rescaled(spins), start, order)
         # the lattice is whole along the axes of the mesh that share out the vectors
@@ -245,8 +245,8 @@ def block_width(part: Array) -> int:
     return min(columns, width + -width % 4)
 
 
-def _shared_probes(shards: Shards, columns: int) -> tuple[str, ...]:
-    """The axes of the mesh that share out the probing vectors: as many devices as divide their number.
+def shared_probes(shards: Shards, columns: int) -> tuple[str, ...]:
+    """The axes of the mesh that share out `columns` probing vectors: as many devices as divide their number.
 
     The vectors of different devices meet in one sum at the end, while a lattice that is shared out exchanges the edges
     of all vectors in every product with H.

@@ -6,12 +6,14 @@ or appends unless asked.
 
 from jaxspin.io.ovf import load_ovf, save_ovf
 from jaxspin.io.records import load_json, new_folder, provenance, save_json, to_json
+from jaxspin.io.resumable import kept, whole_file
 from jaxspin.io.store import lattice_of
 from jaxspin.io.trajectory import TrajectoryWriter, load_trajectory, save_trajectory
 from jaxspin.io.vtk import save_vtk
 
 __all__ = [
     "TrajectoryWriter",
+    "kept",
     "lattice_of",
     "load_json",
     "load_ovf",
@@ -23,4 +25,5 @@ __all__ = [
     "save_trajectory",
     "save_vtk",
     "to_json",
+    "whole_file",
 ]

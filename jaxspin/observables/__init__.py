@@ -1,14 +1,16 @@
 """What is measured on spins: order, correlations, topology, domains."""
 
 from jaxspin.observables.curl import curl_fraction, field_jacobian, unreachable_fraction
-from jaxspin.observables.domains import decay_length, domain_labels, domain_length, domain_sizes
+from jaxspin.observables.domains import decay_length, domain_labels, domain_length, domain_sizes, moment_length
 from jaxspin.observables.dynamical import Spectrum, dynamical_structure_factor
 from jaxspin.observables.electronic import density_of_states, electron_density, local_density_of_states
+from jaxspin.observables.growth import Growth, fit_growth
 from jaxspin.observables.magnetization import (
     magnetization,
     nearest_neighbor_correlations,
     sublattice_magnetization,
 )
+from jaxspin.observables.puddles import Puddles, correlation_of_holes, puddles, site_correlations
 from jaxspin.observables.spin_waves import (
     SpinWaves,
     effective_exchange,
@@ -37,6 +39,8 @@ from jaxspin.observables.transport import bond_currents, conductivity, local_che
 from jaxspin.observables.walls import wall_position, wall_velocity
 
 __all__ = [
+    "Growth",
+    "Puddles",
     "Spectrum",
     "SpinWaves",
     "bond_currents",
@@ -44,6 +48,7 @@ __all__ = [
     "conductivity",
     "correlation_function",
     "correlation_length",
+    "correlation_of_holes",
     "curl_fraction",
     "decay_length",
     "density_of_states",
@@ -56,12 +61,16 @@ __all__ = [
     "electron_density",
     "elementary_triangles",
     "field_jacobian",
+    "fit_growth",
     "high_symmetry_points",
     "local_chern_marker",
     "local_density_of_states",
     "magnetization",
+    "moment_length",
     "nearest_neighbor_correlations",
+    "puddles",
     "scalar_chirality",
+    "site_correlations",
     "spin_wave_frequencies",
     "spin_waves",
     "structure_factor",

@@ -5,6 +5,7 @@ functions have static shapes and run under jit and vmap.
 """
 
 import dataclasses
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxspin.lattice import Lattice
-from jaxspin.observables.structure_factor import autocorrelation
+from jaxspin.observables.structure_factor import autocorrelation, wavevectors
 
 
 @jax.jit
@@ -58,6 +59,27 @@ def decay_length(lattice: Lattice, values: Float[Array, "..."]) -> Float[Array, 
         reach = jnp.asarray(lattice.cells[axis] // 2, line.dtype)
         lengths.append(jnp.where(falls, crossing, jnp.where(below[first], 0, reach)) * float(np.linalg.norm(vector)))
     return jnp.mean(jnp.stack(lengths))
+
+
+@jax.jit
+def moment_length(lattice: Lattice, values: Float[Array, "..."]) -> Float[Array, ""]:
+    """L = 2 pi/<q>, <q> = sum_q abs(q) s(q) / sum_q s(q), s(q) the power spectrum of `values`, q = 0 left out.
+
+        moment_length(lattice, scalar_chirality(lattice, spins))
+
+    abs(q) is taken to the nearest zone centre. A plane wave has its wavelength for L, values that are all equal have
+    none (NaN). In the units of the lattice vectors, as if all axes were periodic. Differentiable.
+
+    Raises `ValueError` for values that do not begin with the lattice's cells; give one or several a cell.
+
+    Source: A. J. Bray, Adv. Phys. 43, 357 (1994), 10.1080/00018739400101505.
+    """
+    waves = jnp.fft.fftn(_by_cell(lattice, values))
+    power = (waves.real**2 + waves.imag**2).at[(0,) * lattice.dimension].set(0)
+    grid, reciprocal = wavevectors(lattice), lattice.reciprocal()
+    shifts = np.array(list(itertools.product((-1, 0, 1), repeat=lattice.dimension))) @ reciprocal
+    size = np.min(np.linalg.norm(grid[..., None, :] - shifts, axis=-1), axis=-1)
+    return 2 * jnp.pi * jnp.sum(power) / jnp.sum(power * jnp.asarray(size, power.dtype))
 
 
 @jax.jit

@@ -85,7 +85,7 @@ class LinearizedSet(eqx.Module):
             if progress is not None:
                 jax.block_until_ready(found[-1].jacobian)
                 progress()
-        return LinearizedSet(tuple(found), jnp.asarray(members), jnp.asarray(_readers(members)))
+        return LinearizedSet(tuple(found), jnp.asarray(members), jnp.asarray(readers(members)))
 
     def batch(self, rows: np.ndarray) -> "LinearizedSet":
         """The configurations of these numbers."""
@@ -99,6 +99,10 @@ def _linearized(descriptor: AbstractClusterDescriptor, spins: Array) -> Lineariz
     return Linearized(own, jacobian, frames.reshape(-1, 2, 3), occupied, held)
 
 
-def _readers(members: np.ndarray) -> np.ndarray:
-    """`readers[j]`: every place (site m + member) of `members` that holds j; each site is read equally often."""
+def readers(members: np.ndarray) -> np.ndarray:
+    """The places of `members` `(sites, m)` that hold each site, `(sites, m)`: numbers in the array raveled.
+
+    `members` are numbers of sites, such as those of `descriptor.members()`: each occurs m times. A sum over readers is
+    the transpose of reading members.
+    """
     return np.argsort(members.ravel(), kind="stable").reshape(members.shape)

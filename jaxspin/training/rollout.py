@@ -79,7 +79,8 @@ def train_rollout(
     The loss is `rollout_loss` and, with labelled configurations `fields`, `field_weight` times the loss `train` uses,
     which holds the torque error of those down. The gradient runs through `simulate`. Train on fields first, and use
     rollouts where spins are known and fields are not: frames of runs through states unlike the labelled ones. Labels
-    of those frames, where they can be had, teach somewhat more in the same time (`experiments.rollout_training`).
+    of those frames, where they can be had, teach somewhat more in the same time
+    (`experiments.gradients.rollout_training`).
 
     Returns the averaged weights with the least deviation on the runs held back; the features' standardization and the
     units of the energy stay those of `model`. `history` has the columns "step", "loss", "rollout" (rms deviation over

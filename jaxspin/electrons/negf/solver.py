@@ -240,7 +240,7 @@ class GreensFunction(AbstractField):
         return integrals.window(setup, self._system(setup, spins))[2].used
 
     def _system(self, setup: Setup, spins: Spins):
-        return assemble(setup, self.model, self.leads, (*self._levels(), self.mu, self.corners), self.bath, spins)
+        return assemble(setup, self.model, self.leads, (*self.reservoirs(), self.mu, self.corners), self.bath, spins)
 
     @eqx.filter_jit
     def _between(self, spins: Spins, energies: Array) -> Array:
@@ -294,7 +294,8 @@ class GreensFunction(AbstractField):
         bonds = tuple(h.bond for h in self.model.hoppings)
         return Setup(where, bonds, contacts, want, self.poles, self.tolerance, self.max_panels, self.batch)
 
-    def _levels(self) -> tuple[Array, ...]:
+    def reservoirs(self) -> tuple[Float[Array, " leads"], Float[Array, " leads"], Float[Array, "2"]]:
+        """mu and T of each lead, the voltage included, and (mu, T) of the reference, in units of the hopping."""
         shares = {"left": 0.5, "right": -0.5}
         mu, temperature = [], []
         for lead in self.leads:
@@ -311,7 +312,7 @@ class GreensFunction(AbstractField):
     def _corners(self, contacts: tuple[Contact, ...]) -> Array:
         """Edges of the crystals' subbands inside the window, where they are known."""
         found = [np.zeros(0)]
-        mu, temperature, reference = self._levels()
+        mu, temperature, reference = self.reservoirs()
         if any(isinstance(x, Tracer) for x in jax.tree.leaves((self.leads, mu, temperature, reference))):
             return jnp.zeros(0, jnp.result_type(float))
         for lead, c, level in zip(self.leads, contacts, mu, strict=True):

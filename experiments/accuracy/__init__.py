@@ -1,0 +1,1 @@
+"""How accurate a learnt field is, and what limits it."""

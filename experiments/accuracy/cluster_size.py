@@ -1,0 +1,185 @@
+"""How large the clusters of `LocalElectrons` must be: its energy alone, before any training, against exact torques.
+
+    python -m experiments.accuracy.cluster_size              # twenty minutes on one core, writes runs/cluster_size
+    python -m experiments.accuracy.cluster_size --help       # every setting
+    python -m experiments.accuracy.cluster_size --resume     # goes on where a killed run stopped
+
+Electrons on clusters of h hops miss what lies further away, and a temperature above that of the electrons, which makes
+them more local, misses what is sharp in energy. For each model the torques on random spins, and on those that a quench
+by the estimate itself has made of them, are compared with exact diagonalization of the whole lattice: the rms error in
+units of the rms torque, for every radius and temperature, and the largest error of a site, which tells levels that the
+end of too short a recursion leaves in a gap. Use it to choose `hops` and `temperature` for other electrons.
+"""
+
+import dataclasses
+import functools
+import time
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+from tqdm import tqdm
+
+import jaxspin as js
+from experiments.stages import Electrons, Resumable, main, open_folder
+from experiments.stages.checks import check_counts, check_positive
+from jaxspin.io import kept, provenance, save_json
+from jaxspin.spins import tangent
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(Resumable):
+    """Models, clusters and temperatures."""
+
+    output: Path = Path("runs/cluster_size")
+    """Folder for `summary.json`, `table.md` and the figure; an existing one is refused."""
+    cases: tuple[Electrons, ...] = (
+        Electrons("square", 3.5, 0.48, 0.0027),
+        Electrons("square", 6.0, 0.485, 0.0027),
+        Electrons("triangular", 3.0, 0.25, 0.05),
+        Electrons("triangular", 4.0, 0.5, 0.05),
+    )
+    """What electrons."""
+    hops: tuple[int, ...] = (2, 4, 6, 8, 10)
+    """Radii of the clusters; the recursion makes 5 steps a hop and one more, the next odd number."""
+    temperatures: tuple[float, ...] = (0.02, 0.05, 0.1, 0.2)
+    """At which clusters are filled."""
+    side: int = 24
+    """Of the lattice; exact diagonalization must be possible."""
+    duration: float = 20.0
+    """Of the quench from the random spins, damping 0.5."""
+    driver: tuple[int, float] = (4, 0.1)
+    """Radius of the clusters, and temperature, of the estimate that drives the quench."""
+    seed: int = 0
+    """Of the random spins."""
+
+    def __post_init__(self):
+        check_counts(self, "side")
+        check_positive(self, "duration")
+        if not (self.cases and self.hops and self.temperatures):
+            raise ValueError("cases, hops and temperatures need one value each at least; leave them out for the usual.")
+        for case in self.cases:
+            for hops, temperature in (self.driver, *self.clusters):
+                self.estimate(case, hops, temperature)
+
+    @property
+    def clusters(self) -> list[tuple[int, float]]:
+        """All pairs of radius and temperature."""
+        return [(hops, temperature) for hops in self.hops for temperature in self.temperatures]
+
+    def estimate(self, case: Electrons, hops: int, temperature: float) -> js.BehlerParrinello:
+        """The energy of the clusters alone, the network not trained; `ValueError` for a lattice that is too small."""
+        descriptor = js.LocalElectrons(
+            case.on(self.side),
+            case.coupling,
+            filling=case.filling,
+            hops=hops,
+            steps=(5 * hops + 1) | 1,
+            temperature=temperature,
+            surroundings=0,
+        )
+        return js.BehlerParrinello(descriptor=descriptor, hidden=(1,))
+
+
+def run(config: Config) -> dict[str, Any]:
+    """The errors of every estimate; returns what summary.json holds."""
+    folder = open_folder(config)
+    bar = tqdm(total=len(config.cases) * len(config.clusters), desc="clusters", unit="cluster")
+    rows = []
+    for number, case in enumerate(config.cases):
+        # labelled when the first row asks
+        kinds = functools.cache(functools.partial(configurations, config, case, number))
+        for place, (hops, temperature) in enumerate(config.clusters):
+
+            def row(case=case, hops=hops, temperature=temperature, kinds=kinds):
+                estimate = config.estimate(case, hops, temperature)
+                errors, seconds = compared(estimate, kinds())
+                about = {"hops": hops, "steps": estimate.descriptor.settings()["steps"], "temperature": temperature}
+                return {"case": name_of(case), **about, **errors, "microseconds a site": seconds}
+
+            rows.append(kept(folder / "rows" / f"{number}_{place:02d}.json", row))
+            bar.update()
+    bar.close()
+    summary = {"rows": rows, "provenance": provenance(config, config.seed)}
+    save_json(folder / "summary.json", summary)
+    (folder / "table.md").write_text(markdown(rows))
+    draw(folder / "cluster_size.png", config, rows)
+    return summary
+
+
+def name_of(case: Electrons) -> str:
+    """The electrons in words."""
+    return f"{case.lattice}, J = {case.coupling:g}, n = {case.filling:g}, T = {case.temperature:g}"
+
+
+def configurations(config: Config, case: Electrons, number: int) -> dict[str, tuple[jax.Array, jax.Array]]:
+    """Random spins and those of a quench, with their exact fields."""
+    key = jax.random.fold_in(jax.random.key(config.seed), number)
+    exact = case.exact(config.side)
+    field = eqx.filter_jit(exact.field)
+    start = js.random_spins(exact.lattice, key=key, dtype=jnp.float32)
+    driver = config.estimate(case, *config.driver)
+    quench = js.simulate(driver, start, duration=config.duration, step=0.5, damping=0.5)
+    assert quench.spins is not None
+    return {name: (spins, field(spins)) for name, spins in {"random": start, "quench": quench.spins[-1]}.items()}
+
+
+def compared(estimate: js.AbstractPotential, kinds: dict[str, tuple[jax.Array, jax.Array]]):
+    """Errors of an estimate by kind of configuration, in units of the rms torque, and the time of its field."""
+    field = eqx.filter_jit(estimate.field)
+    errors, seconds, sites = {}, [], 0
+    for name, (spins, given) in kinds.items():
+        sites = spins[..., 0].size
+        field(spins).block_until_ready()
+        began = time.perf_counter()
+        found = field(spins).block_until_ready()
+        seconds.append(time.perf_counter() - began)
+        size, off = (np.linalg.norm(np.asarray(tangent(spins, f)), axis=-1) for f in (given, found - given))
+        rms = float(np.sqrt(np.mean(size**2)))
+        errors[name] = {"error": float(np.sqrt(np.mean(off**2))) / rms, "largest": float(off.max()) / rms}
+    return errors, 1e6 * min(seconds) / sites
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """A table of all rows."""
+    lines = [
+        "| electrons | hops | steps | temperature | random: error | largest | quench: error | largest | us a site |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        errors = " | ".join(
+            f"{row[kind]['error']:.1%} | {row[kind]['largest']:.0%}" for kind in ("random", "quench")
+        ).replace("%", " %")
+        lines.append(
+            f"| {row['case']} | {row['hops']} | {row['steps']} | {row['temperature']:g} | {errors} "
+            f"| {row['microseconds a site']:.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def draw(path: Path, config: Config, rows: list[dict[str, Any]]) -> None:
+    """Error against radius, one panel a case, one colour a temperature; random spins dashed."""
+    figure, axes = plt.subplots(
+        1, len(config.cases), figsize=(3.4 * len(config.cases), 3.4), layout="constrained", sharey=True, squeeze=False
+    )
+    for panel, case in zip(axes[0], config.cases, strict=True):
+        for number, temperature in enumerate(config.temperatures):
+            here = [r for r in rows if r["case"] == name_of(case) and r["temperature"] == temperature]
+            for kind, style in (("quench", "o-"), ("random", "o--")):
+                label = f"clusters at $T = {temperature:g}$" if kind == "quench" else None
+                errors = [r[kind]["error"] for r in here]
+                panel.plot([r["hops"] for r in here], errors, style, ms=3.5, color=f"C{number}", label=label)
+        panel.set(title=name_of(case), xlabel="hops", yscale="log")
+        panel.title.set_fontsize("small")
+    axes[0, 0].set(ylabel="rms torque error / rms torque")
+    axes[0, 0].legend(frameon=False, fontsize="small")
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main(Config, run, __doc__)

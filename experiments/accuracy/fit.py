@@ -1,0 +1,246 @@
+"""Trains force fields on fields computed elsewhere, and reports their error on configurations held out.
+
+    python -m experiments.accuracy.fit --data FILE.npz --output runs/fit
+    python -m experiments.accuracy.fit --help                # every setting
+
+Each seed holds out its own configurations of every kind (listed in summary.json; of a run, a block in time),
+initializes and batches anew. What is held out of a run is still much like the rest of it: give whole runs that nothing
+was learnt from as --unseen, and quote these errors first. The folder gets the force field of the first seed, the errors
+of all, the learning curves and a scatter of the torques.
+"""
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+
+import jaxspin as js
+from experiments.accuracy.data_files import read
+from experiments.stages import Output, main
+from jaxspin.descriptors import AbstractDescriptor, AtFilling, LocalElectrons, LocalMoments
+from jaxspin.io import new_folder, provenance, save_json, to_json
+from jaxspin.spins import tangent
+from jaxspin.training import SpinData, evaluate
+from jaxspin.training.losses import predict
+from jaxspin.training.sampling import overlaps
+from jaxspin.training.splitting import rows_of_parts
+
+TRAINING = js.TrainConfig(steps=3000, batch=2, learning_rate=4e-3, validation=0.08, evaluate_every=500)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(Output):
+    """Data, model and training."""
+
+    data: Path
+    """File with spins and fields, see `experiments.accuracy.data_files`; its params must name the coupling."""
+    output: Path = Path("runs/fit")
+    """Folder for results; an existing one is refused."""
+    more: tuple[Path, ...] = ()
+    """Folders of data sets on the same lattice that every seed learns from besides, as `experiments.accuracy.label`
+    makes them; nothing of them is held out."""
+    unseen: tuple[Path, ...] = ()
+    """Folders of data sets on the same lattice that no seed learns from: whole runs to judge by."""
+    held_out: float = 0.1
+    """Fraction of the configurations of each kind that training never sees, at least one; of a run, a block in time."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Of split, initialization and batches; one model each."""
+    descriptor: Literal["electrons", "moments", "bispectrum"] = "moments"
+    """Electrons that fill clusters to a common Fermi level, moments of the electrons on clusters, or polynomials of
+    bonds and chiralities."""
+    hops: int = 4
+    """Radius of the clusters (electrons, moments)."""
+    recursion: int = 15
+    """Steps of the recursion on the clusters (electrons)."""
+    smearing: float = 0.1
+    """Temperature at which the clusters are filled, in units of the hopping (electrons)."""
+    moments: int = 36
+    """Number of moments (moments)."""
+    surroundings: int = 1
+    """Neighbour shells whose averages are features (electrons, moments)."""
+    weights: bool = False
+    """Whether weights by distance are features (moments); moments alone train several times faster."""
+    fermi_level: bool = False
+    """Whether the Fermi level at the filling of the file is a feature (moments): for metals."""
+    radius: float = 3.0
+    """Reach of the bonds to the centre (bispectrum)."""
+    polynomials: bool = True
+    """Third-order products of references (bispectrum); without them power and phases alone."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Widths of the network's layers."""
+    training: js.TrainConfig = TRAINING
+    """How the force field is trained."""
+
+    def __post_init__(self):
+        if not 0 < self.held_out < 1:
+            raise ValueError(f"held_out must be a fraction between 0 and 1, got {self.held_out}; 0.1 is usual.")
+        if not self.seeds:
+            raise ValueError("no seed is given; pass --seeds 0.")
+
+
+def run(config: Config) -> dict[str, Any]:
+    """Trains one model a seed; returns what summary.json holds."""
+    data, params = read(config.data)
+    more = [other(folder, data.lattice) for folder in config.more]
+    unseen = {f"unseen {folder.name}": other(folder, data.lattice) for folder in config.unseen}
+    described = descriptor(config, data.lattice, params)
+    folder = new_folder(config.output, overwrite=config.overwrite)
+    rows = []
+    for seed in config.seeds:
+        fitted, held, numbers = split(data, config.held_out, seed)
+        fitted = SpinData.concatenate([fitted, *more]) if more else fitted
+        model_key, training_key = jax.random.split(jax.random.key(seed))
+        model = js.BehlerParrinello(descriptor=described, hidden=config.hidden, key=model_key)
+        began = time.perf_counter()
+        checkpoint = folder / "training" / str(seed)
+        learnt = js.train(model, fitted, config.training, key=training_key, checkpoint=checkpoint, progress=True)
+        rows.append(
+            {
+                "seed": seed,
+                "errors": {
+                    **{name: dataclasses.asdict(evaluate(learnt.model, part)) for name, part in unseen.items()},
+                    **judge(learnt.model, held),
+                },
+                "held out": numbers,
+                "largest overlap with what is learnt": likeness(fitted, held),
+                "best step": learnt.best_step,
+                "training loss": learnt.history["loss"][-1],
+                "validation torque error": learnt.history["torque"][-1],
+                "seconds": round(time.perf_counter() - began, 1),
+            }
+        )
+        print(to_json(rows[-1]), flush=True)
+        if seed == config.seeds[0]:
+            about = {"errors": rows[-1]["errors"], "params": params, **provenance(config, seed)}
+            js.save_forcefield(folder / "forcefield", learnt.model, metadata=about)
+            draw(folder / "fit.png", learnt, held)
+    summary = {
+        "file": config.data.name,
+        "features": described.n_features,
+        "torque error": spread(rows),
+        "runs": rows,
+        "provenance": provenance(config),
+    }
+    save_json(folder / "summary.json", summary)
+    return summary
+
+
+def other(folder: Path, lattice: js.Lattice) -> SpinData:
+    """A data set on the same lattice, in single precision."""
+    data = SpinData.load(folder)
+    if data.lattice != lattice:
+        raise ValueError(
+            f"{folder} holds a {data.lattice.name} lattice of {data.lattice.cells} cells, the file one of "
+            f"{lattice.cells}; label configurations of that size "
+            f"(experiments.accuracy.label --side {lattice.cells[0]})."
+        )
+    return jax.tree.map(lambda x: x.astype(np.float32) if jnp.issubdtype(x.dtype, jnp.floating) else x, data)
+
+
+def descriptor(config: Config, lattice: js.Lattice, params: dict[str, Any]) -> AbstractDescriptor:
+    """The descriptor chosen, for the electrons of the file."""
+    if config.descriptor == "bispectrum":
+        return js.Bispectrum(lattice, config.radius, bispectrum=config.polynomials)
+    if "coupling" not in params:
+        raise ValueError(f"{config.data} does not name its coupling in params; use --descriptor bispectrum.")
+    if config.descriptor == "electrons":
+        if "filling" not in params:
+            raise ValueError(f"{config.data} does not name its filling in params; use --descriptor moments.")
+        return LocalElectrons(
+            lattice,
+            params["coupling"],
+            params.get("hopping", 1.0),
+            filling=params["filling"],
+            hops=config.hops,
+            steps=config.recursion,
+            temperature=config.smearing,
+            surroundings=config.surroundings,
+        )
+    moments = LocalMoments(
+        lattice,
+        params["coupling"],
+        params.get("hopping", 1.0),
+        hops=config.hops,
+        moments=config.moments,
+        surroundings=config.surroundings,
+        weights=config.weights,
+    )
+    if not config.fermi_level:
+        return moments
+    if "filling" not in params:
+        raise ValueError(f"{config.data} does not name its filling in params; leave out --fermi-level.")
+    return AtFilling(moments, filling=params["filling"])
+
+
+def split(data: SpinData, held_out: float, seed: int) -> tuple[SpinData, SpinData, list[int]]:
+    """What is learnt from, what is held out (this fraction of each kind, at least one), and its numbers in the file.
+
+    Of a run, a block in time, and what is near it is not learnt from either (`SpinData.split`).
+    """
+    learnt, held = [], []
+    for number, kind in enumerate(sorted(set(data.sources))):
+        members = np.flatnonzero(np.array(data.sources) == kind)
+        count = max(1, round(held_out * len(members)))
+        if count < len(members):
+            key = jax.random.fold_in(jax.random.key(seed), number)
+            first, rest = rows_of_parts(
+                np.asarray(data.run)[members], (count, len(members) - count), key=key, by="block", gap=0.1
+            )
+            held, learnt = [*held, *members[first]], [*learnt, *members[rest]]
+        else:
+            held += members.tolist()
+    if not learnt:
+        raise ValueError("nothing is left to learn from; lower --held-out or give more configurations of each kind.")
+    held = sorted(int(n) for n in held)
+    return data[np.sort(learnt)], data[held], held
+
+
+def likeness(fitted: SpinData, held: SpinData) -> dict[str, float]:
+    """How much alike the configurations held out and learnt from are, by kind: see `jaxspin.training.distinct`."""
+    found: dict[str, float] = {}
+    for kind, spins in zip(held.sources, np.asarray(held.spins), strict=True):
+        found[kind] = max(found.get(kind, 0.0), float(np.max(overlaps(fitted.spins, spins))))
+    return found
+
+
+def judge(model: js.BehlerParrinello, held: SpinData) -> dict[str, dict[str, float]]:
+    """Errors on the configurations held out, by kind."""
+    kinds = sorted(set(held.sources))
+    return {kind: dataclasses.asdict(evaluate(model, held[np.array(held.sources) == kind])) for kind in kinds}
+
+
+def spread(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Mean, least and largest torque error over the seeds, by kind."""
+    return {
+        kind: {"mean": float(np.mean(values)), "least": min(values), "largest": max(values)}
+        for kind in rows[0]["errors"]
+        for values in [[row["errors"][kind]["torque"] for row in rows]]
+    }
+
+
+def draw(path: Path, learnt: js.Learnt, held: SpinData) -> None:
+    """Learning curve, and predicted against given torques on the configurations held out."""
+    figure, (curve, scatter) = plt.subplots(1, 2, figsize=(8.4, 3.8), layout="constrained")
+    history = learnt.history
+    curve.plot(history["step"], np.sqrt(history["loss"]), label="training")
+    curve.plot(history["step"], history["torque"], label="validation")
+    curve.set(xlabel="step", ylabel="rms torque error / rms torque", ylim=(0, None))
+    curve.legend(frameon=False)
+    _, field = predict(learnt.model, held.spins)
+    given, found = (np.asarray(tangent(held.spins, f)).ravel() for f in (held.field, field))
+    some = np.random.default_rng(0).choice(len(given), min(6000, len(given)), replace=False)
+    reach = float(np.abs(given[some]).max())
+    scatter.plot([-reach, reach], [-reach, reach], color="0.6", lw=0.8)
+    scatter.plot(given[some], found[some], ".", ms=1.5, rasterized=True)
+    scatter.set(xlabel="tangential field given ($t$)", ylabel="learnt ($t$)", aspect="equal")
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main(Config, run, __doc__)

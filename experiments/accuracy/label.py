@@ -1,0 +1,82 @@
+"""Exact labels for random configurations and for quenches of a force field, to train a better one on.
+
+    python -m experiments.accuracy.label --forcefield FOLDER --output runs/label
+    python -m experiments.accuracy.fit --data FILE.npz --more runs/label/data
+
+A learnt field goes through a quench at the price of a few exact ones and visits what it will be used for; what it
+finds there is labelled exactly. A killed run goes on with --resume.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+
+from experiments.stages import (
+    Electrons,
+    Motion,
+    Resumable,
+    Sampling,
+    main,
+    open_folder,
+    sample_quenches,
+    sample_random,
+    stored_forcefield,
+)
+from experiments.stages.checks import check_counts
+from jaxspin.training import SpinData
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(Resumable):
+    """What to label."""
+
+    forcefield: Path
+    """Folder of the force field that drives the quenches."""
+    output: Path = Path("runs/label")
+    """Folder for the data; an existing one is refused."""
+    seed: int = 0
+    """Of every random number."""
+    electrons: Electrons = dataclasses.field(default_factory=lambda: Electrons("square", 6.0, 0.485, 0.0027))
+    """The model; must be that of the force field."""
+    motion: Motion = dataclasses.field(default_factory=lambda: Motion(damping=0.1, step=0.5, temperature=0.0025))
+    """Of the quenches."""
+    side: int = 30
+    """Side of the lattice."""
+    quenches: int = 5
+    """Quenches from random spins."""
+    duration: float = 500.0
+    """Length of each in hbar/t."""
+    frames: int = 12
+    """Configurations of each, denser in the beginning."""
+    random: int = 40
+    """Random configurations."""
+
+    def __post_init__(self):
+        check_counts(self, "quenches", "random", "frames", "side")
+
+
+def run(config: Config) -> SpinData:
+    """Labels what is not there yet; everything is in `output`/data/random and /quenches, see `load`."""
+    model = stored_forcefield(config.forcefield, config.electrons).on(config.electrons.on(config.side))
+    folder = open_folder(config)
+    sampling = Sampling(side=config.side, quench_duration=config.duration, quench_frames=config.frames)
+    key = jax.random.key(config.seed)
+    drawn = sample_random(
+        config.electrons, config.side, config.random, folder / "data" / "random", key=key, resume=config.resume
+    )
+    followed = sample_quenches(
+        model,
+        config.electrons,
+        sampling,
+        config.motion,
+        config.quenches,
+        folder / "data" / "quenches",
+        key=jax.random.fold_in(key, 1),
+        resume=config.resume,
+    )
+    return SpinData.concatenate([drawn, followed])
+
+
+if __name__ == "__main__":
+    main(Config, run, __doc__, lambda found, folder: f"{len(found)} configurations are in {folder}/data")

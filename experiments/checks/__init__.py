@@ -1,0 +1,1 @@
+"""The solvers against what is known."""

@@ -1,0 +1,214 @@
+"""Which integrator when: measured orders of convergence, strong and weak, and drift of the energy without damping.
+
+    python -m experiments.checks.integrators            # a few minutes on one core, writes runs/integrators
+
+Orders: a large spin wave of a ferromagnetic chain against its exact motion (T = 0), and spins that diffuse freely,
+against a run on the same noise with steps 16 times shorter and more, each spin (strong) and in the mean (weak).
+Drift: a square lattice with nearest-neighbour exchange, from random spins, double precision.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+import jaxspin as js
+from experiments.stages import Resumable, Timer, main, open_folder, stored_table
+from experiments.stages.schemes import SOLVERS, name_of
+from jaxspin import plotting
+from jaxspin.dynamics import (
+    LLG,
+    Clock,
+    Constant,
+    ProjectedTsit5,
+)
+from jaxspin.io import provenance, save_json, to_json
+from jaxspin.problems import SpinWave
+
+# Drift per spin of VAMPIRE, Spirit and UppASD over 10^4 steps, from a random start on such a lattice, by time step.
+PEERS = {
+    "others, Heun": {0.01: 5e-4, 0.05: 0.2},
+    "others, semi-implicit": {0.01: 3e-6, 0.05: 2.5e-3},
+    "others, Depondt": {0.05: 2.5e-3},
+    "others, RK4": {0.01: 3e-8, 0.05: 5e-4},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(Resumable):
+    """Settings. Times in units of hbar over the exchange."""
+
+    output: Path = Path("runs/integrators")
+    side: int = 16
+    """Side of the lattice whose energy drifts."""
+    steps: int = 10000
+    """Time steps of each drift."""
+    step_sizes: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1)
+    """Their sizes."""
+    wave_steps: tuple[int, ...] = (250, 500, 1000)
+    """Numbers of steps in which the spin wave turns for t = 10."""
+    noise_steps: tuple[int, ...] = (4, 8, 16)
+    """Numbers of steps in which the spins diffuse for t = 1."""
+    walkers: int = 16384
+    """Spins that diffuse."""
+
+    def __post_init__(self):
+        if len(self.wave_steps) < 2 or len(self.noise_steps) < 2:
+            raise ValueError("an order needs two numbers of steps or more; leave the defaults.")
+        if any(max(self.noise_steps) % n for n in self.noise_steps):
+            raise ValueError(f"noise_steps {self.noise_steps} must divide the largest; use 4 8 16.")
+
+
+def run(config: Config) -> dict[str, Any]:
+    """Orders and drifts; returns what `summary.json` holds."""
+    folder = open_folder(config)
+    timer, origin = Timer(folder), provenance(config)
+    with jax.enable_x64(True):
+        with timer("orders"):
+            found = {name_of(solver): orders(config, solver) for solver in SOLVERS}
+            print(to_json(found, indent=1), flush=True)
+        with timer("drift"):
+            drift = {name_of(solver): drifts(config, solver) for solver in SOLVERS}
+    draw(folder / "drift.png", drift)
+    (folder / "table.md").write_text(table(config, found, drift))
+    summary = {
+        "orders": found,
+        "drift per spin": {name: {f"{h:g}": value for h, value in row.items()} for name, row in drift.items()},
+        "wall time in seconds": timer.seconds,
+        "provenance": origin,
+    }
+    save_json(folder / "summary.json", summary)
+    return summary
+
+
+def slope(numbers: tuple[int, ...], errors: list[float]) -> float:
+    """The order p of errors that fall as numbers^-p."""
+    return float(-np.polyfit(np.log(numbers), np.log(errors), 1)[0])
+
+
+def orders(config: Config, solver: Any) -> dict[str, float]:
+    """Deterministic, strong and weak order, as far as the solver takes noise."""
+    found = {"deterministic": slope(config.wave_steps, [wave_error(solver, n) for n in config.wave_steps])}
+    if not isinstance(solver, ProjectedTsit5):
+        strong, weak = zip(*diffusion_errors(config, solver), strict=True)
+        found |= {"strong": slope(config.noise_steps, list(strong)), "weak": slope(config.noise_steps, list(weak))}
+        found["weak error at the longest step"] = weak[0]
+    return found
+
+
+def wave_error(solver: Any, steps: int) -> float:
+    """Distance from the exact motion of a spin wave at t = 10."""
+    wave = SpinWave(sites=12, mode=2, amplitude=0.5)
+    run = js.simulate(
+        wave.potential, wave.spins(), duration=10.0, step=10 / steps, damping=0.0, solver=solver, save_every=10.0
+    )
+    return float(jnp.max(jnp.abs(run.final - wave.spins(10.0))))
+
+
+class Refined(diffrax.AbstractPath):
+    """A Brownian path known on a fine grid, for steps that are `stride` of its cells long."""
+
+    increments: Float[Array, "n ..."]
+    stride: int = eqx.field(static=True)
+    t0 = 0.0
+    t1 = np.inf
+
+    def evaluate(self, t0, t1=None, left=True):
+        cells = jax.lax.dynamic_slice_in_dim(
+            self.increments, jnp.round(t0).astype(jnp.int32) * self.stride, self.stride
+        )
+        # in units of the coarse step
+        return jnp.sum(cells, axis=0) / np.sqrt(self.stride)
+
+
+def diffusion_errors(config: Config, solver: Any) -> list[tuple[float, float]]:
+    """(rms distance from the finely resolved path, distance of the mean from it) for every number of steps.
+
+    The mean is compared on the same noise: only the difference fluctuates.
+    """
+    lattice, cells = js.chain(config.walkers), 16 * max(config.noise_steps)
+    spins = jnp.zeros((*lattice.shape, 3)).at[..., 2].set(1.0)
+    increments = jax.random.normal(jax.random.key(0), (cells, *spins.shape))
+    damping, temperature = jnp.asarray(0.5), Constant(jnp.asarray(0.5))
+
+    @eqx.filter_jit
+    def final(steps: int, spins: Array, increments: Array) -> Array:
+        noise = Refined(increments, cells // steps)
+        term = LLG(js.Zeeman([0.0, 0.0, 0.0]), damping, temperature, noise, clock=Clock(jnp.asarray(1 / steps)))
+
+        def step(number, spins):
+            n = number.astype(spins.dtype)
+            return solver.advance(term, n, n + 1, spins, term.contr(n, n + 1))
+
+        return jax.lax.fori_loop(0, steps, step, spins)
+
+    fine = final(cells, spins, increments)
+    differences = [final(steps, spins, increments) - fine for steps in config.noise_steps]
+    return [
+        (float(jnp.sqrt(jnp.mean(jnp.sum(d**2, axis=-1)))), float(jnp.abs(jnp.mean(d[..., 2])))) for d in differences
+    ]
+
+
+def drifts(config: Config, solver: Any) -> dict[float, float]:
+    """Largest deviation of the energy per spin within the run, by time step; NaN where it fails."""
+    lattice = js.square(config.side)
+    field, spins = js.Exchange(lattice, 1.0), js.random_spins(lattice, key=jax.random.key(0))
+    found = {}
+    for h in config.step_sizes:
+        run = js.simulate(
+            field,
+            spins,
+            duration=config.steps * h,
+            step=h,
+            damping=0.0,
+            solver=solver,
+            save=energy_of(field),
+            throw=False,
+        )
+        energy = np.asarray(run.saved) / lattice.sites
+        found[h] = float(np.max(np.abs(energy - energy[0])))
+        print(f"{name_of(solver):18s} step {h:<5g} drift of the energy per spin {found[h]:.1e}", flush=True)
+    return found
+
+
+def energy_of(field: js.AbstractPotential) -> Callable[..., Any]:
+    return lambda t, spins: field.energy(spins, t)
+
+
+def draw(path: Path, drift: dict[str, dict[float, float]]) -> None:
+    """Drift against the time step, doubly logarithmic."""
+    figure = plotting.new_figure(5.2, 3.8)
+    ax = figure.subplots()
+    for (name, row), marker in zip(drift.items(), "osD^vP", strict=False):
+        ax.plot(list(row), np.maximum(list(row.values()), 1e-16), marker=marker, ms=4, label=name)
+    for (name, row), marker in zip(PEERS.items(), "xx+1", strict=True):
+        ax.plot(list(row), list(row.values()), marker, color="0.4", label=name)
+    ax.set(
+        xscale="log", yscale="log", xlabel="time step (1/exchange)", ylabel="drift of the energy per spin, 10$^4$ steps"
+    )
+    ax.legend(fontsize=6)
+    plotting.save_figure(figure, path)
+
+
+def table(config: Config, found: dict[str, dict[str, float]], drift: dict[str, dict[float, float]]) -> str:
+    """Both, as Markdown."""
+    heads = [*(f"drift at {h:g}" for h in config.step_sizes), "order", "strong", "weak"]
+    lines = ["| integrator | " + " | ".join(heads) + " |", "|" + " --- |" * (len(heads) + 1)]
+    for name, row in drift.items():
+        order = [f"{found[name][key]:.2f}" if key in found[name] else "" for key in ("deterministic", "strong", "weak")]
+        lines.append(f"| {name} | " + " | ".join([*(f"{row[h]:.1e}" for h in config.step_sizes), *order]) + " |")
+    for name, known in PEERS.items():
+        cells = [f"{known[h]:.1e}" if h in known else "" for h in config.step_sizes]
+        lines.append(f"| *{name}* | " + " | ".join([*cells, "", "", ""]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main(Config, run, __doc__, stored_table)

@@ -1,0 +1,353 @@
+"""Standard problems of spin dynamics with known answers: spin waves, walls driven by fields and currents, a skyrmion.
+
+    python -m experiments.checks.standard_problems         # a few minutes on one core, writes runs/standard_problems
+    python -m experiments.checks.standard_problems --help  # every setting
+
+The problems and their answers are those of `jaxspin.problems`; nothing is fitted. Every sweep is one compiled run.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.colors import LogNorm
+
+import jaxspin as js
+from experiments.stages import Output, Timer, main
+from jaxspin import plotting
+from jaxspin.io import new_folder, provenance, save_json
+from jaxspin.observables import (
+    Spectrum,
+    dynamical_structure_factor,
+    high_symmetry_points,
+    topological_charge,
+    wall_position,
+    wall_velocity,
+)
+from jaxspin.problems import DrivenWall, IsolatedSkyrmion, SpinWaves
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(Output):
+    """Sizes and times. Energies in units of the exchange K, times in hbar/K, lengths in lattice constants."""
+
+    output: Path = Path("runs/standard_problems")
+    """Folder for `summary.json` and the figures; an existing one is refused."""
+    sites: int = 64
+    """Of the chains whose spin waves are measured; even."""
+    side: int = 24
+    """Of the square lattice whose spin waves are measured; even."""
+    gap: float = 0.1
+    """Easy-axis anisotropy of the spin waves."""
+    seeds: int = 2
+    """Random starts of each spectrum."""
+    spectrum_time: float = 256.0
+    """Length of the runs behind the spectra, saved every 0.25."""
+    track: int = 180
+    """Sites of the chain the wall moves along."""
+    wall: DrivenWall = dataclasses.field(default_factory=DrivenWall)
+    """Anisotropies and damping of the wall."""
+    fields: tuple[float, ...] = (0.25, 0.5, 0.75, 0.9, 0.98, 1.1, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
+    """In units of Walker's field."""
+    field_time: float = 3000.0
+    """Length of the runs in a field."""
+    drifts: tuple[float, ...] = (0.01, 0.02, 0.03, 0.055, 0.0625, 0.07)
+    """Drift velocities of the spin-transfer torque."""
+    nonadiabaticities: tuple[float, ...] = (0.0, 0.2, 0.4, 0.8)
+    """Each a curve."""
+    current_time: float = 1600.0
+    """Length of the runs in a current."""
+    step: float = 0.2
+    """Time step of the walls; a smooth wall precesses much more slowly than K."""
+    skyrmion: IsolatedSkyrmion = dataclasses.field(default_factory=IsolatedSkyrmion)
+    """The smallest of the skyrmions."""
+    stretches: tuple[int, ...] = (1, 2, 3)
+    """How much wider the others are."""
+
+    def __post_init__(self):
+        if self.sites % 2 or self.side % 2:
+            raise ValueError(
+                f"sites = {self.sites} and side = {self.side} must be even for a Neel order; use 64 and 24."
+            )
+        if min(self.fields, default=0) <= 0 or min(self.drifts, default=0) <= 0:
+            raise ValueError("fields and drifts must be positive, and one at least; see --help for the defaults.")
+
+
+def run(config: Config) -> dict[str, Any]:
+    """All four; returns what `summary.json` holds."""
+    folder = new_folder(config.output, overwrite=config.overwrite)
+    timer, origin = Timer(folder), provenance(config)
+    with timer("spin waves"):
+        waves = {name: spectrum(config, problem) for name, problem in wave_problems(config).items()}
+        draw_waves(folder / "spin_waves.png", wave_problems(config), waves)
+    with timer("wall in a field"):
+        base = dataclasses.replace(config.wall, sites=config.track)
+        in_field = [dataclasses.replace(base, applied=b * base.walker_field) for b in config.fields]
+        field_times, field_paths = drive(in_field, config.field_time, config.step)
+    with timer("wall in a current"):
+        in_current = [
+            dataclasses.replace(base, drift=u, nonadiabaticity=b, hard=hard)
+            for b, hard in current_curves(config)
+            for u in config.drifts
+        ]
+        current_times, current_paths = drive(in_current, config.current_time, config.step)
+    measured_field = [speed(p, field_times, x) for p, x in zip(in_field, field_paths, strict=True)]
+    measured_current = [speed(p, current_times, x) for p, x in zip(in_current, current_paths, strict=True)]
+    draw_walls(folder / "walls.png", config, (field_times, field_paths), measured_field, measured_current)
+    with timer("skyrmion"):
+        sizes = [config.skyrmion.wider(s) for s in config.stretches]
+        relaxed = [js.relax(problem.potential, problem.spins(jnp.float64), tolerance=1e-8) for problem in sizes]
+        draw_skyrmion(folder / "skyrmion.png", config, sizes, relaxed)
+    summary = {
+        "spin waves": {name: wave_errors(problem, waves[name]) for name, problem in wave_problems(config).items()},
+        "wall in a field": [wall_row(p, v) for p, v in zip(in_field, measured_field, strict=True)],
+        "wall in a current": [wall_row(p, v) for p, v in zip(in_current, measured_current, strict=True)],
+        "skyrmion": [skyrmion_row(p, r) for p, r in zip(sizes, relaxed, strict=True)],
+        "wall time in seconds": timer.seconds,
+        "provenance": origin,
+    }
+    save_json(folder / "summary.json", summary)
+    return summary
+
+
+def wave_problems(config: Config) -> dict[str, SpinWaves]:
+    """By the title of their panel."""
+    chain, square = js.chain(config.sites), js.square(config.side)
+    return {
+        "ferromagnetic chain": SpinWaves(chain, 1.0, config.gap),
+        "antiferromagnetic chain": SpinWaves(chain, -1.0, config.gap),
+        "square antiferromagnet": SpinWaves(square, -1.0, config.gap),
+    }
+
+
+def spectrum(config: Config, problem: SpinWaves) -> Spectrum:
+    """S(q, w) of the components across the order, without damping, averaged over random starts."""
+
+    def one(key):
+        run = js.simulate(
+            problem.potential,
+            problem.spins(0.01, key=key, dtype=jnp.float64),
+            duration=config.spectrum_time,
+            step=0.025,
+            damping=0.0,
+            save_every=0.25,
+            throw=False,
+        )
+        assert run.spins is not None
+        return dynamical_structure_factor(problem.lattice, run.spins, 0.25, components="xy")
+
+    # one after another: the frames of all at once would fill the memory
+    found = jax.jit(lambda keys: jax.lax.map(one, keys))(jax.random.split(jax.random.key(0), config.seeds))
+    return jax.tree.map(lambda x: jnp.mean(x, axis=0), found)
+
+
+def wave_errors(problem: SpinWaves, found: Spectrum) -> dict[str, float]:
+    """How far the peaks are from the exact frequencies, over all wavevectors with w above two lines' spacing."""
+    spacing = float(found.frequencies[1] - found.frequencies[0])
+    exact = problem.frequencies()
+    error = np.abs(np.asarray(found.peaks()) - exact)[exact > 2 * spacing]
+    return {
+        "wavevectors": len(error),
+        "frequency spacing": spacing,
+        "largest error of a peak": float(error.max()),
+        "largest frequency": float(exact.max()),
+    }
+
+
+def current_curves(config: Config) -> list[tuple[float, float]]:
+    """Nonadiabaticity and hard-axis anisotropy of every curve; the last is without a hard axis."""
+    return [*((b, config.wall.hard) for b in config.nonadiabaticities), (config.nonadiabaticities[-1], 0.0)]
+
+
+def drive(problems: Sequence[DrivenWall], duration: float, step: float) -> tuple[np.ndarray, np.ndarray]:
+    """Times `(n,)` and positions `(problems, n)` of every wall, all in one program."""
+    lattice, begin = problems[0].lattice, 30.0
+    fields = jax.tree.map(lambda *x: jnp.stack(x), *(problem.field for problem in problems))
+    spins = jnp.stack([problem.spins(begin, jnp.float64) for problem in problems])
+
+    @eqx.filter_jit
+    @eqx.filter_vmap
+    def all_at_once(field, start):
+        run = js.simulate(
+            field,
+            start,
+            duration=duration,
+            step=step,
+            damping=problems[0].damping,
+            save_every=duration / 500,
+            save=lambda t, s: wall_position(lattice, s),
+            throw=False,
+        )
+        return run.times, run.saved
+
+    times, positions = all_at_once(fields, spins)
+    return np.asarray(times[0]), np.asarray(positions)
+
+
+def speed(problem: DrivenWall, times: np.ndarray, positions: np.ndarray) -> float:
+    """The mean velocity while on the track: the slope over the second half, or beyond the breakdown the advance of the
+    mean position over a period, from an early period to the last whole one.
+    """
+    inside = (positions > 10) & (positions < problem.sites - 10)
+    on_track = times[: len(times) if inside.all() else int(np.argmin(inside))]
+    if not problem.breaks_down or problem.hard == 0:
+        kept = jnp.arange(len(on_track))
+        return float(wall_velocity(jnp.asarray(times)[kept], jnp.asarray(positions)[kept], start=on_track[-1] / 2))
+    period = problem.period
+    first = period / 4
+    number = int((on_track[-1] - first) / period) - 1
+    if number < 1:
+        return float("nan")
+
+    def mean(start):
+        fine = np.linspace(start, start + period, 1001)[:-1]
+        return np.interp(fine, on_track, positions[: len(on_track)]).mean()
+
+    return float((mean(first + number * period) - mean(first)) / (number * period))
+
+
+def wall_row(problem: DrivenWall, velocity: float) -> dict[str, Any]:
+    return {
+        "applied": problem.applied,
+        "drift": problem.drift,
+        "nonadiabaticity": problem.nonadiabaticity,
+        "hard": problem.hard,
+        "breaks down": problem.breaks_down,
+        "velocity": velocity,
+        "theory": problem.velocity,
+    }
+
+
+def skyrmion_row(problem: IsolatedSkyrmion, relaxed: Any) -> dict[str, Any]:
+    return {
+        "side": problem.side,
+        "converged": relaxed.converged,
+        "iterations": int(relaxed.steps),
+        "charge": float(topological_charge(problem.lattice, relaxed.spins)),
+        "energy": float(relaxed.energy) - problem.uniform_energy,
+        "continuum energy": problem.continuum().energy,
+        "continuum radius": problem.continuum().radius,
+    }
+
+
+def path_of(lattice: js.Lattice) -> tuple[list[tuple[int, ...]], dict[str, int]]:
+    """Grid points of the zone from point to point, and where on the path the named ones lie."""
+    n = lattice.cells[0]
+    if lattice.dimension == 1:
+        return [(k,) for k in range(n // 2 + 1)], {r"$\Gamma$": 0, "X": n // 2}
+    points, half = high_symmetry_points(lattice), n // 2
+    assert {"X", "M"} <= set(points)
+    way = [(k, 0) for k in range(half)] + [(half, k) for k in range(half)] + [(k, k) for k in range(half, -1, -1)]
+    return way, {r"$\Gamma$": 0, "X": half, "M": 2 * half, r"$\Gamma$ ": 3 * half}
+
+
+def draw_waves(path: Path, problems: dict[str, SpinWaves], waves: dict[str, Spectrum]) -> None:
+    """S(q, w) in logarithmic colours under the exact dispersion."""
+    figure = plotting.new_figure(3.7 * len(waves), 3.2)
+    axes = figure.subplots(1, len(waves), squeeze=False)[0]
+    for ax, (name, found) in zip(axes, waves.items(), strict=True):
+        way, names = path_of(problems[name].lattice)
+        exact = problems[name].frequencies()
+        frequencies = np.asarray(found.frequencies)
+        shown = (frequencies >= 0) & (frequencies <= 1.15 * exact.max())
+        index = tuple(np.array(way).T)
+        image = np.asarray(found.intensity)[(shown, *(slice(None),) * exact.ndim)][(slice(None), *index)]
+        top = image.max()
+        mesh = ax.pcolormesh(
+            np.arange(len(way)),
+            frequencies[shown],
+            image / top,
+            norm=LogNorm(1e-5, 1),
+            cmap="magma",
+            shading="nearest",
+            rasterized=True,
+        )
+        ax.plot(np.arange(len(way)), exact[index], "--", color="#6fd3ff", lw=1, label="exact")
+        ax.set(title=name, ylabel=r"$\omega$  ($K/\hbar$)", xticks=list(names.values()), xticklabels=list(names))
+        ax.set_xlabel("wavevector")
+        ax.legend(loc="lower right", fontsize=7, labelcolor="w", frameon=False)
+        figure.colorbar(mesh, ax=ax, label=r"$S(q, \omega)$ / maximum")
+    plotting.save_figure(figure, path)
+
+
+def draw_walls(
+    path: Path,
+    config: Config,
+    tracks: tuple[np.ndarray, np.ndarray],
+    in_field: Sequence[float],
+    in_current: Sequence[float],
+) -> None:
+    """Positions in time, velocity against field, velocity against current, beside the analytic curves."""
+    base = dataclasses.replace(config.wall, sites=config.track)
+    figure = plotting.new_figure(11.4, 3.3)
+    left, middle, right = figure.subplots(1, 3)
+    times, paths = tracks
+    for n in sorted({len(config.fields) // 4, len(config.fields) // 2, len(config.fields) - 2}):
+        half = times <= times[-1] / 2
+        left.plot(times[half], paths[n][half] - paths[n][0], label=rf"$B/B_W = {config.fields[n]:g}$")
+    left.set(xlabel=r"time  ($\hbar/K$)", ylabel="displacement of the wall  ($a$)")
+    left.legend(fontsize=7, frameon=False)
+
+    fine = np.linspace(0, 1.05 * max(config.fields), 400)
+    theory = [dataclasses.replace(base, applied=b * base.walker_field).velocity for b in fine]
+    middle.plot(fine, theory, color="0.4", lw=1, label="Schryer and Walker")
+    middle.plot(config.fields, in_field, "o", ms=4, label="simulated")
+    middle.axvline(1, color="0.8", lw=0.8, zorder=0)
+    middle.set(xlabel=r"field  $B/B_W$", ylabel=r"mean velocity  ($aK/\hbar$)", ylim=(0, None))
+    middle.legend(fontsize=7, frameon=False)
+
+    fine = np.linspace(0, 1.05 * max(config.drifts), 300)
+    rows = np.reshape(in_current, (-1, len(config.drifts)))
+    for number, ((b, hard), row) in enumerate(zip(current_curves(config), rows, strict=True)):
+        problem = dataclasses.replace(base, nonadiabaticity=b, hard=hard)
+        label = rf"$\beta = {b / base.damping:g}\,\alpha$" + ("" if hard else ", no hard axis")
+        (points,) = right.plot(config.drifts, row, "os^Dv"[number % 5], ms=4, label=label)
+        curve = [dataclasses.replace(problem, drift=u).velocity for u in fine]
+        right.plot(fine, curve, color=points.get_color(), lw=0.9)
+    right.set(xlabel=r"drift velocity  $u$  ($aK/\hbar$)", ylabel=r"mean velocity of the wall  ($aK/\hbar$)")
+    right.legend(fontsize=7, frameon=False)
+    plotting.save_figure(figure, path)
+
+
+def draw_skyrmion(path: Path, config: Config, problems: Sequence[IsolatedSkyrmion], relaxed: Sequence[Any]) -> None:
+    """The smallest one, all profiles over the continuum's, and the energies against 1/s^2."""
+    figure = plotting.new_figure(11.4, 3.3)
+    left, middle, right = figure.subplots(1, 3)
+    small, spins = problems[0], relaxed[0].spins
+    half = min(9, small.side // 2)
+    part = slice(small.side // 2 - half, small.side // 2 + half)
+    window = js.square(2 * half, periodic=False)
+    plotting.plot_spins(window, spins[part, part], title=f"$D = {small.chirality:g} K$", ax=left)
+
+    continuum = small.continuum()
+    middle.plot(continuum.r, np.cos(continuum.theta), color="0.4", lw=1, label="continuum")
+    for stretch, problem, found in zip(config.stretches, problems, relaxed, strict=True):
+        away = problem.lattice.positions() - (problem.side - 1) / 2
+        r = np.linalg.norm(away, axis=-1).ravel() / stretch
+        near = r < 4 * continuum.radius
+        heights = np.asarray(found.spins)[..., 2].ravel()
+        middle.plot(r[near], heights[near], ".", ms=3, label=f"lattice, $D = {problem.chirality:.3g} K$")
+    middle.set(xlabel="distance from the core, over the stretch  ($a$)", ylabel="$S_z$", xlim=(0, 4 * continuum.radius))
+    middle.legend(fontsize=7, frameon=False)
+
+    inverse = 1 / np.array(config.stretches, float) ** 2
+    energies = [float(found.energy) - problem.uniform_energy for problem, found in zip(problems, relaxed, strict=True)]
+    right.plot(inverse, energies, "o", ms=4, label="lattice, relaxed")
+    if len(energies) > 1:
+        slope = (energies[-2] - energies[-1]) / (inverse[-2] - inverse[-1])
+        ends = np.array([0, inverse[-2]])
+        right.plot(ends, energies[-1] + slope * (ends - inverse[-1]), ":", color="0.4", label="through the widest two")
+    right.plot(0, continuum.energy, "*", ms=9, color="0.4", label="continuum")
+    right.set(xlabel=r"$1/s^2$", ylabel="energy of the skyrmion  ($K$)")
+    right.legend(fontsize=7, frameon=False)
+    plotting.save_figure(figure, path)
+
+
+if __name__ == "__main__":
+    jax.config.update("jax_enable_x64", True)
+    main(Config, run, __doc__)

@@ -1,0 +1,1 @@
+"""Channels driven by a voltage or a current."""

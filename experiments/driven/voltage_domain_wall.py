@@ -1,0 +1,291 @@
+"""A voltage moves the wall between an insulating antiferromagnet and a conducting ferromagnet: exact and learnt.
+
+    python -m experiments.driven.wall_data && python -m experiments.driven.wall_learning      # first: the learnt field
+    python -m experiments.driven.voltage_domain_wall       # twenty minutes on one core
+    python -m experiments.driven.voltage_domain_wall --forcefield jaxspin/forcefield/weights/driven-channel
+    python -m experiments.driven.voltage_domain_wall --help
+
+The channel of `experiments.driven.wall_data`: Neel order before the left lead, a ferromagnet before the right one,
+whose chemical potential is lower by V. From the same starts and with the same noise the spins follow the field of the
+electrons between the leads and the learnt one, which has the voltage as an input. Compared at each voltage: the wall's
+position against time, its velocity, the currents, and the profiles across it. Then the learnt field alone moves a wall
+through a channel many times longer; there the exact field is computed at single frames.
+
+The position counts the layers in which neighbours across are antiparallel: the sum of (1 - <S.S'>)/2 over the layers.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.animation import FuncAnimation, PillowWriter
+
+import jaxspin as js
+from experiments.driven.wall_data import Channel, wall_start
+from experiments.stages import Motion, Resumable, Timer, main, open_folder, quench, spins_of
+from jaxspin.electrons import WideBandModes
+from jaxspin.forcefield import at_voltage, load
+from jaxspin.io import provenance, save_json
+from jaxspin.observables import wall_velocity
+from jaxspin.spins import tangent
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(Resumable):
+    """The channel, the voltages and the runs. Times in hbar/t."""
+
+    forcefield: Path = Path("runs/wall_learning/forcefield")
+    """The learnt field."""
+    output: Path = Path("runs/voltage_domain_wall")
+    """Folder for runs, figures and `summary.json`; an existing one is refused."""
+    resume: bool = False
+    """Go on with a run of the same settings."""
+    channel: Channel = dataclasses.field(default_factory=Channel)
+    """The electrons."""
+    voltages: tuple[float, ...] = (0.8, 1.0, 1.1, 1.2)
+    """At which walls are compared; 1.1 is in no training run."""
+    starts: int = 2
+    """Walls at each voltage."""
+    duration: float = 80.0
+    """Of each run."""
+    settled: float = 10.0
+    """From when on velocities are measured."""
+    frames: int = 40
+    """Kept of each run."""
+    motion: Motion = dataclasses.field(default_factory=lambda: Motion(damping=0.5, step=0.5, temperature=0.001))
+    """How the spins move."""
+    shown: float = 1.1
+    """The voltage of profiles, animation and the long channel, one of `voltages`."""
+    long: int = 160
+    """Cells along the long channel."""
+    long_duration: float = 400.0
+    """Of the run in it."""
+    checked: int = 2
+    """Frames of that run at which the exact field is computed."""
+    seed: int = 1000
+    """Of starts and noise, other than those of the data."""
+
+    def __post_init__(self):
+        if self.shown not in self.voltages:
+            raise ValueError(f"shown = {self.shown:g} is none of the voltages {self.voltages}; choose one of them.")
+        if min(self.starts, self.frames) < 1 or not self.duration > self.settled >= 0:
+            raise ValueError("starts and frames must be at least 1, and a run longer than settled; see --help.")
+
+
+def layers_across(spins: jax.Array) -> jax.Array:
+    """<S . S'> of neighbours across the channel, layer by layer, `(..., length)`."""
+    return jnp.mean(jnp.sum(spins * jnp.roll(spins, 1, axis=-3), axis=-1), axis=(-2, -1))
+
+
+def position(spins: jax.Array) -> jax.Array:
+    """How many layers are antiferromagnetic."""
+    return jnp.sum((1 - layers_across(spins)) / 2, axis=-1)
+
+
+def followed(config: Config, folder: Path, field: js.AbstractField, name: str, voltage: float, number: int):
+    """One run from a wall, frame by frame."""
+    lattice = config.channel.lattice
+    start_key, noise = jax.random.split(jax.random.fold_in(jax.random.key(config.seed), number))
+    start = wall_start(lattice, 0.75 * lattice.cells[0], 1.0, key=start_key)
+    path = folder / f"{name}_{voltage:.2f}_{number}.zarr"
+    kept = {"duration": config.duration, "frames": config.frames, "key": noise}
+    return quench(path, field, start, config.motion, **kept)
+
+
+def measured(config: Config, exact: WideBandModes, run: js.Trajectory) -> dict[str, Any]:
+    """Position, velocity and currents of a run, the electrons solved exactly at its frames."""
+    spins, solve = spins_of(run), eqx.filter_jit(lambda e, s: e.solved(s)[2])
+    currents = np.array([solve(exact, s) for s in spins])
+    where = position(spins)
+    speed = -float(wall_velocity(run.times, where, start=config.settled))
+    return {
+        "times": np.asarray(run.times).tolist(),
+        "position": np.asarray(where).tolist(),
+        "velocity": speed,
+        "current from the left": currents[:, 0].tolist(),
+        "current into the right": (-currents[:, 1]).tolist(),
+    }
+
+
+def profile(config: Config, exact: WideBandModes, spins: jax.Array) -> dict[str, Any]:
+    """Order, density and the current between layers."""
+    bonds = exact.solver.bond_currents(spins)
+    along = next(n for n, h in enumerate(exact.solver.model.hoppings) if h.bond.offset[0] == 1)
+    return {
+        "across": np.asarray(layers_across(spins)).tolist(),
+        "moment": np.asarray(jnp.linalg.norm(jnp.mean(spins, axis=(1, 2)), axis=-1)).tolist(),
+        "density": np.asarray(jnp.mean(exact.solved(spins)[0], axis=(1, 2))).tolist(),
+        "current": np.asarray(jnp.sum(bonds[..., along], axis=1)[:-1]).tolist(),
+    }
+
+
+def long_run(config: Config, folder: Path, model: Any) -> dict[str, Any]:
+    """A wall through the long channel, with the learnt field."""
+    channel = dataclasses.replace(config.channel, length=config.long)
+    learnt = at_voltage(model.on(channel.lattice), config.shown)
+    start_key, noise = jax.random.split(jax.random.key(config.seed + 1))
+    start = wall_start(channel.lattice, config.long - 8.0, 1.0, key=start_key).astype(jnp.float32)
+    path = folder / "long.zarr"
+    kept = {"duration": config.long_duration, "frames": 50, "key": noise}
+    run = quench(path, learnt, start, config.motion, **kept)
+    where, solver = position(spins_of(run)), channel.solver(config.shown)
+    errors = []
+    for n in np.linspace(0, len(where) - 1, config.checked + 1).astype(int)[1:]:
+        spins = spins_of(run)[int(n)]
+        exact = tangent(spins, solver.field(spins))
+        errors.append(float(jnp.linalg.norm(tangent(spins, learnt.field(spins)) - exact) / jnp.linalg.norm(exact)))
+    return {
+        "times": np.asarray(run.times).tolist(),
+        "position": np.asarray(where).tolist(),
+        "velocity": -float(wall_velocity(run.times, where, start=config.settled)),
+        "torque errors": errors,
+    }
+
+
+def run(config: Config) -> dict[str, Any]:
+    """All runs, the long channel, figures and the summary."""
+    folder = open_folder(config)
+    timer = Timer(folder)
+    model: Any = load(config.forcefield)
+    rows: list[dict[str, Any]] = []
+    profiles: dict[str, Any] = {}
+    films: dict[str, np.ndarray] = {}
+    with jax.enable_x64(True):
+        for voltage in config.voltages:
+            exact = config.channel.exact(voltage)
+            fields: dict[str, js.AbstractField] = {
+                "exact": exact,
+                "learnt": at_voltage(model.on(config.channel.lattice), voltage),
+            }
+            for number in range(config.starts):
+                row: dict[str, Any] = {"voltage": voltage, "start": number}
+                for name, field in fields.items():
+                    with timer(name):
+                        trajectory = followed(config, folder, field, name, voltage, number)
+                    with timer("currents"):
+                        row[name] = measured(config, exact, trajectory)
+                    if voltage == config.shown and number == 0:
+                        films[name] = np.asarray(spins_of(trajectory))
+                        profiles[name] = profile(config, exact, spins_of(trajectory)[len(trajectory.times) // 2])
+                rows.append(row)
+                print(voltage, number, *(f"{name} {row[name]['velocity']:.4f}" for name in fields), flush=True)
+        with timer("long channel"):
+            far = long_run(config, folder, model)
+    speeds = velocities(config, rows)
+    summary = {
+        "velocities": speeds,
+        "runs": rows,
+        "profiles": profiles,
+        "long channel": {"length": config.long, "voltage": config.shown, **far},
+        "seconds": timer.seconds,
+        "provenance": provenance(config, config.seed),
+    }
+    save_json(folder / "summary.json", summary)
+    draw_motion(folder / "motion.png", config, rows, speeds)
+    draw_profiles(folder / "profiles.png", config, profiles)
+    draw_long(folder / "long.png", far)
+    animate(folder / "wall.gif", films)
+    return summary
+
+
+def velocities(config: Config, rows: list[dict[str, Any]]) -> list[dict[str, float]]:
+    """The mean over the starts at each voltage, and how far apart they are."""
+    found = []
+    for voltage in config.voltages:
+        part = [row for row in rows if row["voltage"] == voltage]
+        exact, learnt = (np.mean([row[name]["velocity"] for row in part]) for name in ("exact", "learnt"))
+        spread = np.std([row["exact"]["velocity"] for row in part])
+        found.append(
+            {
+                "voltage": voltage,
+                "exact": float(exact),
+                "learnt": float(learnt),
+                "difference": float(learnt / exact - 1),
+                "spread of exact": float(spread),
+            }
+        )
+    return found
+
+
+def draw_motion(path: Path, config: Config, rows: list[dict[str, Any]], speeds: list[dict[str, float]]) -> None:
+    """Position and currents against time, velocity against voltage; lines exact, dashes learnt."""
+    figure, axes = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
+    colors = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(config.voltages)))
+    for row in rows:
+        color = colors[config.voltages.index(row["voltage"])]
+        for name, style in (("exact", "-"), ("learnt", "--")):
+            label = f"$V = {row['voltage']:g}$" if name == "exact" and row["start"] == 0 else None
+            axes[0].plot(row[name]["times"], row[name]["position"], style, color=color, label=label, linewidth=1)
+            if row["start"] == 0:
+                axes[1].plot(row[name]["times"], row[name]["current into the right"], style, color=color, linewidth=1)
+                axes[1].plot(row[name]["times"], row[name]["current from the left"], style, color=color, linewidth=0.6)
+    axes[0].set(xlabel=r"time ($\hbar/t$)", ylabel="wall position ($a$)", title="lines exact, dashes learnt")
+    axes[0].legend(frameon=False, fontsize=7)
+    axes[1].set(
+        xlabel=r"time ($\hbar/t$)", ylabel=r"current ($t/\hbar$)", title="into the right lead; thin: out of the left"
+    )
+    axes[2].plot([s["voltage"] for s in speeds], [s["exact"] for s in speeds], "o-", label="exact", color="C0")
+    axes[2].plot([s["voltage"] for s in speeds], [s["learnt"] for s in speeds], "s--", label="learnt", color="C1")
+    axes[2].set(xlabel="voltage $V$ ($t$)", ylabel=r"velocity to the left ($a t/\hbar$)")
+    axes[2].legend(frameon=False)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def draw_profiles(path: Path, config: Config, profiles: dict[str, Any]) -> None:
+    """Order, density and current along the channel, in the middle of the run."""
+    figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
+    for name, style in (("exact", "o-"), ("learnt", "s--")):
+        found = profiles[name]
+        axes[0].plot(found["across"], style, markersize=3, color="C0", label=f"neighbours across, {name}")
+        axes[0].plot(found["moment"], style, markersize=3, color="C1", label=f"moment of the layer, {name}")
+        axes[1].plot(found["density"], style, markersize=3, color="C2", label=name)
+        axes[2].plot(
+            np.arange(len(found["current"])) + 0.5, found["current"], style, markersize=3, color="C3", label=name
+        )
+    axes[0].set(xlabel="layer", ylabel=r"$\langle S\cdot S'\rangle$, $|m|$", title=f"$V = {config.shown:g}$, half way")
+    axes[1].set(xlabel="layer", ylabel="electrons a site")
+    axes[2].set(xlabel="layer", ylabel=r"current to the right ($t/\hbar$)")
+    axes[0].legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(0, 0.35))
+    for ax in axes[1:]:
+        ax.legend(frameon=False, fontsize=7)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def draw_long(path: Path, far: dict[str, Any]) -> None:
+    """The wall in the long channel."""
+    figure, ax = plt.subplots(figsize=(4.5, 3.2), layout="constrained")
+    ax.plot(far["times"], far["position"])
+    ax.set(xlabel=r"time ($\hbar/t$)", ylabel="wall position ($a$)", title="learnt, long channel")
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def animate(path: Path, films: dict[str, np.ndarray]) -> None:
+    """The product of each spin with its neighbours across, exact above learnt: blue antiparallel, red parallel."""
+    figure, axes = plt.subplots(len(films), 1, figsize=(5, 2.6), layout="constrained", squeeze=False)
+    pictures = []
+    for ax, (name, film) in zip(axes[:, 0], films.items(), strict=True):
+        bonds = np.sum(film * np.roll(film, 1, axis=2), axis=-1)[..., 0]
+        local = (bonds + np.roll(bonds, -1, axis=2)) / 2
+        pictures.append((ax.imshow(local[0].T, cmap="RdBu_r", vmin=-1, vmax=1, origin="lower"), local))
+        ax.set(title=name, xticks=[], yticks=[])
+
+    def show(n):
+        for picture, local in pictures:
+            picture.set_data(local[n].T)
+        return [picture for picture, _ in pictures]
+
+    film = FuncAnimation(figure, show, frames=min(len(local) for _, local in pictures), blit=True)
+    film.save(path, writer=PillowWriter(fps=8), dpi=80)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main(Config, run, __doc__, lambda found, _: "\n".join(map(str, found["velocities"])))

@@ -1,0 +1,1 @@
+"""Quenches of spins in metals and the orders they end in."""

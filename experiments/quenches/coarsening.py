@@ -1,0 +1,179 @@
+"""How chirality domains of the tetrahedral order grow after a quench, L(t) - L0 ~ t^a, with a learnt field.
+
+    python -m experiments.quenches.coarsening --forcefield FOLDER            # 256 x 256, several seeds, hours
+    python -m experiments.quenches.coarsening --forcefield FOLDER --resume   # goes on where a killed run stopped
+
+Domains of a scalar order that is not conserved are expected to grow as t^(1/2) (Allen and Cahn); the published quench
+of this model grows linearly instead: Y. Fan, S. Zhang and G.-W. Chern, Phys. Rev. B 110, 245105 (2024),
+10.1103/PhysRevB.110.245105. Lengths are measured twice: between the domain walls, and by the first moment of the
+chirality's structure factor.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+import jaxspin as js
+from experiments.stages import (
+    Electrons,
+    Motion,
+    Resumable,
+    Timer,
+    main,
+    open_folder,
+    quench,
+    settings_of,
+    stored_forcefield,
+)
+from experiments.stages.figures import PERFECT_CHIRALITY, draw_maps
+from jaxspin import plotting
+from jaxspin.io import provenance, save_json
+from jaxspin.lattice import Lattice
+from jaxspin.observables import Growth, domain_length, fit_growth, moment_length, scalar_chirality
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(Resumable):
+    """Settings. Times in hbar/t, lengths in lattice constants."""
+
+    forcefield: Path
+    """Folder of a force field of the tetrahedral model."""
+    output: Path = Path("runs/coarsening")
+    seeds: tuple[int, ...] = (0, 1, 2, 3)
+    """Of the start and the noise, one quench each."""
+    side: int = 256
+    """Side of the lattice; even."""
+    duration: float = 2000.0
+    """Length of each quench."""
+    frames: int = 40
+    """Configurations kept of each, frame k of n at the fraction (k/n)^3."""
+    window: tuple[float, float] = (200.0, 2000.0)
+    """Times between which the exponents are fitted, after the walls have formed; frames after which a length exceeds
+    a quarter of the side are left out."""
+    electrons: Electrons = dataclasses.field(default_factory=Electrons)
+    """What the force field must have learnt."""
+    motion: Motion = dataclasses.field(default_factory=Motion)
+    """Of every quench."""
+
+    def __post_init__(self):
+        if self.side % 2 or self.side < 8:
+            raise ValueError(f"side = {self.side}: the tetrahedral order needs an even number of cells; use 256.")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds {self.seeds} must be different, and one at least; use 0 1 2 3.")
+        if not self.duration > 0 or self.frames < 1:
+            raise ValueError("duration and frames must be positive; see --help for the defaults.")
+        if not 0 < self.window[0] < self.window[1]:
+            raise ValueError(f"the window {self.window} must rise from a positive time; use 200 2000.")
+
+
+def run(config: Config) -> dict[str, Any]:
+    """Quenches, lengths and exponents; returns what `summary.json` holds."""
+    model = stored_forcefield(config.forcefield, config.electrons)
+    lattice = config.electrons.on(config.side)
+    moved = model.on(lattice)
+    folder = open_folder(config)
+    timer, origin = Timer(folder), provenance(config)
+    rows, times = [], np.zeros(0)
+    for seed in config.seeds:
+        with timer(f"quench {seed}"):
+            start_key, noise = jax.random.split(jax.random.key(seed))
+            found = quench(
+                folder / f"quench_{seed}.zarr",
+                moved,
+                js.random_spins(lattice, key=start_key),
+                config.motion,
+                duration=config.duration,
+                frames=config.frames,
+                spacing=3.0,
+                key=noise,
+                settings=settings_of(config),
+            )
+        rows.append(measure(lattice, found))
+        times = np.asarray(found.times, float)
+        if seed == config.seeds[0]:
+            limits = (-PERFECT_CHIRALITY, PERFECT_CHIRALITY)
+            draw_maps(
+                folder / "chirality.png",
+                found,
+                lambda s: scalar_chirality(lattice, s),
+                "scalar chirality",
+                limits,
+                frames=sorted({round((len(found) - 1) * share ** (1 / 3)) for share in SHOWN}),
+            )
+    measured = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    lengths = {name: values for name, values in measured.items() if name in LENGTHS}
+    grown = {name: exponents(config, times, values) for name, values in lengths.items()}
+    draw(folder / "coarsening.png", times, lengths, grown)
+    summary = {
+        "side": config.side,
+        "seeds": config.seeds,
+        "times": times,
+        **measured,
+        "growth": grown,
+        "wall time in seconds": timer.seconds,
+        "provenance": origin,
+    }
+    save_json(folder / "summary.json", summary)
+    return summary
+
+
+# parts of the duration at which the chirality is drawn
+SHOWN = (1 / 8, 1 / 4, 1 / 2, 1)
+LENGTHS = ("length between walls", "length by first moment")
+
+
+def measure(lattice: Lattice, found: js.Trajectory) -> dict[str, list[float]]:
+    """Both lengths and the order of every frame."""
+
+    def look(spins):
+        chirality = scalar_chirality(lattice, spins)
+        return domain_length(lattice, chirality), moment_length(lattice, chirality), abs(chirality).mean()
+
+    walls, moment, order = (np.asarray(values, float) for values in found.map(look))
+    names = (*LENGTHS, "mean absolute chirality over the perfect one")
+    return dict(zip(names, (walls.tolist(), moment.tolist(), (order / PERFECT_CHIRALITY).tolist()), strict=True))
+
+
+def exponents(config: Config, times: np.ndarray, lengths: np.ndarray) -> dict[str, Growth | str]:
+    """The exponent with L0 fitted and with L0 = 0, or why there is none."""
+    grown = np.flatnonzero(lengths.max(axis=0) > config.side / 4)
+    last = float(times[grown[0] - 1] if len(grown) and grown[0] else times[-1])
+    found: dict[str, Growth | str] = {}
+    for name, offset in (("with L0", True), ("without L0", False)):
+        try:
+            found[name] = fit_growth(times, lengths, (config.window[0], min(config.window[1], last)), offset=offset)
+        except ValueError as error:
+            found[name] = str(error)
+    return found
+
+
+def draw(
+    path: Path, times: np.ndarray, lengths: dict[str, np.ndarray], grown: dict[str, dict[str, Growth | str]]
+) -> None:
+    """L(t) of every seed and their mean, doubly logarithmic, beside the slopes 1/2 and 1."""
+    figure = plotting.new_figure(4.4 * len(lengths), 3.4)
+    for ax, (name, values) in zip(figure.subplots(1, len(lengths), squeeze=False)[0], lengths.items(), strict=True):
+        later = times > 0
+        t, mean = times[later], values.mean(axis=0)[later]
+        ax.plot(t, values[:, later].T, color="0.75", lw=0.8)
+        ax.plot(t, mean, color="C0", label="mean over seeds")
+        middle = len(t) // 2
+        for slope, line in ((0.5, ":"), (1.0, "--")):
+            guide = mean[middle] * (t[middle:] / t[middle]) ** slope
+            ax.plot(t[middle:], guide, line, color="0.3", lw=0.9, label=f"slope {slope:g}")
+        fit = grown[name]["with L0"]
+        if isinstance(fit, Growth):
+            inside = (t >= fit.window[0]) & (t <= fit.window[1])
+            curve = fit.offset + fit.rate * t[inside] ** fit.exponent
+            label = rf"$L_0 + c\,t^{{{fit.exponent:.2f} \pm {fit.error:.2f}}}$"
+            ax.plot(t[inside], curve, color="C3", lw=1, label=label)
+        ax.set(xscale="log", yscale="log", xlabel=r"time  ($\hbar/t$)", ylabel=f"{name}  ($a$)")
+        ax.legend(fontsize=7)
+    plotting.save_figure(figure, path)
+
+
+if __name__ == "__main__":
+    main(Config, run, __doc__, lambda found, _: found["growth"])

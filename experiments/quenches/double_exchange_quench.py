@@ -1,0 +1,268 @@
+"""Quench of the lightly doped double-exchange model with a learnt field: metallic puddles in an antiferromagnet.
+
+    python -m experiments.quenches.double_exchange_quench --forcefield FOLDER
+    python -m experiments.quenches.double_exchange_quench --forcefield FOLDER --resume   # after a kill
+
+The force field is one that `experiments.accuracy.fit` trained.
+
+Square lattice, J = 6, n = 0.485. Holes gather in ferromagnetic puddles, where they move freely, and leave the rest to
+Neel order; the puddles stop growing early. A site belongs to a puddle where the mean of S_i . S_j over its neighbours
+exceeds a threshold. Source: P. Zhang and G.-W. Chern, Phys. Rev. Lett. 127, 146401 (2021),
+10.1103/PhysRevLett.127.146401.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxspin as js
+from experiments.stages import (
+    Electrons,
+    Motion,
+    Resumable,
+    Timer,
+    compare,
+    main,
+    open_folder,
+    quench,
+    settings_of,
+    spins_of,
+    stored_forcefield,
+)
+from experiments.stages.checks import check_positive
+from experiments.stages.figures import draw_comparison, draw_maps, peak_shares
+from jaxspin import plotting
+from jaxspin.io import provenance, save_json
+from jaxspin.lattice import Lattice
+from jaxspin.observables import (
+    Growth,
+    correlation_of_holes,
+    electron_density,
+    fit_growth,
+    nearest_neighbor_correlations,
+    puddles,
+    site_correlations,
+    structure_factor,
+)
+
+BINS = np.linspace(-1, 1, 41)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(Resumable):
+    """Settings. Energies in units of the hopping t, times in hbar/t."""
+
+    forcefield: Path
+    """Folder of a force field of this model."""
+    output: Path = Path("runs/double_exchange_quench")
+    seed: int = 0
+    """Of every random number."""
+    electrons: Electrons = dataclasses.field(
+        default_factory=lambda: Electrons("square", coupling=6.0, filling=0.485, temperature=0.0027)
+    )
+    """The model."""
+    damping: float = 0.1
+    """Gilbert damping of every run."""
+    step: float = 0.5
+    """Time step of every run."""
+    bath_temperatures: tuple[float, ...] = (0.0025, 0.01, 0.022)
+    """Temperatures of the spins, one large quench each."""
+
+    side: int = 128
+    """Side of the large lattice; even."""
+    duration: float = 3000.0
+    """Length of its quenches."""
+    frames: int = 40
+    """Configurations kept of each, denser in the beginning."""
+    threshold: float = 0.5
+    """Mean neighbour correlation above which a site belongs to a puddle."""
+    window: tuple[float, float] = (30.0, 3000.0)
+    """Times between which the growth of the puddles is fitted."""
+
+    compare_side: int = 20
+    """Side of the lattice quenched with both fields, where an exact field takes seconds; 0 leaves that out."""
+    compare_duration: float = 100.0
+    """Length of these quenches, at the lowest bath temperature."""
+    compare_frames: int = 20
+    """Configurations kept of each."""
+
+    def __post_init__(self):
+        if self.electrons.lattice != "square":
+            raise ValueError(f"the quench is on the square lattice, got {self.electrons.lattice}; use square.")
+        for name in ("side", "compare_side"):
+            if getattr(self, name) % 2:
+                raise ValueError(
+                    f"{name} = {getattr(self, name)}: Neel order needs an even number; use {getattr(self, name) + 1}."
+                )
+        check_positive(self, "side", "duration", "frames", "compare_duration", "compare_frames")
+        if not -1 < self.threshold < 1:
+            raise ValueError(f"threshold compares with S_i . S_j, got {self.threshold}; use 0.5.")
+        if not self.bath_temperatures:
+            raise ValueError("no bath temperature is given; use --bath-temperatures 0.0025.")
+        for temperature in self.bath_temperatures:
+            self.motion(temperature)
+
+    def motion(self, temperature: float) -> Motion:
+        """Of a run at this bath temperature."""
+        return Motion(self.damping, self.step, temperature)
+
+
+def run(config: Config) -> dict[str, Any]:
+    """Comparison and large quenches; returns what `summary.json` holds."""
+    model = stored_forcefield(config.forcefield, config.electrons)
+    lattice = config.electrons.on(config.side)
+    moved = model.on(lattice)
+    if config.compare_side:
+        model.on(config.electrons.on(config.compare_side))  # fails early
+    folder = open_folder(config)
+    timer, origin = Timer(folder), provenance(config, config.seed)
+    summary: dict[str, Any] = {}
+    if config.compare_side:
+        with timer("comparison"):
+            summary["comparison"] = beside_exact(config, model, folder)
+    rows = []
+    for number, temperature in enumerate(config.bath_temperatures):
+        with timer(f"quench at {temperature:g}"):
+            start_key, noise = jax.random.split(jax.random.fold_in(jax.random.key(config.seed), number))
+            found = quench(
+                folder / f"quench_{temperature:g}.zarr",
+                moved,
+                js.random_spins(lattice, key=start_key),
+                config.motion(temperature),
+                duration=config.duration,
+                frames=config.frames,
+                spacing=2.0,
+                key=noise,
+                settings=settings_of(config),
+            )
+        rows.append({"bath temperature": temperature, **puddle_history(config, found)})
+        draw_maps(
+            folder / f"puddles_{temperature:g}.png",
+            found,
+            lambda s: site_correlations(lattice, s)[..., None],
+            r"mean $\mathbf{S}_i\cdot\mathbf{S}_j$ over neighbours",
+            (-1, 1),
+        )
+    draw_puddles(folder / "puddles.png", rows)
+    summary |= {"quenches": rows, "wall time in seconds": timer.seconds, "provenance": origin}
+    save_json(folder / "summary.json", summary)
+    return summary
+
+
+# --- what is measured -----------------------------------------------------------------------------------------------
+
+
+def puddles_of(lattice: Lattice, spins: jax.Array, threshold: float) -> dict[str, jax.Array]:
+    """What `observables.puddles` finds, by the names of the summary."""
+    found = puddles(lattice, spins, threshold)
+    return {
+        "number": found.number,
+        "fraction of sites": found.fraction,
+        "mean size": found.mean_size,
+        "mean size weighted by size": found.size_by_site,
+    }
+
+
+def correlation_histogram(lattice: Lattice, frames: jax.Array) -> np.ndarray:
+    """P(S_i . S_j) over all nearest-neighbour bonds of the frames, a density on the bins `BINS`."""
+    bonds = [np.asarray(nearest_neighbor_correlations(lattice, spins)).ravel() for spins in frames]
+    return np.histogram(np.clip(np.concatenate(bonds), -1, 1), bins=BINS, density=True)[0]
+
+
+def puddle_history(config: Config, found: js.Trajectory) -> dict[str, Any]:
+    """Puddles of every frame, the growth of their mean size, and how the quench ends.
+
+    Growth is fitted as size ~ t^a within the whole window and within the later half of its logarithm: an exponent
+    that falls to zero is the arrest.
+    """
+    lattice = found.lattice
+    assert lattice is not None
+    history = {
+        name: np.asarray(values, float)
+        for name, values in found.map(lambda spins: puddles_of(lattice, spins, config.threshold)).items()
+    }
+    times, sizes = np.asarray(found.times, float), history["mean size weighted by size"]
+    begin, end = config.window[0], min(config.window[1], times[-1])
+    growth: dict[str, Growth | str] = {}
+    for name, first in (("whole window", begin), ("later half", float(np.sqrt(begin * end)))):
+        try:
+            growth[name] = fit_growth(times, sizes, (first, end), offset=False)
+        except ValueError as error:
+            growth[name] = str(error)
+    factor = structure_factor(lattice, found.final)
+    return {
+        "times": times,
+        "mean S.S": np.asarray(found.map(lambda spins: jnp.mean(nearest_neighbor_correlations(lattice, spins)))),
+        "puddles": history,
+        "growth of the mean size weighted by size": growth,
+        "P(S.S) at the end": correlation_histogram(lattice, found.final[None]),
+        "share of the structure factor at the end": peak_shares(lattice, factor, ("Gamma", "M")),
+    }
+
+
+def beside_exact(config: Config, model: js.BehlerParrinello, folder: Path) -> dict[str, Any]:
+    """One quench with the exact and with the learnt field: correlations, structure factors, energies."""
+    exact = config.electrons.exact(config.compare_side)
+    lattice, motion = exact.lattice, config.motion(min(config.bath_temperatures))
+    moved = model.on(lattice)
+    compared = compare(
+        folder,
+        {"exact": exact, "learnt": moved},
+        js.random_spins(lattice, key=jax.random.key(config.seed + 2)),
+        motion,
+        duration=config.compare_duration,
+        frames=config.compare_frames,
+        key=jax.random.key(config.seed + 3),
+        settings=settings_of(config),
+    )
+    measures = {"mean S.S": lambda s: jnp.mean(nearest_neighbor_correlations(lattice, s))}
+    path = folder / "exact_against_learnt.png"
+    numbers = draw_comparison(path, moved, compared, measures, "mean neighbour correlation")
+    figure = plotting.new_figure(12.6, 3.1)
+    axes = figure.subplots(1, 3)
+    histograms = {}
+    for ax, (name, found) in zip(axes[1:], compared.items(), strict=True):
+        last = spins_of(found)[-max(1, len(found) // 4) :]
+        histograms[name] = correlation_histogram(lattice, last)
+        axes[0].stairs(histograms[name], BINS, label=f"{name} field")
+        factor = jnp.mean(jnp.stack([structure_factor(lattice, spins) for spins in last]), axis=0)
+        numbers[f"{name} field: share of the structure factor"] = peak_shares(lattice, factor, ("Gamma", "M"), 1)
+        plotting.plot_structure_factor(lattice, factor, title=f"{name} field", ax=ax)
+    axes[0].set(xlabel=r"$\mathbf{S}_i\cdot\mathbf{S}_j$", ylabel="probability density")
+    axes[0].legend()
+    plotting.save_figure(figure, folder / "correlations.png")
+    holes = jax.jit(lambda s: correlation_of_holes(lattice, s, electron_density(exact, s)))
+    for name, found in compared.items():
+        for when, spins in (("at the start", spins_of(found)[0]), ("at the end", found.final)):
+            numbers[f"{name} field: correlation of holes with spins {when}"] = float(holes(spins))
+    width = BINS[1] - BINS[0]
+    difference = np.abs(histograms["exact"] - histograms["learnt"]).sum() * width / 2
+    numbers["P(S.S) over the last quarter"] = histograms
+    numbers["total variation between the two"] = float(difference)
+    return numbers
+
+
+def draw_puddles(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Correlations at the end, and fraction and size of the puddles against time, for each bath temperature."""
+    figure = plotting.new_figure(12.6, 3.1)
+    left, middle, right = figure.subplots(1, 3)
+    for row in rows:
+        label, later = f"T = {row['bath temperature']:g}", row["times"] > 0
+        t, history = row["times"][later], row["puddles"]
+        left.stairs(row["P(S.S) at the end"], BINS, label=label)
+        middle.plot(t, history["fraction of sites"][later], label=label)
+        right.plot(t, history["mean size weighted by size"][later], label=label)
+    left.set(xlabel=r"$\mathbf{S}_i\cdot\mathbf{S}_j$", ylabel="probability density", yscale="log")
+    middle.set(xscale="log", xlabel=r"time  ($\hbar/t$)", ylabel="sites in ferromagnetic puddles")
+    right.set(xscale="log", yscale="log", xlabel=r"time  ($\hbar/t$)", ylabel="puddle size  (sites)")
+    left.legend()
+    plotting.save_figure(figure, path)
+
+
+if __name__ == "__main__":
+    columns = ("bath temperature", "growth of the mean size weighted by size")
+    main(Config, run, __doc__, lambda found, _: [{name: row[name] for name in columns} for row in found["quenches"]])

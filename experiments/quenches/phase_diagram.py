@@ -1,0 +1,365 @@
+"""Order of the triangular s-d model against filling and coupling: energies of named textures, and annealing.
+
+    python -m experiments.quenches.phase_diagram           # a quarter of an hour on one core, writes runs/phase_diagram
+    python -m experiments.quenches.phase_diagram --smoke   # a minute
+    python -m experiments.quenches.phase_diagram --resume  # after a kill: no finished point is computed again
+    python -m experiments.quenches.phase_diagram --help    # every setting
+
+Two sweeps, each a Zarr store. `textures.zarr`: the free energy of ferromagnet, 120 degrees, stripe, tetrahedral and
+coplanar double-Q on a fine grid, by Bloch diagonalization at a temperature of the electrons above zero.
+`annealed.zarr`: spins that start at random, cooled in the field of exact diagonalization on a smaller lattice and then
+let fall into a minimum; its points end at different times, and the batch is refilled as they do. The first knows only
+the five states it was told, the second is told none: where the annealed state, repeated on the lattice of the
+textures, lies below all five, another state wins.
+"""
+
+import dataclasses
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm
+
+import jaxspin as js
+from experiments.stages import Resumable, main, open_folder
+from experiments.stages.checks import check_counts, check_positive
+from experiments.stages.figures import PERFECT_CHIRALITY
+from experiments.stages.phases import COLORS, TEXTURES, check_side
+from jaxspin import plotting
+from jaxspin.io import provenance, save_json
+from jaxspin.observables import high_symmetry_points, scalar_chirality, structure_factor_at
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(Resumable):
+    """Settings of both sweeps. Energies in units of the hopping t, times in hbar/t."""
+
+    output: Path = Path("runs/phase_diagram")
+    """Folder for the stores, `summary.json` and the figure; an existing one is refused."""
+    resume: bool = False
+    """Go on in an output folder of the same settings."""
+    smoke: bool = False
+    """Run everything at a tiny size."""
+    seed: int = 0
+    """Of the starts and the noise of the annealing."""
+    temperature: float = 0.02
+    """Of the electrons, in both sweeps."""
+    side: int = 24
+    """Side of the lattice of the textures; a multiple of 6, the common magnetic cell."""
+    largest_coupling: float = 6.0
+    """J of the textures runs from zero (left out) to here."""
+    couplings: int = 24
+    """Number of values of J."""
+    fillings: int = 39
+    """Number of fillings between 0 and 1, both left out; 39 is a step of 0.025."""
+    annealed_cells: tuple[int, int] = (6, 12)
+    """Cells of the lattice of the annealing; multiples of 6."""
+    annealed_couplings: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0)
+    """J of the annealing."""
+    annealed_fillings: tuple[float, ...] = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75)
+    """Fillings of the annealing."""
+    hot: float = 0.03
+    """Bath temperature at which the annealing begins."""
+    cold: float = 0.001
+    """That at which it ends; after it the bath is at zero."""
+    cooling: int = 20
+    """Pieces of the cooling, each at its own temperature, falling by one factor."""
+    piece: float = 10.0
+    """Duration of a piece."""
+    step: float = 0.5
+    """Time step."""
+    damping: float = 0.5
+    """Gilbert damping."""
+    tolerance: float = 3e-3
+    """Largest torque on a spin at which an annealed state is at rest."""
+    limit: int = 60
+    """Most pieces of a point, cooling included."""
+    batch: int = 4
+    """Annealed points at once."""
+
+    def __post_init__(self):
+        for name, side in (("side", self.side), *(("annealed_cells", cells) for cells in self.annealed_cells)):
+            check_side(name, side)
+        check_counts(self, "couplings", "fillings", "cooling", "batch")
+        check_positive(self, "largest_coupling", "temperature", "piece", "step", "tolerance")
+        if any(not 0 < n < 1 for n in self.annealed_fillings):
+            raise ValueError("fillings count electrons per spin-orbital; give numbers between 0 and 1.")
+        if not self.hot >= self.cold > 0:
+            raise ValueError(f"the bath cools from {self.hot} to {self.cold}; give positive temperatures that fall.")
+        if self.limit < self.cooling:
+            raise ValueError(f"limit = {self.limit} ends before the cooling does; use at least {self.cooling}.")
+
+
+def smoke_size(config: Config) -> Config:
+    """The same in a minute."""
+    return dataclasses.replace(
+        config,
+        side=6,
+        couplings=3,
+        fillings=3,
+        annealed_cells=(6, 6),
+        annealed_couplings=(3.0,),
+        annealed_fillings=(0.25, 0.5),
+        cooling=2,
+        limit=3,
+        piece=2.0,
+        batch=2,
+    )
+
+
+def run(config: Config) -> dict[str, Any]:
+    """Both sweeps, the comparison and the figure; returns what `summary.json` holds."""
+    config = smoke_size(config) if config.smoke else config
+    folder = open_folder(config)
+    with jax.enable_x64(True):
+        textures = energies(config, folder / "textures.zarr").load()
+    with jax.enable_x64(False):
+        annealed = anneal(config, folder / "annealed.zarr").load()
+    with jax.enable_x64(True):
+        rows = compare(config, annealed)
+    draw(folder / "phase_diagram.png", textures, rows)
+    table = textures.energy.transpose("texture", "coupling", "filling").values
+    names = list(TEXTURES)
+    summary = {
+        "textures": names,
+        "couplings": textures.coupling.values,
+        "fillings": textures.filling.values,
+        "lowest": [[names[i] for i in row] for row in table.argmin(axis=0)],
+        "margin to the next, energy per site": np.round(margin(table), 6),
+        "annealed": rows,
+        "annealed and variational order agree": int(sum(r["order"] == r["lowest texture"] for r in rows)),
+        "annealed below every texture": int(sum(r["above the lowest texture"] < -1e-4 for r in rows)),
+        "textures made by": json.loads(textures.attrs["provenance"]),
+        "annealed made by": json.loads(annealed.attrs["provenance"]),
+        "provenance": provenance(config, config.seed),
+    }
+    save_json(folder / "summary.json", summary)
+    return summary
+
+
+def energies(config: Config, store: Path) -> xr.Dataset:
+    """Free energy per site of each texture on the grid of couplings and fillings."""
+    design = js.sweeps.grid(
+        texture=list(TEXTURES),
+        coupling=config.largest_coupling * np.arange(1, config.couplings + 1) / config.couplings,
+    )
+    fillings = np.arange(1, config.fillings + 1) / (config.fillings + 1)
+
+    def energy(texture, coupling):
+        # the levels do not depend on the filling: mapped here they are computed once for all
+        at = jax.vmap(lambda n: texture_energy(texture, coupling, n, config.temperature, (config.side, config.side)))
+        return {"energy": at(jnp.asarray(fillings))}
+
+    found = js.sweeps.sweep(
+        energy,
+        design,
+        store=store,
+        batch=8,
+        dims={"energy": ("filling",)},
+        attributes={"temperature": config.temperature, "side": config.side, "fillings": fillings},
+        resume=config.resume,
+    )
+    return found.assign_coords(filling=fillings)
+
+
+def texture_energy(name: str, coupling, filling, temperature: float, cells: tuple[int, int]):
+    """Free energy per site of a named texture on a periodic lattice."""
+    texture, cell = TEXTURES[name]
+    lattice = js.triangular(cell)
+    electrons = js.ExactDiagonalization(js.SDModel(lattice, 1.0, coupling), filling=filling, temperature=temperature)
+    return js.bloch_energy(electrons, texture(lattice), (cells[0] // cell, cells[1] // cell))
+
+
+def anneal(config: Config, store: Path) -> xr.Dataset:
+    """Spins cooled from random, with their largest torque and the number of pieces they took."""
+    lattice = js.triangular(*config.annealed_cells)
+    design = js.sweeps.grid(coupling=config.annealed_couplings, filling=config.annealed_fillings, seed=[config.seed])
+
+    def electrons(state):
+        model = js.SDModel(lattice, 1.0, state["coupling"])
+        return js.ExactDiagonalization(model, filling=state["filling"], temperature=config.temperature)
+
+    def start(coupling, filling, seed):
+        begin, noise = jax.random.split(jax.random.key(seed))
+        # the same start everywhere: what differs between points is the electrons' doing
+        spins = js.random_spins(lattice, key=begin)
+        torque = jnp.full((), jnp.inf, spins.dtype)
+        pieces = jnp.zeros((), jnp.int32)
+        return {
+            "coupling": coupling,
+            "filling": filling,
+            "spins": spins,
+            "torque": torque,
+            "pieces": pieces,
+            "key": noise,
+        }
+
+    def advance(state):
+        pieces, field = state["pieces"], electrons(state)
+        fraction = pieces.astype(state["torque"].dtype) / max(1, config.cooling - 1)
+        bath = config.hot * (config.cold / config.hot) ** fraction
+        spins = js.simulate(
+            field,
+            state["spins"],
+            duration=config.piece,
+            step=config.step,
+            damping=config.damping,
+            temperature=jnp.where(pieces < config.cooling, bath, 0.0),
+            key=jax.random.fold_in(state["key"], pieces),
+            save_every=config.piece,
+            throw=False,
+        ).final
+        torque = jnp.sqrt(jnp.max(jnp.sum(jnp.cross(spins, field.push(spins)) ** 2, axis=-1)))
+        return {**state, "spins": spins, "torque": torque, "pieces": pieces + 1}
+
+    job = js.sweeps.Stepwise(
+        start=start,
+        advance=advance,
+        done=lambda s: (s["pieces"] >= config.cooling) & (s["torque"] < config.tolerance),
+        result=lambda s: {name: s[name] for name in ("spins", "torque", "pieces")},
+        limit=config.limit,
+    )
+    settings = dataclasses.asdict(config)
+    kept = ("temperature", "annealed_cells", "hot", "cold", "cooling", "piece", "step", "damping", "tolerance", "limit")
+    return js.sweeps.sweep(
+        job,
+        design,
+        store=store,
+        batch=config.batch,
+        attributes={name: settings[name] for name in kept},
+        dims={"spins": ("cell_1", "cell_2", "sublattice", "component")},
+        resume=config.resume,
+    )
+
+
+def compare(config: Config, annealed: xr.Dataset) -> list[dict[str, Any]]:
+    """Each annealed state: its order, and its energy above that of the lowest texture.
+
+    On its own small lattice a state may owe its energy to a few shells of levels. So it is repeated, too, until it
+    fills the lattice of the textures: a state that is lower there is a better one.
+    """
+    lattice = js.triangular(*config.annealed_cells)
+    along = tuple(max(1, config.side // cells) for cells in config.annealed_cells)
+    large = (along[0] * config.annealed_cells[0], along[1] * config.annealed_cells[1])
+    rows = []
+    for coupling in annealed.coupling.values:
+        for filling in annealed.filling.values:
+            point = annealed.sel(coupling=coupling, filling=filling).isel(seed=0)
+            spins = js.normalize(jnp.asarray(point.spins.values, float))
+            model = js.SDModel(lattice, 1.0, coupling)
+            exact = js.ExactDiagonalization(model, filling=filling, temperature=config.temperature)
+            energy = float(js.bloch_energy(exact, spins, along))
+            named = all_textures(coupling, filling, config.temperature, large)
+            small = all_textures(coupling, filling, config.temperature, config.annealed_cells)
+            lowest = min(named, key=lambda name: named[name])
+            order, shares, chirality = classified(lattice, spins)
+            rows.append(
+                {
+                    "coupling": coupling,
+                    "filling": filling,
+                    "order": order,
+                    "lowest texture": lowest,
+                    "energy per site": energy,
+                    "above the lowest texture": energy - named[lowest],
+                    "the same on its own lattice": float(exact.energy(spins)) / lattice.sites - min(small.values()),
+                    "shares of S(q)": shares,
+                    "chirality, mean of the absolute value": chirality,
+                    "largest torque": float(point.torque),
+                    "pieces": int(point.pieces),
+                    "why not at rest": str(point.reason.values),
+                }
+            )
+    return rows
+
+
+@functools.partial(jax.jit, static_argnums=3)
+def _textures(coupling, filling, temperature, cells: tuple[int, int]):
+    return [texture_energy(name, coupling, filling, temperature, cells) for name in TEXTURES]
+
+
+def all_textures(coupling: float, filling: float, temperature: float, cells: tuple[int, int]) -> dict[str, float]:
+    """Free energy per site of every texture on one lattice."""
+    return dict(zip(TEXTURES, map(float, _textures(coupling, filling, temperature, cells)), strict=True))
+
+
+def classified(lattice: js.Lattice, spins: jax.Array) -> tuple[str, dict[str, float], float]:
+    """The texture that a state most looks like, or "other"; the shares of S(q) at Gamma, K and the three M; chirality.
+
+    One wave vector, or star of them, must hold half of the weight. At M the participation of the three tells a stripe
+    (one) from double-Q (two) and from the tetrahedral state (three), whose chirality is half the perfect one at least.
+    """
+    points = high_symmetry_points(lattice)
+    names = ("Gamma", "K", "K'", "M", "M'", "M''")
+    weights = structure_factor_at(lattice, spins, jnp.asarray([points[name] for name in names])) / lattice.sites
+    share: dict[str, float] = dict(zip(names, map(float, weights), strict=True))
+    chirality = float(jnp.mean(jnp.abs(scalar_chirality(lattice, spins)))) / PERFECT_CHIRALITY
+    at_m = np.array([share[name] for name in names[3:]])
+    totals = {"ferromagnet": share["Gamma"], "120 degrees": share["K"] + share["K'"], "M": float(at_m.sum())}
+    order = max(totals, key=lambda name: totals[name])
+    if totals[order] < 0.5:
+        return "other", share, chirality
+    if order == "M":
+        waves = at_m.sum() ** 2 / np.sum(at_m**2)
+        three = "tetrahedral" if chirality > 0.5 else "other"
+        order = "stripe" if waves < 1.5 else "coplanar double-Q" if waves < 2.5 else three
+    return order, share, chirality
+
+
+def margin(table: np.ndarray) -> np.ndarray:
+    """The distance of the lowest energy from the next, first axis the textures."""
+    return np.diff(np.sort(table, axis=0)[:2], axis=0)[0]
+
+
+def draw(path: Path, textures: xr.Dataset, rows: list[dict[str, Any]]) -> None:
+    """The lowest texture with the annealed order over it, its margin, and the annealed energy against it."""
+    names = list(TEXTURES)
+    table = textures.energy.transpose("texture", "coupling", "filling").values
+    fillings, couplings = textures.filling.values, textures.coupling.values
+    figure = plotting.new_figure(14, 3.8)
+    phases, lead, above = figure.subplots(1, 3, sharey=True)
+    colors = ListedColormap(COLORS)
+    lowest = np.ma.masked_where(margin(table) < 1e-4, table.argmin(axis=0))
+    image = phases.pcolormesh(
+        fillings, couplings, lowest, cmap=colors, vmin=-0.5, vmax=len(names) - 0.5, shading="nearest", alpha=0.75
+    )
+    bar = figure.colorbar(image, ax=phases, ticks=range(len(names)))
+    bar.ax.set_yticklabels(names)
+    n, j = (np.array([row[name] for row in rows]) for name in ("filling", "coupling"))
+    faces = [COLORS[names.index(row["order"])] if row["order"] in names else "white" for row in rows]
+    phases.scatter(n, j, s=46, c=faces, edgecolors="black", linewidths=0.9, zorder=3)
+    moving = np.array([bool(row["why not at rest"]) for row in rows])
+    phases.plot(n[moving], j[moving], "kx", markersize=4, zorder=4)
+    phases.set(
+        title="lowest of five (white: closer than $10^{-4}\\,t$)\ndots: annealed (white: another, x: not at rest)",
+        ylabel="coupling $J$ ($t$)",
+    )
+    distance = np.maximum(1e3 * margin(table), 1e-2)
+    image = lead.pcolormesh(fillings, couplings, distance, cmap="viridis", shading="nearest", norm=LogNorm(1e-2, 400))
+    figure.colorbar(image, ax=lead, label="margin ($10^{-3}\\,t$ per site)")
+    lead.set(title="its distance from the next")
+    excess = 1e3 * np.array([row["above the lowest texture"] for row in rows])
+    steps = BoundaryNorm([-30, -10, -3, -1, -0.1, 0.1, 1, 3, 10, 30], 256, extend="both")
+    image = above.scatter(n, j, s=110, c=excess, cmap="RdBu_r", norm=steps, edgecolors="0.3", linewidths=0.6)
+    figure.colorbar(image, ax=above, label="difference ($10^{-3}\\,t$ per site)")
+    above.set(title="annealed against the lowest of five\n(blue: below them all)")
+    for ax in (phases, lead, above):
+        ax.set(xlabel="filling $n$", xlim=(0, 1))
+    plotting.save_figure(figure, path)
+
+
+if __name__ == "__main__":
+    main(
+        Config,
+        run,
+        __doc__,
+        lambda found, _: "\n".join(
+            f"J = {row['coupling']:g}, n = {row['filling']:g}: {row['order']} "
+            f"({1e3 * row['above the lowest texture']:+.2f}e-3 t above {row['lowest texture']})"
+            for row in found["annealed"]
+        ),
+    )

@@ -1,0 +1,48 @@
+"""Parts of a long run that a kill leaves whole or not at all, so that the run can go on from them."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from jaxspin.io.records import load_json, save_json
+
+
+def kept(path: str | os.PathLike, make: Callable[[], Any]) -> Any:
+    """What the JSON file `path` holds, or what `make` returns, written there: made once, whatever kills the run.
+
+        rows = [kept(folder / f"row_{n}.json", lambda n=n: measure(n)) for n in range(10)]
+        save_json(folder / "table.json", rows)
+
+    Folders on the way are made. What is returned has been read from the file both times, as plain data: what is not
+    finite is None, arrays are lists (see `to_json`). Change the path where the settings of `make` change. Not for many
+    processes at once.
+
+    Raises `ValueError` where the file is damaged; delete it to make it again.
+    """
+    path = Path(path)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_json(path, make(), indent=None)
+    return load_json(path)
+
+
+@contextlib.contextmanager
+def whole_file(path: str | os.PathLike) -> Iterator[Path]:
+    """Where to write a file in parts or through another library: it gets its name `path` once it is all there.
+
+        with whole_file(folder / "fields.npz") as partial:
+            np.savez(partial, field=field)
+
+    The partial file is beside it and ends like it, for those that tell the format from the name. An error in the block
+    removes it and leaves an older `path` as it was.
+    """
+    path = Path(path)
+    partial = path.with_name(f".partial.{path.name}")
+    try:
+        yield partial
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
