@@ -173,7 +173,7 @@ def run(config: Config) -> dict[str, Any]:
         learnt = train(config, trained, folder)
     with timer("evaluation"):
         errors = judge(learnt.model, tested)
-        js.save_forcefield(
+        js.forcefield.save(
             folder / "forcefield",
             learnt.model,
             metadata={"errors": errors, **origin},
@@ -222,7 +222,7 @@ def hold_out(config: Config, data: SpinData) -> tuple[SpinData, SpinData]:
     return stages.hold_out(data, config.test_quenches)
 
 
-def train(config: Config, data: SpinData, folder: Path) -> js.Learnt:
+def train(config: Config, data: SpinData, folder: Path) -> js.training.Learnt:
     """The force field, with checkpoints to resume from."""
     model_key, training_key = jax.random.split(jax.random.key(config.seed + 1))
     model = js.BehlerParrinello(data.lattice, hidden=config.hidden, key=model_key)

@@ -14,7 +14,7 @@ from jaxspin.training import SpinData
 
 
 def draw(
-    folder: Path, learnt: js.Learnt, tested: SpinData, compared: dict[str, js.Trajectory], large: js.Trajectory
+    folder: Path, learnt: js.training.Learnt, tested: SpinData, compared: dict[str, js.Trajectory], large: js.Trajectory
 ) -> dict[str, Any]:
     """Write every figure into `folder`/figures and return what they show as numbers."""
     place = folder / "figures"

@@ -33,7 +33,7 @@ def examples() -> js.SpinData:
     return js.SpinData(LATTICE, spins, field, energy)
 
 
-def trained(data: js.SpinData, checkpoint: Path | None = None, steps: int = 4) -> js.Learnt:
+def trained(data: js.SpinData, checkpoint: Path | None = None, steps: int = 4) -> js.training.Learnt:
     config = js.TrainConfig(steps=steps, batch=2, evaluate_every=2, memory=0.0)
     model = js.BehlerParrinello(descriptor=LocalMoments(LATTICE, 2.0, hops=1, moments=4), hidden=(4,))
     with jax.numpy_dtype_promotion("standard"):  # of optax
@@ -62,8 +62,8 @@ def run(folder: Path) -> None:
         io.save_ovf(folder / "final.ovf", motion.final, LATTICE)
     # a training of four steps, in the second half read from its checkpoint
     found = trained(devices.shard(examples(), mesh), folder / "training")
-    path = js.save_forcefield(folder / f"forcefield_{time:g}", found.model)
-    weights = jax.tree.leaves(js.load_forcefield(path))
+    path = js.forcefield.save(folder / f"forcefield_{time:g}", found.model)
+    weights = jax.tree.leaves(js.forcefield.load(path))
     known = jax.tree.leaves(found.model)
     for a, b in zip(weights, known, strict=True):
         np.testing.assert_array_equal(a, devices.gather(b))

@@ -112,7 +112,12 @@ def electrons():
     # 8 vectors are shared by all devices; 2 by two of them, and then the lattice by the other four
     for colors in (4, 1):
         kpm = js.KernelPolynomial(
-            exact.model, filling=0.25, temperature=0.3, order=16, probes=js.Coloring(colors), window=(-12.0, 10.0)
+            exact.model,
+            filling=0.25,
+            temperature=0.3,
+            order=16,
+            probes=js.electrons.Coloring(colors),
+            window=(-12.0, 10.0),
         )
         columns = kpm.start(spins)[0][0].shape[-1]
         found = check_equal(lambda s, f=kpm: f.energy_and_field(s, key=key), spins, sharded)

@@ -62,7 +62,7 @@ def test_derivatives(key, ordered):
     """The field is that of the energy, and its own derivative holds in the perfect order, where levels coincide."""
     lattice = js.triangular(2)
     electrons = BlochDiagonalization(solver(lattice), 3, even=True)
-    spins = js.tetrahedral(lattice) if ordered else js.random_spins(lattice, key=key)
+    spins = js.textures.tetrahedral(lattice) if ordered else js.random_spins(lattice, key=key)
     push, weight = jax.random.normal(key, (2, *spins.shape))
 
     @jax.jit

@@ -109,11 +109,11 @@ def test_a_run_is_not_continued_on_a_damaged_chunk(tmp_path):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_weights_and_checkpoints_cut_short_name_their_folder(tmp_path):
     made = js.BehlerParrinello(square(8), hidden=(2,), descriptor=js.Bispectrum(square(8), 1.0))
-    js.save_forcefield(tmp_path / "field", made)
+    js.forcefield.save(tmp_path / "field", made)
     state = {"spins": jax.numpy.ones((2, 3))}
     checkpoints.save(tmp_path / "state", state)
     for name, read in (
-        ("field", js.load_forcefield),
+        ("field", js.forcefield.load),
         ("state", lambda path: checkpoints.load(path, state)),
     ):
         read(tmp_path / name)

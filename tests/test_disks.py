@@ -30,7 +30,7 @@ def test_a_kill_at_any_step_of_a_replacement_leaves_the_old_or_the_new(tmp_path,
         if kind == "trajectory":
             save_trajectory(path, [0.0], frames(lattice, 1) * (1 - 2 * new), lattice, overwrite=True)
         else:
-            js.save_forcefield(path, models[new], metadata={"new": new}, overwrite=True)
+            js.forcefield.save(path, models[new], metadata={"new": new}, overwrite=True)
 
     def read():
         if kind == "trajectory":
@@ -38,7 +38,7 @@ def test_a_kill_at_any_step_of_a_replacement_leaves_the_old_or_the_new(tmp_path,
                 (flip,) = np.unique(np.sign(found.spins.values / frames(lattice, 1)))
             return int(flip < 0)
         new = js.forcefield.load_metadata(path)["new"]
-        for a, b in zip(jax.tree.leaves(js.load_forcefield(path)), jax.tree.leaves(models[new]), strict=True):
+        for a, b in zip(jax.tree.leaves(js.forcefield.load(path)), jax.tree.leaves(models[new]), strict=True):
             np.testing.assert_array_equal(a, b)
         return new
 

@@ -35,7 +35,7 @@ shares_of = eqx.filter_jit(lambda descriptor, spins: descriptor.shares(spins))
 
 def curved(descriptor, key) -> Any:
     """A model whose networks are not trained and not linear."""
-    model = js.GeneralizedPotential(descriptor, hidden=(5,), key=key)
+    model = js.forcefield.GeneralizedPotential(descriptor, hidden=(5,), key=key)
     return eqx.tree_at(lambda m: m.network, model, jax.tree.map(lambda x: x + 0.1, model.network))
 
 
@@ -111,9 +111,9 @@ def test_shares_solve_the_chain_and_the_rest_is_the_baths(key):
 
 
 def test_no_lead_reaches_through_a_perfect_antiferromagnet():
-    for shares, _ in shares_of(channel_features(), js.neel(CHANNEL)):
+    for shares, _ in shares_of(channel_features(), js.textures.neel(CHANNEL)):
         np.testing.assert_allclose(np.asarray(shares)[0, 1:], 0, atol=1e-14)
-    for shares, _ in shares_of(channel_features(), js.ferromagnet(CHANNEL)):
+    for shares, _ in shares_of(channel_features(), js.textures.ferromagnet(CHANNEL)):
         assert np.asarray(shares)[0].min() > 0.1
 
 
@@ -289,7 +289,7 @@ def test_a_solver_moves_to_another_size_of_the_channel(key):
         "bath_mu": 0.2,
         "tolerance": 1e-6,
     }
-    leads = (js.Crystal("left"), js.WideBand("right", 0.7))
+    leads = (js.electrons.Crystal("left"), js.WideBand("right", 0.7))
     short = js.GreensFunction(js.SDModel(js.square(2, 2, periodic=(False, True)), 1.0, 1.2), leads=leads, **settings)
     there = js.GreensFunction(js.SDModel(longer, 1.0, 1.2), leads=leads, **settings)
     spins = random_spins(longer, key=key)
@@ -305,7 +305,7 @@ def test_a_solver_moves_to_another_size_of_the_channel(key):
 def test_the_band_of_a_rigid_crystal_moves_with_its_chemical_potential(rigid):
     """A chain between chains at +-V/2, against |G_12|^2 of two sites with surface functions in closed form."""
     lattice = js.chain(2, periodic=False)
-    leads = tuple(js.Crystal(name, rigid=rigid) for name in ("left", "right"))
+    leads = tuple(js.electrons.Crystal(name, rigid=rigid) for name in ("left", "right"))
     solver = js.GreensFunction(js.SDModel(lattice, 1.0, 0.0), leads=leads, voltage=1.0, mu=0.4, temperature=0.1)
     energies = np.array([-1.2, 0.0, 0.7, 1.4])
     spins = jnp.zeros((2, 1, 3)).at[..., 2].set(1.0)

@@ -24,7 +24,7 @@ def test_variational_energies_are_those_of_the_solver():
     for n, (texture, cell) in enumerate(variational.TEXTURES.values()):
         lattice = js.triangular(cell)
         solver = js.ExactDiagonalization(js.SDModel(lattice, 1.0, 3.0), filling=0.25)
-        expected = js.bloch_energy(solver, texture(lattice), 12 // cell)
+        expected = js.electrons.bloch_energy(solver, texture(lattice), 12 // cell)
         assert table[n, 1, 0] == pytest.approx(float(expected), abs=1e-10)
     names = np.array(list(variational.TEXTURES))[table.argmin(axis=0)]
     assert (names[:, 0] == "tetrahedral").all()
@@ -61,7 +61,7 @@ def test_peers_compute_the_same_field(key):
     """Exact vectors and no kernel give the solver's own density matrix; random vectors resolve the identity."""
     lattice = js.square(4)
     solver = js.KernelPolynomial(
-        js.SDModel(lattice), chemical_potential=-1.0, temperature=0.3, probes=js.ExactTrace(), tolerance=1e-8
+        js.SDModel(lattice), chemical_potential=-1.0, temperature=0.3, probes=js.electrons.ExactTrace(), tolerance=1e-8
     )
     spins = js.random_spins(lattice, key=key)
     expected = direct_field(solver, spins)

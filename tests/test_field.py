@@ -112,7 +112,7 @@ def test_the_push_of_electrons_is_perpendicular_and_that_of_an_outer_field_is_wh
     spins = js.random_spins(lattice, key=key)
     electrons = js.ExactDiagonalization(js.SDModel(lattice, 1.0, 3.0), filling=0.3, temperature=0.1)
     zeeman = js.Zeeman((0.0, 0.0, 0.5))
-    perpendicular = js.tangent(spins, electrons.field(spins))
+    perpendicular = js.spins.tangent(spins, electrons.field(spins))
     assert float(jnp.abs(electrons.field(spins) - perpendicular).max()) > 1
     np.testing.assert_allclose(electrons.push(spins), perpendicular, atol=1e-12)
     np.testing.assert_array_equal(zeeman.push(spins), zeeman.field(spins))

@@ -78,7 +78,7 @@ def test_the_bispectrum_needs_no_couplings(written, tmp_path):
 def test_a_fit_on_electrons_takes_their_settings_and_needs_the_filling(written, tmp_path):
     short = {"descriptor": "electrons", "recursion": 4, "smearing": 0.3, "surroundings": 0, "seeds": (0,)}
     fit.run(config(written(), tmp_path / "out", **short))
-    model = js.load_forcefield(tmp_path / "out" / "forcefield")
+    model = js.forcefield.load(tmp_path / "out" / "forcefield")
     expected = {"hops": 1, "steps": 4, "temperature": 0.3, "surroundings": 0}
     assert model.descriptor == js.LocalElectrons(js.square(6), 2.0, filling=0.5, **expected)
     # without energies in the file the estimate stays as it is
@@ -96,7 +96,7 @@ def test_the_fermi_level_is_one_feature_more_and_needs_the_filling(written, tmp_
         fit.run(config(unknown, tmp_path / "out", **short))
     moments = js.LocalMoments(js.square(6), 2.0, hops=1, moments=4)
     assert fit.run(config(written(), tmp_path / "out", **short))["features"] == moments.n_features + 1
-    model = js.load_forcefield(tmp_path / "out" / "forcefield")
+    model = js.forcefield.load(tmp_path / "out" / "forcefield")
     assert model.descriptor.filling == 0.5
 
 
@@ -198,7 +198,7 @@ def test_every_part_holds_the_default_model(written, tmp_path):
     sizes = {part: len(rows) for part, rows in table.items()}
     assert sizes == {"features": 6, "radius": 2, "moments": 4, "network": 3, "data": 2}
     *_, moments, level, electrons = table["moments"].values()
-    assert level.descriptor == js.AtFilling(moments.descriptor, filling=0.5)
+    assert level.descriptor == js.descriptors.AtFilling(moments.descriptor, filling=0.5)
     assert electrons.descriptor == js.LocalElectrons(data.lattice, 2.0, filling=0.5, hops=1, steps=7, temperature=0.2)
     without = {name: value for name, value in params.items() if name != "filling"}
     assert len(features.models(config, data.lattice, without)["moments"]) == 2
@@ -220,7 +220,7 @@ def test_tables_that_cannot_be_made(changes, remedy, tmp_path):
 
 def test_other_electrons_are_refused_unless_asked_for(written, tmp_path):
     model = js.BehlerParrinello(descriptor=js.LocalMoments(js.square(6), 2.0, hops=1, moments=4), hidden=(4,))
-    forcefield = js.save_forcefield(tmp_path / "forcefield", model, metadata={"params": PARAMS})
+    forcefield = js.forcefield.save(tmp_path / "forcefield", model, metadata={"params": PARAMS})
     other = written("other.npz", PARAMS | {"coupling": 3.0})
     with pytest.raises(ValueError, match=r"trained for 2.0; .*--other-electrons"):
         evaluate.run(evaluate.Config(forcefield, (other,)))

@@ -81,7 +81,7 @@ def test_run_and_table(tmp_path, monkeypatch):
 def test_a_solver_may_be_built_inside_jit():
     """With numbers that are not traced beside one that is: the temperature says whether there is a ground state."""
     lattice = js.square(2)
-    spins = js.neel(lattice)
+    spins = js.textures.neel(lattice)
 
     @jax.jit
     def level(coupling, filling):

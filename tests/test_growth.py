@@ -37,7 +37,7 @@ def test_the_exponent_of_known_growth(exponent):
 def test_puddles_of_a_ferromagnetic_disc():
     lattice = js.square(24)
     x, y = np.indices(lattice.cells)
-    spins = np.array(js.neel(lattice))
+    spins = np.array(js.textures.neel(lattice))
     disc = (x - 8) ** 2 + (y - 8) ** 2 <= 25
     block = (x >= 18) & (x < 21) & (y >= 18) & (y < 21)
     spins[disc | block] = [0, 0, 1]
@@ -53,7 +53,7 @@ def test_puddles_of_a_ferromagnetic_disc():
     assert found.mean_size == pytest.approx(inside.sum() / 2)
     large, small = apart.sum(), (inside & ~apart).sum()
     assert found.size_by_site == pytest.approx((large**2 + small**2) / (large + small))
-    assert puddles(lattice, js.neel(lattice), 0.5).size_by_site == 0
+    assert puddles(lattice, js.textures.neel(lattice), 0.5).size_by_site == 0
     # holes where neighbours are parallel, and nowhere else; or the reverse
     assert correlation_of_holes(lattice, spins, (1 - sums)[..., None]) == pytest.approx(1)
     assert correlation_of_holes(lattice, spins, (1 + 0.1 * sums)[..., None]) == pytest.approx(-1)
@@ -62,4 +62,4 @@ def test_puddles_of_a_ferromagnetic_disc():
 def test_puddles_are_for_one_site_a_cell():
     lattice = js.honeycomb(4)
     with pytest.raises(ValueError, match="2 sites a cell, puddles are for one; take nearest_neighbor_correlations"):
-        puddles(lattice, js.ferromagnet(lattice))
+        puddles(lattice, js.textures.ferromagnet(lattice))

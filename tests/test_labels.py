@@ -22,7 +22,7 @@ TRAINING = TrainConfig(steps=2, batch=2, evaluate_every=2, validation=0.3)
 @pytest.mark.slow
 def test_labels_are_exact_resumed_and_learnt_from(tmp_path):
     model = NETWORK.on(ELECTRONS, 4, jax.random.key(0))
-    js.save_forcefield(tmp_path / "forcefield", model, metadata={"params": parameters(ELECTRONS)})
+    js.forcefield.save(tmp_path / "forcefield", model, metadata={"params": parameters(ELECTRONS)})
     config = label.Config(
         forcefield=tmp_path / "forcefield",
         output=tmp_path / "out",
@@ -97,6 +97,6 @@ def test_a_committee_is_tried_where_it_was_not_trained(tmp_path):
     assert {"held out, quench", "quench", "thermal, T = 0.02", "skyrmion", "random"} <= {r["case"] for r in rows}
     assert all(np.isfinite(r["torque error"]) and 0 <= r["unfamiliar"] <= 1 for r in rows)
     assert (tmp_path / "out" / "transfer.png").stat().st_size > 1000
-    assert isinstance(js.load_forcefield(tmp_path / "out" / "committee"), js.Committee)
+    assert isinstance(js.forcefield.load(tmp_path / "out" / "committee"), js.Committee)
     with pytest.raises(ValueError, match="multiples of 3"):
         dataclasses.replace(config, side=8)

@@ -198,7 +198,7 @@ def test_symmetric_states_end_the_chains_early_and_have_finite_slopes(order, key
 def test_fermi_level_in_a_gap_is_not_made_by_rounding(key):
     """Too cold to tell it is anywhere in the gap: a smooth choice, the same in single precision."""
     lattice = js.triangular(6)
-    ordered = js.tetrahedral(lattice)
+    ordered = js.textures.tetrahedral(lattice)
     spins = js.spins.normalize(ordered + 0.05 * random_spins(lattice, key=key))
     descriptor = LocalElectrons(lattice, 6.0, filling=0.25, hops=2, steps=9, temperature=0.02)
     direction = jax.random.normal(jax.random.key(1), spins.shape)
@@ -256,8 +256,8 @@ def test_what_is_known_is_part_of_the_energy_alone(key):
     spins = random_spins(SMALL.lattice, key=key)
     energy = BehlerParrinello(descriptor=SMALL, hidden=(4,)).energy(spins)
     assert abs(float(energy)) > 1
-    around = js.NearEnds(SMALL, lengths=(1.0,))
-    found, generator = js.GeneralizedPotential(around, hidden=(4,)).potentials(spins)
+    around = js.descriptors.NearEnds(SMALL, lengths=(1.0,))
+    found, generator = js.forcefield.GeneralizedPotential(around, hidden=(4,)).potentials(spins)
     np.testing.assert_allclose(found, energy, rtol=1e-12)
     assert float(generator) == 0.0
 

@@ -37,7 +37,9 @@ MOMENTS = js.BehlerParrinello(descriptor=LocalMoments(LATTICE, 2.0, hops=1, mome
 FIELDS = {
     "classical": EXCHANGE + js.DzyaloshinskiiMoriya(LATTICE, 0.3) + js.Anisotropy(0.1) + js.Zeeman((0.0, 0.0, 1.0)),
     "exact": js.ExactDiagonalization(MODEL, filling=0.25, temperature=0.1),
-    "kernel polynomials": js.KernelPolynomial(MODEL, filling=0.25, temperature=0.3, probes=js.Coloring(4), order=16),
+    "kernel polynomials": js.KernelPolynomial(
+        MODEL, filling=0.25, temperature=0.3, probes=js.electrons.Coloring(4), order=16
+    ),
     "learnt, moments": MOMENTS,
     "learnt, electrons": js.BehlerParrinello(
         descriptor=js.LocalElectrons(LATTICE, 2.0, filling=0.3, hops=1, steps=3), hidden=(4,), dtype=jnp.float32
@@ -45,7 +47,7 @@ FIELDS = {
     "learnt, bispectrum": js.BehlerParrinello(
         descriptor=Bispectrum(LATTICE, 1.0, 1.0, 1.0), hidden=(4,), dtype=jnp.float32
     ),
-    "learnt, generalized": js.GeneralizedPotential(
+    "learnt, generalized": js.forcefield.GeneralizedPotential(
         descriptor=LocalMoments(LATTICE, 2.0, hops=1, moments=4), hidden=(4,), dtype=jnp.float32
     ),
     "Green's function": js.GreensFunction(
@@ -93,7 +95,7 @@ def trained(spins, key):
 
 CONFIG = js.TrainConfig(steps=2, batch=2)
 SCALES = LossScales(jnp.ones((), jnp.float32), jnp.ones((), jnp.float32))
-STILL = jnp.broadcast_to(js.ferromagnet(LATTICE, dtype=jnp.float32), (2, *LATTICE.shape, 3))
+STILL = jnp.broadcast_to(js.textures.ferromagnet(LATTICE, dtype=jnp.float32), (2, *LATTICE.shape, 3))
 DATA = js.SpinData(LATTICE, STILL, STILL, jnp.zeros(2, jnp.float32))
 ENTRIES = {
     **{name: (lambda s, k, f=field: f.field(s, key=k)) for name, field in FIELDS.items()},

@@ -36,7 +36,7 @@ def test_the_loop_equals_the_bonds_written_out(key, monkeypatch):
 
 def test_the_program_does_not_grow_with_the_bonds():
     lattice = js.kagome(2, 6)
-    spins = js.ferromagnet(lattice)
+    spins = js.textures.ferromagnet(lattice)
 
     def length(shells):
         potential = js.Exchange(lattice, (1.0,) * shells)
@@ -50,7 +50,7 @@ def test_spin_waves_of_very_many_bonds():
     """A ferromagnet of any exchange has w_k = J(0) - J(k) of the bonds, here from their sum over the lattice."""
     lattice, shells = js.chain(8), 60
     couplings = np.linspace(1, 0.2, shells)
-    found = spin_waves(js.Exchange(lattice, tuple(couplings)), js.ferromagnet(lattice)).frequencies
+    found = spin_waves(js.Exchange(lattice, tuple(couplings)), js.textures.ferromagnet(lattice)).frequencies
     q = 2 * np.pi * np.arange(8) / 8
     expected = [sum(2 * j * (1 - np.cos(k * n)) for n, j in enumerate(couplings, 1)) for k in q]
     np.testing.assert_allclose(found, np.sort(expected), atol=1e-6)

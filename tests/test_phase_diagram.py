@@ -34,10 +34,10 @@ def test_the_table_of_energies_comes_out(tmp_path):
 def test_states_are_named_by_their_order(key):
     lattice = js.triangular(6, 12)
     for name, (texture, _) in TEXTURES.items():
-        turned = js.rotate(texture(lattice), random_rotation(key=key))
+        turned = js.spins.rotate(texture(lattice), random_rotation(key=key))
         shaken = js.normalize(turned + 0.1 * jax.random.normal(key, turned.shape))
         assert classified(lattice, shaken)[0] == name
-    for spins in (js.random_spins(lattice, key=key), js.spiral(lattice, tuple(lattice.reciprocal()[0] / 6))):
+    for spins in (js.random_spins(lattice, key=key), js.textures.spiral(lattice, tuple(lattice.reciprocal()[0] / 6))):
         assert classified(lattice, spins)[0] == "other"
 
 

@@ -27,7 +27,7 @@ def forcefield(tmp_path):
     def store(electrons):
         model = Network(hops=1, moments=2, weights=False, surroundings=0, hidden=(2,)).on(electrons, 6)
         path = tmp_path / "forcefield"
-        js.save_forcefield(path, model, metadata={"params": stages.parameters(electrons), "errors": {}})
+        js.forcefield.save(path, model, metadata={"params": stages.parameters(electrons), "errors": {}})
         return path
 
     return store
@@ -175,7 +175,7 @@ def test_a_network_on_filled_clusters_has_its_settings_and_says_its_electrons(tm
     assert isinstance(described, js.LocalElectrons)
     settings = (described.coupling, described.filling, described.hops, described.steps, described.temperature)
     assert settings == (3.0, 0.25, 1, 5, 0.3)
-    js.save_forcefield(tmp_path / "it", model, metadata={})
+    js.forcefield.save(tmp_path / "it", model, metadata={})
     assert stages.stored_forcefield(tmp_path / "it", electrons).descriptor.steps == 5
     for change, name in (({"coupling": 4.0}, "coupling 3.0"), ({"filling": 0.5}, "filling 0.25")):
         with pytest.raises(ValueError, match=f"trained for {name}"):
@@ -188,7 +188,7 @@ def test_a_network_on_filled_clusters_has_its_settings_and_says_its_electrons(tm
 def test_chirality_length_of_two_domains(key):
     """Two stripes of opposite chirality, 12 cells wide each, in a lattice of 24."""
     lattice = js.triangular(24)
-    up, down = (js.tetrahedral(lattice, chirality=c) for c in (1, -1))
+    up, down = (js.textures.tetrahedral(lattice, chirality=c) for c in (1, -1))
     left = jnp.asarray(np.indices(lattice.cells)[0] < 12)[..., None, None]
     spins = jnp.where(left, up, down)
     # without noise the two triangles of a cell in the wall cancel, and a cell of zero belongs to no domain
@@ -204,20 +204,20 @@ def test_chirality_length_of_two_domains(key):
 
 def test_correlation_histogram_of_neel_order():
     lattice = js.square(24)
-    bins = double_exchange_quench.correlation_histogram(lattice, js.neel(lattice)[None])
+    bins = double_exchange_quench.correlation_histogram(lattice, js.textures.neel(lattice)[None])
     assert bins[0] * 0.05 == pytest.approx(1)
-    found = double_exchange_quench.puddles_of(lattice, js.neel(lattice), 0.5)
+    found = double_exchange_quench.puddles_of(lattice, js.textures.neel(lattice), 0.5)
     assert list(map(float, found.values())) == [0, 0, 0, 0]
 
 
 def test_order_of_perfect_textures():
     lattice = js.triangular(12)
-    coplanar = js.one_hundred_twenty(lattice, axis=(1.0, 2.0, 0.0))
+    coplanar = js.textures.one_hundred_twenty(lattice, axis=(1.0, 2.0, 0.0))
     np.testing.assert_allclose(vector_chirality(lattice, coplanar), 1, atol=1e-12)
-    np.testing.assert_allclose(vector_chirality(lattice, js.ferromagnet(lattice)), 0, atol=1e-12)
+    np.testing.assert_allclose(vector_chirality(lattice, js.textures.ferromagnet(lattice)), 0, atol=1e-12)
     shares = peak_shares(lattice, structure_factor(lattice, coplanar), ("K", "K'"), reach=0)
     assert sum(shares.values()) == pytest.approx(1)
-    factor = structure_factor(lattice, js.tetrahedral(lattice))
+    factor = structure_factor(lattice, js.textures.tetrahedral(lattice))
     assert list(peak_shares(lattice, factor, ("M", "M'", "M''"), reach=0).values()) == pytest.approx([1 / 3] * 3)
 
 

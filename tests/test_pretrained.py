@@ -14,11 +14,11 @@ from jaxspin.training import perturbed_configurations
 
 # Textures of perfect order and what the force field was trained to put lowest.
 LOWEST = {
-    "triangular-tetrahedral": js.tetrahedral,
-    "triangular-tetrahedral-fast": js.tetrahedral,
-    "triangular-120": js.one_hundred_twenty,
+    "triangular-tetrahedral": js.textures.tetrahedral,
+    "triangular-tetrahedral-fast": js.textures.tetrahedral,
+    "triangular-120": js.textures.one_hundred_twenty,
 }
-TEXTURES = (js.ferromagnet, js.one_hundred_twenty, js.stripe, js.tetrahedral)
+TEXTURES = (js.textures.ferromagnet, js.textures.one_hundred_twenty, js.textures.stripe, js.textures.tetrahedral)
 
 
 def test_every_force_field_says_where_it_comes_from():

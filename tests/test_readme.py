@@ -1,4 +1,6 @@
-"""The README's Python runs as it stands, in order, in one namespace, as a user would run it.
+"""The Python of README.md and of the pages on how to do things runs as it stands, as a user would run it.
+
+That of a page in order, in one namespace.
 
 Before a block, `<!-- no-test -->` leaves it out, and `<!-- smoke: 24, 24 -> 6, 6; 200.0 -> 2.0 -->` makes it
 smaller: each text on the left, which must occur, is replaced by the one on the right.
@@ -15,7 +17,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+PAGES = ("README.md", "experiments/HOWTO.md", "experiments/CONTRIBUTING.md")
 _BLOCK = re.compile(
     r"(?P<comments>(?:^<!--[^\n]*-->[ \t]*\n\s*)*)^```python[^\n]*\n(?P<code>.*?)^```[ \t]*$",
     re.MULTILINE | re.DOTALL,
@@ -38,7 +41,7 @@ def python_blocks(text: str) -> list[Block]:
             for change in changes.split("; "):
                 old, new = change.split(" -> ")
                 if old not in code:
-                    raise ValueError(f"README.md has no {old!r} in the block after its smoke comment; correct it.")
+                    raise ValueError(f"the page has no {old!r} in the block after its smoke comment; correct it.")
                 code = code.replace(old, new)
         found.append(Block(text.count("\n", 0, match.start("code")) + 1, code))
     return found
@@ -75,11 +78,12 @@ def run(path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_every_python_block_runs_and_gives_finite_results(tmp_path):
-    assert python_blocks(README.read_text()), "README.md shows no Python"
+@pytest.mark.parametrize("page", PAGES)
+def test_every_python_block_runs_and_gives_finite_results(page, tmp_path):
+    assert python_blocks((ROOT / page).read_text()), f"{page} shows no Python"
     # a process of its own has JAX's default settings, as a user has
     result = subprocess.run(
-        [sys.executable, __file__, str(README)],
+        [sys.executable, __file__, str(ROOT / page)],
         cwd=tmp_path,
         env={**os.environ, "MPLBACKEND": "Agg", "JAXSPIN_SMOKE": "1"},
         capture_output=True,
@@ -107,6 +111,10 @@ false
 z = x[0] * y["n"]
 ```
 """
+
+
+def test_the_front_page_is_short():
+    assert (ROOT / "README.md").read_text().count("\n") <= 150
 
 
 def test_blocks_are_found_reduced_or_left_out(tmp_path):

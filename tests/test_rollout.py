@@ -64,8 +64,8 @@ def data():
 def test_the_model_of_these_tests_is_an_exchange(key):
     spins = js.random_spins(LATTICE, key=key)
     np.testing.assert_allclose(
-        js.tangent(spins, exchange(COUPLING).field(spins)),
-        js.tangent(spins, js.Exchange(LATTICE, COUPLING).field(spins)),
+        js.spins.tangent(spins, exchange(COUPLING).field(spins)),
+        js.spins.tangent(spins, js.Exchange(LATTICE, COUPLING).field(spins)),
         atol=1e-12,
     )
 

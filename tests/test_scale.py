@@ -70,7 +70,7 @@ def test_many_processes_make_the_run_of_one(tmp_path):
     assert (tmp_path / "made" / "who").read_text() == "0"
     weights = jax.tree.leaves(distributed.trained(distributed.examples()).model)
     for name in ("forcefield_0", "forcefield_2"):
-        found = jax.tree.leaves(js.load_forcefield(tmp_path / name))
+        found = jax.tree.leaves(js.forcefield.load(tmp_path / name))
         for a, b in zip(weights, found, strict=True):
             np.testing.assert_allclose(b, a, rtol=0, atol=1e-9)
     # nothing half written is left

@@ -37,7 +37,7 @@ def frequencies_of_the_equation(potential, spins):
 def test_ferromagnetic_chain():
     """w = 2 K (1 - cos q), and the Goldstone mode at zero."""
     lattice = js.chain(10)
-    spins = js.ferromagnet(lattice, (1.0, -2.0, 0.5))
+    spins = js.textures.ferromagnet(lattice, (1.0, -2.0, 0.5))
     found = spin_waves(js.Exchange(lattice, 0.7), spins)
     expected = np.sort([spin_wave_frequency(2 * np.pi * k / 10, 0.7) for k in range(10)])
     np.testing.assert_allclose(found.frequencies, expected, atol=GOLDSTONE)
@@ -48,7 +48,7 @@ def test_ferromagnetic_chain():
 def test_antiferromagnetic_chain():
     """w = 2 K |sin q|: two Goldstone modes, with the pairs of noncommuting eigenvectors of Bogoliubov's problem."""
     lattice = js.chain(8)
-    found = spin_wave_frequencies(js.Exchange(lattice, -1.0), js.neel(lattice, (0.3, 1.0, 0.2)))
+    found = spin_wave_frequencies(js.Exchange(lattice, -1.0), js.textures.neel(lattice, (0.3, 1.0, 0.2)))
     expected = np.sort([2 * abs(np.sin(2 * np.pi * k / 8)) for k in range(8)])
     np.testing.assert_allclose(found, expected, atol=GOLDSTONE)
 
@@ -57,11 +57,14 @@ def test_antiferromagnetic_chain():
 def test_noncollinear_textures_against_the_equation_of_motion(kind):
     if kind == "120 degrees":
         lattice = js.triangular(3)
-        potential, spins, goldstone = js.Exchange(lattice, -1.0), js.one_hundred_twenty(lattice), 3
+        potential, spins, goldstone = js.Exchange(lattice, -1.0), js.textures.one_hundred_twenty(lattice), 3
     else:
         lattice = js.triangular(2)
         model = js.SDModel(lattice, 1.0, 3.0)
-        potential, spins = js.ExactDiagonalization(model, filling=0.25, temperature=0.1), js.tetrahedral(lattice)
+        potential, spins = (
+            js.ExactDiagonalization(model, filling=0.25, temperature=0.1),
+            js.textures.tetrahedral(lattice),
+        )
         goldstone = 3
     found = spin_waves(potential, spins)
     expected = frequencies_of_the_equation(potential, spins)
@@ -83,7 +86,7 @@ def test_hessian_is_that_of_the_energy(key):
     """Second differences of the energy along a displacement on the sphere."""
     lattice = js.square(3)
     potential = js.Exchange(lattice, 1.0) + js.Anisotropy(0.3, (0.0, 0.0, 1.0))
-    spins = js.ferromagnet(lattice)
+    spins = js.textures.ferromagnet(lattice)
     x = jax.random.normal(key, (9, 2))
     frames = tangent_frame(spins).reshape(9, 2, 3)
 
@@ -100,7 +103,7 @@ def test_instability_is_flagged():
     """E = -a S_x^2 + b S_z^2 at S = y, a saddle: displacements grow at the rate 2 sqrt(a b)."""
     lattice = js.chain(1)
     potential = js.Anisotropy(0.5, (1.0, 0.0, 0.0)) + js.Anisotropy(-0.8, (0.0, 0.0, 1.0))
-    saddle = js.ferromagnet(lattice, (0.0, 1.0, 0.0))
+    saddle = js.textures.ferromagnet(lattice, (0.0, 1.0, 0.0))
     found = spin_waves(potential, saddle)
     assert not found.stable
     assert not found.minimum
@@ -108,7 +111,7 @@ def test_instability_is_flagged():
     with pytest.raises(ValueError, match=r"grow at the rate 1\.26.*relax it"):
         spin_wave_frequencies(potential, saddle)
     # a maximum precesses, in the other sense, without growing
-    top = spin_waves(js.Anisotropy(-0.5), js.ferromagnet(lattice))
+    top = spin_waves(js.Anisotropy(-0.5), js.textures.ferromagnet(lattice))
     assert top.stable
     assert not top.minimum
     assert float(top.frequencies[0]) == pytest.approx(1.0)
@@ -119,8 +122,8 @@ def test_exchange_comes_back(key):
     couplings = jax.random.normal(key, (3, 3, 3))
     found = effective_exchange(
         lattice,
-        tangent_hessian(js.Exchange(lattice, couplings), js.ferromagnet(lattice)),
-        js.ferromagnet(lattice),
+        tangent_hessian(js.Exchange(lattice, couplings), js.textures.ferromagnet(lattice)),
+        js.textures.ferromagnet(lattice),
     )
     expected = np.zeros((9, 9))
     for number, bond in enumerate(lattice.shell(1)):
@@ -137,6 +140,6 @@ def test_refusals(key):
     potential = js.Exchange(lattice, 1.0)
     with pytest.raises(ValueError, match=r"does not stay.*relax"):
         tangent_hessian(potential, js.random_spins(lattice, key=key))
-    vacant = dilute(js.ferromagnet(lattice), jnp.ones(lattice.shape, bool).at[0].set(False))
+    vacant = dilute(js.textures.ferromagnet(lattice), jnp.ones(lattice.shape, bool).at[0].set(False))
     with pytest.raises(ValueError, match="vacancy"):
         spin_waves(potential, vacant)

@@ -57,7 +57,7 @@ def training(folder):
         key=jax.random.key(5),
         checkpoint=folder / "training",
     )
-    js.save_forcefield(folder / "forcefield", learnt.model, overwrite=True)
+    js.forcefield.save(folder / "forcefield", learnt.model, overwrite=True)
 
 
 def quench(folder):
@@ -221,6 +221,6 @@ def test_fifty_kills(tmp_path, capsys):
 def same_final(job, folder, whole):
     """The last product too: the weights of the force field."""
     if job == "training":
-        found, expected = (js.load_forcefield(path / "forcefield") for path in (folder, whole))
+        found, expected = (js.forcefield.load(path / "forcefield") for path in (folder, whole))
         for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
             np.testing.assert_array_equal(a, b)

@@ -141,7 +141,7 @@ def learn(config: Config, exact: js.ExactDiagonalization, held: SpinData, folder
             train_key, quench_key, choice_key = jax.random.split(key, 3)
             # all arms begin with one committee
             checkpoint = (place if number else place.parent) / f"training_{number}"
-            learnt = js.train_committee(
+            learnt = js.training.train_committee(
                 model,
                 data,
                 config.training,
@@ -152,7 +152,7 @@ def learn(config: Config, exact: js.ExactDiagonalization, held: SpinData, folder
             )
             row = {"seed": seed, "arm": arm, "round": number, "labels": len(data), **judge(config, learnt.model, held)}
             if last:
-                js.save_forcefield(place / "committee", learnt.model, metadata=row, overwrite=True)
+                js.forcefield.save(place / "committee", learnt.model, metadata=row, overwrite=True)
             else:
                 frames = quench(config, learnt.model, config.quenches, quench_key)
                 rows = picked(config, arm, learnt.model, frames, data.spins, choice_key)
@@ -216,8 +216,8 @@ def judge(config: Config, committee: js.Committee, held: SpinData) -> dict[str, 
     """Errors on the frames held out, over all and by time, and how far the spread tells of them by site and frame."""
     _, field = predict(committee, held.spins)
     spread = np.array([committee.spread(s) for s in held.spins])
-    apart = np.linalg.norm(np.asarray(js.tangent(held.spins, field - held.field)), axis=-1)
-    torque = np.linalg.norm(np.asarray(js.tangent(held.spins, held.field)), axis=-1)
+    apart = np.linalg.norm(np.asarray(js.spins.tangent(held.spins, field - held.field)), axis=-1)
+    torque = np.linalg.norm(np.asarray(js.spins.tangent(held.spins, held.field)), axis=-1)
     by_frame = [rms(x, over=tuple(range(1, x.ndim))) for x in (spread, apart)]
     by_time = [rms(x.reshape(-1, config.frames, held.lattice.sites), over=(0, 2)) for x in (apart, torque)]
     early = max(1, config.frames // 10)

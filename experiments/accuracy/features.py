@@ -262,7 +262,7 @@ def trained(model: Model, config: Config, fitted: SpinData, held: SpinData, seed
     start = js.BehlerParrinello(descriptor=model.descriptor, hidden=model.hidden, key=model_key)
     began = time.perf_counter()
 
-    def attempt(steps: int) -> tuple[js.Learnt, float]:
+    def attempt(steps: int) -> tuple[js.training.Learnt, float]:
         learnt = js.train(start, fitted, dataclasses.replace(config.training, steps=steps), key=training_key)
         return learnt, float(learnt.history["loss"][-1]) ** 0.5
 

@@ -117,7 +117,7 @@ def run(config: Config) -> dict[str, Any]:
         print(to_json(rows[-1]), flush=True)
         if seed == config.seeds[0]:
             about = {"errors": rows[-1]["errors"], "params": params, **provenance(config, seed)}
-            js.save_forcefield(folder / "forcefield", learnt.model, metadata=about)
+            js.forcefield.save(folder / "forcefield", learnt.model, metadata=about)
             draw(folder / "fit.png", learnt, held)
     summary = {
         "file": config.data.name,
@@ -223,7 +223,7 @@ def spread(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     }
 
 
-def draw(path: Path, learnt: js.Learnt, held: SpinData) -> None:
+def draw(path: Path, learnt: js.training.Learnt, held: SpinData) -> None:
     """Learning curve, and predicted against given torques on the configurations held out."""
     figure, (curve, scatter) = plt.subplots(1, 2, figsize=(8.4, 3.8), layout="constrained")
     history = learnt.history

@@ -85,7 +85,7 @@ def run(config: Config) -> dict[str, Any]:
         progress=True,
     )
     committee = learnt.model
-    js.save_forcefield(folder / "committee", committee, metadata=provenance(config, config.seed))
+    js.forcefield.save(folder / "committee", committee, metadata=provenance(config, config.seed))
     known = judge(committee, tested)
     rows = [
         {"case": f"held out, {name}", "side": data.lattice.cells[0], **row(committee, tested[kind])}
@@ -148,14 +148,14 @@ def states(config: Config, committee: Committee) -> dict[str, jax.Array]:
     side = config.side
     turn = lattice.reciprocal() / side
     half = dataclasses.replace(lattice, cells=(side // 2, side), periodic=(False, True))
-    wall = js.domain_wall(half)
+    wall = js.textures.domain_wall(half)
     textures = {
-        "spiral, long": js.spiral(lattice, tuple(turn[0])),
-        "spiral, short": js.spiral(lattice, tuple(side // 4 * turn[0])),
-        "conical spiral": js.spiral(lattice, tuple(side // 6 * turn.sum(axis=0)), cone=0.8),
-        "skyrmion": js.skyrmion(lattice, side / 4),
+        "spiral, long": js.textures.spiral(lattice, tuple(turn[0])),
+        "spiral, short": js.textures.spiral(lattice, tuple(side // 4 * turn[0])),
+        "conical spiral": js.textures.spiral(lattice, tuple(side // 6 * turn.sum(axis=0)), cone=0.8),
+        "skyrmion": js.textures.skyrmion(lattice, side / 4),
         "pair of domain walls": jnp.concatenate([wall, wall[::-1]]),
-        "tetrahedral": js.tetrahedral(lattice),
+        "tetrahedral": js.textures.tetrahedral(lattice),
     }
     for number, (name, texture) in enumerate(textures.items()):
         texture = texture.astype(order.dtype)

@@ -87,7 +87,12 @@ def solver(lattice: js.Lattice, colors: int, tolerance: float, order: int | None
     """The model of the benchmark."""
     model = js.SDModel(lattice, 1.0, 1.0)
     return js.KernelPolynomial(
-        model, chemical_potential=-1.0, temperature=0.05, probes=js.Coloring(colors), tolerance=tolerance, order=order
+        model,
+        chemical_potential=-1.0,
+        temperature=0.05,
+        probes=js.electrons.Coloring(colors),
+        tolerance=tolerance,
+        order=order,
     )
 
 

@@ -106,7 +106,7 @@ def cheapest(
     def tried(colours: int, order: int | None) -> tuple[js.KernelPolynomial, float]:
         bar.update()
         enough = colours >= model.lattice.sites
-        probes = js.ExactTrace() if enough else js.Coloring(colours)
+        probes = js.electrons.ExactTrace() if enough else js.electrons.Coloring(colours)
         solver = js.KernelPolynomial(model, probes=probes, order=order, tolerance=error, **electrons)
         return solver, rms_torque(spins, eqx.filter_jit(solver.field)(spins) - reference)
 

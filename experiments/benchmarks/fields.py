@@ -43,7 +43,7 @@ def run(config: Config) -> list[dict[str, float | str]]:
         if size <= config.exact_up_to:
             fields["exact"] = js.ExactDiagonalization(model, filling=0.25, temperature=0.05)
         if size <= config.kpm_up_to:
-            probes = js.Coloring(config.colors)
+            probes = js.electrons.Coloring(config.colors)
             fields["kernel polynomials"] = js.KernelPolynomial(
                 model, filling=0.25, temperature=0.05, probes=probes, tolerance=1e-2
             )

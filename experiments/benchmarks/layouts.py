@@ -49,7 +49,7 @@ def measure(config: Config, side: int) -> list[dict[str, Any]]:
     lattice = js.square(side)
     spins = js.random_spins(lattice, key=jax.random.key(1), dtype=jnp.float32)
     solver = js.KernelPolynomial(
-        js.SDModel(lattice), chemical_potential=-1.0, temperature=0.05, probes=js.Coloring(config.colors)
+        js.SDModel(lattice), chemical_potential=-1.0, temperature=0.05, probes=js.electrons.Coloring(config.colors)
     )
     start = solver.start(spins)
     vector = jnp.ones((lattice.sites, 4 * start[0][0].shape[-1]), jnp.float32)

@@ -46,7 +46,7 @@ def run(config: Config) -> list[dict[str, float | str]]:
         solvers: dict[str, js.AbstractPotential] = {"exact": js.ExactDiagonalization(model, **state)}
         if lattice.sites <= config.exact_trace_up_to:
             solvers["kernel polynomials, exact trace"] = js.KernelPolynomial(
-                model, **state, probes=js.ExactTrace(), tolerance=1e-10
+                model, **state, probes=js.electrons.ExactTrace(), tolerance=1e-10
             )
         for name, solver in solvers.items():
             found, own = solver.energy_and_field(spins)

@@ -69,8 +69,8 @@ def states(config: Config) -> Cases:
     key = jax.random.key(config.seed)
     square, triangular = js.square(config.side), js.triangular(config.side)
     amplitude = jnp.full(1, 0.05)
-    ordered = perturbed_configurations(js.tetrahedral(triangular), amplitude, key=key)[0]
-    aligned = perturbed_configurations(js.ferromagnet(square), amplitude, key=key)[0]
+    ordered = perturbed_configurations(js.textures.tetrahedral(triangular), amplitude, key=key)[0]
+    aligned = perturbed_configurations(js.textures.ferromagnet(square), amplitude, key=key)[0]
     return {
         "random spins, J = 1 (metal)": (js.SDModel(square), js.random_spins(square, key=key), 0.35),
         "random spins, J = 3 (metal)": (js.SDModel(triangular, 1.0, 3.0), js.random_spins(triangular, key=key), 0.25),
@@ -121,7 +121,7 @@ def run(config: Config) -> dict[str, Any]:
 def build(config: Config, model: js.SDModel, filling: float, number: int) -> js.KernelPolynomial:
     """A solver with no error but that of the probes."""
     return js.KernelPolynomial(
-        model, filling=filling, temperature=config.temperature, probes=js.Coloring(number), tolerance=1e-4
+        model, filling=filling, temperature=config.temperature, probes=js.electrons.Coloring(number), tolerance=1e-4
     )
 
 
@@ -150,7 +150,7 @@ def peers(config: Config, bar: tqdm) -> list[dict[str, Any]]:
     state: dict[str, Any] = {"chemical_potential": -1.0, "temperature": 0.05}
     exact = js.ExactDiagonalization(model, **state).field(spins)
     for number in config.peers_colors:
-        solver = js.KernelPolynomial(model, **state, probes=js.Coloring(number))
+        solver = js.KernelPolynomial(model, **state, probes=js.electrons.Coloring(number))
         rows += equal_cost(config, solver, spins, exact)
         bar.update()
     return rows

@@ -84,7 +84,7 @@ def solver_at(config: Config, voltage: float, coupling: float, potential: float 
 
 def from_spin_current(config: Config, voltage: float) -> float:
     """u = (I_up - I_down)/2 in the middle of the uniform ferromagnet: an electron carries half a spin, a site one."""
-    spins, middle = js.ferromagnet(js.chain(config.sites, periodic=False)), []
+    spins, middle = js.textures.ferromagnet(js.chain(config.sites, periodic=False)), []
     for sign in (-1, 1):
         # without coupling and at its own potential, each kind of spin carries half the current
         out = solver_at(config, voltage, 0.0, sign * config.coupling).solved(spins)[2]

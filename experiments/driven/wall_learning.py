@@ -111,7 +111,7 @@ def descriptor_of(config: Config) -> BetweenLeads:
 
 def untrained(config: Config, kind: str, seed: int) -> Model:
     """A model in single precision."""
-    make = js.BehlerParrinello if kind.startswith("conservative") else js.GeneralizedPotential
+    make = js.BehlerParrinello if kind.startswith("conservative") else js.forcefield.GeneralizedPotential
     key = jax.random.key(seed)
     return make(descriptor=descriptor_of(config), hidden=config.hidden, key=key, dtype=jnp.float32)
 
@@ -137,7 +137,7 @@ class Part:
 
 def rotor_share(model: Model, parts: list[Part], driven: bool) -> float:
     """rms of the part of G over that of the whole field, both tangential, on an eighth of what was held out."""
-    if not isinstance(model, js.GeneralizedPotential):
+    if not isinstance(model, js.forcefield.GeneralizedPotential):
         return 0.0
     turned, whole = 0.0, 0.0
     for part in parts:

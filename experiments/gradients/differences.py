@@ -105,7 +105,7 @@ def cases(key: Array) -> dict[str, Callable[[], Case]]:
             state = {ensemble.replace(" ", "_"): p[ensemble], "temperature": p["electron temperature"]}
             if solver == "exact":
                 return js.ExactDiagonalization(model, **state)
-            return js.KernelPolynomial(model, probes=js.Coloring(4), order=64, window=(-9.0, 9.0), **state)
+            return js.KernelPolynomial(model, probes=js.electrons.Coloring(4), order=64, window=(-9.0, 9.0), **state)
 
         return Case(square, parameters, build)
 
@@ -138,9 +138,9 @@ def starts(lattice: js.Lattice, key: Array) -> dict[str, Array]:
     """Random spins, and orders whose levels are degenerate."""
     return {
         "random": js.random_spins(lattice, key=key),
-        "ferromagnet": js.ferromagnet(lattice),
-        "neel": js.neel(lattice, (1.0, 0.0, 1.0)),
-        "tetrahedral": js.tetrahedral(lattice),
+        "ferromagnet": js.textures.ferromagnet(lattice),
+        "neel": js.textures.neel(lattice, (1.0, 0.0, 1.0)),
+        "tetrahedral": js.textures.tetrahedral(lattice),
     }
 
 

@@ -108,8 +108,8 @@ class Config(Resumable):
         )
     )
     """The first training on fields; more of it has the same settings but for the number of steps and the rate."""
-    rollouts: js.RolloutConfig = dataclasses.field(
-        default_factory=lambda: js.RolloutConfig(
+    rollouts: js.training.RolloutConfig = dataclasses.field(
+        default_factory=lambda: js.training.RolloutConfig(
             steps=150, batch=6, learning_rate=3e-3, field_weight=1.0, evaluate_every=25, average=0.95
         )
     )
@@ -215,11 +215,11 @@ def measure_time(config: Config) -> dict[str, Any]:
     _, general, pieces, keys = to_learn_from(config, config.electrons.exact(config.side), config.seeds[0])
     model = config.network.on(config.electrons, config.side, keys[2])
     first = js.train(model, general, config.fields, key=keys[3]).model
-    js.train_rollout(first, pieces, config.rollouts, fields=general, key=keys[3])
+    js.training.train_rollout(first, pieces, config.rollouts, fields=general, key=keys[3])
     began = time.process_time()
     js.train(model, general, config.fields, key=keys[3])
     between = time.process_time()
-    js.train_rollout(first, pieces, config.rollouts, fields=general, key=keys[3])
+    js.training.train_rollout(first, pieces, config.rollouts, fields=general, key=keys[3])
     seconds = (between - began, time.process_time() - between)
     every = config.fields.evaluate_every
     steps = math.ceil(seconds[1] / seconds[0] * config.fields.steps / every) * every
@@ -260,7 +260,7 @@ def compare(config: Config, seed: int, steps: int) -> dict[str, Any]:
 
     model = config.network.on(config.electrons, config.side, keys[2])
     first = js.train(model, general, config.fields, key=keys[3])
-    through = js.train_rollout(first.model, pieces, config.rollouts, fields=general, key=keys[3])
+    through = js.training.train_rollout(first.model, pieces, config.rollouts, fields=general, key=keys[3])
     more = dataclasses.replace(config.fields, steps=steps, learning_rate=config.fields.learning_rate / 3)
     further = js.train(first.model, general, more, key=keys[3])
     labelled = js.train(first.model, SpinData.concatenate([general, along]), more, key=keys[3])
@@ -291,7 +291,9 @@ def difference_error(config: Config, along: SpinData, runs: int) -> float:
     torque = jnp.cross(spins, field)
     rate = (torque - config.damping * jnp.cross(spins, torque)) / (1 + config.damping**2)
     seen = (spins[:, 2:] - spins[:, :-2]) / (2 * config.every * config.step)
-    return float(jnp.linalg.norm(js.tangent(spins[:, 1:-1], seen) - rate[:, 1:-1]) / jnp.linalg.norm(rate[:, 1:-1]))
+    return float(
+        jnp.linalg.norm(js.spins.tangent(spins[:, 1:-1], seen) - rate[:, 1:-1]) / jnp.linalg.norm(rate[:, 1:-1])
+    )
 
 
 def overall(rows: dict[str, Any]) -> dict[str, Any]:

@@ -144,7 +144,7 @@ def compiled(config: Config):
     spread = jax.random.uniform(jax.random.key(config.seed), lattice.shape, minval=-1.0, maxval=1.0)
     spread = spread - jnp.mean(spread)
     magnet = js.Exchange(lattice, 1.0) + js.Anisotropy(config.anisotropy * (1 + config.scatter * spread))
-    start = js.ferromagnet(lattice)
+    start = js.textures.ferromagnet(lattice)
 
     def simulated(pulse: jax.Array, duration: float, frames: int) -> js.Trajectory:
         return js.simulate(

@@ -211,7 +211,7 @@ class Cell:
     def __init__(self, config: Config):
         self.config = config
         field = repeated(config)
-        start = js.tetrahedral(field.lattice)
+        start = js.textures.tetrahedral(field.lattice)
 
         def chirality(pulse: jax.Array, spins: jax.Array, wait: float) -> jax.Array:
             run = js.simulate(
@@ -255,7 +255,7 @@ def twist(config: Config) -> float:
     The spins are let go a little off the order without damping; S_i . S_j does not see the motion of the frame.
     """
     field = repeated(config)
-    start = js.tetrahedral(field.lattice)
+    start = js.textures.tetrahedral(field.lattice)
     tilted = js.normalize(start + 0.01 * jax.random.normal(jax.random.key(config.seed), start.shape, start.dtype))
     run = js.simulate(field, tilted, duration=1000.0, step=config.step, damping=0.0, save_every=EVERY)
     spins = np.asarray(spins_of(run), float).reshape(len(run.times), -1, 3)
@@ -342,7 +342,7 @@ def searched(
 def domains(config: Config, folder: Path, pulses: dict[str, jax.Array]) -> list[dict[str, Any]]:
     """What the pulses do to a lattice in which every spin moves by itself, from random starts in a bath."""
     lattice = js.triangular(2 * config.points)
-    field, order = electrons(config, lattice), js.tetrahedral(lattice)
+    field, order = electrons(config, lattice), js.textures.tetrahedral(lattice)
 
     @jax.jit
     def chirality(pulse, start, key):

@@ -172,7 +172,7 @@ def texture_energy(name: str, coupling, filling, temperature: float, cells: tupl
     texture, cell = TEXTURES[name]
     lattice = js.triangular(cell)
     electrons = js.ExactDiagonalization(js.SDModel(lattice, 1.0, coupling), filling=filling, temperature=temperature)
-    return js.bloch_energy(electrons, texture(lattice), (cells[0] // cell, cells[1] // cell))
+    return js.electrons.bloch_energy(electrons, texture(lattice), (cells[0] // cell, cells[1] // cell))
 
 
 def anneal(config: Config, store: Path) -> xr.Dataset:
@@ -253,7 +253,7 @@ def compare(config: Config, annealed: xr.Dataset) -> list[dict[str, Any]]:
             spins = js.normalize(jnp.asarray(point.spins.values, float))
             model = js.SDModel(lattice, 1.0, coupling)
             exact = js.ExactDiagonalization(model, filling=filling, temperature=config.temperature)
-            energy = float(js.bloch_energy(exact, spins, along))
+            energy = float(js.electrons.bloch_energy(exact, spins, along))
             named = all_textures(coupling, filling, config.temperature, large)
             small = all_textures(coupling, filling, config.temperature, config.annealed_cells)
             lowest = min(named, key=lambda name: named[name])

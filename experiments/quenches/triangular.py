@@ -176,7 +176,7 @@ def run(config: Config) -> dict[str, Any]:
                 learnt = train(config, trained, folder, 2)
         model, errors = learnt.model, judge(learnt.model, tested)
         about = {"errors": errors, "params": stages.parameters(config.electrons), **origin}
-        js.save_forcefield(folder / "forcefield", model, metadata=about, overwrite=True)
+        js.forcefield.save(folder / "forcefield", model, metadata=about, overwrite=True)
         summary["training"] |= {"best step": learnt.best_step, "errors on configurations held out": errors}
         if config.until == "training":
             return summary
@@ -209,7 +209,7 @@ def sample(config: Config, folder: Path) -> SpinData:
     )
 
 
-def train(config: Config, data: SpinData, folder: Path, round_: int) -> js.Learnt:
+def train(config: Config, data: SpinData, folder: Path, round_: int) -> js.training.Learnt:
     """The force field, with checkpoints to resume from."""
     key = jax.random.key(config.seed + round_)
     place = folder / "training" / str(round_)

@@ -17,7 +17,7 @@ from jaxspin.training import SpinData
 from jaxspin.training.linearized import readers
 from jaxspin.training.loop import Carry, fit, updated
 
-Model = js.BehlerParrinello | js.GeneralizedPotential
+Model = js.BehlerParrinello | js.forcefield.GeneralizedPotential
 
 
 class Stored(NamedTuple):
@@ -89,7 +89,7 @@ def rows_of(descriptor: BetweenLeads, own: Array, reach: Array) -> Float[Array, 
 
     def one(own, reach):
         rows = [moments.completed(own.reshape(len(own), 1, *cells), jnp.ones((*cells, 1), own.dtype))]
-        if isinstance(inner, js.NearEnds):
+        if isinstance(inner, js.descriptors.NearEnds):
             rows.append(jnp.asarray(inner.places(), own.dtype))
         rows.append(jnp.broadcast_to(reach[:, None, :, None], (len(reach), 1, *cells)))
         return jnp.concatenate(rows).reshape(-1, moments.lattice.sites)
@@ -99,7 +99,7 @@ def rows_of(descriptor: BetweenLeads, own: Array, reach: Array) -> Float[Array, 
 
 def prepared(model: Model, known: Channels) -> Model:
     """The model in the units of what is stored."""
-    conservative = model.conservative if isinstance(model, js.GeneralizedPotential) else model
+    conservative = model.conservative if isinstance(model, js.forcefield.GeneralizedPotential) else model
     parts = []
     for lattice, part, chosen in known:
         descriptor = conservative.descriptor.on(lattice)
@@ -119,7 +119,11 @@ def prepared(model: Model, known: Channels) -> Model:
             jnp.asarray(np.sqrt(_square(known)), like),
         ),
     )
-    return eqx.tree_at(lambda m: m.conservative, model, new) if isinstance(model, js.GeneralizedPotential) else new
+    return (
+        eqx.tree_at(lambda m: m.conservative, model, new)
+        if isinstance(model, js.forcefield.GeneralizedPotential)
+        else new
+    )
 
 
 def pushes(model: Model, part: Stored) -> Float[Array, "n sites*2"]:
@@ -220,7 +224,7 @@ def _moments(descriptor: AbstractDescriptor) -> js.LocalMoments:
     """The moments inside."""
     assert isinstance(descriptor, BetweenLeads)
     inner = descriptor.descriptor
-    moments = inner.descriptor if isinstance(inner, js.NearEnds) else inner
+    moments = inner.descriptor if isinstance(inner, js.descriptors.NearEnds) else inner
     assert isinstance(moments, js.LocalMoments)
     assert moments.lattice.sublattices == 1
     return moments

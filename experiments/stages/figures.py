@@ -28,7 +28,7 @@ def draw_parity(path: Path, model: js.AbstractPotential, tested: SpinData) -> No
     for ax, kind in zip(figure.subplots(1, len(kinds), squeeze=False)[0], kinds, strict=True):
         rows = np.flatnonzero((sources == kind) | (kind == "all"))
         spins = tested.spins[rows]
-        exact, predicted = js.tangent(spins, tested.field[rows]), js.tangent(spins, field[rows])
+        exact, predicted = js.spins.tangent(spins, tested.field[rows]), js.spins.tangent(spins, field[rows])
         plotting.plot_parity(exact, predicted, "tangential field", ax=ax)
         ax.set_title(f"held out: {kind}")
     plotting.save_figure(figure, path)

@@ -116,7 +116,7 @@ def same_setting(here: Any, there: Any) -> bool:
 
 def learn(
     network: Network, electrons: Electrons, data: SpinData, training: js.TrainConfig, folder: Path, key: jax.Array
-) -> js.Learnt:
+) -> js.training.Learnt:
     """Train on `data`, with checkpoints in `folder` to resume from."""
     model_key, training_key = jax.random.split(key)
     model = network.on(electrons, data.lattice.cells[0], model_key)

@@ -46,7 +46,7 @@ class Electrons:
             js.SDModel(self.on(side), 1.0, self.coupling),
             filling=self.filling,
             temperature=self.temperature,
-            probes=js.Coloring(colors),
+            probes=js.electrons.Coloring(colors),
             tolerance=1e-2,
         )
 

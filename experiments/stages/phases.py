@@ -4,11 +4,11 @@ import jaxspin as js
 
 # with the cells along each axis of the magnetic cell
 TEXTURES = {
-    "ferromagnet": (js.ferromagnet, 2),
-    "120 degrees": (js.one_hundred_twenty, 3),
-    "stripe": (js.stripe, 2),
-    "tetrahedral": (js.tetrahedral, 2),
-    "coplanar double-Q": (js.double_q, 2),
+    "ferromagnet": (js.textures.ferromagnet, 2),
+    "120 degrees": (js.textures.one_hundred_twenty, 3),
+    "stripe": (js.textures.stripe, 2),
+    "tetrahedral": (js.textures.tetrahedral, 2),
+    "coplanar double-Q": (js.textures.double_q, 2),
 }
 COLORS = ["#4477aa", "#66ccee", "#228833", "#ee6677", "#ccbb44"]
 

@@ -33,7 +33,7 @@ def site_correlations(lattice: Lattice, spins: Float[Array, "*cells sublattices 
     """(1/z) sum_j S_i . S_j over the z nearest neighbours j of every site, from -1 in Neel order to 1.
 
         lattice = js.square(8, 8)
-        site_correlations(lattice, js.neel(lattice))  # -1 everywhere
+        site_correlations(lattice, js.textures.neel(lattice))  # -1 everywhere
 
     Bonds to a vacancy or beyond an open edge count as zero. Differentiable.
 
