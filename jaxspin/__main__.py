@@ -32,7 +32,7 @@ def report() -> str:
         f"Python {platform.python_version()} on {platform.platform()}",
         " ".join(f"{name} {_version(name)}" for name in _PACKAGES),
         f"devices: {', '.join(f'{d.platform} {d.device_kind}' for d in jax.devices())}",
-        f"precision: {'double' if jax.config.jax_enable_x64 else 'single'} "
+        f"precision: {'double' if jax.config.read('jax_enable_x64') else 'single'} "
         "(double with JAX_ENABLE_X64=1, or jax.config.update('jax_enable_x64', True))",
         f"trained force fields in {WEIGHTS}:",
         *(f"    js.pretrained({name!r})" for name in pretrained_names()),

@@ -81,6 +81,16 @@ class AbstractField(eqx.Module):
         """When the field changes fast (a pulse begins, peaks, ends): times at which the dynamics must look."""
         return ()
 
+    def on(self, lattice: Lattice) -> "AbstractField":
+        """The same field on another size of its lattice.
+
+        Itself where it fits any lattice (`lattice` is None). Raises `ValueError` for a field that does not know how to
+        move, one whose couplings differ from site to site, and a lattice of another kind: build it anew there.
+        """
+        if self.lattice is None:
+            return self
+        raise ValueError(f"{type(self).__name__} does not move to another lattice; build it anew there.")
+
     def __add__(self, other: "AbstractField") -> "AbstractField":
         if not isinstance(other, AbstractField):
             return NotImplemented
@@ -172,7 +182,7 @@ class _AbstractScaled(AbstractField):
 
     def on(self, lattice: Lattice) -> "AbstractField":
         """The same factor times the term on another size of its lattice."""
-        return _moved(self.term, lattice) * self.factor
+        return self.term.on(lattice) * self.factor
 
 
 class ScaledField(_AbstractScaled):
@@ -219,7 +229,7 @@ class _AbstractSum(AbstractField):
 
     def on(self, lattice: Lattice) -> "AbstractField":
         """The sum of the terms on another size of the lattice."""
-        return sum(_moved(term, lattice) for term in self.terms)  # pyright: ignore[reportReturnType]
+        return sum(term.on(lattice) for term in self.terms)  # pyright: ignore[reportReturnType]
 
     def push(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
         keys = _split(key, len(self.terms))
@@ -265,15 +275,6 @@ def sum_of(arrays):
     for array in rest:
         first = first + array
     return first
-
-
-def _moved(term: Any, lattice: Lattice) -> Any:
-    """The term on another size of its lattice; itself where it fits any."""
-    if hasattr(term, "on"):
-        return term.on(lattice)
-    if term.lattice is None:
-        return term
-    raise ValueError(f"{type(term).__name__} does not move to another lattice; build it anew there.")
 
 
 def _terms(field: AbstractField) -> tuple[AbstractField, ...]:

@@ -19,7 +19,7 @@ from jaxspin.arrays.vectors import one_program
 from jaxspin.callables import by_content
 from jaxspin.classical.bonds import check_uniform
 from jaxspin.classical.profiles import strength_at
-from jaxspin.classical.sites import at_every_site, check_sites, vector
+from jaxspin.classical.sites import at_every_site, check_sites, check_uniform_sites, vector
 from jaxspin.couplings import Numbers, real
 from jaxspin.field import AbstractField, Spins, Time, sum_of, times_of_change
 from jaxspin.lattice import Bond, Lattice
@@ -138,6 +138,11 @@ class SpinOrbitTorque(AbstractField):
 
     def times_of_change(self) -> tuple[Time, ...]:
         return times_of_change(self.profile)
+
+    def on(self, lattice: Lattice) -> "SpinOrbitTorque":
+        """Itself; `ValueError` where it differs from site to site."""
+        check_uniform_sites([self.dampinglike, self.fieldlike], [self.polarization])
+        return self
 
 
 @takes_spins

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxspin import textures
-from jaxspin.classical import Anisotropy, DzyaloshinskiiMoriya, Exchange, Zeeman
+from jaxspin.classical import Anisotropy, DzyaloshinskiiMoriya, Exchange, Zeeman, ZeemanPulse
 from jaxspin.classical.profiles import Constant, Exponential, Quench, Ramp
 from jaxspin.couplings import at_least, numeric, real, scalar
 from jaxspin.electrons import ExactDiagonalization, Hopping, KernelPolynomial, SDModel, WideBand
@@ -158,6 +158,12 @@ def test_models_move_to_their_own_kind_only():
         assert thing.on(square(6, 8, periodic=False)).lattice.cells == (6, 8)
     with pytest.raises(ValueError, match="only uniform couplings move"):
         Exchange(LATTICE, np.ones((4, 4, 2))).on(square(6))
+    each, other = np.ones((*LATTICE.shape, 3)), square(6)
+    for make in (Zeeman, SpinOrbitTorque, lambda h: Anisotropy(1.0, h), lambda h: ZeemanPulse(h, Constant(1.0))):
+        assert make((0.0, 0.0, 1.0)).on(other) is not None
+        with pytest.raises(ValueError, match="only uniform couplings move"):
+            make(each).on(other)
+    assert (Exchange(LATTICE, 1.0) + Zeeman((0.0, 0.0, 1.0))).on(other).lattice == other
     with pytest.raises(ValueError, match="no site is occupied"):
         SDModel(LATTICE, occupied=np.zeros(LATTICE.shape, bool))
 

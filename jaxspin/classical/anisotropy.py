@@ -4,9 +4,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin.arrays.vectors import dot
-from jaxspin.classical.sites import at_every_site, check_sites, vector
+from jaxspin.classical.sites import at_every_site, check_sites, check_uniform_sites, vector
 from jaxspin.couplings import Numbers, real
 from jaxspin.field import AbstractPotential, Spins, Time
+from jaxspin.lattice import Lattice
 from jaxspin.spins import normalize
 
 
@@ -28,3 +29,8 @@ class Anisotropy(AbstractPotential):
         check_sites(self.strength, spins.shape[:-1], "strength")
         projection = dot(at_every_site(normalize(self.axis), spins, "axis"), spins)
         return -jnp.sum(self.strength.astype(spins.dtype) * projection**2)
+
+    def on(self, lattice: Lattice) -> "Anisotropy":
+        """Itself; `ValueError` where it differs from site to site."""
+        check_uniform_sites([self.strength], [self.axis])
+        return self

@@ -1,5 +1,7 @@
 """Couplings and vectors that are one for all sites, or one a site."""
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 from jaxtyping import Array
 
@@ -32,6 +34,12 @@ def with_moment(applied: Array, moment: Numbers | None) -> Array:
 def check_sites(values: Array, shape: tuple[int, ...], name: str) -> None:
     if values.shape not in ((), shape):
         raise ValueError(f"{name} of shape {values.shape} does not fit the sites {shape}; give one number, or {shape}.")
+
+
+def check_uniform_sites(scalars: Sequence[Array], vectors: Sequence[Array]) -> None:
+    """`ValueError` where one of these is given site by site, and so belongs to one size of the lattice."""
+    if any(x.ndim for x in scalars) or any(x.ndim > 1 for x in vectors):
+        raise ValueError("only uniform couplings move to another size of their lattice; build a new term there.")
 
 
 def at_every_site(vectors: Array, spins: Array, name: str) -> Array:

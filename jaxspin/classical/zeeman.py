@@ -7,9 +7,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin.callables import by_content
 from jaxspin.classical.profiles import strength_at
-from jaxspin.classical.sites import at_every_site, vector, with_moment
+from jaxspin.classical.sites import at_every_site, check_uniform_sites, vector, with_moment
 from jaxspin.couplings import Numbers
 from jaxspin.field import AbstractPotential, Spins, Time, times_of_change
+from jaxspin.lattice import Lattice
 
 
 class Zeeman(AbstractPotential):
@@ -28,6 +29,11 @@ class Zeeman(AbstractPotential):
 
     def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
         return -jnp.sum(at_every_site(self.applied, spins, "applied") * spins)
+
+    def on(self, lattice: Lattice) -> "Zeeman":
+        """Itself; `ValueError` where it differs from site to site."""
+        check_uniform_sites([], [self.applied])
+        return self
 
 
 class ZeemanPulse(AbstractPotential):
@@ -51,3 +57,8 @@ class ZeemanPulse(AbstractPotential):
 
     def times_of_change(self) -> tuple[Time, ...]:
         return times_of_change(self.profile)
+
+    def on(self, lattice: Lattice) -> "ZeemanPulse":
+        """Itself; `ValueError` where it differs from site to site."""
+        check_uniform_sites([], [self.applied])
+        return self
