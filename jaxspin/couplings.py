@@ -55,6 +55,11 @@ def scalar(value: Any, name: str) -> Array:
     return array.astype(jnp.result_type(float))
 
 
+def optional(value: Any, name: str) -> Array | None:
+    """As `scalar`, or None for None."""
+    return None if value is None else scalar(value, name)
+
+
 def holds(condition: Callable[[Array], Any], value: Any) -> bool:
     """Whether `condition` holds, as far as it can be known: traced values are let through."""
     if isinstance(value, Tracer):

@@ -2,6 +2,7 @@
 
 from jaxspin.electrons.accuracy import Accuracy, direct_field, measure_accuracy, spectral_edges, tune
 from jaxspin.electrons.bloch import BlochDiagonalization
+from jaxspin.electrons.ensemble import Ensemble
 from jaxspin.electrons.exact import ExactDiagonalization, bloch_energy, bloch_levels
 from jaxspin.electrons.kpm import KernelPolynomial
 from jaxspin.electrons.model import Hopping, SDModel, kinetic, magnetic_flux, rashba
@@ -14,6 +15,7 @@ __all__ = [
     "BlochDiagonalization",
     "Coloring",
     "Crystal",
+    "Ensemble",
     "ExactDiagonalization",
     "ExactTrace",
     "GreensFunction",

@@ -9,8 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Complex, Float, PRNGKeyArray
 
-from jaxspin.couplings import holds, scalar
-from jaxspin.electrons.exact import as_scalar
+from jaxspin.couplings import holds, optional, scalar
 from jaxspin.electrons.model import SDModel
 from jaxspin.electrons.negf import integrals, recursion
 from jaxspin.electrons.negf.leads import Contact, Crystal, Lead, WideBand, check_temperature, contact, depth, lead_modes
@@ -105,7 +104,7 @@ class GreensFunction(AbstractField):
         if not names or len(set(names)) < len(names) or "bath" in names:
             raise ValueError(f"leads need names of their own, and not 'bath', got {names}; give each another.")
         self.temperature = check_temperature(temperature, "the solver")
-        self.bath_mu = as_scalar(bath_mu, "bath_mu")
+        self.bath_mu = optional(bath_mu, "bath_mu")
         self.bath_temperature = None if bath_temperature is None else check_temperature(bath_temperature, "the bath")
         self.axis = _open_axis(model.lattice, axis)
         self.tolerance, self.method = float(tolerance), method
