@@ -4,8 +4,9 @@ from jaxspin.electrons.accuracy import Accuracy, direct_field, measure_accuracy,
 from jaxspin.electrons.bloch import BlochDiagonalization
 from jaxspin.electrons.ensemble import Ensemble
 from jaxspin.electrons.exact import ExactDiagonalization, bloch_energy, bloch_levels
+from jaxspin.electrons.hoppings import Hopping, kinetic, magnetic_flux, rashba
 from jaxspin.electrons.kpm import KernelPolynomial
-from jaxspin.electrons.model import Hopping, SDModel, kinetic, magnetic_flux, rashba
+from jaxspin.electrons.model import SDModel
 from jaxspin.electrons.negf import Crystal, GreensFunction, WideBand
 from jaxspin.electrons.probes import AbstractProbes, Coloring, ExactTrace
 

@@ -9,7 +9,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin.electrons.exact import ExactDiagonalization, equilibrium, spin_density
-from jaxspin.electrons.model import Hopping
+from jaxspin.electrons.hoppings import Hopping
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_finite, check_spins

@@ -10,8 +10,9 @@ from jaxtyping import Array, ArrayLike, Complex, Float, PRNGKeyArray
 from jaxspin.arrays.precision import einsum, matmul
 from jaxspin.electrons import fermi, spectral
 from jaxspin.electrons.ensemble import AbstractEquilibrium, Ensemble, degenerate, frontier
+from jaxspin.electrons.hoppings import PAULI
 from jaxspin.electrons.memory import warn_of_memory
-from jaxspin.electrons.model import PAULI, SDModel
+from jaxspin.electrons.model import SDModel
 from jaxspin.field import Spins, Time
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_finite, check_spins, takes_spins

@@ -229,7 +229,7 @@ def lead_slices(lattice: Lattice, axis: int, thickness: int, shells: int) -> tup
     h, v = np.zeros((2, shells, where.sites, where.sites))
     bonds = [(shell, bond) for shell in range(shells) for bond in lattice.shell(shell + 1)]
     for n, bond in bonds:
-        for p in pairs(where, bond):
+        for p in pairs(where, *bond[:3]):
             if p.step == 0:
                 np.add.at(h[n], (p.i, p.j), 1.0)
                 np.add.at(h[n], (p.j, p.i), 1.0)

@@ -362,7 +362,7 @@ class GreensFunction(AbstractField):
             amplitude = where.cells_into(jnp.broadcast_to(h.amplitude.astype(ctype), self.lattice.cells))
             spin = jnp.eye(2, dtype=ctype) if h.spin is None else h.spin.astype(ctype)
             current = jnp.zeros(amplitude.shape, found["inner"].real.dtype)
-            for p in pairs(where, h.bond):
+            for p in pairs(where, *h.bond[:3]):
                 kind = "inner" if p.step == 0 else "upper"
                 rho = found[kind][:, starts[kind] : starts[kind] + len(p.i)]
                 starts[kind] += len(p.i)
