@@ -58,6 +58,11 @@ def scalar(value: Any, name: str) -> Array:
     return array.astype(jnp.result_type(float))
 
 
+def optional(value: Any, name: str) -> Array | None:
+    """As `scalar`, or None for None."""
+    return None if value is None else scalar(value, name)
+
+
 def holds(condition: Callable[[Any], Any], value: Any) -> bool:
     """Whether `condition` holds for all values, as far as it can be known: traced ones are let through.
 

@@ -11,7 +11,7 @@ from jaxspin.classical import Anisotropy, DzyaloshinskiiMoriya, Exchange, Zeeman
 from jaxspin.classical.profiles import Constant, Exponential, Quench, Ramp
 from jaxspin.couplings import at_least, numeric, real, scalar
 from jaxspin.electrons import ExactDiagonalization, Hopping, KernelPolynomial, SDModel, WideBand
-from jaxspin.electrons.model import kinetic
+from jaxspin.electrons.hoppings import kinetic
 from jaxspin.lattice import Lattice, chain, honeycomb, kagome, square, triangular
 from jaxspin.observables import elementary_triangles
 from jaxspin.spins import normalize, random_spins

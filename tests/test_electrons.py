@@ -7,7 +7,7 @@ import pytest
 
 import jaxspin.lattice as lattices
 from jaxspin.electrons import ExactDiagonalization, SDModel, bloch_energy, kinetic, magnetic_flux, rashba
-from jaxspin.electrons.exact import _degenerate, _ground_filling
+from jaxspin.electrons.ensemble import degenerate, ground_filling
 from jaxspin.spins import normalize, random_rotation, random_spins, rotate, tangent
 from jaxspin.textures import double_q, ferromagnet, neel, one_hundred_twenty, stripe, tetrahedral
 from tests.helpers import by_precision
@@ -285,8 +285,8 @@ def test_ground_state_keeps_its_electrons_in_single_precision(texture, noise, fi
 
 
 def test_levels_that_touch_their_neighbours_one_by_one_are_one_shell():
-    d = float(_degenerate(jnp.array([-1.0, 0.0])))
-    f = _ground_filling(jnp.array([-1, -1 + 0.7 * d, -1 + 1.4 * d, 0]), jnp.ones(4), jnp.array(1.0))
+    d = float(degenerate(jnp.array([-1.0, 0.0])))
+    f = ground_filling(jnp.array([-1, -1 + 0.7 * d, -1 + 1.4 * d, 0]), jnp.ones(4), jnp.array(1.0))
     np.testing.assert_allclose(f, [1 / 3, 1 / 3, 1 / 3, 0])
 
 

@@ -10,7 +10,7 @@ from scipy.integrate import quad_vec
 
 import jaxspin.lattice as lattices
 from jaxspin.electrons import Crystal, ExactDiagonalization, GreensFunction, SDModel, WideBand, kinetic, rashba
-from jaxspin.electrons.model import PAULI
+from jaxspin.electrons.hoppings import PAULI
 from jaxspin.observables import bond_currents, electron_density
 from jaxspin.spins import random_spins
 

@@ -15,6 +15,7 @@ from jaxspin.descriptors import haydock
 from jaxspin.descriptors.base import Own, Rows
 from jaxspin.descriptors.clusters import Cluster, orbital_at_center, product_with, spin_between
 from jaxspin.descriptors.on_clusters import AbstractOnClusters
+from jaxspin.electrons.ensemble import check_partial
 from jaxspin.field import Spins, sum_of
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_spins
@@ -110,8 +111,7 @@ class LocalElectrons(AbstractOnClusters):
         self.wrap, self.chunk = bool(wrap), chunk
 
     def __check_init__(self):
-        if not 0 < self.filling < 1:
-            raise ValueError(f"filling counts electrons per spin-orbital, got {self.filling}; 0.5 is half filling.")
+        check_partial(self.filling)
         if not self.temperature > 0:
             raise ValueError(f"clusters are filled at T > 0, got temperature={self.temperature}; 0.1 is usual.")
         if self.steps <= self.hops:

@@ -10,7 +10,8 @@ from jaxtyping import Array, Float
 
 from jaxspin.descriptors.base import AbstractClusterDescriptor, AbstractDescriptor, Own, Rows
 from jaxspin.descriptors.moments import LocalMoments
-from jaxspin.electrons import chebyshev, fermi
+from jaxspin.electrons import chebyshev
+from jaxspin.electrons.ensemble import Ensemble, check_partial
 from jaxspin.field import Spins, sum_of
 from jaxspin.lattice import Lattice
 
@@ -53,8 +54,7 @@ class AtFilling(AbstractClusterDescriptor):
                 f"the Fermi level comes from moments of the electrons, not from {type(descriptor).__name__}; "
                 "give AtFilling a LocalMoments."
             )
-        if not 0 < filling < 1:
-            raise ValueError(f"filling counts electrons per spin-orbital, got {filling}; 0.5 is half filling.")
+        check_partial(filling)
         self.lattice, self.descriptor, self.filling = descriptor.lattice, descriptor, float(filling)
 
     @property
@@ -153,7 +153,8 @@ class AtFilling(AbstractClusterDescriptor):
         levels, weights = chebyshev.quadrature(jnp.concatenate([first, along + against]), 0.0, halfwidth)
         temperature = jnp.asarray(_TEMPERATURE * halfwidth / (descriptor.moments + 3), own.dtype)
         noise = 2 * chebyshev.filling_error(descriptor.moments + 3, temperature, jnp.asarray(halfwidth, own.dtype))
-        return fermi.resolved_potential(levels, weights, jnp.asarray(2 * self.filling, own.dtype), temperature, noise)
+        # two spin-orbitals a site
+        return Ensemble(filling=self.filling, temperature=temperature).fermi_level(levels, weights, 2, noise)
 
     def _squared_hopping(self, occupied: Float[Array, "*cells sublattices"]) -> Float[Array, ""]:
         """sum_ij t_ij^2 over the sites that have a spin."""

@@ -2,9 +2,11 @@
 
 from jaxspin.electrons.accuracy import Accuracy, direct_field, measure_accuracy, spectral_edges, tune
 from jaxspin.electrons.bloch import BlochDiagonalization
+from jaxspin.electrons.ensemble import Ensemble
 from jaxspin.electrons.exact import ExactDiagonalization, bloch_energy, bloch_levels
+from jaxspin.electrons.hoppings import Hopping, kinetic, magnetic_flux, rashba
 from jaxspin.electrons.kpm import KernelPolynomial
-from jaxspin.electrons.model import Hopping, SDModel, kinetic, magnetic_flux, rashba
+from jaxspin.electrons.model import SDModel
 from jaxspin.electrons.negf import Crystal, GreensFunction, WideBand, WideBandModes
 from jaxspin.electrons.probes import AbstractProbes, Coloring, ExactTrace
 
@@ -14,6 +16,7 @@ __all__ = [
     "BlochDiagonalization",
     "Coloring",
     "Crystal",
+    "Ensemble",
     "ExactDiagonalization",
     "ExactTrace",
     "GreensFunction",

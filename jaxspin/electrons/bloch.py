@@ -8,8 +8,8 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxspin.electrons.exact import ExactDiagonalization, filled, spin_density
-from jaxspin.electrons.model import Hopping
+from jaxspin.electrons.exact import ExactDiagonalization, equilibrium, spin_density
+from jaxspin.electrons.hoppings import Hopping
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_finite, check_spins
@@ -78,7 +78,8 @@ class BlochDiagonalization(AbstractPotential):
         k, share = _wavevectors(self.lattice.dimension, self.points, self.even)
         h = solver.model.bloch(spins, jnp.asarray(k, dtype))
         weights = jnp.broadcast_to(jnp.asarray(share, dtype)[:, None], h.shape[:2])
-        energy, _, _, density = filled(solver, h, weights, h.shape[-1])
+        orbitals = jnp.asarray(h.shape[-1], dtype)
+        energy, _, _, density = equilibrium(solver.ensemble.astype(dtype), h, weights, orbitals)
         return energy, spin_density(solver.model, jnp.sum(density, axis=0), spins)
 
 

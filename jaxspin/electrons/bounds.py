@@ -12,12 +12,9 @@ from jaxtyping import Array, Float
 def row_sums(model: Any) -> Float[Array, "*cells sublattices"]:
     """The sum of |t_ij| |M| over the bonds of each site."""
     rows = jnp.zeros(model.lattice.shape)
-    for h in model.hoppings:
-        norm = 1.0 if h.spin is None else jnp.linalg.norm(h.spin, ord=2)
-        size = jnp.broadcast_to(jnp.abs(h.amplitude) * norm, model.lattice.cells).astype(rows.dtype)
-        rows = rows.at[..., h.bond.start].add(size)
-        back = tuple(-n for n in h.bond.offset)
-        rows = rows.at[..., h.bond.end].add(model.lattice.translate(size, back))
+    for term in model.terms():
+        norm = 1.0 if term.spin is None else jnp.linalg.norm(term.spin, ord=2)
+        rows = rows.at[..., term.row].add((jnp.abs(term.amplitude) * norm).astype(rows.dtype))
     return rows
 
 
@@ -45,12 +42,9 @@ def band_edges(model: Any) -> tuple[Array, Array]:
     ctype = jnp.result_type(complex)
     n = lattice.sublattices
     h = jnp.zeros((len(k), n, 2, n, 2), ctype)
-    for hop in model.hoppings:
-        phase = jnp.asarray(np.exp(2j * np.pi * k @ np.array(hop.bond.offset)), ctype)
-        spin = jnp.eye(2, dtype=ctype) if hop.spin is None else hop.spin.astype(ctype)
-        block = -hop.amplitude.astype(ctype) * phase[:, None, None] * spin[None]
-        h = h.at[:, hop.bond.start, :, hop.bond.end, :].add(block)
-        h = h.at[:, hop.bond.end, :, hop.bond.start, :].add(jnp.conj(jnp.swapaxes(block, 1, 2)))
+    for term in model.terms():
+        phase = jnp.asarray(np.exp(2j * np.pi * k @ np.array(term.offset)), ctype)
+        h = h.at[:, term.row, :, term.column, :].add(phase[:, None, None] * term.block(ctype)[None])
     levels = jnp.linalg.eigvalsh(h.reshape(len(k), 2 * n, 2 * n))
     low, high = jnp.min(levels), jnp.max(levels)
     opened = [(d, p) for d, p, periodic in zip(degrees, points, lattice.periodic, strict=True) if not periodic and d]

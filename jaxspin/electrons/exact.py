@@ -1,26 +1,24 @@
 """Exact diagonalization: the reference for every other solver. Cubic in the number of sites."""
 
-import functools
-from typing import Any, ClassVar, TypeGuard
+from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Complex, Float, PRNGKeyArray
 
 from jaxspin.arrays.precision import einsum, matmul
-from jaxspin.couplings import scalar
 from jaxspin.electrons import fermi, spectral
+from jaxspin.electrons.ensemble import AbstractEquilibrium, Ensemble, degenerate, frontier
+from jaxspin.electrons.hoppings import PAULI
 from jaxspin.electrons.memory import warn_of_memory
-from jaxspin.electrons.model import PAULI, SDModel
-from jaxspin.field import AbstractPotential, Spins, Time
+from jaxspin.electrons.model import SDModel
+from jaxspin.field import Spins, Time
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_finite, check_spins, takes_spins
 
 
-class ExactDiagonalization(AbstractPotential):
+class ExactDiagonalization(AbstractEquilibrium):
     """The electrons of `model` in thermal equilibrium, from all eigenvalues and eigenvectors.
 
     Give one of `filling` n = N_e/(number of spin-orbitals), then the energy is the free energy F = Omega + mu N_e, or
@@ -39,10 +37,7 @@ class ExactDiagonalization(AbstractPotential):
     half_precision: ClassVar[bool] = False
 
     model: SDModel
-    filling: Float[Array, ""] | None
-    chemical_potential: Float[Array, ""] | None
-    temperature: Float[Array, ""]
-    ground_state: bool = eqx.field(static=True)
+    ensemble: Ensemble
 
     def __init__(
         self,
@@ -52,17 +47,14 @@ class ExactDiagonalization(AbstractPotential):
         chemical_potential: ArrayLike | None = None,
         temperature: ArrayLike = 0.0,
     ):
-        check_ensemble(filling, chemical_potential, temperature)
+        self.ensemble = Ensemble(filling=filling, chemical_potential=chemical_potential, temperature=temperature)
         _warn(model.lattice)
         self.model = model
-        self.filling = as_scalar(filling, "filling")
-        self.chemical_potential = as_scalar(chemical_potential, "chemical_potential")
-        self.temperature = scalar(temperature, "temperature")
-        self.ground_state = not isinstance(temperature, Tracer) and bool(np.asarray(temperature) == 0)
 
     @property
-    def lattice(self) -> Lattice:
-        return self.model.lattice
+    def ground_state(self) -> bool:
+        """Whether the temperature is zero."""
+        return self.ensemble.ground_state
 
     def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
         """F at fixed filling, Omega at fixed chemical potential."""
@@ -103,10 +95,9 @@ class ExactDiagonalization(AbstractPotential):
     @eqx.filter_jit
     def _solved(self, spins: Spins):
         h = self.model.dense(spins)
-        dtype = spins.dtype
-        orbitals = jnp.asarray(self.model.orbitals(), dtype)
-        weights = (jnp.arange(h.shape[0]) < orbitals.astype(int)).astype(dtype)
-        return filled(self, h, weights, orbitals)
+        orbitals = jnp.asarray(self.model.orbitals())
+        weights = (jnp.arange(h.shape[0]) < orbitals).astype(spins.dtype)
+        return equilibrium(self.ensemble.astype(spins.dtype), h, weights, orbitals.astype(spins.dtype))
 
 
 def _warn(lattice: Lattice) -> None:
@@ -115,18 +106,6 @@ def _warn(lattice: Lattice) -> None:
     warn_of_memory(
         f"ExactDiagonalization of {lattice.sites} sites", needed, "use KernelPolynomial, linear in the sites"
     )
-
-
-def filled(solver: ExactDiagonalization, h: Array, weights: Array, orbitals: ArrayLike):
-    """`equilibrium` of one matrix or several with what `solver` fixes; `orbitals` hold the electrons of a filling 1."""
-    dtype = weights.dtype
-    if solver.filling is not None:
-        constraint = solver.filling.astype(dtype) * orbitals
-    else:
-        assert solver.chemical_potential is not None
-        constraint = solver.chemical_potential.astype(dtype)
-    kind = (solver.filling is not None, solver.ground_state)
-    return equilibrium(kind, h, weights, constraint, positive(solver.temperature.astype(dtype)))
 
 
 @takes_spins(half=False)
@@ -153,91 +132,27 @@ def bloch_energy(solver: ExactDiagonalization, spins: Spins, points: int | tuple
     The model's lattice is the magnetic cell; one small `eigh` per wavevector instead of one large. Equals
     `ExactDiagonalization` on the repeated lattice.
     """
-    model, dtype = solver.model, spins.dtype
+    model = solver.model
     levels = bloch_levels(model, spins, points)
     copies = levels.shape[0] // (2 * model.lattice.sites)
     inside = jnp.arange(levels.shape[0]) < jnp.asarray(model.orbitals() * copies)
-    weights = inside.astype(dtype)
-    t = positive(solver.temperature.astype(dtype))
-    if solver.filling is not None:
-        number = solver.filling.astype(dtype) * jnp.sum(weights)
-        if solver.ground_state:
-            energy = jnp.sum(_ground_filling(levels, weights, number) * levels)
-        else:
-            energy = fermi.free_energy(levels, weights, number, t)
-    else:
-        assert solver.chemical_potential is not None
-        mu = solver.chemical_potential.astype(dtype)
-        if solver.ground_state:
-            energy = jnp.sum(_ground_occupation(levels, mu) * weights * (levels - mu))
-        else:
-            energy = fermi.grand_potential(levels, weights, mu, t)
+    weights = inside.astype(levels.dtype)
+    energy = solver.ensemble.energy(levels, weights, jnp.sum(weights))
     return energy / (copies * model.lattice.sites)
 
 
 # --- equilibrium of a matrix, with its derivatives ------------------------------------------------------------------
 
 
-def _degenerate(levels):
-    # levels closer than this are one level: the rounding of eigh
-    return 32 * jnp.finfo(levels.dtype).eps * (1 + jnp.max(jnp.abs(levels)))
-
-
-def _ground_filling(levels, weights, number):
-    """Occupations of the lowest of ascending levels, a partly filled degenerate shell filled evenly."""
-    apart = jnp.diff(levels, prepend=levels[:1]) > _degenerate(levels)
-    shell = jnp.cumsum(apart)
-    below = jnp.searchsorted(shell, shell, side="left").astype(levels.dtype)
-    upto = jnp.searchsorted(shell, shell, side="right").astype(levels.dtype)
-    return weights * jnp.clip((number - below) / (upto - below), 0, 1)
-
-
-def _frontier(weights, number):
-    """Indices of the highest occupied and the lowest empty level; one index where a level is partly filled."""
-    rounding = 8 * jnp.finfo(number.dtype).eps * jnp.sum(weights)
-    last = jnp.sum(weights).astype(int) - 1
-    homo = jnp.ceil(number - rounding).astype(int) - 1
-    lumo = jnp.floor(number + rounding).astype(int)
-    return jnp.clip(homo, 0, last), jnp.clip(lumo, 0, last)
-
-
-def positive(temperature):
-    # zero among mapped temperatures: cold enough that no level knows the difference
-    return jnp.maximum(temperature, 1e3 * jnp.finfo(temperature.dtype).eps)
-
-
-def _ground_occupation(levels, mu):
-    delta = _degenerate(levels)
-    return jnp.where(levels < mu - delta, 1.0, jnp.where(levels > mu + delta, 0.0, 0.5)).astype(levels.dtype)
-
-
-def _statistics(kind, levels, weights, constraint, temperature):
-    """(energy, mu, N_e, occupations) of given levels."""
-    fixed_filling, ground_state = kind
-    if ground_state:
-        if fixed_filling:
-            f = _ground_filling(levels, weights, constraint)
-            homo, lumo = _frontier(weights, constraint)
-            return jnp.sum(f * levels), (levels[homo] + levels[lumo]) / 2, constraint, f
-        f = weights * _ground_occupation(levels, constraint)
-        return jnp.sum(f * (levels - constraint)), constraint, jnp.sum(f), f
-    mu = fermi.chemical_potential(levels, weights, constraint, temperature) if fixed_filling else constraint
-    f = weights * fermi.occupation(levels, mu, temperature)
-    omega = fermi.grand_potential(levels, weights, mu, temperature)
-    if fixed_filling:
-        return omega + mu * constraint, mu, constraint, f
-    return omega, mu, jnp.sum(f), f
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def equilibrium(kind, h, weights, constraint, temperature):
-    """(energy, mu, N_e, rho) of the matrix `h`; `constraint` is N_e or mu as `kind` says.
+@jax.custom_jvp
+def equilibrium(ensemble: Ensemble, h: Array, weights: Array, orbitals: Array) -> tuple[Array, Array, Array, Array]:
+    """(energy, mu, N_e, rho) of the matrix `h`, all in one precision; `orbitals` hold the electrons of a filling of 1.
 
     Above T = 0 also of many matrices `(..., n, n)` together, `weights` `(..., n)` counting the states of each: rho is
     then weighted, and to be summed over them.
     """
     levels, states = jnp.linalg.eigh(h)
-    energy, mu, number, f = _statistics(kind, levels, weights, constraint, temperature)
+    energy, mu, number, f = ensemble.fill(levels, weights, orbitals)
     return energy, mu, number, matmul(states * f[..., None, :].astype(states.dtype), _adjoint(states))
 
 
@@ -246,11 +161,13 @@ def _adjoint(matrix):
 
 
 @equilibrium.defjvp
-def _equilibrium_jvp(kind, primals, tangents):
-    fixed_filling, ground_state = kind
-    h, weights, constraint, temperature = primals
-    dh, _, d_constraint, d_temperature = tangents
-    out = equilibrium(kind, *primals)
+def _equilibrium_jvp(primals, tangents):
+    ensemble, h, weights, orbitals = primals
+    d_ensemble, dh, _, _ = tangents
+    fixed_filling, ground_state = ensemble.fixed_filling, ensemble.ground_state
+    constraint, d_constraint = ensemble.constraint(orbitals), d_ensemble.constraint(orbitals)
+    temperature, d_temperature = ensemble.temperature, d_ensemble.temperature
+    out = equilibrium(*primals)
     _, mu, number, density = out
     dh = (dh + _adjoint(dh)) / 2
 
@@ -258,7 +175,7 @@ def _equilibrium_jvp(kind, primals, tangents):
     in_states = matmul(_adjoint(states), dh, states)
     d_levels = jnp.real(jnp.diagonal(in_states, axis1=-2, axis2=-1))
     if ground_state:
-        f = _statistics(kind, levels, weights, constraint, temperature)[3]
+        f = ensemble.fill(levels, weights, orbitals).occupations
         by_level = by_mu = by_temperature = jnp.zeros_like(levels)
         entropy = jnp.zeros_like(mu)
     else:
@@ -272,7 +189,7 @@ def _equilibrium_jvp(kind, primals, tangents):
     if fixed_filling:
         d_number = d_constraint
         if ground_state:
-            homo, lumo = _frontier(weights, constraint)
+            homo, lumo = frontier(weights, constraint)
             d_mu = (d_levels[homo] + d_levels[lumo]) / 2
             d_filled = jnp.zeros_like(levels)
         else:
@@ -292,7 +209,7 @@ def _equilibrium_jvp(kind, primals, tangents):
     # Daleckii-Krein; the midpoint derivative where the difference would cancel
     gap = levels[..., :, None] - levels[..., None, :]
     if ground_state:
-        close = jnp.abs(gap) < _degenerate(levels)
+        close = jnp.abs(gap) < degenerate(levels)
         middle = jnp.zeros_like(gap)
     else:
         close = jnp.abs(gap) < temperature * jnp.finfo(levels.dtype).eps ** (1 / 3)
@@ -315,24 +232,3 @@ def spin_density(model: SDModel, density, spins):
     blocks = density.reshape(n, 2, n, 2)[site, :, site, :]
     sigma = jnp.real(einsum("cab,nba->nc", jnp.asarray(PAULI, density.dtype), blocks))
     return model.coupled_spins(jnp.ones_like(spins)) * sigma.reshape(spins.shape).astype(spins.dtype)
-
-
-# --- shared with the kernel-polynomial solver -----------------------------------------------------------------------
-
-
-def as_scalar(value: ArrayLike | None, name: str) -> Array | None:
-    return None if value is None else scalar(value, name)
-
-
-def check_ensemble(filling, chemical_potential, temperature) -> None:
-    """Refuse a missing, doubled or impossible choice of filling, chemical potential and temperature."""
-    if (filling is None) == (chemical_potential is None):
-        raise ValueError("give exactly one of filling=... (fixed number of electrons) and chemical_potential=...")
-    if _known(filling) and not 0 <= float(filling) <= 1:
-        raise ValueError(f"filling is N_e/(2N), between 0 and 1 (half filling is 0.5), got {filling}; rescale it.")
-    if _known(temperature) and not float(temperature) >= 0:
-        raise ValueError(f"temperature must not be negative, got {temperature}; use 0 for the ground state.")
-
-
-def _known(value: Any) -> TypeGuard[float]:
-    return value is not None and not isinstance(value, Tracer) and jnp.ndim(value) == 0

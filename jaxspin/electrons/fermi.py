@@ -160,18 +160,22 @@ def _bisect(increasing: Callable, lower: Scalar, upper: Scalar) -> Scalar:
     ).value
 
 
-@jax.custom_jvp
 def free_energy(levels: Levels, weights: Levels, number: Scalar, temperature: Scalar) -> Scalar:
     """F = Omega(mu) + mu N_e at fixed `number` of electrons, with dF/de_k = w_k f(e_k) (mu is stationary)."""
     mu = chemical_potential(levels, weights, number, temperature)
+    return free_energy_at(levels, weights, mu, number, temperature)
+
+
+@jax.custom_jvp
+def free_energy_at(levels: Levels, weights: Levels, mu: Scalar, number: Scalar, temperature: Scalar) -> Scalar:
+    """F = Omega(mu) + mu N_e for the chemical potential `mu` of `number` electrons, where it is stationary in mu."""
     return grand_potential(levels, weights, mu, temperature) + mu * number
 
 
-@free_energy.defjvp
-def _free_energy_jvp(primals, tangents):
-    levels, weights, number, temperature = primals
-    d_levels, d_weights, d_number, d_temperature = tangents
-    mu = chemical_potential(*primals)
+@free_energy_at.defjvp
+def _free_energy_at_jvp(primals, tangents):
+    levels, weights, mu, number, temperature = primals
+    d_levels, d_weights, _, d_number, d_temperature = tangents
     omega, d_omega = jax.jvp(
         lambda e, w, t: grand_potential(e, w, mu, t),
         (levels, weights, temperature),

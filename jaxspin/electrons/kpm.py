@@ -11,19 +11,19 @@ from jax.core import Tracer
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
-from jaxspin.couplings import at_least, scalar
+from jaxspin.couplings import at_least
 from jaxspin.devices.shards import Shards, shards_of
-from jaxspin.electrons import chebyshev, fermi
-from jaxspin.electrons.exact import as_scalar, check_ensemble
+from jaxspin.electrons import chebyshev
+from jaxspin.electrons.ensemble import AbstractEquilibrium, Ensemble
 from jaxspin.electrons.memory import warn_of_memory
 from jaxspin.electrons.model import SDModel, Spinor
 from jaxspin.electrons.probes import AbstractProbes, Coloring, ExactTrace, colors_for
-from jaxspin.field import AbstractPotential, Spins, Time
+from jaxspin.field import Spins, Time
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_finite, check_spins
 
 
-class KernelPolynomial(AbstractPotential):
+class KernelPolynomial(AbstractEquilibrium):
     """The electrons of `model` in thermal equilibrium, from Chebyshev moments of H.
 
     The grand potential Omega = sum_m c_m Tr T_m((H - c)/a), or the free energy at fixed filling, with traces over
@@ -61,9 +61,7 @@ class KernelPolynomial(AbstractPotential):
     half_precision: ClassVar[bool] = False
 
     model: SDModel
-    filling: Float[Array, ""] | None
-    chemical_potential: Float[Array, ""] | None
-    temperature: Float[Array, ""]
+    ensemble: Ensemble
     window: tuple[Float[Array, ""], Float[Array, ""]]
     probes: AbstractProbes
     order: int = eqx.field(static=True)
@@ -83,13 +81,10 @@ class KernelPolynomial(AbstractPotential):
         window: tuple[ArrayLike, ArrayLike] | None = None,
         tolerance: float = 1e-2,
     ):
-        check_ensemble(filling, chemical_potential, temperature)
+        self.ensemble = Ensemble(filling=filling, chemical_potential=chemical_potential, temperature=temperature)
         if not 0 < tolerance < np.inf:
             raise ValueError(f"tolerance must be positive, got {tolerance}; 0.01 is usual.")
         self.model = model
-        self.filling = as_scalar(filling, "filling")
-        self.chemical_potential = as_scalar(chemical_potential, "chemical_potential")
-        self.temperature = scalar(temperature, "temperature")
         self.tolerance = float(tolerance)
         self.colored = probes is None  # by the tolerance, which another size of the lattice meets with other colours
         self.probes = _probes(model, tolerance) if probes is None else probes
@@ -102,20 +97,10 @@ class KernelPolynomial(AbstractPotential):
         chebyshev.check_order(order)
         self.order = order
 
-    @property
-    def lattice(self) -> Lattice:
-        return self.model.lattice
-
     def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
         """The estimate of F at fixed filling, of Omega at fixed chemical potential."""
         levels, weights = self.spectrum(spins, key=key)
-        temperature = self.temperature.astype(spins.dtype)
-        if self.filling is not None:
-            number = self.filling.astype(spins.dtype) * jnp.asarray(self.model.orbitals(), spins.dtype)
-            mu = self._level(levels, weights)
-            return fermi.grand_potential(levels, weights, mu, temperature) + mu * number
-        assert self.chemical_potential is not None
-        return fermi.grand_potential(levels, weights, self.chemical_potential.astype(spins.dtype), temperature)
+        return self.ensemble.energy(levels, weights, *self._counted(levels.dtype))
 
     @eqx.filter_jit
     def moments(
@@ -181,18 +166,15 @@ class KernelPolynomial(AbstractPotential):
         """The chemical potential."""
         if self.chemical_potential is not None:
             return self.chemical_potential.astype(spins.dtype)
-        assert self.filling is not None
         levels, weights = self.spectrum(spins, key=key)
-        return self._level(levels, weights)
+        return self.ensemble.fermi_level(levels, weights, *self._counted(levels.dtype))
 
-    def _level(self, levels: Array, weights: Array) -> Float[Array, ""]:
-        assert self.filling is not None
-        orbitals = jnp.asarray(self.model.orbitals(), levels.dtype)
-        temperature, halfwidth = (x.astype(levels.dtype) for x in (self.temperature, self.scaling()[1]))
+    def _counted(self, dtype) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """The number of orbitals, and how many electrons the series and the probes may miss at a given mu."""
+        orbitals = jnp.asarray(self.model.orbitals(), dtype)
+        temperature, halfwidth = (x.astype(dtype) for x in (self.temperature, self.scaling()[1]))
         noise = chebyshev.filling_error(self.order, temperature, halfwidth) + self.probes.filling_error(self.lattice)
-        return fermi.resolved_potential(
-            levels, weights, self.filling.astype(levels.dtype) * orbitals, temperature, noise * orbitals
-        )
+        return orbitals, noise * orbitals
 
     def with_order(self, order: int) -> "KernelPolynomial":
         """The same solver with another number of moments."""

@@ -170,14 +170,14 @@ def _kubo_exact(solver, operators, spins, eta, omega, along):
     k = jnp.stack(jnp.meshgrid(*(jnp.arange(n) / n for n in along), indexing="ij"), -1)
     k = k.reshape(-1, model.lattice.dimension).astype(dtype)
     real = jnp.arange(2 * model.lattice.sites) < jnp.asarray(model.orbitals())
-    temperature = solver.temperature.astype(dtype)
-    if solver.filling is not None:
+    ensemble = solver.ensemble.astype(dtype)
+    temperature = ensemble.temperature
+    if ensemble.fixed_filling:
         levels = jax.lax.map(lambda q: spectral.levels(model.dense(spins, q)), k)
         weights = jnp.broadcast_to(real, levels.shape).reshape(-1).astype(dtype)
-        number = solver.filling.astype(dtype) * jnp.sum(weights)
-        mu = fermi.chemical_potential(levels.reshape(-1), weights, number, temperature)
+        mu = ensemble.fermi_level(levels.reshape(-1), weights, jnp.sum(weights))
     else:
-        mu = solver.chemical_potential.astype(dtype)
+        mu = ensemble.chemical_potential
 
     smooth = jnp.minimum(temperature, eta)
 

@@ -12,8 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from jaxspin.couplings import holds, real, scalar
-from jaxspin.electrons.exact import as_scalar
+from jaxspin.couplings import holds, optional, real, scalar
 from jaxspin.electrons.negf.linalg import dagger, inverse, multiply
 from jaxspin.electrons.negf.slices import Cut, pairs, reach
 from jaxspin.lattice import Lattice
@@ -53,7 +52,7 @@ class WideBand(eqx.Module):
         self.name = name
         self.coupling = _positive("coupling", coupling, f"lead {name!r}")
         self.sites, self.shape = _sites(name, sites)
-        self.mu = as_scalar(mu, "mu")
+        self.mu = optional(mu, "mu")
         self.temperature = None if temperature is None else check_temperature(temperature, f"lead {name!r}")
 
 
@@ -116,7 +115,7 @@ class Crystal(eqx.Module):
         if self.coupling.shape != self.hopping.shape:
             raise ValueError(f"lead {name!r} has {self.hopping.shape[0]} hoppings; give as many couplings, by shell.")
         self.potential = scalar(potential, f"potential of lead {name!r}")
-        self.mu = as_scalar(mu, "mu")
+        self.mu = optional(mu, "mu")
         self.temperature = None if temperature is None else check_temperature(temperature, f"lead {name!r}")
 
 
@@ -230,7 +229,7 @@ def lead_slices(lattice: Lattice, axis: int, thickness: int, shells: int) -> tup
     h, v = np.zeros((2, shells, where.sites, where.sites))
     bonds = [(shell, bond) for shell in range(shells) for bond in lattice.shell(shell + 1)]
     for n, bond in bonds:
-        for p in pairs(where, bond):
+        for p in pairs(where, *bond[:3]):
             if p.step == 0:
                 np.add.at(h[n], (p.i, p.j), 1.0)
                 np.add.at(h[n], (p.j, p.i), 1.0)

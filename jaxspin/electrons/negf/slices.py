@@ -8,13 +8,14 @@ H_(n,n+1) are `(slices, 2m, 2m)` (the last is zero), or `(slices, 2m)` where the
 
 import dataclasses
 import functools
+import math
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxspin.arrays.precision import einsum
-from jaxspin.electrons.model import PAULI, SDModel
+from jaxspin.electrons.model import SDModel
+from jaxspin.electrons.terms import complex_of
 from jaxspin.field import Spins
 from jaxspin.lattice import Bond, Lattice
 
@@ -64,8 +65,10 @@ class Cut:
         return jnp.pad(array, ((0, self.missing), *((0, 0),) * (array.ndim - 1))) if self.missing else array
 
     def cells_into(self, array: Array) -> Array:
-        """`(*cells)` to `(slices, cells of a slice)`."""
-        return self._filled_up(array).reshape(self.slices, -1)
+        """`(*cells, ...)` to `(slices, cells of a slice, ...)`."""
+        rest = array.shape[self.lattice.dimension :]
+        cells = self.thickness * math.prod(self.lattice.cells) // self.lattice.cells[self.axis]
+        return self._filled_up(array).reshape(self.slices, cells, *rest)
 
     def cells_back(self, array: Array) -> Array:
         """The inverse of `cells_into`."""
@@ -116,13 +119,13 @@ class Pairs:
 
 
 @functools.lru_cache(maxsize=256)
-def pairs(where: Cut, bond: Bond) -> tuple[Pairs, ...]:
+def pairs(where: Cut, start: int, end: int, offset: tuple[int, ...]) -> tuple[Pairs, ...]:
     """The same in every slice; those with `step` +1 (-1) are missing in the last (first) one."""
     lattice, axis = where.lattice, where.axis
     cells = list(lattice.cells)
     cells[axis] = where.thickness
     r = np.stack(np.meshgrid(*(np.arange(c) for c in cells), indexing="ij"), -1).reshape(-1, len(cells))
-    target = r + np.array(bond.offset)
+    target = r + np.array(offset)
     step = target[:, axis] // where.thickness
     if where.slices == 1:
         whole = where.lattice.cells[axis]
@@ -139,8 +142,8 @@ def pairs(where: Cut, bond: Bond) -> tuple[Pairs, ...]:
         flat = np.ravel_multi_index(tuple(moved), (where.thickness, *(cells[k] for k in others)))
         return flat, flat * lattice.sublattices + sublattice
 
-    cell, i = number(r, bond.start)
-    _, j = number(home, bond.end)
+    cell, i = number(r, start)
+    _, j = number(home, end)
     found = []
     for which in (-1, 0, 1):
         chosen = inside & (step == which)
@@ -154,41 +157,35 @@ def diagonal_steps(where: Cut, model: SDModel) -> bool:
     return all(
         p.step == 0 or (h.spin is None and bool((p.i == p.j).all()))
         for h in model.hoppings
-        for p in pairs(where, h.bond)
+        for p in pairs(where, *h.bond[:3])
     )
 
 
 def blocks(where: Cut, model: SDModel, spins: Spins) -> tuple[Array, Array]:
     """H_(n,n) and H_(n,n+1). Orbitals of vacancies are decoupled and moved above the spectrum."""
     count, m = where.slices, where.sites
-    ctype = jnp.complex128 if spins.dtype == jnp.float64 else jnp.complex64
+    ctype = complex_of(spins.dtype)
     diagonal_only = diagonal_steps(where, model)
     diagonal = jnp.zeros((count, 2 * m, 2 * m), ctype)
     upper = jnp.zeros((count, 2 * m) if diagonal_only else (count, 2 * m, 2 * m), ctype)
     within = jnp.asarray(np.arange(count) < count - 1, ctype)[:, None, None, None]  # the last slice has no next one
-    for h in model.hoppings:
-        amplitude = where.cells_into(jnp.broadcast_to(h.amplitude.astype(ctype), where.lattice.cells))
-        spin = jnp.eye(2, dtype=ctype) if h.spin is None else h.spin.astype(ctype)
-        for p in pairs(where, h.bond):
-            block = -amplitude[:, p.cell, None, None] * spin[None, None]
+    for term in model.terms():
+        block = where.cells_into(jnp.broadcast_to(term.block(ctype), (*where.lattice.cells, 2, 2)))
+        for p in pairs(where, term.row, term.column, term.offset):
+            if p.step == -1:
+                continue  # the other direction has it
             rows, columns = orbitals(p.i, p.j)
             if p.step == 0:
-                value = block.reshape(count, -1)
-                diagonal = diagonal.at[:, rows, columns].add(value).at[:, columns, rows].add(jnp.conj(value))
+                diagonal = diagonal.at[:, rows, columns].add(block[:, p.cell].reshape(count, -1))
                 continue
-            if p.step == -1:
-                rows, columns = columns, rows
-                block = jnp.concatenate([jnp.conj(block[1:]), jnp.zeros_like(block[:1])])
-            value = (block * within).reshape(count, -1)
+            value = (block[:, p.cell] * within).reshape(count, -1)
             if diagonal_only:
                 same = rows == columns
                 upper = upper.at[:, rows[same]].add(value[:, same])
             else:
                 upper = upper.at[:, rows, columns].add(value)
-    local = -einsum("nic,cab->niab", where.into(model.coupled_spins(spins)).astype(ctype), jnp.asarray(PAULI, ctype))
-    if model.potential is not None:
-        v = where.into(jnp.broadcast_to(model.potential, where.lattice.shape)).astype(ctype)
-        local = local + v[:, :, None, None] * jnp.eye(2, dtype=ctype)[None, None]
+    sites = [jnp.broadcast_to(site.block(ctype), (*where.lattice.cells, 2, 2)) for site in model.onsite(spins)]
+    local = where.into(jnp.stack(sites, axis=-3))
     rows, columns = orbitals(np.arange(m), np.arange(m))
     diagonal = diagonal.at[:, rows, columns].add(local.reshape(count, -1))
     present = where.full(model.occupied)
@@ -198,7 +195,7 @@ def blocks(where: Cut, model: SDModel, spins: Spins) -> tuple[Array, Array]:
     diagonal = jnp.where(full[:, :, None] & full[:, None, :], diagonal, 0)
     after = jnp.concatenate([full[1:], full[:1]])
     upper = jnp.where(full & after if diagonal_only else full[:, :, None] & after[:, None, :], upper, 0)
-    above = jnp.where(full, 0, 2 * model.bound().astype(spins.dtype) + 1).astype(ctype)
+    above = jnp.where(full, 0, model.above(spins.dtype)).astype(ctype)
     return diagonal + above[:, :, None] * jnp.eye(2 * m, dtype=ctype)[None], upper
 
 

@@ -9,8 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Complex, Float, PRNGKeyArray
 
-from jaxspin.couplings import holds, scalar
-from jaxspin.electrons.exact import as_scalar
+from jaxspin.couplings import holds, optional, scalar
 from jaxspin.electrons.model import SDModel
 from jaxspin.electrons.negf import integrals, recursion
 from jaxspin.electrons.negf.leads import Contact, Crystal, Lead, WideBand, check_temperature, contact, depth, lead_modes
@@ -105,7 +104,7 @@ class GreensFunction(AbstractField):
         if not names or len(set(names)) < len(names) or "bath" in names:
             raise ValueError(f"leads need names of their own, and not 'bath', got {names}; give each another.")
         self.temperature = check_temperature(temperature, "the solver")
-        self.bath_mu = as_scalar(bath_mu, "bath_mu")
+        self.bath_mu = optional(bath_mu, "bath_mu")
         self.bath_temperature = None if bath_temperature is None else check_temperature(bath_temperature, "the bath")
         self.axis = _open_axis(model.lattice, axis)
         self.tolerance, self.method = float(tolerance), method
@@ -364,7 +363,7 @@ class GreensFunction(AbstractField):
             amplitude = where.cells_into(jnp.broadcast_to(h.amplitude.astype(ctype), self.lattice.cells))
             spin = jnp.eye(2, dtype=ctype) if h.spin is None else h.spin.astype(ctype)
             current = jnp.zeros(amplitude.shape, found["inner"].real.dtype)
-            for p in pairs(where, h.bond):
+            for p in pairs(where, *h.bond[:3]):
                 kind = "inner" if p.step == 0 else "upper"
                 rho = found[kind][:, starts[kind] : starts[kind] + len(p.i)]
                 starts[kind] += len(p.i)

@@ -57,7 +57,7 @@ class Setup:
         return _joined([(p.i, p.j) for p in self._pairs() if p.step == 0])
 
     def _pairs(self):
-        return [p for bond in self.bonds for p in pairs(self.where, bond)]
+        return [p for bond in self.bonds for p in pairs(self.where, *bond[:3])]
 
 
 def _joined(found: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
