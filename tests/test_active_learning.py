@@ -5,7 +5,7 @@ import json
 import pytest
 
 from experiments.accuracy import active_learning
-from experiments.stages import Network
+from experiments.stages import Moments, Network
 from jaxspin.forcefield import Committee, load
 from jaxspin.training import TrainConfig
 
@@ -16,7 +16,7 @@ def tiny(output, **changes):
     training = TrainConfig(steps=4, batch=2, evaluate_every=2, validation=0.3, average=0.5)
     small = {
         "size": 3,
-        "network": Network(hops=1, moments=4, hidden=(4,)),
+        "network": Network(Moments(hops=1, moments=4), hidden=(4,)),
         "training": training,
         "seeds": (0,),
         "arms": ("random", "logarithmic", "relative"),

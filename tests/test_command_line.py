@@ -1,7 +1,10 @@
 """From the command line every refusal is one line and exit status 2, and leaves no folder."""
 
 import dataclasses
+import importlib
 import json
+import re
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -10,7 +13,7 @@ import pytest
 
 from experiments import quickstart
 from experiments.stages import main, open_folder
-from experiments.stages.refusals import check_numbers, one_line
+from experiments.stages.refusals import check_numbers, command_line, one_line
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = [
@@ -86,20 +89,54 @@ def test_every_script_refuses_in_one_line(path, refused, tmp_path):
 
 
 BAD = {
-    "quickstart": ["colors 0", "coupling nan", "training.steps 0", "hidden 0", "sample-size 7", "damping -1", "seed x"],
-    "quenches/triangular_120": ["sampling.colors 0", "network.hops 0", "large-side 7", "motion.step 0"],
-    "quenches/variational": ["side 13", "couplings 0"],
-    "checks/standard_problems": ["fields -1"],
+    "quickstart": [
+        "--colors 0",
+        "--coupling nan",
+        "--training.steps 0",
+        "--hidden 0",
+        "--sample-size 7",
+        "--damping -1",
+        "--seed x",
+    ],
+    "quenches/triangular_120": [
+        "--sampling.colors 0",
+        "network.descriptor:moments --network.descriptor.hops 0",
+        "network.descriptor:filled-clusters --network.descriptor.smearing nan",
+        "network.descriptor:none",
+        "--large-side 7",
+        "--motion.step 0",
+    ],
+    "quenches/variational": ["--side 13", "--couplings 0"],
+    "checks/standard_problems": ["--fields -1"],
 }
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_settings_leave_no_folder_and_the_corrected_command_runs(name, refused, tmp_path):
     for setting in BAD[name]:
-        option, value = setting.split()
         began = time.monotonic()
-        refused(ROOT / "experiments" / f"{name}.py", f"--{option}", value, "--output", str(tmp_path / "out"))
+        refused(ROOT / "experiments" / f"{name}.py", "--output", str(tmp_path / "out"), *setting.split())
         assert time.monotonic() - began < 20  # before long work
+
+
+COMMANDS = [
+    " ".join(command.replace("\\\n", " ").split("#")[0].split())
+    for path in sorted([ROOT / "README.md", *ROOT.glob("experiments/**/README.md")])
+    for command in re.findall(r"^    python -m (experiments\.(?:.*\\\n)*.*)$", path.read_text(), re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_commands_of_the_pages_are_understood(command, monkeypatch):
+    name, *options = shlex.split(command)
+    if "--help" in options:
+        return
+    monkeypatch.setattr(sys, "argv", [name, *options])
+    module = importlib.import_module(name)
+    default = getattr(module, "DEFAULT", None)
+    settings = command_line(type(default) if default is not None else module.Config, None, default)
+    given = [option.removeprefix("--") for option in options if option.startswith("--")]
+    assert all(hasattr(settings, option.split(".")[0].replace("-", "_")) for option in given)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ import pytest
 import jaxspin as js
 from experiments.accuracy import cluster_size, data_files, features, fit, locality
 from experiments.checks import evaluate
-from experiments.stages import Electrons
+from experiments.stages import Bispectrum, Electrons, FilledClusters, Moments, Network
 from experiments.stages.learning import known_electrons
 from jaxspin.descriptors import NearEnds
 from jaxspin.training import random_configurations
@@ -44,10 +44,10 @@ def written(tmp_path):
     return write
 
 
-def config(data, output, **changes):
+def config(data, output, descriptor=None, seeds=(0, 1)):
     training = js.TrainConfig(steps=4, batch=2, evaluate_every=2, validation=0.3)
-    small = {"hops": 1, "moments": 4, "hidden": (4,), "training": training, "seeds": (0, 1)}
-    return fit.Config(data=data, output=output, **(small | changes))
+    network = Network(descriptor or Moments(hops=1, moments=4), hidden=(4,))
+    return fit.Config(data=data, output=output, network=network, training=training, seeds=seeds)
 
 
 def test_a_fit_keeps_what_it_held_out_and_is_evaluated_from_its_folder(written, tmp_path):
@@ -68,35 +68,35 @@ def test_a_fit_keeps_what_it_held_out_and_is_evaluated_from_its_folder(written, 
 
 def test_the_bispectrum_needs_no_couplings(written, tmp_path):
     data = written(params={"lattice": "square"})
-    with pytest.raises(ValueError, match="--descriptor bispectrum"):
+    with pytest.raises(ValueError, match=r"do not name the coupling .*; use network\.descriptor:bispectrum"):
         fit.run(config(data, tmp_path / "out"))
     assert not (tmp_path / "out").exists()
-    chosen = config(data, tmp_path / "out", descriptor="bispectrum", radius=1.0, polynomials=False, seeds=(0,))
-    assert fit.run(chosen)["features"] > 0
+    chosen = Bispectrum(radius=1.0, polynomials=False)
+    assert fit.run(config(data, tmp_path / "out", chosen, (0,)))["features"] > 0
 
 
 def test_a_fit_on_electrons_takes_their_settings_and_needs_the_filling(written, tmp_path):
-    short = {"descriptor": "electrons", "recursion": 4, "smearing": 0.3, "surroundings": 0, "seeds": (0,)}
-    fit.run(config(written(), tmp_path / "out", **short))
-    model = js.forcefield.load(tmp_path / "out" / "forcefield")
+    chosen = FilledClusters(hops=1, recursion=4, smearing=0.3, surroundings=0)
+    fit.run(config(written(), tmp_path / "out", chosen, (0,)))
+    model = js.load_forcefield(tmp_path / "out" / "forcefield")
     expected = {"hops": 1, "steps": 4, "temperature": 0.3, "surroundings": 0}
     assert model.descriptor == js.LocalElectrons(js.square(6), 2.0, filling=0.5, **expected)
     # without energies in the file the estimate stays as it is
     assert float(model.shift) == 0.0
     without = written("without.npz", {name: value for name, value in PARAMS.items() if name != "filling"})
-    with pytest.raises(ValueError, match="use --descriptor moments"):
-        fit.run(config(without, tmp_path / "other", **short))
+    with pytest.raises(ValueError, match=r"do not name the filling .*; use network\.descriptor:moments"):
+        fit.run(config(without, tmp_path / "other", chosen, (0,)))
     assert not (tmp_path / "other").exists()
 
 
 def test_the_fermi_level_is_one_feature_more_and_needs_the_filling(written, tmp_path):
-    short = {"fermi_level": True, "seeds": (0,)}
+    chosen = Moments(hops=1, moments=4, fermi_level=True)
     unknown = written("unknown.npz", {name: value for name, value in PARAMS.items() if name != "filling"})
-    with pytest.raises(ValueError, match="leave out --fermi-level"):
-        fit.run(config(unknown, tmp_path / "out", **short))
+    with pytest.raises(ValueError, match=r"leave out --network\.descriptor\.fermi-level"):
+        fit.run(config(unknown, tmp_path / "out", chosen, (0,)))
     moments = js.LocalMoments(js.square(6), 2.0, hops=1, moments=4)
-    assert fit.run(config(written(), tmp_path / "out", **short))["features"] == moments.n_features + 1
-    model = js.forcefield.load(tmp_path / "out" / "forcefield")
+    assert fit.run(config(written(), tmp_path / "out", chosen, (0,)))["features"] == moments.n_features + 1
+    model = js.load_forcefield(tmp_path / "out" / "forcefield")
     assert model.descriptor.filling == 0.5
 
 

@@ -9,13 +9,13 @@ import pytest
 
 import jaxspin as js
 from experiments.accuracy import fit, label, transfer
-from experiments.stages import Electrons, Motion, Network, Sampling, parameters, sample
+from experiments.stages import Electrons, Moments, Motion, Network, Sampling, parameters, sample
 from jaxspin.training import SpinData, TrainConfig
 
 pytestmark = pytest.mark.usefixtures("optax_mixes_types")
 
 ELECTRONS = Electrons("square", 2.0, 0.4, 0.2)
-NETWORK = Network(hops=1, moments=4, hidden=(4,))
+NETWORK = Network(Moments(hops=1, moments=4), hidden=(4,))
 TRAINING = TrainConfig(steps=2, batch=2, evaluate_every=2, validation=0.3)
 
 
@@ -51,10 +51,7 @@ def test_labels_are_exact_resumed_and_learnt_from(tmp_path):
         output=tmp_path / "fit",
         more=(tmp_path / "out" / "data" / "random", tmp_path / "out" / "data" / "quenches"),
         seeds=(0,),
-        hops=1,
-        moments=4,
-        surroundings=0,
-        hidden=(4,),
+        network=Network(Moments(hops=1, moments=4, surroundings=0), hidden=(4,)),
         training=TRAINING,
     )
     summary = fit.run(settings)

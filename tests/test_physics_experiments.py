@@ -12,7 +12,7 @@ import jaxspin as js
 from experiments import quickstart_figures, stages
 from experiments.quenches import coarsening, double_exchange_quench, triangular, triangular_120, triangular_tetrahedral
 from experiments.quenches.triangular_figures import vector_chirality
-from experiments.stages import Electrons, Motion, Network, Sampling, frame_steps
+from experiments.stages import Electrons, FilledClusters, Moments, Motion, Network, Sampling, frame_steps
 from experiments.stages.figures import PERFECT_CHIRALITY, peak_shares
 from jaxspin.io import load_trajectory
 from jaxspin.observables import domain_length, moment_length, scalar_chirality, structure_factor
@@ -25,7 +25,7 @@ def forcefield(tmp_path):
     """An untrained force field on disk: its field is zero, and nothing else about it is special."""
 
     def store(electrons):
-        model = Network(hops=1, moments=2, weights=False, surroundings=0, hidden=(2,)).on(electrons, 6)
+        model = Network(Moments(hops=1, moments=2, weights=False, surroundings=0), hidden=(2,)).on(electrons, 6)
         path = tmp_path / "forcefield"
         js.forcefield.save(path, model, metadata={"params": stages.parameters(electrons), "errors": {}})
         return path
@@ -168,7 +168,7 @@ def test_a_force_field_of_other_electrons_is_refused(forcefield):
 
 
 def test_a_network_on_filled_clusters_has_its_settings_and_says_its_electrons(tmp_path):
-    network = Network(descriptor="electrons", hops=1, recursion=5, smearing=0.3, surroundings=0, hidden=(2,))
+    network = Network(FilledClusters(hops=1, recursion=5, smearing=0.3, surroundings=0), hidden=(2,))
     electrons = Electrons("triangular", 3.0, 0.25, 0.05)
     model = network.on(electrons, 6)
     described = model.descriptor

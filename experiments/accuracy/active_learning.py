@@ -24,7 +24,7 @@ from jaxtyping import Array, Float
 from tqdm import tqdm
 
 import jaxspin as js
-from experiments.stages import Electrons, Motion, Network, Resumable, Texture, main, open_folder, textures_on
+from experiments.stages import Electrons, Moments, Motion, Network, Resumable, Texture, main, open_folder, textures_on
 from jaxspin.field import AbstractField
 from jaxspin.io import load_json, provenance, save_json
 from jaxspin.plotting.style import new_figure, save_figure
@@ -55,7 +55,7 @@ class Config(Resumable):
     """The model."""
     order: Texture = "one_hundred_twenty"
     """What is perturbed to begin with."""
-    network: Network = dataclasses.field(default_factory=lambda: Network(hops=2, moments=16, hidden=(32, 32)))
+    network: Network = dataclasses.field(default_factory=lambda: Network(Moments(hops=2, moments=16), hidden=(32, 32)))
     """Of each member."""
     motion: Motion = dataclasses.field(default_factory=Motion)
     """Of every quench."""

@@ -12,7 +12,7 @@ of all, the learning curves and a scatter of the torques.
 import dataclasses
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,8 +21,7 @@ import numpy as np
 
 import jaxspin as js
 from experiments.accuracy.data_files import read
-from experiments.stages import Output, main
-from jaxspin.descriptors import AbstractDescriptor, AtFilling, LocalElectrons, LocalMoments
+from experiments.stages import Moments, Network, Output, main
 from jaxspin.io import new_folder, provenance, save_json, to_json
 from jaxspin.spins import tangent
 from jaxspin.training import SpinData, evaluate
@@ -38,7 +37,7 @@ class Config(Output):
     """Data, model and training."""
 
     data: Path
-    """File with spins and fields, see `experiments.accuracy.data_files`; its params must name the coupling."""
+    """File with spins and fields, see `experiments.accuracy.data_files`."""
     output: Path = Path("runs/fit")
     """Folder for results; an existing one is refused."""
     more: tuple[Path, ...] = ()
@@ -50,29 +49,8 @@ class Config(Output):
     """Fraction of the configurations of each kind that training never sees, at least one; of a run, a block in time."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Of split, initialization and batches; one model each."""
-    descriptor: Literal["electrons", "moments", "bispectrum"] = "moments"
-    """Electrons that fill clusters to a common Fermi level, moments of the electrons on clusters, or polynomials of
-    bonds and chiralities."""
-    hops: int = 4
-    """Radius of the clusters (electrons, moments)."""
-    recursion: int = 15
-    """Steps of the recursion on the clusters (electrons)."""
-    smearing: float = 0.1
-    """Temperature at which the clusters are filled, in units of the hopping (electrons)."""
-    moments: int = 36
-    """Number of moments (moments)."""
-    surroundings: int = 1
-    """Neighbour shells whose averages are features (electrons, moments)."""
-    weights: bool = False
-    """Whether weights by distance are features (moments); moments alone train several times faster."""
-    fermi_level: bool = False
-    """Whether the Fermi level at the filling of the file is a feature (moments): for metals."""
-    radius: float = 3.0
-    """Reach of the bonds to the centre (bispectrum)."""
-    polynomials: bool = True
-    """Third-order products of references (bispectrum); without them power and phases alone."""
-    hidden: tuple[int, ...] = (64, 64)
-    """Widths of the network's layers."""
+    network: Network = dataclasses.field(default_factory=lambda: Network(Moments(hops=4, moments=36)))
+    """The force field; moments and filled clusters need the coupling that the file names."""
     training: js.TrainConfig = TRAINING
     """How the force field is trained."""
 
@@ -88,14 +66,14 @@ def run(config: Config) -> dict[str, Any]:
     data, params = read(config.data)
     more = [other(folder, data.lattice) for folder in config.more]
     unseen = {f"unseen {folder.name}": other(folder, data.lattice) for folder in config.unseen}
-    described = descriptor(config, data.lattice, params)
+    described = config.network.descriptor.on(data.lattice, params)
     folder = new_folder(config.output, overwrite=config.overwrite)
     rows = []
     for seed in config.seeds:
         fitted, held, numbers = split(data, config.held_out, seed)
         fitted = SpinData.concatenate([fitted, *more]) if more else fitted
         model_key, training_key = jax.random.split(jax.random.key(seed))
-        model = js.BehlerParrinello(descriptor=described, hidden=config.hidden, key=model_key)
+        model = js.BehlerParrinello(descriptor=described, hidden=config.network.hidden, key=model_key)
         began = time.perf_counter()
         checkpoint = folder / "training" / str(seed)
         learnt = js.train(model, fitted, config.training, key=training_key, checkpoint=checkpoint, progress=True)
@@ -140,41 +118,6 @@ def other(folder: Path, lattice: js.Lattice) -> SpinData:
             f"(experiments.accuracy.label --side {lattice.cells[0]})."
         )
     return jax.tree.map(lambda x: x.astype(np.float32) if jnp.issubdtype(x.dtype, jnp.floating) else x, data)
-
-
-def descriptor(config: Config, lattice: js.Lattice, params: dict[str, Any]) -> AbstractDescriptor:
-    """The descriptor chosen, for the electrons of the file."""
-    if config.descriptor == "bispectrum":
-        return js.Bispectrum(lattice, config.radius, bispectrum=config.polynomials)
-    if "coupling" not in params:
-        raise ValueError(f"{config.data} does not name its coupling in params; use --descriptor bispectrum.")
-    if config.descriptor == "electrons":
-        if "filling" not in params:
-            raise ValueError(f"{config.data} does not name its filling in params; use --descriptor moments.")
-        return LocalElectrons(
-            lattice,
-            params["coupling"],
-            params.get("hopping", 1.0),
-            filling=params["filling"],
-            hops=config.hops,
-            steps=config.recursion,
-            temperature=config.smearing,
-            surroundings=config.surroundings,
-        )
-    moments = LocalMoments(
-        lattice,
-        params["coupling"],
-        params.get("hopping", 1.0),
-        hops=config.hops,
-        moments=config.moments,
-        surroundings=config.surroundings,
-        weights=config.weights,
-    )
-    if not config.fermi_level:
-        return moments
-    if "filling" not in params:
-        raise ValueError(f"{config.data} does not name its filling in params; leave out --fermi-level.")
-    return AtFilling(moments, filling=params["filling"])
 
 
 def split(data: SpinData, held_out: float, seed: int) -> tuple[SpinData, SpinData, list[int]]:

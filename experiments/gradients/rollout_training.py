@@ -36,7 +36,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxspin as js
-from experiments.stages import Electrons, Network, Resumable, Texture, main, open_folder, textures_on
+from experiments.stages import Electrons, Moments, Network, Resumable, Texture, main, open_folder, textures_on
 from jaxspin import plotting
 from jaxspin.dynamics import LLG, Clock, DepondtMertens
 from jaxspin.io import load_json, provenance, save_json
@@ -99,7 +99,7 @@ class Config(Resumable):
     every: int = 8
     """Steps between frames, of the runs to learn from as well."""
     network: Network = dataclasses.field(
-        default_factory=lambda: Network(hops=1, moments=8, surroundings=1, hidden=(16,))
+        default_factory=lambda: Network(Moments(hops=1, moments=8, surroundings=1), hidden=(16,))
     )
     """The force field: small, so that its errors are systematic."""
     fields: js.TrainConfig = dataclasses.field(
@@ -138,7 +138,7 @@ def smoke_size(config: Config) -> Config:
         random=4,
         horizon=4,
         every=2,
-        network=Network(hops=1, moments=2, surroundings=0, hidden=(2,)),
+        network=Network(Moments(hops=1, moments=2, surroundings=0), hidden=(2,)),
         fields=dataclasses.replace(config.fields, steps=4, batch=2, evaluate_every=2, validation=0.4),
         rollouts=dataclasses.replace(config.rollouts, steps=2, batch=2, evaluate_every=1, validation=0.4),
         memory_steps=(4,),

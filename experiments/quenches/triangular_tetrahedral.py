@@ -13,7 +13,7 @@ from pathlib import Path
 
 import jaxspin as js
 from experiments.quenches import triangular
-from experiments.stages import Electrons, Network, Sampling
+from experiments.stages import Electrons, Moments, Network, Sampling
 
 DEFAULT = triangular.Config(
     output=Path("runs/triangular_tetrahedral"),
@@ -28,7 +28,7 @@ DEFAULT = triangular.Config(
         overlap=0.995,
     ),
     # a metal while it is disordered: larger clusters and more data than an insulator needs
-    network=Network(hops=4, moments=36, surroundings=2),
+    network=Network(Moments(hops=4, moments=36, surroundings=2)),
     training=js.TrainConfig(
         steps=12000, batch=8, learning_rate=4e-3, validation=0.06, balance=0.5, evaluate_every=1000, memory=9.0
     ),

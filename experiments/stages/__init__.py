@@ -1,5 +1,6 @@
 """What the experiments share: electrons, sampling, quenches that survive a kill, errors by kind, folders."""
 
+from experiments.stages.descriptors import Bispectrum, FilledClusters, Moments
 from experiments.stages.folder import (
     Output,
     Resumable,
@@ -16,7 +17,10 @@ from experiments.stages.motion import compare, frame_steps, kept_frames, quench,
 from experiments.stages.sampling import Sampling, hold_out, judge, sample, sample_quenches, sample_random
 
 __all__ = [
+    "Bispectrum",
     "Electrons",
+    "FilledClusters",
+    "Moments",
     "Motion",
     "Network",
     "Output",

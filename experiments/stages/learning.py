@@ -2,68 +2,31 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import numpy as np
 
 import jaxspin as js
+from experiments.stages.descriptors import Descriptor, Moments
 from experiments.stages.model import Electrons
-from jaxspin.descriptors import AbstractDescriptor, AtFilling, LocalElectrons, LocalMoments
 from jaxspin.forcefield import load, load_metadata
 from jaxspin.training import SpinData
 
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """The force field: moments of the electrons on clusters, or electrons that fill them, and a network on these."""
+    """The force field: a descriptor, and a network on its features."""
 
-    descriptor: Literal["moments", "electrons"] = "moments"
-    """Moments of the electrons on clusters, or electrons that fill the clusters to a common Fermi level, with whose
-    energy the force field begins."""
-    hops: int = 3
-    """Radius of the clusters."""
-    moments: int = 24
-    """Number of moments (moments)."""
-    recursion: int = 15
-    """Steps of the recursion on the clusters (electrons)."""
-    smearing: float = 0.1
-    """Temperature at which the clusters are filled (electrons)."""
-    surroundings: int = 1
-    """Neighbour shells whose averages are features."""
-    weights: bool = False
-    """Whether weights by distance are features (moments); moments alone train several times faster."""
-    fermi_level: bool = False
-    """Whether the Fermi level at the electrons' filling is a feature (moments): for metals."""
+    descriptor: Descriptor = dataclasses.field(default_factory=Moments)
+    """What the network is told of a spin's surroundings."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the network's layers."""
 
     def on(self, electrons: Electrons, side: int, key: jax.Array | None = None) -> js.BehlerParrinello:
         """The untrained force field; `ValueError` where the lattice is smaller than a cluster."""
-        descriptor = self._descriptor(electrons, side)
-        return js.BehlerParrinello(descriptor=descriptor, hidden=self.hidden, key=key)
-
-    def _descriptor(self, electrons: Electrons, side: int) -> AbstractDescriptor:
-        lattice = electrons.on(side)
-        if self.descriptor == "electrons":
-            return LocalElectrons(
-                lattice,
-                electrons.coupling,
-                filling=electrons.filling,
-                hops=self.hops,
-                steps=self.recursion,
-                temperature=self.smearing,
-                surroundings=self.surroundings,
-            )
-        moments = LocalMoments(
-            lattice,
-            electrons.coupling,
-            hops=self.hops,
-            moments=self.moments,
-            surroundings=self.surroundings,
-            weights=self.weights,
-        )
-        return AtFilling(moments, filling=electrons.filling) if self.fermi_level else moments
+        described = self.descriptor.on(electrons.on(side), parameters(electrons))
+        return js.BehlerParrinello(descriptor=described, hidden=self.hidden, key=key)
 
 
 def parameters(electrons: Electrons) -> dict[str, Any]:
