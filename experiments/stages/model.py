@@ -71,4 +71,4 @@ class Motion:
 
 def textures_on(lattice: Lattice, names: Sequence[Texture]) -> dict[str, jax.Array]:
     """The named textures; `ValueError` naming the size that fits where one does not close around the lattice."""
-    return {name: getattr(js, name)(lattice) for name in names}
+    return {name: getattr(js.textures, name)(lattice) for name in names}
