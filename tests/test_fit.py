@@ -78,7 +78,7 @@ def test_the_bispectrum_needs_no_couplings(written, tmp_path):
 def test_a_fit_on_electrons_takes_their_settings_and_needs_the_filling(written, tmp_path):
     chosen = FilledClusters(hops=1, recursion=4, smearing=0.3, surroundings=0)
     fit.run(config(written(), tmp_path / "out", chosen, (0,)))
-    model = js.load_forcefield(tmp_path / "out" / "forcefield")
+    model = js.forcefield.load(tmp_path / "out" / "forcefield")
     expected = {"hops": 1, "steps": 4, "temperature": 0.3, "surroundings": 0}
     assert model.descriptor == js.LocalElectrons(js.square(6), 2.0, filling=0.5, **expected)
     # without energies in the file the estimate stays as it is
@@ -96,7 +96,7 @@ def test_the_fermi_level_is_one_feature_more_and_needs_the_filling(written, tmp_
         fit.run(config(unknown, tmp_path / "out", chosen, (0,)))
     moments = js.LocalMoments(js.square(6), 2.0, hops=1, moments=4)
     assert fit.run(config(written(), tmp_path / "out", chosen, (0,)))["features"] == moments.n_features + 1
-    model = js.load_forcefield(tmp_path / "out" / "forcefield")
+    model = js.forcefield.load(tmp_path / "out" / "forcefield")
     assert model.descriptor.filling == 0.5
 
 
