@@ -104,6 +104,15 @@ def test_a_mask_of_integers_is_a_mask(key):
 # --- time ---
 
 
+def test_numbers_of_numpy_are_numbers():
+    lattice = chain(4)
+    spins = random_spins(lattice, key=jax.random.key(0))
+    settings = {"duration": 0.4, "step": 0.1, "damping": 0.2, "save_every": 0.2, "start": 0.1}
+    of_numpy = {name: np.float64(value) for name, value in settings.items()}
+    run, same = (simulate(Exchange(lattice, 1.0), spins, **s) for s in (of_numpy, settings))
+    np.testing.assert_array_equal(run.final, same.final)
+
+
 def test_million_steps_are_counted_in_single_precision():
     spins = jnp.array([[[1.0, 0.0, 0.0]]], jnp.float32)
     run = simulate(Zeeman([0.0, 0.0, 0.0]), spins, duration=5e4, step=0.05, save_every=2.5e4)

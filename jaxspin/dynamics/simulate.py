@@ -116,7 +116,9 @@ def simulate(
     checked beforehand.
     """
     rounding = _rounding_of(start)
-    if store is not None and (save is not None or step == "adaptive"):
+    # a number of NumPy compared with a text is no bool
+    adaptive = isinstance(step, str) and step == "adaptive"
+    if store is not None and (save is not None or adaptive):
         raise ValueError("a store holds spins at fixed steps; leave out save= and step='adaptive', or store=.")
     if store is not None and isinstance(spins, Tracer):
         raise ValueError("a run inside jit, vmap or grad cannot write a file; leave store= out, or run it outside.")
@@ -136,7 +138,6 @@ def simulate(
     schedule = jax.tree.map(lambda x: jnp.asarray(x, dtype) if _is_float(x) else x, schedule)
     if noisy and key is None:
         raise ValueError("temperature > 0 needs random numbers; pass key=jax.random.key(0), or temperature=0.")
-    adaptive = step == "adaptive"
     solver = solver if solver is not None else (ProjectedTsit5() if adaptive else DepondtMertens())
     check_solver(solver, noisy, adaptive)
     check_adaptive(max_step, tolerance, adaptive, dtype)
