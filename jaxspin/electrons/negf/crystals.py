@@ -148,7 +148,7 @@ class MagneticCrystal(AbstractTerminal):
       right end comes the first of these cells, and the last of them lies before the left end.
     - `exchange`: J of the lead, in units of the hopping.
 
-        left = js.MagneticCrystal(js.Crystal("left"), (0.0, 0.0, 1.0), exchange=2.0)
+        left = js.electrons.MagneticCrystal(js.Crystal("left"), (0.0, 0.0, 1.0), exchange=2.0)
         solver = js.GreensFunction(model, leads=(left, js.Crystal("right")), voltage=0.2, temperature=0.1)
 
     Raises `ValueError` for spins that do not fit the device's cross-section.
