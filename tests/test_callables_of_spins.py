@@ -23,7 +23,10 @@ LATTICE = square(4)
 # Not doors but rooms behind them: their spins were looked at where they came in.
 BEHIND = {
     "jaxspin.spins": ("check_finite", "check_unit", "check_spins", "as_spins"),
+    "jaxspin.classical.bonds": ("over_bonds", "neighbors_of"),
     "jaxspin.classical.many_bonds": ("sum_over_bonds",),
+    "jaxspin.classical.sites": ("at_every_site",),
+    "jaxspin.dynamics.stored": ("run_to_store",),
     "jaxspin.dynamics.checks": ("check_state",),
     "jaxspin.dynamics.events": ("Relaxed", "Leaves"),
     "jaxspin.dynamics.memory": ("memory_of", "warn_of_frames"),

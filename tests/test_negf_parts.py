@@ -11,9 +11,9 @@ from experiments.benchmarks import negf as benchmark
 from experiments.driven import torque_decomposition
 from jaxspin.electrons import Crystal, GreensFunction, SDModel, WideBand
 from jaxspin.electrons.negf import poles, quadrature
-from jaxspin.electrons.negf.leads import chain_surface, decimate, lead_modes, lead_slices
 from jaxspin.electrons.negf.poles import error, matsubara, number_for
 from jaxspin.electrons.negf.slices import cut
+from jaxspin.electrons.negf.surfaces import chain_surface, decimate, lead_modes, lead_slices
 
 CHAIN = lattices.chain(4, periodic=False)
 ENDS = (WideBand("left"), WideBand("right"))

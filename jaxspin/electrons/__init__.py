@@ -7,10 +7,11 @@ from jaxspin.electrons.exact import ExactDiagonalization, bloch_energy, bloch_le
 from jaxspin.electrons.hoppings import Hopping, kinetic, magnetic_flux, rashba
 from jaxspin.electrons.kpm import KernelPolynomial
 from jaxspin.electrons.model import SDModel
-from jaxspin.electrons.negf import Crystal, GreensFunction, WideBand, WideBandModes
+from jaxspin.electrons.negf import AbstractLead, Crystal, GreensFunction, MagneticCrystal, WideBand, WideBandModes
 from jaxspin.electrons.probes import AbstractProbes, Coloring, ExactTrace
 
 __all__ = [
+    "AbstractLead",
     "AbstractProbes",
     "Accuracy",
     "BlochDiagonalization",
@@ -22,6 +23,7 @@ __all__ = [
     "GreensFunction",
     "Hopping",
     "KernelPolynomial",
+    "MagneticCrystal",
     "SDModel",
     "WideBand",
     "WideBandModes",

@@ -1,5 +1,7 @@
 """The density matrix of a driven channel: an equilibrium part on complex frequencies, and the window of the bias."""
 
+import abc
+import dataclasses
 import functools
 from typing import Any
 
@@ -10,6 +12,7 @@ from jaxtyping import Array
 
 from jaxspin.arrays.precision import matmul, tensordot
 from jaxspin.electrons.negf import quadrature, recursion
+from jaxspin.electrons.negf.measures import AbstractMeasure, Found
 from jaxspin.electrons.negf.poles import matsubara
 from jaxspin.electrons.negf.quadrature import Panels
 from jaxspin.electrons.negf.system import Setup, System
@@ -17,16 +20,49 @@ from jaxspin.electrons.negf.system import Setup, System
 _POLES_AT_ONCE = 8
 
 
-def filled(setup: Setup, system: System) -> tuple[dict[str, Array], Array]:
-    """What `setup.want` names, in slices, and the estimated error of the window's integral; NaN where it missed."""
-    value, error, _ = window(setup, system)
-    value = dict(value)
-    value.pop("watch")
-    if setup.want != "rows":
-        still = equilibrium(setup, system)
-        value = {name: value[name] + still[name] for name in value}
+class AbstractIntegrand(abc.ABC):
+    """What is integrated over the window of the bias."""
+
+    @abc.abstractmethod
+    def __call__(self, setup: Setup, system: System, energy: Array, driven: Array, watch: Array) -> dict[str, Array]:
+        """What a unit of energy adds if each lead fills `driven`, and "watch", what it would if it filled `watch`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Density(AbstractIntegrand):
+    """What `measure` takes of rho."""
+
+    measure: AbstractMeasure
+
+    def __call__(self, setup, system, energy, driven, watch):
+        return recursion.driven(setup, system, energy, jnp.stack([driven, watch]), self.measure)
+
+
+@dataclasses.dataclass(frozen=True)
+class Currents(AbstractIntegrand):
+    """ "current": electrons that leave each lead."""
+
+    def __call__(self, setup, system, energy, driven, watch):
+        table, spectral = recursion.between(setup, system, energy)
+        return {"current": driven * spectral - matmul(table, driven), "watch": matmul(table, watch)}
+
+
+def filled(setup: Setup, system: System, measure: AbstractMeasure) -> tuple[Found, Array]:
+    """What `measure` takes of rho, in slices, and the estimated error of the window's integral; NaN where it missed."""
+    value, error, _ = window(setup, Density(measure), system)
+    still = equilibrium(setup, system, measure)
+    return _told(setup, system, {name: value[name] + still[name] for name in still}, error), error
+
+
+def currents(setup: Setup, system: System) -> tuple[Array, Array]:
+    """Electrons that leave each lead, and the estimated error of the integral; NaN where it missed."""
+    value, error, _ = window(setup, Currents(), system)
+    return _told(setup, system, value["current"], error), error
+
+
+def _told(setup: Setup, system: System, value: Any, error: Array) -> Any:
     good = error <= tolerance_of(setup, system)
-    return jax.tree.map(lambda x: jnp.where(good, x, jnp.nan), value), error
+    return jax.tree.map(lambda x: jnp.where(good, x, jnp.nan), value)
 
 
 def tolerance_of(setup: Setup, system: System) -> float:
@@ -34,7 +70,7 @@ def tolerance_of(setup: Setup, system: System) -> float:
     return max(setup.tolerance, 200 * float(jnp.finfo(system.mu.dtype).eps))
 
 
-def equilibrium(setup: Setup, system: System) -> dict[str, Array]:
+def equilibrium(setup: Setup, system: System, measure: AbstractMeasure) -> Found:
     """rho = 1/2 + T sum_p W_p [G(mu + i pi T x_p) + h.c.], mu and T of the reference."""
     x, weights = matsubara(setup.poles)
     mu, temperature = system.reference
@@ -46,7 +82,7 @@ def equilibrium(setup: Setup, system: System) -> dict[str, Array]:
     @jax.checkpoint
     def some(x, weights):
         z = jax.lax.complex(jnp.broadcast_to(mu, x.shape), np.pi * temperature * x)
-        found = jax.vmap(lambda p: recursion.equilibrium(setup, system, p))(z)
+        found = jax.vmap(lambda p: recursion.equilibrium(setup, system, p, measure))(z)
         return jax.tree.map(lambda g: tensordot(weights.astype(g.dtype), g, axes=1), found)
 
     def add(total, here):
@@ -55,12 +91,7 @@ def equilibrium(setup: Setup, system: System) -> dict[str, Array]:
     shapes = jax.eval_shape(some, x[0], weights[0])
     start = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
     total = jax.lax.scan(add, start, (x, weights))[0]
-    total = {name: temperature.astype(g.dtype) * g for name, g in total.items()}
-    if "onsite" in total:
-        total["onsite"] = total["onsite"].at[..., 0].add(1.0)  # both spins, half each
-    else:
-        total["matrix"] = total["matrix"] + 0.5 * jnp.eye(len(total["matrix"]), dtype=total["matrix"].dtype)
-    return total
+    return measure.with_half({name: temperature.astype(g.dtype) * g for name, g in total.items()})
 
 
 def _edges(setup: Setup, system: System) -> Array:
@@ -73,8 +104,8 @@ def _edges(setup: Setup, system: System) -> Array:
     return jax.lax.stop_gradient(jnp.sort(jnp.concatenate([low[None], inner, high[None]])))
 
 
-def _integrand(setup: Setup, system: System, energy: Array) -> dict[str, Array]:
-    """What a unit of energy adds, and "watch", which has the same corners and is never zero.
+def _at(setup: Setup, integrand: AbstractIntegrand, system: System, energy: Array) -> dict[str, Array]:
+    """The integrand; its "watch" has the same corners and is never zero.
 
     Beside f_a - f_ref the watch takes -T f', so that what vanishes without bias is still followed: its slope in the
     voltage does not vanish.
@@ -84,18 +115,14 @@ def _integrand(setup: Setup, system: System, energy: Array) -> dict[str, Array]:
     driven = (f - ref) / (2 * np.pi)
     slope = f * (1 - f) / (2 * np.pi)
     watch = jnp.sqrt(driven**2 + jax.lax.stop_gradient(slope) ** 2 + jnp.finfo(f.dtype).tiny)
-    found = recursion.driven(setup, system, energy, jnp.stack([driven, watch]))
-    if setup.want != "rows":
-        return found
-    into = driven * found["spectral"] - matmul(found["between"], driven)
-    return {"current": into, "watch": matmul(found["between"], watch)}
+    return integrand(setup, system, energy, driven, watch)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def window(setup: Setup, system: System) -> tuple[dict[str, Array], Array, Panels]:
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def window(setup: Setup, integrand: AbstractIntegrand, system: System) -> tuple[dict[str, Array], Array, Panels]:
     """sum_a int dw/(2 pi) (f_a - f_ref) G Gamma_a G+, or the leads' currents: (value, error, panels)."""
     found = quadrature.adapt(
-        functools.partial(_integrand, setup, system),
+        functools.partial(_at, setup, integrand, system),
         _edges(setup, system),
         tolerance=tolerance_of(setup, system),
         most=setup.max_panels,
@@ -105,13 +132,13 @@ def window(setup: Setup, system: System) -> tuple[dict[str, Array], Array, Panel
 
 
 @window.defjvp
-def _window_jvp(setup: Setup, primals: tuple, tangents: tuple) -> tuple[Any, Any]:
+def _window_jvp(setup: Setup, integrand: AbstractIntegrand, primals: tuple, tangents: tuple) -> tuple[Any, Any]:
     (system,), (moved,) = primals, tangents
-    value, error, panels = window(setup, system)
+    value, error, panels = window(setup, integrand, system)
 
     def again(system):
-        integrand = functools.partial(_integrand, setup, system)
-        return quadrature.repeat(integrand, _edges(setup, system), panels, batch=setup.batch)
+        at = functools.partial(_at, setup, integrand, system)
+        return quadrature.repeat(at, _edges(setup, system), panels, batch=setup.batch)
 
     _, change = jax.jvp(again, (system,), (moved,))
     still = jax.tree.map(

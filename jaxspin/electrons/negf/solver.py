@@ -1,6 +1,7 @@
 """Electrons in a channel between leads, with a current through it: nonequilibrium Green's functions."""
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -12,10 +13,11 @@ from jaxtyping import Array, ArrayLike, Complex, Float, PRNGKeyArray
 from jaxspin.couplings import holds, optional, scalar
 from jaxspin.electrons.model import SDModel
 from jaxspin.electrons.negf import integrals, recursion
-from jaxspin.electrons.negf.leads import Contact, Crystal, Lead, WideBand, check_temperature, contact, depth, lead_modes
+from jaxspin.electrons.negf.leads import AbstractTerminal, Contact, check_temperature, contact
+from jaxspin.electrons.negf.measures import AbstractMeasure, Found, Matrix, OnBonds, OnSite
 from jaxspin.electrons.negf.poles import number_for
-from jaxspin.electrons.negf.slices import Cut, cut, pairs, reach
-from jaxspin.electrons.negf.system import Setup, assemble
+from jaxspin.electrons.negf.slices import Cut, cut, reach
+from jaxspin.electrons.negf.system import Setup, System, assemble
 from jaxspin.field import AbstractField, Spins, Time
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_finite, check_spins
@@ -31,7 +33,8 @@ class GreensFunction(AbstractField):
 
     **Arguments**
 
-    - `leads`: `WideBand` and `Crystal` terminals, any number. Two named "left" and "right" make a channel.
+    - `leads`: `WideBand`, `Crystal` and `MagneticCrystal` terminals, or an `AbstractLead` of your own, any number. Two
+      at the sites "left" and "right" make a channel.
     - `voltage`: V, the lead at the left end has mu + V/2, the one at the right end mu - V/2, those elsewhere mu. A
       lead's own `mu` comes before this. A voltage fills states; it moves no level, except a rigid crystal's band.
     - `mu`, `temperature`: of leads and bath that have none of their own. Temperatures are positive.
@@ -55,7 +58,7 @@ class GreensFunction(AbstractField):
     half_precision: ClassVar[bool] = False
 
     model: SDModel
-    leads: tuple[Lead, ...]
+    leads: tuple[AbstractTerminal, ...]
     voltage: Float[Array, ""]
     mu: Float[Array, ""]
     temperature: Float[Array, ""]
@@ -74,7 +77,7 @@ class GreensFunction(AbstractField):
         self,
         model: SDModel,
         *,
-        leads: tuple[Lead, ...] | list[Lead],
+        leads: Sequence[AbstractTerminal],
         voltage: ArrayLike = 0.0,
         mu: ArrayLike = 0.0,
         temperature: ArrayLike,
@@ -109,8 +112,9 @@ class GreensFunction(AbstractField):
         self.axis = _open_axis(model.lattice, axis)
         self.tolerance, self.method = float(tolerance), method
         self.max_panels, self.batch = max_panels, batch
-        contacts = tuple(contact(lead, self._cut(), self.axis) for lead in self.leads)
-        self.corners = self._corners(contacts)
+        for lead in self.leads:
+            contact(lead, self._cut(), self.axis)
+        self.corners = self._corners()
         self.poles = self._enough_poles() if poles is None else int(poles)
 
     # --- what is measured -------------------------------------------------------------------------------------
@@ -152,16 +156,18 @@ class GreensFunction(AbstractField):
 
     def bond_currents(self, spins: Spins) -> Float[Array, "*cells hoppings"]:
         """I = 2 Im(t <c+_i M c_j>), from i = (R, start) to j = (R + offset, end): `observables.bond_currents`."""
-        found, _ = self._solve(spins, "bonds")
-        return self._bond_currents(found)
+        measure = OnBonds(self._cut(), tuple(h.bond for h in self.model.hoppings))
+        return measure.currents(self.model.hoppings, self._solve(spins, measure))
 
     def currents(self, spins: Spins) -> Float[Array, " terminals"]:
         """Electrons per hbar/t that leave each of `terminals` for the device; they add up to zero.
 
         I_a = int dw/(2 pi) sum_b (f_a - f_b) T_ab, T_ab = Tr[Gamma_a G^r Gamma_b G^a], b all leads and the bath.
         """
-        found, _ = self._solve(spins, "rows")
-        return jnp.concatenate([found["current"], -jnp.sum(found["current"])[None]])
+        check_spins(self.lattice, spins)
+        check_finite(spins)
+        found = self._checked(spins, *self._out_of_leads(spins))
+        return jnp.concatenate([found, -jnp.sum(found)[None]])
 
     def current(self, spins: Spins, lead: str | None = None) -> Float[Array, ""]:
         """The current out of one terminal, the first lead if None: out of "left", positive from left to right."""
@@ -195,12 +201,11 @@ class GreensFunction(AbstractField):
 
     def density_matrix(self, spins: Spins) -> Complex[Array, "n n"]:
         """rho, rho_ij = <c+_j c_i>, as that of `ExactDiagonalization`, vacancies included. For small devices."""
-        found, _ = self._solve(spins, "matrix")
-        return self._ordered(found["matrix"])
+        return self._ordered(self._solve(spins, Matrix())["matrix"][0])
 
     def window_error(self, spins: Spins) -> Float[Array, ""]:
         """The estimated error of the integral over the bias window, in the worst entry of rho on a site."""
-        return self._solved(spins, "field")[1]
+        return self._solved(spins, OnSite())[1]
 
     def energies_used(self, spins: Spins) -> int:
         """How many energies one field takes: the poles, and 15 for each panel tried on the way to the last ones."""
@@ -212,49 +217,54 @@ class GreensFunction(AbstractField):
     # --- how --------------------------------------------------------------------------------------------------
 
     def _onsite(self, spins: Spins) -> Array:
-        found, setup = self._solve(spins, "field")
-        whole = setup.where.back(found["onsite"])
+        whole = self._cut().back(self._solve(spins, OnSite())["onsite"])
         return whole if self.model.occupied is None else jnp.where(self.model.occupied[..., None], whole, 0)
 
-    def _solve(self, spins: Spins, want: str) -> tuple[dict[str, Array], Setup]:
+    def _solve(self, spins: Spins, measure: AbstractMeasure) -> Found:
         check_spins(self.lattice, spins)
         check_finite(spins)
-        found, error = self._solved(spins, want)
+        return self._checked(spins, *self._solved(spins, measure))
+
+    def _checked(self, spins: Spins, found: Any, error: Array) -> Any:
         allowed = max(self.tolerance, 200 * float(jnp.finfo(spins.dtype).eps))
         if not isinstance(error, Tracer) and not float(error) <= allowed:
             raise RuntimeError(
                 f"the integral over the bias window has an error of {float(error):.1e} after {self.max_panels} panels, "
                 f"tolerance {allowed:.1e}; raise max_panels, tolerance, or bath, which broadens the levels."
             )
-        return found, self._setup(want)
+        return found
 
     @eqx.filter_jit
-    def _solved(self, spins: Spins, want: str) -> tuple[dict[str, Array], Array]:
-        setup = self._setup(want)
-        return integrals.filled(setup, self._system(setup, spins))
+    def _solved(self, spins: Spins, measure: AbstractMeasure) -> tuple[Found, Array]:
+        setup = self._setup(whole=measure.whole)
+        return integrals.filled(setup, self._system(setup, spins), measure)
+
+    @eqx.filter_jit
+    def _out_of_leads(self, spins: Spins) -> tuple[Array, Array]:
+        setup = self._setup()
+        return integrals.currents(setup, self._system(setup, spins))
 
     @eqx.filter_jit
     def _panels(self, spins: Spins) -> Array:
-        setup = self._setup("field")
-        return integrals.window(setup, self._system(setup, spins))[2].used
+        setup = self._setup()
+        return integrals.window(setup, integrals.Density(OnSite()), self._system(setup, spins))[2].used
 
-    def _system(self, setup: Setup, spins: Spins):
+    def _system(self, setup: Setup, spins: Spins) -> System:
         return assemble(setup, self.model, self.leads, (*self.reservoirs(), self.mu, self.corners), self.bath, spins)
 
     @eqx.filter_jit
     def _between(self, spins: Spins, energies: Array) -> Array:
-        setup = self._setup("rows")
+        setup = self._setup()
         system = self._system(setup, spins)
-        weights = jnp.zeros((2, len(self.leads)), spins.dtype)
 
         def at(energy):
-            return recursion.driven(setup, system, energy, weights)["between"]
+            return recursion.between(setup, system, energy)[0]
 
         return jax.lax.map(at, energies.astype(spins.dtype), batch_size=15 * self.batch)
 
     @eqx.filter_jit
     def _local(self, spins: Spins, energies: Array) -> Array:
-        setup = self._setup("field")
+        setup = self._setup()
         system = self._system(setup, spins)
 
         def at(energy):
@@ -267,13 +277,13 @@ class GreensFunction(AbstractField):
 
     @eqx.filter_jit
     def _retarded(self, spins: Spins, energy: Array) -> Array:
-        setup = self._setup("matrix")
+        setup = self._setup(whole=True)
         z = jax.lax.complex(energy, jnp.zeros_like(energy))
         return self._ordered(recursion.retarded(setup, self._system(setup, spins), z))
 
     def _ordered(self, matrix: Array) -> Array:
         """Orbitals of the one slice back into the lattice's order."""
-        order = self._setup("matrix").where.order()[:, None] * 2 + np.arange(2)
+        order = self._cut(whole=True).order()[:, None] * 2 + np.arange(2)
         return matrix[order.reshape(-1)][:, order.reshape(-1)]
 
     def _cut(self, *, whole: bool = False) -> Cut:
@@ -282,16 +292,14 @@ class GreensFunction(AbstractField):
             axis = 0 if self.axis is None else self.axis
             return Cut(lattice, axis, lattice.cells[axis])
         bonds = tuple(h.bond for h in self.model.hoppings)
-        # a crystal at the right end touches the last slice alone, unless it reaches further than any slice need be
-        crystals = [x for x in self.leads if isinstance(x, Crystal) and x.sites == "right"]
-        ends = [depth(x, lattice, self.axis) for x in crystals]
+        # a lead at the right end touches the last slice alone, unless it reaches further than any slice need be
+        ends = [lead.depth(lattice, self.axis) for lead in self.leads if lead.sites == "right"]
         return cut(lattice, bonds, self.axis, min(max([1, *ends]), reach(bonds, self.axis)))
 
-    def _setup(self, want: str) -> Setup:
-        where = self._cut(whole=want == "matrix")
+    def _setup(self, *, whole: bool = False) -> Setup:
+        where = self._cut(whole=whole)
         contacts: tuple[Contact, ...] = tuple(contact(lead, where, self.axis) for lead in self.leads)
-        bonds = tuple(h.bond for h in self.model.hoppings)
-        return Setup(where, bonds, contacts, want, self.poles, self.tolerance, self.max_panels, self.batch)
+        return Setup(where, contacts, self.poles, self.tolerance, self.max_panels, self.batch)
 
     def reservoirs(self) -> tuple[Float[Array, " leads"], Float[Array, " leads"], Float[Array, "2"]]:
         """mu and T of each lead, the voltage included, and (mu, T) of the reference, in units of the hopping."""
@@ -308,22 +316,15 @@ class GreensFunction(AbstractField):
         temperature = self.temperature if self.bath_temperature is None else self.bath_temperature
         return jnp.stack([mu, temperature])
 
-    def _corners(self, contacts: tuple[Contact, ...]) -> Array:
-        """Edges of the crystals' subbands inside the window, where they are known."""
-        found = [np.zeros(0)]
+    def _corners(self) -> Array:
+        """Edges of the leads' bands inside the window, where they are known."""
         mu, temperature, reference = self.reservoirs()
         if any(isinstance(x, Tracer) for x in jax.tree.leaves((self.leads, mu, temperature, reference))):
             return jnp.zeros(0, jnp.result_type(float))
-        for lead, c, level in zip(self.leads, contacts, mu, strict=True):
-            if isinstance(lead, WideBand) or c.kind != "modes":
-                continue
-            assert self.axis is not None
-            modes = lead_modes(self.lattice, self.axis, c.thickness, c.shells)
-            assert modes is not None
-            t = np.asarray(lead.hopping, float)
-            center = float(lead.potential) + (float(level - self.mu) if lead.rigid else 0.0) - t @ modes[1]
-            width = 2 * np.abs(t @ modes[2])
-            found += [center - width, center + width]
+        found = [np.zeros(0)]
+        for lead, level in zip(self.leads, mu, strict=True):
+            if isinstance(lead.sites, str) and self.axis is not None:
+                found.append(lead.band_edges(self.lattice, self.axis, float(level - self.mu)))
         edges = np.unique(np.round(np.concatenate(found), 12))
         far = np.log(100 / self.tolerance) * np.concatenate([temperature, reference[1:]])
         at = np.concatenate([mu, reference[:1]])
@@ -331,51 +332,23 @@ class GreensFunction(AbstractField):
         return jnp.asarray(edges[inside], jnp.result_type(float))
 
     def _enough_poles(self) -> int:
-        bound, losses = self.model.bound(), [self.bath, *(x.coupling for x in self.leads if isinstance(x, WideBand))]
-        crystals = [lead for lead in self.leads if isinstance(lead, Crystal)]
-        if any(isinstance(x, Tracer) for x in (self._reference(), bound, *losses, *jax.tree.leaves(crystals))):
+        bound, extents = self.model.bound(), [lead.extent(self.lattice) for lead in self.leads]
+        if any(isinstance(x, Tracer) for x in (self._reference(), bound, self.bath, *jax.tree.leaves(extents))):
             raise ValueError("the number of poles cannot be found while tracing; give poles=, 32 suit most bands.")
         mu, temperature = (float(x) for x in self._reference())
         # orbitals of vacancies lie above the spectrum
         spread = (1 if self._cut().full(self.model.occupied) is None else 2) * float(bound) + 1
-        for lead in crystals:
-            # row sums of the lead and of its contact bound the spectrum of all
-            bonds = [2 * len(self.lattice.shell(n + 1)) for n in range(lead.hopping.shape[0])]
-            rows = float(
-                jnp.sum((jnp.abs(lead.hopping) + jnp.abs(lead.coupling)) * jnp.asarray(bonds, jnp.result_type(float)))
-            )
-            spread = max(spread, rows + abs(float(lead.potential))) + rows
+        loss = float(self.bath)
+        for extent in extents:
+            spread = max(spread, float(extent.levels)) + float(extent.coupling)
+            loss += float(extent.loss)
         tolerance = max(1e-13, min(1e-3, self.tolerance / 10))
-        loss = float(sum(losses[1:], losses[0]))
         return number_for(tolerance, (spread + abs(mu)) / temperature, loss / temperature / 2)
 
     def _number(self, name: str, names: tuple[str, ...]) -> int:
         if name not in names:
             raise ValueError(f"there is no lead {name!r}; choose one of {', '.join(names)}.")
         return names.index(name)
-
-    def _bond_currents(self, found: dict[str, Array]) -> Array:
-        where = self._setup("bonds").where
-        model, columns = self.model, []
-        starts = {"inner": 0, "upper": 0}
-        for h in model.hoppings:
-            ctype = found["inner"].dtype
-            amplitude = where.cells_into(jnp.broadcast_to(h.amplitude.astype(ctype), self.lattice.cells))
-            spin = jnp.eye(2, dtype=ctype) if h.spin is None else h.spin.astype(ctype)
-            current = jnp.zeros(amplitude.shape, found["inner"].real.dtype)
-            for p in pairs(where, *h.bond[:3]):
-                kind = "inner" if p.step == 0 else "upper"
-                rho = found[kind][:, starts[kind] : starts[kind] + len(p.i)]
-                starts[kind] += len(p.i)
-                if p.step == -1:
-                    rho = jnp.conj(jnp.swapaxes(rho, -1, -2))
-                    rho = jnp.concatenate([jnp.zeros_like(rho[:1]), rho[:-1]])
-                elif p.step == 1:
-                    rho = jnp.concatenate([rho[:-1], jnp.zeros_like(rho[:1])])
-                moved = amplitude[:, p.cell] * jnp.sum(spin[None, None] * jnp.conj(rho), axis=(-2, -1))
-                current = current.at[:, p.cell].add(2 * jnp.imag(moved))
-            columns.append(where.cells_back(current))
-        return jnp.stack(columns, axis=-1)
 
 
 def _open_axis(lattice: Lattice, axis: int | None) -> int | None:

@@ -1,29 +1,27 @@
 """A channel with its leads, cut into slices and ready for any energy: arrays in `System`, all else in `Setup`."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxspin.arrays.precision import tensordot
 from jaxspin.electrons.model import SDModel
-from jaxspin.electrons.negf.leads import Contact, Lead, WideBand, chain_surface, decimate, lead_modes, lead_slices
+from jaxspin.electrons.negf.leads import AbstractSelfEnergy, AbstractTerminal, Contact, broadening_of
 from jaxspin.electrons.negf.linalg import dagger, multiply
-from jaxspin.electrons.negf.slices import Cut, blocks, pairs
+from jaxspin.electrons.negf.slices import Cut, blocks
+from jaxspin.electrons.terms import complex_of
 from jaxspin.field import Spins
-from jaxspin.lattice import Bond
 
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
-    """What a program is compiled for. `want` is "field", "bonds", "matrix" or "rows"."""
+    """What a program is compiled for."""
 
     where: Cut
-    bonds: tuple[Bond, ...]
     contacts: tuple[Contact, ...]
-    want: str
     poles: int
     tolerance: float
     max_panels: int
@@ -47,32 +45,14 @@ class Setup:
             at[columns] = np.repeat(c.slices, 2)
         return at, int(np.sum(at < self.where.slices - 1))
 
-    def upper_pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Sites (i in slice n, j in slice n + 1) of all bonds between slices, bond after bond."""
-        found = [(p.i, p.j) if p.step == 1 else (p.j, p.i) for p in self._pairs() if p.step != 0]
-        return _joined(found)
-
-    def inner_pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Sites (i, j) of all bonds within a slice."""
-        return _joined([(p.i, p.j) for p in self._pairs() if p.step == 0])
-
-    def _pairs(self):
-        return [p for bond in self.bonds for p in pairs(self.where, *bond[:3])]
-
-
-def _joined(found: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    empty = np.zeros(0, int)
-    i, j = (np.concatenate([empty, *(pair[k] for pair in found)]) for k in range(2))
-    return i, j
-
 
 class System(NamedTuple):
-    """Arrays of one calculation, in the precision of the spins; `leads` holds what each contact's kind needs."""
+    """Arrays of one calculation, in the precision of the spins."""
 
-    diagonal: Array  # H_(n,n) - i/2 (wide-band couplings and bath), (slices, 2m, 2m)
+    diagonal: Array  # H_(n,n) - i/2 (rates of leads and bath), (slices, 2m, 2m)
     upper: Array  # H_(n,n+1)
     entering: Array  # the columns' vectors within their slices, (2m, columns)
-    leads: tuple[tuple[Array, ...], ...]
+    leads: tuple[AbstractSelfEnergy, ...]
     mu: Array  # of each lead
     temperature: Array
     reference: Array  # (mu, temperature) of the equilibrium part
@@ -80,7 +60,12 @@ class System(NamedTuple):
 
 
 def assemble(
-    setup: Setup, model: SDModel, leads: tuple[Lead, ...], levels: tuple[Array, ...], bath: Array, spins: Spins
+    setup: Setup,
+    model: SDModel,
+    leads: tuple[AbstractTerminal, ...],
+    levels: tuple[Array, ...],
+    bath: Array,
+    spins: Spins,
 ) -> System:
     """`levels` are mu and temperature of the leads, then (mu, temperature) of the reference, the solver's mu, edges."""
     where, dtype = setup.where, spins.dtype
@@ -89,98 +74,81 @@ def assemble(
     ctype, m = diagonal.dtype, where.sites
     present = where.full(model.occupied)
     full = jnp.ones((where.slices, m), dtype) if present is None else present.astype(dtype)
-    loss = bath.astype(dtype) * full
-    for lead, c in zip(leads, setup.contacts, strict=True):
-        if isinstance(lead, WideBand):
-            at, within = np.array(c.slices, int), np.array(c.sites, int)
-            loss = loss.at[at, within].add(lead.coupling.astype(dtype) * full[at, within])
-    absorbed = jnp.repeat(loss, 2, axis=1).astype(ctype)
-    diagonal = diagonal - 0.5j * absorbed[:, :, None] * jnp.eye(2 * m, dtype=ctype)[None]
-
+    connected = tuple(
+        _in_precision(lead.connect(c, mu[number] - center), dtype)
+        for number, (lead, c) in enumerate(zip(leads, setup.contacts, strict=True))
+    )
+    loss = jnp.repeat(bath.astype(dtype) * full, 2, axis=1)
     entering = jnp.zeros((2 * m, len(setup.entry()[0])), ctype)
-    held = []
-    for number, (lead, c, columns) in enumerate(zip(leads, setup.contacts, setup.columns(), strict=True)):
+    for lead, c, columns in zip(connected, setup.contacts, setup.columns(), strict=True):
         at, within = np.array(c.slices, int), np.array(c.sites, int)
-        present = full[at, within]
-        if isinstance(lead, WideBand):
-            basis = np.eye(len(within))
-            held.append((jnp.repeat(lead.coupling.astype(dtype) * present, 2),))
-        else:
-            shift = lead.potential.astype(dtype)
-            shift = shift + mu[number] - center if lead.rigid else shift
-            basis, arrays = _crystal(setup, lead, c, shift, dtype)
-            held.append(arrays)
-        doubled = jnp.kron(jnp.asarray(basis * np.ones((1, 1)), ctype), jnp.eye(2, dtype=ctype))
-        doubled = doubled * jnp.repeat(present, 2).astype(ctype)[:, None]
         rows = (2 * within[:, None] + np.arange(2)).reshape(-1)
-        entering = entering.at[rows[:, None], columns[None, :]].set(doubled)
-    return System(diagonal, upper, entering, tuple(held), mu, temperature, reference, edges)
+        occupied = jnp.repeat(full[at, within], 2)
+        rate = lead.rate()
+        if rate is not None:
+            loss = loss.at[np.repeat(at, 2), rows].add(rate * occupied)
+        modes = lead.modes()
+        basis = np.kron(np.eye(len(within)) if modes is None else modes, np.eye(2))
+        basis = jnp.asarray(basis * np.ones((1, 1)), ctype) * occupied.astype(ctype)[:, None]
+        entering = entering.at[rows[:, None], columns[None, :]].set(basis)
+    diagonal = diagonal - 0.5j * loss.astype(ctype)[:, :, None] * jnp.eye(2 * m, dtype=ctype)[None]
+    return System(diagonal, upper, entering, connected, mu, temperature, reference, edges)
 
 
-def _crystal(setup: Setup, lead: Any, c: Contact, shift: Array, dtype) -> tuple[np.ndarray, tuple[Array, ...]]:
-    """The basis of a crystal's columns (site by mode), and its levels, |V|^2 and |V_c|^2, or its matrices."""
-    lattice, axis = setup.where.lattice, setup.where.axis
-    t, tc = lead.hopping.astype(dtype), lead.coupling.astype(dtype)
-    if c.kind == "modes":
-        modes = lead_modes(lattice, axis, c.thickness, c.shells)
-        assert modes is not None
-        u, e, v = modes
+def _in_precision(lead: AbstractSelfEnergy, dtype) -> AbstractSelfEnergy:
+    """The lead with all its numbers in the precision of the spins."""
 
-        def square(amplitudes):
-            re, im = (tensordot(amplitudes, jnp.asarray(part(v), dtype), axes=1) for part in (np.real, np.imag))
-            return re**2 + im**2
+    def cast(x):
+        if isinstance(x, float):
+            return jnp.asarray(x, dtype)
+        if not jnp.issubdtype(jnp.result_type(x), jnp.inexact):
+            return x
+        return x.astype(complex_of(dtype) if jnp.iscomplexobj(x) else dtype)
 
-        levels = shift - tensordot(t, jnp.asarray(e, dtype), axes=1)
-        return u, (levels, square(t), square(tc))
-    h, v = (jnp.asarray(x, dtype) for x in lead_slices(lattice, axis, c.thickness, c.shells))
-    onsite = shift * jnp.eye(h.shape[1], dtype=dtype) - tensordot(t, h, axes=1)
-    return np.eye(h.shape[1]), (onsite, -tensordot(t, v, axes=1), -tensordot(tc, v, axes=1))
+    return jax.tree.map(cast, lead)
 
 
 # --- self-energies --------------------------------------------------------------------------------------------------
 
 
-def self_energy(c: Contact, held: tuple[Array, ...], z: Array) -> Array | None:
-    """Sigma^r(z) in the basis of the lead's columns, `(columns)` where diagonal; None for the wide band (in H)."""
-    if c.kind == "wide":
-        return None
-    if c.kind == "modes":
-        levels, square, coupling = held
-        return jnp.repeat(chain_surface(z - levels.astype(z.dtype), square, coupling), 2)
-    h, v, vc = (x.astype(z.dtype) for x in held)
-    real = jnp.finfo(z.dtype).dtype
-    # below rounding a broadening would do nothing
-    broadening = max(c.broadening, 4 * float(jnp.finfo(real).eps))
-    steps = int(np.ceil(np.log2(200 / broadening)))
-    v, vc = (v, vc) if c.right else (v.T, vc.T)
-    g = decimate(z + jnp.asarray(1j * broadening, z.dtype), h, v, steps)
-    sigma = multiply(multiply(vc, g), dagger(vc))
-    return jnp.kron(sigma, jnp.eye(2, dtype=z.dtype))
+def self_energies(setup: Setup, system: System, z: Array) -> list[Array | None]:
+    """Sigma^r(z) in the basis of each lead's columns, `(columns)` where diagonal; None for a rate, which is in H."""
+    return [
+        None if lead.rate() is not None else _fitting(lead.self_energy(z), c)
+        for lead, c in zip(system.leads, setup.contacts, strict=True)
+    ]
 
 
-def broadening(c: Contact, held: tuple[Array, ...], sigma: Array | None) -> Array:
-    """Gamma = i (Sigma^r - Sigma^a), `(columns)` where diagonal."""
-    if sigma is None:
-        return held[0]
-    if sigma.ndim == 1:
-        return -2 * jnp.imag(sigma)
-    return 1j * (sigma - dagger(sigma))
+def broadenings(setup: Setup, system: System, sigmas: list[Array | None]) -> list[Array]:
+    """Gamma of each lead, `(columns)` where diagonal."""
+    found = []
+    for lead, c, sigma in zip(system.leads, setup.contacts, sigmas, strict=True):
+        found.append(_fitting(lead.rate(), c) if sigma is None else broadening_of(sigma))
+    return found
 
 
-def effective(setup: Setup, system: System, sigmas: list[Array | None]) -> list[Array]:
-    """What the crystals add to H_(n,n) of the first slice and of the last."""
-    first = last = jnp.zeros(system.diagonal.shape[1:], system.diagonal.dtype)
+def _fitting(numbers: Array | None, c: Contact) -> Array:
+    """`numbers` for the orbitals of a contact. Raises `ValueError` for another shape."""
+    size = 2 * len(c.sites)
+    assert numbers is not None
+    if numbers.shape not in ((), (size,), (size, size)):
+        raise ValueError(
+            f"a self-energy of shape {numbers.shape} does not fit a contact of {len(c.sites)} sites; give "
+            f"({size}, {size}), or ({size},) or a number where it is diagonal."
+        )
+    return jnp.broadcast_to(numbers, (size,)) if numbers.ndim == 0 else numbers
+
+
+def effective(setup: Setup, system: System, sigmas: list[Array | None]) -> list[tuple[int, Array]]:
+    """What the self-energies add to H_(n,n), with the slice n of each."""
+    found = []
     for c, columns, sigma in zip(setup.contacts, setup.columns(), sigmas, strict=True):
         if sigma is None:
             continue
         vectors = system.entering[:, columns]
         weighted = vectors * sigma[None] if sigma.ndim == 1 else multiply(vectors, sigma)
-        whole = multiply(weighted, dagger(vectors))
-        if c.right:
-            last = last + whole
-        else:
-            first = first + whole
-    return [first, last]
+        found.append((c.slices[0], multiply(weighted, dagger(vectors))))
+    return found
 
 
 def step(upper: Array, x: Array) -> Array:
@@ -198,8 +166,3 @@ def sandwich(upper: Array, g: Array) -> Array:
     if upper.ndim == 1:
         return jnp.conj(upper)[:, None] * g * upper[None, :]
     return multiply(multiply(dagger(upper), g), upper)
-
-
-def crystals(setup: Setup) -> bool:
-    """Whether any self-energy depends on the energy."""
-    return any(c.kind != "wide" for c in setup.contacts)
