@@ -54,6 +54,12 @@ class Lattice:
     repeated without end. `wraps_onto_itself` tells.
 
     Raises `ValueError` for inconsistent dimensions, sizes below 1, vectors in one plane, or two sites in one place.
+
+    Example:
+        >>> vectors, basis = [[1, 0], [0, 2]], [[0, 0]]
+        >>> rectangle = js.Lattice("rectangle", vectors, basis, cells=[3, 4], periodic=[True, False])
+        >>> rectangle.shape, len(rectangle.shell(1)), rectangle.resize(6).cells
+        ((3, 4, 1), 1, (6, 6))
     """
 
     name: str
