@@ -328,8 +328,8 @@ def _lattice(name: str, vectors, basis) -> Callable[..., Lattice]:
     make.__name__ = make.__qualname__ = name
     make.__doc__ = (
         f"The {name} lattice with `cells` unit cells along each axis (one number serves all), "
-        f"{len(basis)} site(s) a cell, `periodic` or open along all axes or each. Lengths are in lattice constants; raises "
-        "`ValueError` for sizes that are no whole numbers, or not as many as axes.\n\n"
+        f"{len(basis)} site(s) a cell, `periodic` or open along all axes or each. Lengths are in lattice "
+        "constants; raises `ValueError` for sizes that are no whole numbers, or not as many as axes.\n\n"
         f"Example:\n    >>> js.{name}(4).shape, js.{name}(4, periodic=False).periodic\n"
         f"    {((*(4,) * dimension, len(basis)), (False,) * dimension)}\n"
     )
