@@ -6,6 +6,17 @@ the gradient of what came out. Importing changes no global flag.
 Here are the names of a first week; each room has the rest: `js.textures.skyrmion`, `js.observables.topological_charge`,
 `js.electrons.BlochDiagonalization`, `js.dynamics.Ramp`, `js.training.train_rollout`, `js.sweeps.sweep`,
 `js.devices.mesh`, `js.torques.SpinTransferTorque`, `js.io.load_ovf`, `js.plotting.plot_map`.
+
+The examples of all docstrings start from these lines, with `tmp_path` an empty folder (`pathlib.Path`):
+
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+    import jaxspin as js
+
+    lattice = js.square(4)
+    spins = js.random_spins(lattice, key=jax.random.key(0))
+    field = js.Exchange(lattice, 1.0)
 """
 
 import warnings

@@ -32,6 +32,13 @@ class AbstractField(eqx.Module):
 
     The argument `spins` of every public method, of a subclass's own too, passes through `jaxspin.spins.as_spins`: lists
     and integers become floats; `ValueError` for complex numbers, spins of another lattice and batches (use `jax.vmap`).
+
+    Example:
+        >>> class Drive(js.AbstractField):
+        ...     def field(self, spins, t=0.0, *, key=None):
+        ...         return jnp.cos(t) * jnp.ones_like(spins)
+        >>> (field + Drive()).field(spins).shape
+        (4, 4, 1, 3)
     """
 
     # whether the part of B along the spin stays where it is when the spin turns, as that of an outer field does
@@ -143,7 +150,15 @@ def _energy_and_field(potential: "AbstractPotential", spins, t, key):
 
 
 class AbstractPotential(AbstractField):
-    """A field with an energy. A new term needs `energy` alone; the field follows by automatic differentiation."""
+    """A field with an energy. A new term needs `energy` alone; the field follows by automatic differentiation.
+
+    Example:
+        >>> class CubicAnisotropy(js.AbstractPotential):
+        ...     def energy(self, spins, t=0.0, *, key=None):
+        ...         return -jnp.sum(spins**4)
+        >>> (field + CubicAnisotropy()).field(spins).shape
+        (4, 4, 1, 3)
+    """
 
     @abc.abstractmethod
     def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:

@@ -54,6 +54,12 @@ class Lattice:
     repeated without end. `wraps_onto_itself` tells.
 
     Raises `ValueError` for inconsistent dimensions, sizes below 1, vectors in one plane, or two sites in one place.
+
+    Example:
+        >>> vectors, basis = [[1, 0], [0, 2]], [[0, 0]]
+        >>> rectangle = js.Lattice("rectangle", vectors, basis, cells=[3, 4], periodic=[True, False])
+        >>> rectangle.shape, len(rectangle.shell(1)), rectangle.resize(6).cells
+        ((3, 4, 1), 1, (6, 6))
     """
 
     name: str
@@ -322,7 +328,10 @@ def _lattice(name: str, vectors, basis) -> Callable[..., Lattice]:
     make.__name__ = make.__qualname__ = name
     make.__doc__ = (
         f"The {name} lattice with `cells` unit cells along each axis (one number serves all), "
-        f"{len(basis)} site(s) a cell, `periodic` or open along all axes or each."
+        f"{len(basis)} site(s) a cell, `periodic` or open along all axes or each. Lengths are in lattice "
+        "constants; raises `ValueError` for sizes that are no whole numbers, or not as many as axes.\n\n"
+        f"Example:\n    >>> js.{name}(4).shape, js.{name}(4, periodic=False).periodic\n"
+        f"    {((*(4,) * dimension, len(basis)), (False,) * dimension)}\n"
     )
     return make
 

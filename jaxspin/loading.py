@@ -24,6 +24,11 @@ def load(path: str | os.PathLike) -> Any:
 
     Raises `FileNotFoundError` where nothing is, `ValueError` for what jaxspin did not write: read OVF files with
     `jaxspin.io.load_ovf`, arrays of many processes with `jaxspin.devices.load`.
+
+    Example:
+        >>> path = js.io.save_trajectory(tmp_path / "run.zarr", [0.0, 1.0], jnp.stack([spins, spins]), lattice)
+        >>> js.load(path).times.tolist()
+        [0.0, 1.0]
     """
     path = Path(path)
     if next(path.glob("shard_*.zarr"), None) is not None:

@@ -27,7 +27,16 @@ R = TypeVar("R")
 
 
 def check_spins(lattice: Lattice, spins: Array) -> None:
-    """Refuse an array that is not spins on `lattice`: raises `ValueError` on shape or dtype."""
+    """Refuse an array that is not spins on `lattice`: raises `ValueError` on shape or dtype.
+
+    Example:
+        >>> js.spins.check_spins(lattice, spins)
+        >>> try:
+        ...     js.spins.check_spins(lattice, spins[:3])
+        ... except ValueError:
+        ...     print("of another lattice")
+        of another lattice
+    """
     if not jnp.issubdtype(spins.dtype, jnp.floating):
         raise ValueError(f"spins have dtype {spins.dtype}; convert them with spins.astype(float).")
     _check_shape(spins.shape, lattice, batch=False)
@@ -45,6 +54,10 @@ def as_spins(
 
     Raises `ValueError` for complex numbers, what is no number, and arrays that do not fit the lattice: spins of another
     one, or a batch (map over it with `jax.vmap`).
+
+    Example:
+        >>> js.spins.as_spins([[0, 0, 1], [0, 0, -1]]).dtype.name
+        'float32'
     """
     if not isinstance(spins, jax.Array):
         try:
@@ -107,6 +120,11 @@ def takes_spins(
     The lattice is the argument called `lattice`, or that of the first argument (of the field, the solver, `self`), or
     unknown. Options as those of `as_spins`. `unit` refuses spins longer than 1 (in other units), and takes shorter ones
     (averages). Put it outside `jit`, so that lists are arrays before they are traced.
+
+    Example:
+        >>> up = js.spins.takes_spins(lambda spins: spins[..., 2].mean())
+        >>> float(up([[0, 0, 1], [0, 0, 1]]))
+        1.0
     """
     options = {"half": half, "batch": batch, "host": host}
     if function is None:
@@ -160,21 +178,37 @@ normalize = takes_spins(name="a")(vectors.normalize)
 
 @functools.partial(one_program, static_argnames="dtype")
 def random_spins(lattice: Lattice, *, key: PRNGKeyArray, dtype=None) -> Float[Array, "..."]:
-    """Independent spins, uniform on the sphere, of shape `(*cells, sublattices, 3)`."""
+    """Independent spins, uniform on the sphere, of shape `(*cells, sublattices, 3)`.
+
+    Example:
+        >>> js.random_spins(lattice, key=jax.random.key(0)).shape
+        (4, 4, 1, 3)
+    """
     return normalize(jax.random.normal(key, (*lattice.shape, 3), dtype or jnp.result_type(float)))
 
 
 @takes_spins
 @one_program
 def tangent(spins: Float[Array, "*n 3"], vectors: Float[Array, "*n 3"]) -> Float[Array, "*n 3"]:
-    """The part of `vectors` perpendicular to the spins, v - S (S . v): the only part of a field that acts."""
+    """The part of `vectors` perpendicular to the spins, v - S (S . v): the only part of a field that acts.
+
+    Example:
+        >>> across = js.spins.tangent(spins, jnp.ones_like(spins))
+        >>> round(float(jnp.max(jnp.abs(jnp.sum(across * spins, -1)))), 3)
+        0.0
+    """
     return subtract(vectors, scale(dot(spins, vectors), spins))
 
 
 @takes_spins
 @one_program
 def tangent_frame(spins: Float[Array, "*n 3"]) -> Float[Array, "*n 2 3"]:
-    """Two orthonormal vectors perpendicular to each spin, e and S x e; zero at vacancies. They jump where S_z = 1/2."""
+    """Two orthonormal vectors perpendicular to each spin, e and S x e; zero at vacancies. They jump where S_z = 1/2.
+
+    Example:
+        >>> js.spins.tangent_frame(spins).shape
+        (4, 4, 1, 2, 3)
+    """
     axis = jnp.where(jnp.abs(spins[..., 2:]) < 0.5, jnp.eye(3, dtype=spins.dtype)[2], jnp.eye(3, dtype=spins.dtype)[0])
     first = normalize(jnp.cross(spins, axis))
     return jnp.stack([first, jnp.cross(spins, first)], axis=-2)
@@ -182,13 +216,24 @@ def tangent_frame(spins: Float[Array, "*n 3"]) -> Float[Array, "*n 2 3"]:
 
 @takes_spins
 def torque(spins: Float[Array, "*n 3"], field: Float[Array, "*n 3"]) -> Float[Array, "*n 3"]:
-    """S x B, which is dS/dt without damping."""
+    """S x B, which is dS/dt without damping.
+
+    Example:
+        >>> js.spins.torque(jnp.array([1.0, 0.0, 0.0]), jnp.array([0.0, 0.0, 2.0])).tolist()
+        [0.0, -2.0, 0.0]
+    """
     return cross(spins, field)
 
 
 @one_program
 def rotation_matrix(axis: Float[Array, "3"], angle: Float[Array, ""] | float) -> Float[Array, "3 3"]:
-    """The right-handed rotation by `angle` (radians) about `axis` (any length but zero): exp(angle [axis]x)."""
+    """The right-handed rotation by `angle` (radians) about `axis` (any length but zero): exp(angle [axis]x).
+
+    Example:
+        >>> quarter = js.spins.rotation_matrix(jnp.array([0.0, 0.0, 1.0]), jnp.pi / 2)
+        >>> (jnp.round(quarter @ jnp.array([1.0, 0.0, 0.0])) + 0.0).tolist()
+        [0.0, 1.0, 0.0]
+    """
     x, y, z = axis / jnp.linalg.norm(axis)
     zero = jnp.zeros_like(x)
     cross = jnp.stack([jnp.stack([zero, -z, y]), jnp.stack([z, zero, -x]), jnp.stack([-y, x, zero])])
@@ -197,7 +242,13 @@ def rotation_matrix(axis: Float[Array, "3"], angle: Float[Array, ""] | float) ->
 
 @functools.partial(one_program, static_argnames="dtype")
 def random_rotation(*, key: PRNGKeyArray, dtype=None) -> Float[Array, "3 3"]:
-    """A proper rotation, uniform (Haar) on SO(3), from a random unit quaternion."""
+    """A proper rotation, uniform (Haar) on SO(3), from a random unit quaternion.
+
+    Example:
+        >>> rotation = js.spins.random_rotation(key=jax.random.key(0))
+        >>> rotation.shape, round(float(jnp.linalg.det(rotation)), 3)
+        ((3, 3), 1.0)
+    """
     q = jax.random.normal(key, (4,), dtype or jnp.result_type(float))
     w, x, y, z = q / jnp.linalg.norm(q)
     return jnp.stack(
@@ -212,7 +263,13 @@ def random_rotation(*, key: PRNGKeyArray, dtype=None) -> Float[Array, "3 3"]:
 @takes_spins
 @one_program
 def rotate(spins: Float[Array, "*n 3"], rotation: Float[Array, "3 3"]) -> Float[Array, "*n 3"]:
-    """The same rotation `(3, 3)` applied to every spin."""
+    """The same rotation `(3, 3)` applied to every spin.
+
+    Example:
+        >>> quarter = js.spins.rotation_matrix(jnp.array([1.0, 0.0, 0.0]), jnp.pi / 2)
+        >>> (jnp.round(js.spins.rotate(js.textures.ferromagnet(lattice), quarter)[0, 0, 0]) + 0.0).tolist()
+        [0.0, -1.0, 0.0]
+    """
     return einsum("ab,...b->...a", rotation, spins)
 
 
@@ -223,6 +280,11 @@ def retract(spins: Float[Array, "*n 3"], vectors: Float[Array, "*n 3"]) -> Float
 
     `vectors` are rotation vectors (radians), not tangent displacements; for a displacement v in the tangent
     plane use w = S x v.
+
+    Example:
+        >>> turned = js.spins.retract(jnp.array([1.0, 0.0, 0.0]), jnp.array([0.0, 0.0, jnp.pi / 2]))
+        >>> (jnp.round(turned) + 0.0).tolist()
+        [0.0, 1.0, 0.0]
     """
     sinc, versine = rotation_factors(dot(vectors, vectors))
     turn = cross(vectors, spins)
@@ -236,6 +298,10 @@ def rotation_factors(square: Float[Array, "*n"]) -> tuple[Float[Array, "*n"], Fl
     By sums of additions and products, which XLA vectorizes on CPUs where it calls the sine and cosine of one number
     after another. With half the angle, h = k pi + r and abs(r) <= pi/2, they are (sin r/h) cos r and (sin r/h)^2/2:
     free of cancellation, and of the sign of (-1)^k.
+
+    Example:
+        >>> [round(float(x), 3) for x in js.spins.rotation_factors(jnp.asarray(1.0))]
+        [0.841, 0.46]
     """
     dtype = square.dtype
     pi, far = np.asarray(np.pi, dtype), square > np.pi**2
@@ -263,12 +329,26 @@ def _series(x: Float[Array, "*n"], coefficients: Sequence[float]) -> Float[Array
 @takes_spins
 @one_program
 def dilute(spins: Float[Array, "*n 3"], occupied: Bool[Array, "*n"]) -> Float[Array, "*n 3"]:
-    """Spins with vacancies: zero where the mask `occupied` (shape of the lattice) is False."""
+    """Spins with vacancies: zero where the mask `occupied` (shape of the lattice) is False.
+
+    Example:
+        >>> occupied = jnp.arange(16).reshape(lattice.shape) != 5
+        >>> float(jnp.sum(js.spins.dilute(js.textures.ferromagnet(lattice), occupied)))
+        15.0
+    """
     return jnp.where(occupied[..., None], spins, 0)
 
 
 def check_finite(spins: Array) -> None:
-    """Refuse spins that are not finite numbers: raises `ValueError`; traced values, inside `jit`, are let through."""
+    """Refuse spins that are not finite numbers: raises `ValueError`; traced values, inside `jit`, are let through.
+
+    Example:
+        >>> try:
+        ...     js.spins.check_finite(spins.at[0, 0, 0].set(jnp.nan))
+        ... except ValueError:
+        ...     print("not finite")
+        not finite
+    """
     if isinstance(spins, Tracer):
         return
     spins = looked_at(spins)
@@ -291,6 +371,13 @@ def check_unit(spins: Any, *, shorter: bool = False) -> None:
 
     Vacancies, and traced values, are let through. Raises `ValueError` with the length found: magnetizations of other
     programs are in A/m.
+
+    Example:
+        >>> try:
+        ...     js.spins.check_unit(2 * spins)
+        ... except ValueError:
+        ...     print("not of length one")
+        not of length one
     """
     if isinstance(spins, Tracer):
         return

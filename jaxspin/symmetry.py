@@ -34,6 +34,11 @@ class PointGroup:
     smallest rotation, B1 is even under the mirror line of smallest angle, E_m turns m times). Make one with
     `generate_group` or `point_group`. Identity is by object; both makers return the same object for the same
     group.
+
+    Example:
+        >>> group = js.symmetry.point_group(lattice)
+        >>> group.name, group.order, [matrices.shape[1] for matrices in group.irreps.values()]
+        ('D4', 8, [1, 1, 1, 1, 2])
     """
 
     name: str
@@ -99,6 +104,11 @@ def generate_group(generators: Sequence[np.ndarray], name: str | None = None) ->
 
     Raises `ValueError` if the generators are not orthogonal, do not close, or if the group has irreps that
     are not real (rotations without mirrors by less than half a turn).
+
+    Example:
+        >>> quarter, mirror = np.array([[0, -1], [1, 0]]), np.array([[1, 0], [0, -1]])
+        >>> js.symmetry.generate_group([quarter, mirror]).name
+        'D4'
     """
     arrays = [np.asarray(g, dtype=float) for g in generators]
     dim = arrays[0].shape[0]
@@ -121,7 +131,12 @@ def generate_group(generators: Sequence[np.ndarray], name: str | None = None) ->
 
 
 def infinite(lattice: Lattice) -> Lattice:
-    """The kind of lattice, without its size: one cell, periodic along every axis."""
+    """The kind of lattice, without its size: one cell, periodic along every axis.
+
+    Example:
+        >>> js.symmetry.infinite(lattice).cells
+        (1, 1)
+    """
     ones = (1,) * lattice.dimension
     return dataclasses.replace(lattice, cells=ones, periodic=(True,) * lattice.dimension)
 
@@ -133,6 +148,10 @@ def site_maps(lattice: Lattice, start: int = 0, end: int = 0) -> np.ndarray:
 
     Rotations come before reflections, and those that turn least come first. Warns where more would map them to within
     the lattice's `tolerance`: coordinates typed with few digits have lost a symmetry.
+
+    Example:
+        >>> js.symmetry.site_maps(js.honeycomb(4), start=0, end=1).shape
+        (6, 2, 2)
     """
     found = _maps(lattice, start, end, _TOLERANCE)
     nearly = _maps(lattice, start, end, lattice.tolerance)
@@ -177,6 +196,10 @@ def point_group(lattice: Lattice, sublattice: int = 0) -> PointGroup:
     """The point group about a site: D4 square, D6 triangular, D3 honeycomb, D2 kagome, Oh cubic, D1 chain.
 
     Read off the positions of the infinite lattice, so sublattices that are only labels do not lower it.
+
+    Example:
+        >>> [js.symmetry.point_group(made).name for made in (js.chain(4), lattice, js.triangular(4), js.kagome(4))]
+        ['D1', 'D4', 'D6', 'D2']
     """
     return generate_group(list(site_maps(lattice, sublattice, sublattice)))
 
@@ -190,6 +213,10 @@ def site_images(
 
     Raises `ValueError` if the matrix does not map the cluster on itself; use equal `cells` along the axes
     that it exchanges, and an odd number along open axes.
+
+    Example:
+        >>> js.symmetry.site_images(js.chain(5), np.array([[-1.0]])).ravel().tolist()
+        [4, 3, 2, 1, 0]
     """
     cells, axes = np.array(lattice.cells), np.array(lattice.vectors)
     where = cells // 2 if center is None else np.array(center)
@@ -230,6 +257,10 @@ def transform_sites(
 
     result[image(i)] = array[i], with `site_images` for the image and for what is raised. Spins are carried
     along, not turned: rotate them with `spins.rotate`.
+
+    Example:
+        >>> js.symmetry.transform_sites(js.chain(5), jnp.arange(5.0)[:, None], np.array([[-1.0]])).ravel().tolist()
+        [4.0, 3.0, 2.0, 1.0, 0.0]
     """
     images = site_images(lattice, matrix, center, sublattice).ravel()
     return _permuted(array, np.argsort(images))
@@ -241,7 +272,12 @@ def _permuted(array: Shaped[Array, "..."], order: Shaped[Array, " n"]) -> Shaped
 
 
 def position_key(vector: np.ndarray) -> tuple[float, ...]:
-    """A hashable key under which equal positions (or matrices) meet despite rounding."""
+    """A hashable key under which equal positions (or matrices) meet despite rounding.
+
+    Example:
+        >>> js.symmetry.position_key(np.array([0.1 + 0.2, 1.0])) == js.symmetry.position_key(np.array([0.3, 1.0]))
+        True
+    """
     return tuple(np.round(np.ravel(vector), 4) + 0.0)
 
 

@@ -35,6 +35,11 @@ def assert_field_is_gradient(
 
     Central differences err by h^2 and by (rounding of E)/h: give double precision, and `atol` in energy
     units. A time-dependent or stochastic potential is tried at t = 0 with `key`.
+
+    Example:
+        >>> js.testing.assert_field_is_gradient(field, spins, key=jax.random.key(1), atol=0.1, step=0.01)
+        >>> print("passed")
+        passed
     """
     draws = jax.random.split(key, directions + 1)
     field = jax.jit(lambda s: potential.field(s, key=draws[0]))(spins)
@@ -66,6 +71,12 @@ def assert_invariant(
     Tried on random spins in double precision where it is on, unless `spins` are given. Symmetries that the
     cluster's shape breaks raise `ValueError`; see `symmetry.site_images`. Translations go along periodic
     axes.
+
+    Example:
+        >>> small = js.Exchange(js.square(3), 1.0)
+        >>> js.testing.assert_invariant(small.energy, js.square(3), key=jax.random.key(1), atol=1e-3)
+        >>> print("passed")
+        passed
     """
     draws = jax.random.split(key, rotations + 1)
     spins = random_spins(lattice, key=draws[0]) if spins is None else spins
@@ -95,6 +106,11 @@ def assert_hermitian(
     """<x|A y> = <A x|y> for random vectors of the shape and dtype of `example`, relative to |x| |A y|.
 
     Complex vectors test hermiticity, real ones symmetry.
+
+    Example:
+        >>> js.testing.assert_hermitian(lambda x: 2 * x, jnp.ones(8), key=jax.random.key(1), atol=1e-4)
+        >>> print("passed")
+        passed
     """
     x, y = jax.random.normal(key, (2, *example.shape), example.dtype)
     ax, ay = matvec(x), matvec(y)

@@ -29,7 +29,12 @@ _TURN_TOLERANCE = 1e-3
 def ferromagnet(
     lattice: Lattice, direction: Vector = (0.0, 0.0, 1.0), *, dtype: DTypeLike | None = None
 ) -> Float[Array, "..."]:
-    """Every spin along `direction` (of any length but zero)."""
+    """Every spin along `direction` (of any length but zero).
+
+    Example:
+        >>> js.textures.ferromagnet(lattice)[0, 0, 0].tolist(), js.textures.ferromagnet(lattice).shape
+        ([0.0, 0.0, 1.0], (4, 4, 1, 3))
+    """
     return _finish(np.broadcast_to(_unit(direction), (*lattice.shape, 3)), dtype)
 
 
@@ -39,6 +44,10 @@ def neel(
     """Nearest neighbours opposite, the first site along `direction`: chain, square, cubic, honeycomb.
 
     Raises `ValueError` where nearest neighbours form odd loops (use `one_hundred_twenty`) or for odd sizes.
+
+    Example:
+        >>> js.textures.neel(js.chain(4))[:, 0, 2].tolist()
+        [1.0, -1.0, 1.0, -1.0]
     """
     coloring = _coloring(lattice, 2)
     if coloring is None:
@@ -61,6 +70,10 @@ def stripe(
 
     On the triangular lattice (0,), (1,) and (0, 1) are the three M points; on the square lattice (pi, 0),
     (0, pi) and (pi, pi). Raises `ValueError` for an odd number of cells along a periodic axis of `along`.
+
+    Example:
+        >>> js.textures.stripe(lattice, along=(0,))[:, 0, 0, 2].tolist()
+        [1.0, -1.0, 1.0, -1.0]
     """
     if not along or any(not 0 <= k < lattice.dimension for k in along):
         raise ValueError(f"along={tuple(along)} must name lattice axes; use some of 0 to {lattice.dimension - 1}.")
@@ -84,6 +97,11 @@ def spiral(
     `cone` = pi/2 is the flat spiral. A q that closes around the periodic axes to a thousandth of a turn, as one typed
     with few digits does, is taken for the one that closes. Raises `ValueError` for others; the fitting ones are sums of
     m_k b_k/L_k (`observables.wavevectors`).
+
+    Example:
+        >>> helix = js.textures.spiral(js.chain(4), [jnp.pi / 2])
+        >>> (jnp.round(helix[:, 0, :2]) + 0.0).tolist()
+        [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]]
     """
     q, vectors = np.asarray(wavevector, float), np.array(lattice.vectors)
     if q.shape != (lattice.dimension,):
@@ -115,6 +133,11 @@ def one_hundred_twenty(
     Triangular: the K-point order, q = (b_1 + 2 b_2)/3 (its negative for `handedness` -1). Kagome: the q = 0
     order, turning counter-clockwise around upward triangles for `handedness` +1. Raises `ValueError` on a
     bipartite lattice (use `neel`), or for sizes not multiples of 3 along periodic axes of the K-point order.
+
+    Example:
+        >>> order = js.textures.one_hundred_twenty(js.triangular(3))
+        >>> round(float(jnp.vdot(order[0, 0, 0], order[1, 0, 0])), 3)
+        -0.5
     """
     if handedness not in (1, -1):
         raise ValueError(f"handedness must be +1 or -1, got {handedness}.")
@@ -137,6 +160,12 @@ def tetrahedral(lattice: Lattice, *, chirality: int = 1, dtype: DTypeLike | None
     triangle has S_i . (S_j x S_k) = `chirality` 4/(3 sqrt3) and solid angle `chirality` pi. Square works too.
     Raises `ValueError` off two-dimensional Bravais lattices, or for odd sizes along periodic axes.
     Source: Martin & Batista, PRL 101, 156402 (2008), doi:10.1103/PhysRevLett.101.156402.
+
+    Example:
+        >>> lattice = js.triangular(4)
+        >>> chirality = js.observables.scalar_chirality(lattice, js.textures.tetrahedral(lattice))
+        >>> round(float(chirality.mean()), 3)
+        0.77
     """
     if chirality not in (1, -1):
         raise ValueError(f"chirality must be +1 or -1, got {chirality}.")
@@ -152,6 +181,10 @@ def double_q(lattice: Lattice, *, dtype: DTypeLike | None = None) -> Float[Array
 
     Four sublattices at right angles; the Q are M points on the triangular lattice, (pi, 0) and (0, pi) on the
     square one. Raises `ValueError` as `tetrahedral` does.
+
+    Example:
+        >>> js.textures.double_q(lattice).shape, round(float(js.textures.double_q(lattice)[0, 0, 0, 0]), 3)
+        ((4, 4, 1, 3), 0.707)
     """
     _check_plane(lattice, "double-Q order")
     first, second = (_signs(lattice, q, (0,), "double-Q order") for q in ((1, 0), (0, 1)))
@@ -182,6 +215,11 @@ def skyrmion(
     Raises `ValueError` off two dimensions, for polarity other than +-1, winding 0, a radius that is too large or not
     positive, or a width that is not positive.
     Source of the profile: Romming et al., PRL 114, 177203 (2015), doi:10.1103/PhysRevLett.114.177203.
+
+    Example:
+        >>> lattice = js.square(12)
+        >>> round(float(js.observables.topological_charge(lattice, js.textures.skyrmion(lattice, radius=3.0))), 2)
+        -1.0
     """
     if lattice.dimension != 2:
         raise ValueError(f"a skyrmion needs a two-dimensional lattice, got {lattice.name}; use square or such.")
@@ -244,6 +282,11 @@ def domain_wall(
 
     Raises `ValueError` if the axis is periodic (one wall does not close) or parallel to `direction`, and for a width
     that is not positive.
+
+    Example:
+        >>> wall = js.textures.domain_wall(js.chain(5, periodic=False), position=2.0, width=1.0)
+        >>> [round(float(s), 3) + 0.0 for s in wall[:, 0, 2]]
+        [0.964, 0.762, 0.0, -0.762, -0.964]
     """
     if not 0 <= axis < lattice.dimension:
         raise ValueError(f"axis {axis} is not an axis of the lattice; use 0 to {lattice.dimension - 1}.")

@@ -49,6 +49,11 @@ class SpinTransferTorque(AbstractField):
     Raises `ValueError` for a drift of another shape, and when used on spins of another lattice.
     Source: Zhang and Li, Phys. Rev. Lett. 93, 127204 (2004), doi:10.1103/PhysRevLett.93.127204;
     Thiaville, Nakatani, Miltat and Suzuki, Europhys. Lett. 69, 990 (2005), doi:10.1209/epl/i2004-10452-6.
+
+    Example:
+        >>> current = js.torques.SpinTransferTorque(lattice, drift=(0.1, 0.0), nonadiabaticity=0.05)
+        >>> (field + current).field(spins).shape
+        (4, 4, 1, 3)
     """
 
     drift: Float[Array, "*n dimension"]
@@ -109,6 +114,11 @@ class SpinOrbitTorque(AbstractField):
     Raises `ValueError` for a polarization without three components, and when used on spins of another
     shape. Source: Slonczewski, J. Magn. Magn. Mater. 159, L1 (1996), doi:10.1016/0304-8853(96)00062-5;
     Manchon et al., Rev. Mod. Phys. 91, 035004 (2019), doi:10.1103/RevModPhys.91.035004.
+
+    Example:
+        >>> hall = js.torques.SpinOrbitTorque(polarization=(0.0, 1.0, 0.0), dampinglike=0.1)
+        >>> [round(float(b), 3) + 0.0 for b in hall.field(js.textures.ferromagnet(lattice))[0, 0, 0]]
+        [0.1, 0.0, 0.0]
     """
 
     polarization: Float[Array, "*n 3"]
@@ -155,6 +165,12 @@ def directional_derivative(
     grad S is the least-squares solution of (r.grad) S = S_j - S_i over the nearest neighbours present, r from i
     to j: centred differences in the bulk of a Bravais lattice, one-sided ones at open edges and beside
     vacancies. It vanishes at a vacancy, and along directions in which no neighbour lies.
+
+    Example:
+        >>> helix = js.textures.spiral(js.chain(8), [jnp.pi / 4])
+        >>> slope = js.torques.directional_derivative(js.chain(8), helix, jnp.array([1.0]))
+        >>> [round(float(s), 3) + 0.0 for s in slope[0, 0]]
+        [0.0, 0.707, 0.0]
     """
     occupied = jnp.any(spins != 0, axis=-1)
     present = occupied.astype(spins.dtype)

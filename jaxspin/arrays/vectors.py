@@ -99,6 +99,10 @@ def normalize(a: Vectors) -> Vectors:
 
     Of any length that is a number of the dtype: where the square would leave its range, the largest component is
     divided out first. That does not change the result, so the derivative does not know of it.
+
+    Example:
+        >>> [round(float(x), 3) for x in js.normalize(jnp.array([3.0, 0.0, 4.0]))]
+        [0.6, 0.0, 0.8]
     """
     parts = components(a)
     largest = jax.lax.stop_gradient(functools.reduce(jnp.maximum, map(jnp.abs, parts)))

@@ -16,6 +16,11 @@ class Anisotropy(AbstractPotential):
 
     `strength` K is one number or `(*cells, sublattices)`; `axis` n is `(3,)` or `(*cells, sublattices, 3)`,
     of any length but zero. Raises `ValueError` when used on spins of another shape.
+
+    Example:
+        >>> energy = js.Anisotropy(0.5).energy(js.textures.ferromagnet(lattice))
+        >>> round(float(energy), 3)
+        -8.0
     """
 
     strength: Float[Array, "..."]

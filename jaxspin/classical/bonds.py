@@ -20,7 +20,13 @@ _MANY = 48
 
 @takes_spins
 def bond_ends(lattice: Lattice, spins: Spins, bond: Bond) -> tuple[Float[Array, "*cells 3"], Float[Array, "*cells 3"]]:
-    """(S_i, S_j) at the two ends of `bond` in every cell, S_j zero beyond an open edge."""
+    """(S_i, S_j) at the two ends of `bond` in every cell, S_j zero beyond an open edge.
+
+    Example:
+        >>> first, second = js.classical.bond_ends(lattice, spins, lattice.shell(1)[0])
+        >>> first.shape, second.shape
+        ((4, 4, 3), (4, 4, 3))
+    """
     return spins[..., bond.start, :], lattice.translate(spins[..., bond.end, :], bond.offset)
 
 

@@ -23,6 +23,12 @@ class DzyaloshinskiiMoriya(AbstractPotential):
     "bulk": d_ij = r_ij (no inversion; helices that turn right-handed about their wavevector for D > 0);
     or an array `(bonds, 3)` for the bonds of `lattice.shell(shell)`. `strength` is one number or an array
     `(*cells, bonds)`. Raises `ValueError` for other names or shapes.
+
+    Example:
+        >>> ring = js.chain(4)
+        >>> helix = js.textures.spiral(ring, [jnp.pi / 2], axis=(1.0, 0.0, 0.0))
+        >>> round(float(js.DzyaloshinskiiMoriya(ring, 0.5, "bulk").energy(helix)), 3)
+        -2.0
     """
 
     strength: Float[Array, "..."]

@@ -25,6 +25,11 @@ class Exchange(AbstractPotential):
     `couplings` is J of the nearest neighbours, or a tuple with one entry for each shell, nearest first. An
     entry is one number or an array `(*cells, bonds)` with a value for each bond of `lattice.shell(number)`.
     Raises `ValueError` for other shapes.
+
+    Example:
+        >>> field = js.Exchange(lattice, (1.0, -0.5))
+        >>> round(float(field.energy(js.textures.ferromagnet(lattice))), 3), field.field(spins).shape
+        (-16.0, (4, 4, 1, 3))
     """
 
     couplings: tuple[Float[Array, "..."], ...]

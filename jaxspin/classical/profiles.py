@@ -18,7 +18,12 @@ _PULSE = (-6, -3, -1, 0, 1, 3, 6)
 
 
 class Constant(eqx.Module):
-    """`value` at all times."""
+    """`value` at all times.
+
+    Example:
+        >>> float(js.classical.Constant(0.5)(3.0))
+        0.5
+    """
 
     value: Float[Array, ""] = eqx.field(converter=real)
 
@@ -30,6 +35,11 @@ class Ramp(eqx.Module):
     """initial + (final - initial) (t - start)/duration, constant before and after: a linear anneal, a switch.
 
     A duration of zero makes a step. Raises `ValueError` for one below zero, and for ends that are not finite.
+
+    Example:
+        >>> cooling = js.classical.Ramp(initial=1.0, final=0.0, duration=10.0)
+        >>> [round(float(cooling(t)), 3) for t in (0.0, 5.0, 20.0)]
+        [1.0, 0.5, 0.0]
     """
 
     initial: Float[Array, ""] = eqx.field(converter=real)
@@ -52,7 +62,13 @@ class Ramp(eqx.Module):
 
 
 class Quench(eqx.Module):
-    """`initial` for t < `time`, `final` from then on. Raises `ValueError` for values that are not finite."""
+    """`initial` for t < `time`, `final` from then on. Raises `ValueError` for values that are not finite.
+
+    Example:
+        >>> quench = js.classical.Quench(initial=1.0, final=0.0, time=5.0)
+        >>> float(quench(4.9)), float(quench(5.0))
+        (1.0, 0.0)
+    """
 
     initial: Float[Array, ""] = eqx.field(converter=real)
     final: Float[Array, ""] = eqx.field(converter=real)
@@ -72,6 +88,11 @@ class Exponential(eqx.Module):
     """final + (initial - final) exp(-(t - start)/decay_time), `initial` before `start`.
 
     A decay time of zero makes a step. Raises `ValueError` for one below zero, and for ends that are not finite.
+
+    Example:
+        >>> cooling = js.classical.Exponential(initial=1.0, final=0.0, decay_time=2.0)
+        >>> [round(float(cooling(t)), 3) for t in (0.0, 2.0, 4.0)]
+        [1.0, 0.368, 0.135]
     """
 
     initial: Float[Array, ""] = eqx.field(converter=real)
@@ -94,7 +115,13 @@ class Exponential(eqx.Module):
 
 
 class GaussianPulse(eqx.Module):
-    """exp(-(t - center)^2/(2 width^2)) cos(frequency (t - center) + phase); no oscillation by default."""
+    """exp(-(t - center)^2/(2 width^2)) cos(frequency (t - center) + phase); no oscillation by default.
+
+    Example:
+        >>> pulse = js.classical.GaussianPulse(center=5.0, width=1.0)
+        >>> [round(float(pulse(t)), 3) for t in (4.0, 5.0, 6.0)]
+        [0.607, 1.0, 0.607]
+    """
 
     center: Float[Array, ""] = eqx.field(converter=real)
     width: Float[Array, ""] = eqx.field(converter=real)
@@ -114,7 +141,13 @@ class GaussianPulse(eqx.Module):
 
 
 class Sinusoid(eqx.Module):
-    """cos(frequency t + phase), `frequency` in radians a unit of time; phase -pi/2 makes a sine."""
+    """cos(frequency t + phase), `frequency` in radians a unit of time; phase -pi/2 makes a sine.
+
+    Example:
+        >>> wave = js.classical.Sinusoid(frequency=2.0)
+        >>> [round(float(wave(t)), 3) for t in (0.0, 0.5, 1.0)]
+        [1.0, 0.54, -0.416]
+    """
 
     frequency: Float[Array, ""] = eqx.field(converter=real)
     phase: Float[Array, ""] = eqx.field(converter=real, default=0.0)

@@ -20,6 +20,11 @@ class Zeeman(AbstractPotential):
     number or `(*cells, sublattices)`, 1 unless given. The energies of a field do not know the moments of a run: pass
     those of `simulate(moment=...)` here too, and every spin precesses at the rate h. Raises `ValueError` when used on
     spins of another shape. For a field in time use `ZeemanPulse`.
+
+    Example:
+        >>> up = js.textures.ferromagnet(lattice)
+        >>> round(float(js.Zeeman((0.0, 0.0, 0.1)).energy(up)), 3)
+        -1.6
     """
 
     applied: Float[Array, "*n 3"]
@@ -42,6 +47,11 @@ class ZeemanPulse(AbstractPotential):
     `profile` maps the time (hbar/t) to a number: `GaussianPulse`, `Sinusoid`, `Ramp`, or any callable that is
     a pytree (an `eqx.Module`, `jax.tree_util.Partial`). A short one should say in a method `times_of_change()`
     when it begins, peaks and ends, so that adaptive steps and suggested ones do not overlook it.
+
+    Example:
+        >>> pulse = js.classical.ZeemanPulse((0.0, 0.0, 0.1), js.classical.GaussianPulse(center=5.0, width=1.0))
+        >>> [round(float(pulse.energy(js.textures.ferromagnet(lattice), t)), 3) for t in (5.0, 6.0)]
+        [-1.6, -0.97]
     """
 
     applied: Float[Array, "*n 3"]

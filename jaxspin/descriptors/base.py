@@ -27,6 +27,11 @@ class AbstractDescriptor(eqx.Module):
     A descriptor has settings (static fields of plain data, stored with a force field) and no arrays. Its features must
     be smooth and invariant under whatever the energy is invariant under. The `spins` of every public method pass
     through `jaxspin.spins.as_spins`, as those of fields do.
+
+    Example:
+        >>> features = js.LocalMoments(js.chain(8), coupling=2.0, hops=2, moments=4)
+        >>> isinstance(features, js.descriptors.AbstractDescriptor), features.n_features
+        (True, 8)
     """
 
     lattice: eqx.AbstractVar[Lattice]

@@ -63,6 +63,11 @@ class Bispectrum(AbstractDescriptor):
 
     Zhang, Zhang, Chern, PNAS 119, e2119957119 (2022), doi:10.1073/pnas.2119957119; Fan, Zhang, Chern, PRB
     110, 245105 (2024).
+
+    Example:
+        >>> features = js.Bispectrum(js.chain(8), radius=1.0, bond_radius=1.0, bispectrum=False)
+        >>> features(js.textures.ferromagnet(js.chain(8))).shape
+        (8, 1, 3)
     """
 
     lattice: Lattice = eqx.field(static=True)

@@ -76,6 +76,11 @@ class LocalElectrons(AbstractOnClusters):
     Sources: recursion method: R. Haydock, V. Heine and M. J. Kelly, J. Phys. C 5, 2845 (1972),
     10.1088/0022-3719/5/16/004; a common Fermi level of overlapping clusters: W. Yang, Phys. Rev. Lett. 66, 1438 (1991),
     10.1103/PhysRevLett.66.1438.
+
+    Example:
+        >>> features = js.LocalElectrons(js.chain(8), coupling=2.0, filling=0.25, hops=2, steps=5)
+        >>> features.n_features
+        19
     """
 
     lattice: Lattice = eqx.field(static=True)

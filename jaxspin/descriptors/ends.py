@@ -22,6 +22,12 @@ class NearEnds(AbstractDescriptor):
     depend on the spins, and the two ends are told apart.
 
     Raises `ValueError` without an open axis, and for lengths that are not positive.
+
+    Example:
+        >>> channel = js.chain(8, periodic=False)
+        >>> inner = js.LocalMoments(channel, coupling=2.0, hops=2, moments=4)
+        >>> js.descriptors.NearEnds(inner, lengths=(1.0, 3.0)).n_features - inner.n_features
+        4
     """
 
     lattice: Lattice = eqx.field(static=True)

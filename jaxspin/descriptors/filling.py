@@ -42,6 +42,12 @@ class AtFilling(AbstractClusterDescriptor):
     Sources: a common Fermi level of overlapping clusters: W. Yang, Phys. Rev. Lett. 66, 1438 (1991),
     10.1103/PhysRevLett.66.1438; moments: Weisse et al., Rev. Mod. Phys. 78, 275 (2006),
     10.1103/RevModPhys.78.275.
+
+    Example:
+        >>> moments = js.LocalMoments(js.chain(8), coupling=2.0, hops=2, moments=8)
+        >>> features = js.descriptors.AtFilling(moments, filling=0.5)
+        >>> features.n_features - moments.n_features
+        1
     """
 
     lattice: Lattice = eqx.field(static=True)

@@ -55,6 +55,11 @@ class LocalMoments(AbstractOnClusters):
     (1968), 10.1016/0022-3697(68)90216-3; Chebyshev moments: Weisse et al., Rev. Mod. Phys. 78, 275 (2006),
     10.1103/RevModPhys.78.275, eqs. 36-37; energies of overlapping clusters: W. Yang, Phys. Rev. Lett. 66, 1438
     (1991), 10.1103/PhysRevLett.66.1438.
+
+    Example:
+        >>> features = js.LocalMoments(js.chain(8), coupling=2.0, hops=2, moments=4)
+        >>> features(js.textures.ferromagnet(js.chain(8))).shape
+        (8, 1, 8)
     """
 
     lattice: Lattice = eqx.field(static=True)

@@ -41,6 +41,13 @@ class BetweenLeads(AbstractDescriptor):
 
     Source of the weights: Anderson and Hasegawa, Phys. Rev. 100, 675 (1955), doi:10.1103/PhysRev.100.675. Raises
     `ValueError` without an open axis, and for numbers that are not positive; without leads take `descriptor` itself.
+
+    Example:
+        >>> channel = js.chain(8, periodic=False)
+        >>> inner = js.LocalMoments(channel, coupling=2.0, hops=2, moments=4)
+        >>> features = js.descriptors.BetweenLeads(inner, voltage=0.5)
+        >>> features(js.textures.ferromagnet(channel)).shape
+        (8, 1, 13)
     """
 
     lattice: Lattice = eqx.field(static=True)

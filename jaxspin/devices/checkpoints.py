@@ -19,6 +19,10 @@ def save(path: str | os.PathLike, tree: PyTree[Array], *, overwrite: bool = Fals
 
     The folder must be on a file system that all processes see. Raises `FileExistsError` where it exists and
     `overwrite` is not given; that replaces what `save` wrote and nothing else, once the new one is complete.
+
+    Example:
+        >>> js.devices.save(tmp_path / "state", {"spins": spins}).name
+        'state'
     """
     path = Path(path).absolute()
 
@@ -43,6 +47,11 @@ def load(path: str | os.PathLike, like: PyTree[Array]) -> PyTree[Array]:
 
     `like` holds arrays, or `jax.ShapeDtypeStruct` with a sharding (`jaxspin.devices.sharding(mesh)`). Raises
     `FileNotFoundError` where nothing is, `ValueError` where `like` has other shapes.
+
+    Example:
+        >>> path = js.devices.save(tmp_path / "state", {"spins": spins})
+        >>> bool(jnp.array_equal(js.devices.load(path, {"spins": spins})["spins"], spins))
+        True
     """
     path = Path(path).absolute()
     by_first_process(lambda: undo_replacement(path))

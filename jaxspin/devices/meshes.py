@@ -29,6 +29,10 @@ def mesh(
     `AxisType.Auto`: the compiler moves the data, and `jaxspin` sees to it that only edges are moved.
 
     Raises `ValueError` where there are fewer devices, or no way to share the cells out evenly.
+
+    Example:
+        >>> js.devices.mesh(lattice, 1).axis_names
+        ('cell_1', 'cell_2')
     """
     available = list(jax.devices() if of is None else of)
     if isinstance(devices, Sequence):
@@ -48,7 +52,13 @@ def mesh(
 
 
 def sharding(mesh: Mesh, *, before: int = 0) -> NamedSharding:
-    """How spins lie on the mesh, and whatever has the cells as its axes after the first `before` ones."""
+    """How spins lie on the mesh, and whatever has the cells as its axes after the first `before` ones.
+
+    Example:
+        >>> placed = jax.device_put(spins, js.devices.sharding(js.devices.mesh(lattice, 1)))
+        >>> placed.shape
+        (4, 4, 1, 3)
+    """
     names = _names(mesh)
     if not names:
         raise ValueError(f"a mesh of axes {mesh.axis_names} shares out no lattice; make it with jaxspin.devices.mesh.")
@@ -65,6 +75,11 @@ def shard(tree: Any, mesh: Mesh, lattice: Lattice | None = None) -> Any:
     `shard(lambda: random_spins(lattice, key=key), mesh)`.
 
     Raises `ValueError` for an array that cannot be shared out evenly.
+
+    Example:
+        >>> mesh = js.devices.mesh(lattice, 1)
+        >>> js.devices.shard(spins, mesh).shape, type(js.devices.shard(field, mesh)).__name__
+        ((4, 4, 1, 3), 'Exchange')
     """
     if callable(tree) and not hasattr(tree, "lattice"):
         shapes = jax.eval_shape(tree)
@@ -80,7 +95,13 @@ def shard(tree: Any, mesh: Mesh, lattice: Lattice | None = None) -> Any:
 
 
 def gather(tree: PyTree[Array]) -> PyTree[np.ndarray]:
-    """The whole arrays, on every process, in its own memory; call it on all processes."""
+    """The whole arrays, on every process, in its own memory; call it on all processes.
+
+    Example:
+        >>> shared = js.devices.shard(spins, js.devices.mesh(lattice, 1))
+        >>> type(js.devices.gather(shared)).__name__
+        'ndarray'
+    """
     return jax.tree.map(to_host, tree)
 
 

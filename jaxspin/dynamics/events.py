@@ -24,6 +24,11 @@ class Relaxed(eqx.Module):
     takes use `relax`, which is much faster.
 
     Raises `ValueError` when called, outside `simulate`, without a field.
+
+    Example:
+        >>> run = js.simulate(field, spins, duration=2.0, step=0.1, until=js.dynamics.Relaxed(1e3))
+        >>> bool(run.stopped), run.frames
+        (True, 1)
     """
 
     tolerance: float | Float[Array, ""]
@@ -44,6 +49,11 @@ class Leaves(eqx.Module):
 
     For example the position of a wall that should not reach the end of a track:
     Leaves(partial(wall_position, lattice), low=10, high=90).
+
+    Example:
+        >>> up = js.dynamics.Leaves(lambda spins: js.observables.magnetization(spins)[2], high=0.9)
+        >>> bool(up(0.0, js.textures.ferromagnet(lattice))), bool(up(0.0, spins))
+        (True, False)
     """
 
     observable: Callable[[Spins], Float[Array, "..."]]

@@ -82,6 +82,12 @@ class ImplicitMidpoint(AbstractMidpoint):
     step in single precision, eight to fifteen in double (nearest-neighbour exchange K, steps 0.01/K to 0.1/K).
 
     Source: d'Aquino, Serpico and Miano, J. Comput. Phys. 209, 730 (2005), doi:10.1016/j.jcp.2005.04.001.
+
+    Example:
+        >>> solver = js.dynamics.ImplicitMidpoint()
+        >>> run = js.simulate(field, spins, duration=0.5, step=0.05, damping=0.0, solver=solver)
+        >>> round(float(run.energy(field)[-1] - run.energy(field)[0]), 2) + 0.0
+        0.0
     """
 
     term_structure: ClassVar = AbstractSpinSolver.term_structure
@@ -99,6 +105,12 @@ class SphericalMidpoint(AbstractMidpoint):
     fails for one spin in 10^7.
 
     Source: McLachlan, Modin and Verdier, Phys. Rev. E 89, 061301 (2014), doi:10.1103/PhysRevE.89.061301.
+
+    Example:
+        >>> solver = js.dynamics.SphericalMidpoint()
+        >>> run = js.simulate(field, spins, duration=0.5, step=0.05, damping=0.0, solver=solver)
+        >>> round(float(jnp.linalg.norm(run.final, axis=-1).min()), 3)
+        1.0
     """
 
     term_structure: ClassVar = AbstractSpinSolver.term_structure

@@ -32,6 +32,12 @@ class Clock(eqx.Module):
 
     Integers stay exact in single precision where 0.05, 0.10, ... would not, and `last` is an integer of its
     own, so a continued run has the very times and step numbers of the unbroken one. The default is t = n.
+
+    Example:
+        >>> clock = js.dynamics.Clock(step=0.1, last=5)
+        >>> n = jnp.asarray(3.0)
+        >>> round(float(clock.time(n)), 3), int(clock.number(n))
+        (0.8, 8)
     """
 
     step: float | Float[Array, ""] = 1.0
@@ -46,7 +52,13 @@ class Clock(eqx.Module):
 
 
 class Interval(eqx.Module):
-    """The control over a step: its duration, and the Brownian increment of the noise or None."""
+    """The control over a step: its duration, and the Brownian increment of the noise or None.
+
+    Example:
+        >>> interval = js.dynamics.Interval(time=jnp.asarray(0.1), wiener=None)
+        >>> round(float(interval.time), 3)
+        0.1
+    """
 
     time: Float[Array, ""]
     wiener: Float[Array, "..."] | None
@@ -59,6 +71,13 @@ class Push(eqx.Module):
 
     With the impulse b = B dt + sqrt(2 a T) dW it turns every spin by w = -(b - a S x b)/(1 + a^2), so that dS
     = w x S = S x (b - a S x b)/(1 + a^2).
+
+    Example:
+        >>> equation = js.dynamics.LLG(js.Zeeman((0.0, 0.0, 1.0)), damping=0.0)
+        >>> push = equation.vf(0.0, jnp.array([[[1.0, 0.0, 0.0]]]), None)
+        >>> turn = push.rotation(js.dynamics.Interval(time=jnp.asarray(0.1), wiener=None))
+        >>> [round(float(w), 3) + 0.0 for w in turn[0, 0]]
+        [0.0, 0.0, -0.1]
     """
 
     spins: Spins
@@ -122,6 +141,12 @@ class LLG(diffrax.AbstractTerm):
 
     Source: Brown, Phys. Rev. 130, 1677 (1963), doi:10.1103/PhysRev.130.1677; Garcia-Palacios and Lazaro,
     Phys. Rev. B 58, 14937 (1998), doi:10.1103/PhysRevB.58.14937, for the Stratonovich calculus.
+
+    Example:
+        >>> equation = js.dynamics.LLG(js.Zeeman((0.0, 0.0, 1.0)), damping=0.0)
+        >>> push = equation.vf(0.0, jnp.array([[[1.0, 0.0, 0.0]]]), None)
+        >>> push.field.tolist()
+        [[[0.0, 0.0, 1.0]]]
     """
 
     field: AbstractField

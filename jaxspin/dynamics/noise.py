@@ -24,6 +24,11 @@ class StepNoise(diffrax.AbstractBrownianPath):
     `diffrax.VirtualBrownianTree` as `LLG.noise`, at about ten times the cost.
 
     `spins` gives shape and dtype. Times are exact integers up to 2^24 in single precision.
+
+    Example:
+        >>> noise = js.dynamics.StepNoise(spins, key=jax.random.key(0))
+        >>> noise.evaluate(jnp.asarray(0.0), jnp.asarray(1.0)).shape
+        (4, 4, 1, 3)
     """
 
     shape: tuple[int, ...] = eqx.field(static=True)

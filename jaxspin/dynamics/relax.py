@@ -29,6 +29,11 @@ _RUNNING, _CONVERGED, _STEP_LIMIT, _NON_FINITE, _STALLED = range(5)
 class Relaxation(eqx.Module):
     """The state with the smallest torque met, its `energy` (NaN for a field without one), `max_torque` =
     max_i |S_i x B_i|, and the number of `steps` (one field each).
+
+    Example:
+        >>> found = js.relax(js.Zeeman((0.0, 0.0, 1.0)), spins)
+        >>> bool(found.converged), round(float(found.energy), 2)
+        (True, -16.0)
     """
 
     spins: Float[Array, "*cells sublattices 3"]
@@ -95,6 +100,11 @@ def relax(
     Source: Barzilai and Borwein, IMA J. Numer. Anal. 8, 141 (1988), doi:10.1093/imanum/8.1.141; Zhang and
     Hager, SIAM J. Optim. 14, 1043 (2004), doi:10.1137/S1052623403428208; for magnets Exl et al., J. Appl.
     Phys. 115, 17D118 (2014), doi:10.1063/1.4862839.
+
+    Example:
+        >>> found = js.relax(js.Zeeman((0.0, 0.0, 1.0)), spins)
+        >>> round(float(js.observables.magnetization(found.spins)[2]), 3)
+        1.0
     """
     if tolerance is not None and not tolerance > 0:
         raise ValueError(f"tolerance = {tolerance:g} must be positive; leave it out for a default.")

@@ -114,6 +114,11 @@ def simulate(
     Raises `ValueError` for settings that cannot run and, unless `throw=False`, `RuntimeError` if spins become
     non-finite or an adaptive run needs more than `max_steps` for a frame. With a fixed step `max_steps` is
     checked beforehand.
+
+    Example:
+        >>> run = js.simulate(field, spins, duration=2.0, step=0.1, save_every=0.5)
+        >>> run.spins.shape, bool(run.energy(field)[-1] < run.energy(field)[0])
+        ((5, 4, 4, 1, 3), True)
     """
     rounding = _rounding_of(start)
     # a number of NumPy compared with a text is no bool

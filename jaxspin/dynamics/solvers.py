@@ -43,6 +43,10 @@ class AbstractSpinSolver(diffrax.AbstractStratonovichSolver):
     """Two fields, one noise increment: a new scheme is one `move`.
 
     The solver's state is the square of the largest angle by which the field turned a spin in a step so far.
+
+    Example:
+        >>> isinstance(js.dynamics.DepondtMertens(), js.dynamics.AbstractSpinSolver)
+        True
     """
 
     term_structure: ClassVar = LLG
@@ -86,6 +90,11 @@ class ProjectedHeun(AbstractSpinSolver):
 
     The cheapest arithmetic; precessing by an angle theta a step, its frequency is wrong by up to theta^2/6
     even in a constant field. Prefer `DepondtMertens` unless the field costs nothing.
+
+    Example:
+        >>> run = js.simulate(field, spins, duration=0.5, step=0.05, solver=js.dynamics.ProjectedHeun())
+        >>> run.final.shape
+        (4, 4, 1, 3)
     """
 
     def move(self, terms, t0, t1, spins, interval: Interval):
@@ -105,6 +114,13 @@ class DepondtMertens(AbstractSpinSolver):
 
     Source: Depondt and Mertens, J. Phys.: Condens. Matter 21, 336005 (2009),
     doi:10.1088/0953-8984/21/33/336005.
+
+    Example:
+        >>> start = jnp.broadcast_to(jnp.array([1.0, 0.0, 0.0]), spins.shape)
+        >>> turning, solver = js.Zeeman((0.0, 0.0, jnp.pi)), js.dynamics.DepondtMertens()
+        >>> run = js.simulate(turning, start, duration=1.0, step=0.05, damping=0.0, solver=solver)
+        >>> [round(float(s), 3) + 0.0 for s in run.final[0, 0, 0]]
+        [-1.0, 0.0, 0.0]
     """
 
     def move(self, terms, t0, t1, spins, interval: Interval):
@@ -124,6 +140,11 @@ class SemiImplicit(AbstractSpinSolver):
 
     Source: Mentink, Tretyakov, Fasolino, Katsnelson and Rasing, J. Phys.: Condens. Matter 22, 176001 (2010),
     doi:10.1088/0953-8984/22/17/176001, scheme SIB.
+
+    Example:
+        >>> run = js.simulate(field, spins, duration=0.5, step=0.05, solver=js.dynamics.SemiImplicit())
+        >>> run.final.shape
+        (4, 4, 1, 3)
     """
 
     phase_error: ClassVar[float] = 1 / 12
@@ -175,6 +196,11 @@ class ProjectedTsit5(diffrax.AbstractAdaptiveSolver):
 
     For zero temperature: noise is refused with `ValueError`; use one of the other solvers and a fixed step.
     Source: Tsitouras, Comput. Math. Appl. 62, 770 (2011), doi:10.1016/j.camwa.2011.06.002.
+
+    Example:
+        >>> run = js.simulate(field, spins, duration=0.5, step="adaptive", solver=js.dynamics.ProjectedTsit5())
+        >>> run.final.shape, bool(run.solved.all())
+        ((4, 4, 1, 3), True)
     """
 
     # "bounded" can be differentiated in both modes

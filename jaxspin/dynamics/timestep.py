@@ -71,6 +71,10 @@ def suggest_timestep(
 
     The field is looked at at the time `t` or at each of several, of which the fastest counts. Raises `ValueError`
     where nothing moves, or where the spins are traced.
+
+    Example:
+        >>> 0.01 < js.suggest_timestep(field, spins, damping=0.0) < 0.1
+        True
     """
     if isinstance(spins, Tracer):
         raise ValueError(NO_TRACERS)

@@ -43,6 +43,11 @@ class Trajectory(eqx.Module):
 
     The methods evaluate one frame after another, so they need memory for one; each raises `ValueError` where
     the frames, or the lattice, are missing.
+
+    Example:
+        >>> run = js.simulate(field, spins, duration=2.0, step=0.1, save_every=0.5)
+        >>> run.frames, [round(float(t), 3) for t in run.times], run.magnetization().shape
+        (5, [0.0, 0.5, 1.0, 1.5, 2.0], (5, 3))
     """
 
     times: Float[Array | np.ndarray, " n"]

@@ -42,6 +42,12 @@ class BehlerParrinello(AbstractPotential):
     `jaxspin.forcefield.save`. Until trained the network is zero.
     Sources: J. Behler and M. Parrinello, Phys. Rev. Lett. 98, 146401 (2007), 10.1103/PhysRevLett.98.146401;
     P. Zhang and G.-W. Chern, Phys. Rev. Lett. 127, 146401 (2021), 10.1103/PhysRevLett.127.146401.
+
+    Example:
+        >>> features = js.LocalMoments(js.chain(8), coupling=2.0, hops=2, moments=4)
+        >>> model = js.BehlerParrinello(descriptor=features, hidden=(4,), key=jax.random.key(0))
+        >>> model.field(js.textures.neel(js.chain(8))).shape, model.on(js.chain(32)).lattice.cells
+        ((8, 1, 3), (32,))
     """
 
     parallel_part_is_fixed: ClassVar[bool] = False

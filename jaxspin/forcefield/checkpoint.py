@@ -32,6 +32,12 @@ def save(
 
     Raises `FileExistsError` if the folder exists, unless `overwrite`, which replaces a force field and nothing else,
     and only once the new one is complete; `TypeError` for metadata that are not plain data, or what is no potential.
+
+    Example:
+        >>> features = js.LocalMoments(js.chain(8), coupling=2.0, hops=2, moments=4)
+        >>> model = js.BehlerParrinello(descriptor=features, hidden=(4,), key=jax.random.key(0))
+        >>> js.forcefield.save(tmp_path / "model", model).name
+        'model'
     """
     _check_model(model)
     path = Path(path).absolute()
@@ -63,6 +69,13 @@ def load(path: str | Path) -> _ForceField:
     """The force field stored at `path`, or the committee of them, on the lattice of training; `.on(lattice)` moves it.
 
     Raises `FileNotFoundError` if there is none, `ValueError` if it is not a force field of this version.
+
+    Example:
+        >>> features = js.LocalMoments(js.chain(8), coupling=2.0, hops=2, moments=4)
+        >>> model = js.BehlerParrinello(descriptor=features, hidden=(4,), key=jax.random.key(0))
+        >>> path = js.forcefield.save(tmp_path / "model", model)
+        >>> js.forcefield.load(path).hidden
+        (4,)
     """
     settings = _settings(path)
     kind = settings["model"].get("kind", BehlerParrinello.__name__)  # a single force field names none
@@ -82,7 +95,15 @@ def load(path: str | Path) -> _ForceField:
 
 
 def load_metadata(path: str | Path) -> dict[str, Any]:
-    """What was stored beside the weights: config, errors, provenance."""
+    """What was stored beside the weights: config, errors, provenance.
+
+    Example:
+        >>> features = js.LocalMoments(js.chain(8), coupling=2.0, hops=2, moments=4)
+        >>> model = js.BehlerParrinello(descriptor=features, hidden=(4,), key=jax.random.key(0))
+        >>> path = js.forcefield.save(tmp_path / "model", model, metadata={"J": 2.0})
+        >>> js.forcefield.load_metadata(path)
+        {'J': 2.0}
+    """
     return _settings(path)["metadata"]
 
 

@@ -32,6 +32,13 @@ class Committee(AbstractPotential):
     Raises `ValueError` for fewer than two members, and for members of different descriptors, layers or precision.
     Sources: H. S. Seung, M. Opper, H. Sompolinsky, COLT 1992, 287, 10.1145/130385.130417; C. Schran, K. Brezina,
     O. Marsalek, J. Chem. Phys. 153, 104105 (2020), 10.1063/5.0016004.
+
+    Example:
+        >>> features = js.LocalMoments(js.chain(8), coupling=2.0, hops=2, moments=4)
+        >>> keys = jax.random.split(jax.random.key(0), 2)
+        >>> committee = js.Committee([js.BehlerParrinello(descriptor=features, hidden=(4,), key=key) for key in keys])
+        >>> committee.size, committee.spread(js.textures.neel(js.chain(8))).shape
+        (2, (8, 1))
     """
 
     parallel_part_is_fixed: ClassVar[bool] = False

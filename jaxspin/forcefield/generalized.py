@@ -39,6 +39,12 @@ class GeneralizedPotential(AbstractField):
     changes sign when both ends are turned by a right angle about their spins stays out of reach, and
     `observables.unreachable_fraction` measures it for a given field. Source: P. Zhang and G.-W. Chern, npj Comput.
     Mater. 9, 32 (2023).
+
+    Example:
+        >>> features = js.LocalMoments(js.chain(8), coupling=2.0, hops=2, moments=4)
+        >>> model = js.forcefield.GeneralizedPotential(features, hidden=(4,), key=jax.random.key(0))
+        >>> model.field(js.textures.neel(js.chain(8))).shape
+        (8, 1, 3)
     """
 
     parallel_part_is_fixed: ClassVar[bool] = False
@@ -203,6 +209,13 @@ def at_voltage(model: Driven, voltage: ArrayLike) -> Driven:
     """A model, or a committee, whose descriptor is a `BetweenLeads`, at another voltage.
 
     Raises `TypeError` for one that knows no voltage.
+
+    Example:
+        >>> inner = js.LocalMoments(js.chain(8, periodic=False), coupling=2.0, hops=2, moments=4)
+        >>> features = js.descriptors.BetweenLeads(inner, voltage=0.5)
+        >>> model = js.forcefield.GeneralizedPotential(features, hidden=(4,), key=jax.random.key(0))
+        >>> float(js.forcefield.at_voltage(model, 1.5).descriptor.voltage)
+        1.5
     """
     part = {GeneralizedPotential: "conservative", Committee: "members"}.get(type(model))
     inner: Any = model if part is None else getattr(model, part)

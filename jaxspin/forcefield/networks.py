@@ -24,6 +24,11 @@ class MultilayerPerceptron(nnx.Module):
     """Dense layers with SiLU between them, smooth as an energy must be; the last one starts at zero.
 
     `features` inputs, `hidden` layer widths, one output: `(..., features) -> (...)`.
+
+    Example:
+        >>> network = js.forcefield.MultilayerPerceptron(3, (4,), key=jax.random.key(0))
+        >>> network(jnp.ones((5, 3))).tolist()
+        [0.0, 0.0, 0.0, 0.0, 0.0]
     """
 
     def __init__(self, features: int, hidden: Sequence[int], *, key: PRNGKeyArray, dtype=None):

@@ -33,6 +33,11 @@ def pretrained(name: str, lattice: Lattice | Any | None = None) -> Any:
     boundaries or a width that it never learnt, and says what errors were measured there. Raises `ValueError` for
     another name, listing those there are, and for a lattice of another kind or too small a size, `TypeError` for what
     is no lattice.
+
+    Example:
+        >>> model = js.pretrained("triangular-120", js.triangular(12))
+        >>> model.lattice.cells, model.descriptor.coupling
+        ((12, 12), 4.0)
     """
     path = _path(name)
     model = load(path)
@@ -49,12 +54,22 @@ def pretrained(name: str, lattice: Lattice | Any | None = None) -> Any:
 
 
 def pretrained_metadata(name: str) -> dict[str, Any]:
-    """Errors on held-out configurations, data recipe, settings and provenance of a force field that comes along."""
+    """Errors on held-out configurations, data recipe, settings and provenance of a force field that comes along.
+
+    Example:
+        >>> js.forcefield.pretrained_metadata("triangular-120")["params"]["coupling"]
+        4.0
+    """
     return load_metadata(_path(name))
 
 
 def pretrained_names() -> tuple[str, ...]:
-    """The names `pretrained` knows."""
+    """The names `pretrained` knows.
+
+    Example:
+        >>> "triangular-120" in js.forcefield.pretrained_names()
+        True
+    """
     return tuple(sorted(path.name for path in WEIGHTS.iterdir() if path.is_dir()))
 
 

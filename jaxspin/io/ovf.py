@@ -49,6 +49,10 @@ def save_ovf(
     rectangular nodes, sublattices first, in Spirit's own order of sites. The lattice travels in a description
     line. Format: OOMMF User's Guide 2.1a0 (2023), section 19.3. Raises `ValueError` on the shape,
     `FileExistsError` where the file exists.
+
+    Example:
+        >>> js.io.save_ovf(tmp_path / "state.ovf", spins, lattice).name
+        'state.ovf'
     """
     path, spins = Path(path), to_host(spins)
     if spins.dtype not in (np.float32, np.float64):
@@ -130,6 +134,12 @@ def load_ovf(
     with its first step as the lattice constant; for an irregular mesh give the `lattice`, whose sites the
     points are matched to. A lattice given must have the cells of the file. "binary 4" comes back as
     float32, the rest as float64. Raises `ValueError` for what is not such a file.
+
+    Example:
+        >>> path = js.io.save_ovf(tmp_path / "state.ovf", spins, lattice)
+        >>> found, where = js.io.load_ovf(path)
+        >>> bool(np.allclose(found, spins)), where == lattice
+        (True, True)
     """
     content = Path(path).read_bytes()
     if not content.startswith(b"# OOMMF OVF 2.0"):

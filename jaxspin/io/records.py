@@ -33,6 +33,10 @@ def provenance(config: Any = None, seed: int | None = None) -> dict[str, Any]:
 
     `commit` is that of the checkout the package is imported from, with "-dirty" after it where the code was
     changed since, or "unknown" for an installed wheel. Every value is plain JSON.
+
+    Example:
+        >>> sorted(js.io.provenance(config={"J": 2.0}, seed=0))
+        ['command', 'commit', 'config', 'date', 'device', 'devices', 'platform', 'python', 'seed', 'versions']
     """
     devices = jax.devices()
     return {
@@ -55,12 +59,21 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
     What is not finite is null: JSON has neither NaN nor infinities. A function is its name and the fingerprint of its
     code, an object without a `repr` of its own its class and what it holds, the rest its `repr`: the same in every
     process.
+
+    Example:
+        >>> js.io.to_json({"J": 2.0, "cells": (4, 4), "error": float("nan"), "field": np.zeros(3)})
+        '{"J": 2.0, "cells": [4, 4], "error": null, "field": [0.0, 0.0, 0.0]}'
     """
     return json.dumps(_plain(value), indent=indent, allow_nan=False)
 
 
 def save_json(path: str | os.PathLike, value: Any, *, indent: int | None = 1) -> Path:
-    """Write `to_json(value)` under another name, then rename it: a kill leaves the old file, or the new one whole."""
+    """Write `to_json(value)` under another name, then rename it: a kill leaves the old file, or the new one whole.
+
+    Example:
+        >>> js.io.save_json(tmp_path / "result.json", {"charge": -1}).name
+        'result.json'
+    """
     path = Path(path)
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(to_json(value, indent=indent))
@@ -69,7 +82,13 @@ def save_json(path: str | os.PathLike, value: Any, *, indent: int | None = 1) ->
 
 
 def load_json(path: str | os.PathLike) -> Any:
-    """What a file holds; `ValueError`, naming it and the remedy, where it is cut short or no JSON."""
+    """What a file holds; `ValueError`, naming it and the remedy, where it is cut short or no JSON.
+
+    Example:
+        >>> path = js.io.save_json(tmp_path / "result.json", {"charge": -1})
+        >>> js.io.load_json(path)
+        {'charge': -1}
+    """
     try:
         return json.loads(Path(path).read_text())
     except ValueError as error:  # of the text or of its encoding
@@ -84,6 +103,10 @@ def new_folder(path: str | os.PathLike, *, overwrite: bool = False) -> Path:
     A folder with something in it is refused with `FileExistsError`; with `overwrite` the contents of one that this
     function made (it leaves a mark in it), or that holds the summary of a run, are removed, of no other. The working
     directory, the home directory and whatever contains them are never emptied. Of many processes the first does it.
+
+    Example:
+        >>> js.io.new_folder(tmp_path / "run").is_dir()
+        True
     """
     by_first_process(lambda: _new_folder(Path(path), overwrite))
     return Path(path)

@@ -20,6 +20,11 @@ def kept(path: str | os.PathLike, make: Callable[[], Any]) -> Any:
     processes at once.
 
     Raises `ValueError` where the file is damaged; delete it to make it again.
+
+    Example:
+        >>> path = tmp_path / "row.json"
+        >>> js.io.kept(path, lambda: {"charge": -1}), js.io.kept(path, lambda: "not made again")
+        ({'charge': -1}, {'charge': -1})
     """
     path = Path(path)
     if not path.exists():
@@ -37,6 +42,12 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
 
     The partial file is beside it and ends like it, for those that tell the format from the name. An error in the block
     removes it and leaves an older `path` as it was.
+
+    Example:
+        >>> with js.io.whole_file(tmp_path / "fields.npz") as partial:
+        ...     np.savez(partial, field=field.field(spins))
+        >>> [path.name for path in tmp_path.iterdir()]
+        ['fields.npz']
     """
     path = Path(path)
     partial = path.with_name(f".partial.{path.name}")

@@ -60,7 +60,13 @@ def store_attributes(lattice: Lattice, config: Any, attributes: Mapping[str, Any
 
 
 def lattice_of(dataset: xr.Dataset) -> Lattice:
-    """The lattice a trajectory or data set was stored with; `ValueError` where the attribute is missing."""
+    """The lattice a trajectory or data set was stored with; `ValueError` where the attribute is missing.
+
+    Example:
+        >>> path = js.io.save_trajectory(tmp_path / "run.zarr", [0.0, 1.0], jnp.stack([spins, spins]), lattice)
+        >>> js.io.lattice_of(js.io.load_trajectory(path)) == lattice
+        True
+    """
     if "lattice" not in dataset.attrs:
         raise ValueError("the data set has no attribute 'lattice'; open one written by save_trajectory or SpinData.")
     return lattice_from_json(dataset.attrs["lattice"])

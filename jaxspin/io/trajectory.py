@@ -48,6 +48,10 @@ def save_trajectory(
     dataclass or dictionary) as JSON and `attributes` beside it. Raises `ValueError` on shapes or times that
     do not increase, `FileExistsError` where something is in the way. For frames that come one by one use
     `TrajectoryWriter`.
+
+    Example:
+        >>> js.io.save_trajectory(tmp_path / "run.zarr", [0.0, 1.0], jnp.stack([spins, spins]), lattice).name
+        'run.zarr'
     """
     times, spins = _checked(times, spins, lattice)
     dataset = _frames(times, spins, lattice)
@@ -63,6 +67,11 @@ def load_trajectory(path: str | os.PathLike) -> xr.Dataset:
 
     `lattice_of(dataset)` rebuilds the lattice. Raises `FileNotFoundError`, or `ValueError` for another kind
     of store.
+
+    Example:
+        >>> path = js.io.save_trajectory(tmp_path / "run.zarr", [0.0, 1.0], jnp.stack([spins, spins]), lattice)
+        >>> dict(js.io.load_trajectory(path)["spins"].sizes)
+        {'time': 2, 'cell_1': 4, 'cell_2': 4, 'sublattice': 1, 'component': 3}
     """
     dataset = open_store(path)
     if "spins" not in dataset or "time" not in dataset.coords:
@@ -78,6 +87,13 @@ class TrajectoryWriter:
     first process writes. An existing store is refused unless `overwrite` (replaced by the first
     frames) or `append` (continued; its lattice, precision and `config`, where one is given, must agree, and
     a new store is begun where there is none).
+
+    Example:
+        >>> writer = js.io.TrajectoryWriter(tmp_path / "run.zarr", lattice)
+        >>> for time in (0.0, 0.5, 1.0):
+        ...     writer.append(time, spins)
+        >>> js.io.load_trajectory(tmp_path / "run.zarr")["time"].values.tolist()
+        [0.0, 0.5, 1.0]
     """
 
     def __init__(

@@ -28,6 +28,10 @@ def save_vtk(
     give a point cloud with the point scalar `sublattice`. ParaView reads files numbered `spins_0001.vtk` as a
     film. Raises `ValueError` on the shape or a name that does not end in .vtk, `FileExistsError` where the
     file exists.
+
+    Example:
+        >>> js.io.save_vtk(tmp_path / "spins_0001.vtk", spins, lattice).name
+        'spins_0001.vtk'
     """
     path, spins = Path(path), to_host(spins)
     if path.suffix != ".vtk":

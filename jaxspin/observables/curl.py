@@ -21,6 +21,12 @@ def field_jacobian(
     The covariant derivative of the tangential field, e_1(i) and e_2(i) being `spins.tangent_frame`: for
     B_i = -dE/dS_i it is minus the Hessian of E on the product of spheres, a symmetric matrix, whatever the values of E
     off the sphere. `batch` columns are computed at once. The field must be differentiable; time is 0.
+
+    Example:
+        >>> up = js.textures.ferromagnet(js.chain(4))
+        >>> jacobian = js.observables.field_jacobian(js.Exchange(js.chain(4), 1.0), up)
+        >>> jacobian.shape, bool(jnp.allclose(jacobian, jacobian.T))
+        ((8, 8), True)
     """
     frame = tangent_frame(spins)
     flat = frame.reshape(-1, 2, 3)
@@ -48,6 +54,10 @@ def curl_fraction(
     a current through the electrons brings in the second part, and more (`unreachable_fraction`). Costs 2N derivatives
     of the field.
     Raises `ValueError` for spins that are not finite.
+
+    Example:
+        >>> round(float(js.observables.curl_fraction(field, spins)), 3)
+        0.0
     """
     check_finite(spins)
     jacobian = field_jacobian(field, spins, key=key, batch=batch)
@@ -64,6 +74,11 @@ def unreachable_fraction(
     antisymmetric part commutes with R, so what of A = (D - D^T)/2 does not, (A + R A R)/2, is that of no such field:
     its Frobenius norm over that of D. Zero for one spin, where E and G describe any field. Costs and what is raised
     are those of `curl_fraction`.
+
+    Example:
+        >>> torque = js.torques.SpinOrbitTorque(polarization=(0.0, 1.0, 0.0), dampinglike=0.1)
+        >>> round(float(js.observables.unreachable_fraction(field + torque, spins)), 3)
+        0.0
     """
     check_finite(spins)
     jacobian = field_jacobian(field, spins, key=key, batch=batch)

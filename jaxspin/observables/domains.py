@@ -23,6 +23,11 @@ def domain_length(lattice: Lattice, values: Float[Array, "..."]) -> Float[Array,
     p_k is the fraction of neighbouring cells along a_k whose signs differ. On the square lattice L = 2
     area/boundary: a checkerboard of squares of side w has L = w, stripes of width w have 2 w. Infinite for
     one domain; its derivative is zero (use `decay_length` for a smooth one).
+
+    Example:
+        >>> stripes = jnp.array([1.0, 1.0, -1.0, -1.0])[:, None] * jnp.ones((4, 4))
+        >>> round(float(js.observables.domain_length(lattice, stripes)), 3)
+        4.0
     """
     signs = jnp.sign(_by_cell(lattice, values))
     rates = []
@@ -43,6 +48,11 @@ def decay_length(lattice: Lattice, values: Float[Array, "..."]) -> Float[Array, 
     Interpolated linearly, averaged over the vectors; half the period where the correlation stays above, 0 for
     values that are all zero. Open
     axes are averaged over the pairs they have. Differentiable almost everywhere.
+
+    Example:
+        >>> stripes = jnp.array([1.0, 1.0, -1.0, -1.0])
+        >>> round(float(js.observables.decay_length(js.chain(4), stripes)), 3)
+        0.5
     """
     cells = _by_cell(lattice, values)[..., None, None]
     pairs = jnp.round(autocorrelation(lattice, jnp.ones_like(cells)))
@@ -73,6 +83,11 @@ def moment_length(lattice: Lattice, values: Float[Array, "..."]) -> Float[Array,
     Raises `ValueError` for values that do not begin with the lattice's cells; give one or several a cell.
 
     Source: A. J. Bray, Adv. Phys. 43, 357 (1994), 10.1080/00018739400101505.
+
+    Example:
+        >>> wave = jnp.cos(2 * jnp.pi * jnp.arange(8) / 8)
+        >>> round(float(js.observables.moment_length(js.chain(8), wave)), 3)
+        8.0
     """
     waves = jnp.fft.fftn(_by_cell(lattice, values))
     power = (waves.real**2 + waves.imag**2).at[(0,) * lattice.dimension].set(0)
@@ -89,6 +104,10 @@ def domain_labels(lattice: Lattice, values: Float[Array, "..."]) -> Int[Array, "
     It is 0 where the value is 0. Cells connect along the shortest lattice vectors (6 on the triangular
     lattice, 4 on the square one). Labels spread by one cell a sweep, so the work is the longest path inside a
     domain times the number of cells.
+
+    Example:
+        >>> js.observables.domain_labels(js.chain(6), jnp.array([1.0, 1.0, -1.0, -1.0, 0.0, -1.0])).tolist()
+        [1, 1, 3, 3, 0, 6]
     """
     signs = jnp.sign(_by_cell(lattice, values))
     bravais = dataclasses.replace(lattice, basis=((0.0,) * lattice.dimension,))
@@ -114,6 +133,10 @@ def domain_sizes(lattice: Lattice, values: Float[Array, "..."]) -> Int[Array, ".
     The mean over cells is the size weighted by area, sum s^2/sum s; the number of domains is the sum of
     1/size over cells with a domain. To list domains: `jnp.unique(domain_labels(lattice, values),
     return_counts=True)`.
+
+    Example:
+        >>> js.observables.domain_sizes(js.chain(6), jnp.array([1.0, 1.0, -1.0, -1.0, 0.0, -1.0])).tolist()
+        [2, 2, 2, 2, 0, 1]
     """
     labels = domain_labels(lattice, values)
     counts = jnp.bincount(labels.reshape(-1), length=labels.size + 1)

@@ -21,7 +21,14 @@ _COMPONENTS = "xyz"
 
 
 class Spectrum(eqx.Module):
-    """S(q, w): `frequencies` `(n,)`, rising from -pi/interval, and `intensity` `(n, *cells)` at `wavevectors`."""
+    """S(q, w): `frequencies` `(n,)`, rising from -pi/interval, and `intensity` `(n, *cells)` at `wavevectors`.
+
+    Example:
+        >>> frames = jnp.stack([js.textures.ferromagnet(lattice)] * 8)
+        >>> spectrum = js.observables.dynamical_structure_factor(lattice, frames, 0.5)
+        >>> spectrum.intensity.shape, round(float(spectrum.static()[0, 0]), 3)
+        ((8, 4, 4), 16.0)
+    """
 
     frequencies: Float[Array, " n"]
     intensity: Float[Array, "n *cells"]
@@ -72,6 +79,12 @@ def dynamical_structure_factor(
     thermal states is the equilibrium S(q, w), with classical statistics.
 
     Raises `ValueError` for another window or component, fewer than 4 frames, or frames of another lattice.
+
+    Example:
+        >>> frames = jnp.stack([spins] * 8)
+        >>> spectrum = js.observables.dynamical_structure_factor(lattice, frames, interval=0.5, components="xy")
+        >>> spectrum.frequencies.shape, spectrum.intensity.shape
+        ((8,), (8, 4, 4))
     """
     if window not in _WINDOWS:
         raise ValueError(f"window {window!r} is unknown; use one of {', '.join(map(repr, _WINDOWS))}.")

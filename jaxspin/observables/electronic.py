@@ -26,6 +26,11 @@ def electron_density(
 
     The derivative of the solver's energy with respect to site energies V, so each solver gives the density that belongs
     to its own energy. Green's functions, which have none, give the diagonal of their density matrix.
+
+    Example:
+        >>> solver = js.ExactDiagonalization(js.SDModel(lattice, coupling=2.0), filling=0.25, temperature=0.1)
+        >>> round(float(js.observables.electron_density(solver, spins).mean()), 3)
+        0.5
     """
     if isinstance(solver, GreensFunction):
         return solver.density(spins)
@@ -62,6 +67,13 @@ def density_of_states(
 
     Raises `ValueError` for a resolution that is not positive, or another kernel.
     Source: Weisse et al., Rev. Mod. Phys. 78, 275 (2006), 10.1103/RevModPhys.78.275, section II.
+
+    Example:
+        >>> solver = js.ExactDiagonalization(js.SDModel(lattice, coupling=2.0), filling=0.25, temperature=0.1)
+        >>> energies = jnp.linspace(-8.0, 8.0, 161)
+        >>> density = js.observables.density_of_states(solver, spins, energies, resolution=0.3)
+        >>> round(float(density.sum() * 0.1), 2)
+        2.0
     """
     kernel, width = _check(resolution, kernel), jnp.asarray(resolution, spins.dtype)
     if isinstance(solver, ExactDiagonalization):
@@ -86,6 +98,12 @@ def local_density_of_states(
     sites. Kernel polynomials take the local moments <i|T_m|i> without random probes, one site after another.
 
     Raises `ValueError` for a resolution that is not positive, another kernel, or indices of the wrong shape.
+
+    Example:
+        >>> solver = js.ExactDiagonalization(js.SDModel(lattice, coupling=2.0), filling=0.25, temperature=0.1)
+        >>> energies, sites = jnp.linspace(-8.0, 8.0, 161), np.array([[0, 0, 0], [1, 2, 0]])
+        >>> js.observables.local_density_of_states(solver, spins, energies, sites, resolution=0.3).shape
+        (2, 161)
     """
     kernel, width = _check(resolution, kernel), jnp.asarray(resolution, spins.dtype)
     sites = np.asarray(sites)

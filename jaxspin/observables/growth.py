@@ -20,6 +20,12 @@ class Growth:
     - `window_error`: the spread over where the fit begins.
     - `offset`, `rate`: L0 in units of the lengths, c in units of length/time^exponent.
     - `window`: the first and the last time that were fitted.
+
+    Example:
+        >>> times = np.linspace(1.0, 100.0, 50)
+        >>> growth = js.observables.fit_growth(times, 2.0 * times**0.5, (5, 100), offset=False)
+        >>> round(growth.exponent, 2), round(growth.rate, 2)
+        (0.5, 2.0)
     """
 
     exponent: float
@@ -50,6 +56,11 @@ def fit_growth(
 
     Source of the law: A. J. Bray, Adv. Phys. 43, 357 (1994), 10.1080/00018739400101505; a = 1/2 for an order that is
     not conserved.
+
+    Example:
+        >>> times = np.linspace(1.0, 100.0, 50)
+        >>> round(js.observables.fit_growth(times, 1.0 + 2.0 * times**0.5, (5, 100)).exponent, 2)
+        0.5
     """
     times, lengths = np.asarray(times, float), np.atleast_2d(np.asarray(lengths, float))
     inside = (times >= window[0]) & (times <= window[1]) & (times > 0)

@@ -17,6 +17,10 @@ def magnetization(spins: Float[Array, "*n 3"], moment: float | Float[Array, "*n"
     """m = sum_i m_i S_i / (number of occupied sites): the mean spin, zero if every site is vacant.
 
     `moment` m_i, the length of a spin, is one number or one a site, 1 unless given; then m is the mean moment.
+
+    Example:
+        >>> js.observables.magnetization(js.textures.ferromagnet(lattice)).tolist()
+        [0.0, 0.0, 1.0]
     """
     if moment is not None:
         lengths = jnp.asarray(moment, spins.dtype)
@@ -32,6 +36,11 @@ def sublattice_magnetization(
 
     Entry (n, b) averages the occupied sites of sublattice b in the cells congruent to n modulo `cell`; its
     length is 1 in perfect order. Raises `ValueError` unless `cell` divides `lattice.cells`.
+
+    Example:
+        >>> means = js.observables.sublattice_magnetization(lattice, js.textures.neel(lattice), cell=(2, 2))
+        >>> means.shape, means[:, :, 0, 2].tolist()
+        ((2, 2, 1, 3), [[1.0, -1.0], [-1.0, 1.0]])
     """
     if len(cell) != lattice.dimension or any(c < 1 or n % c for n, c in zip(lattice.cells, cell, strict=False)):
         raise ValueError(
@@ -46,7 +55,13 @@ def sublattice_magnetization(
 def nearest_neighbor_correlations(
     lattice: Lattice, spins: Float[Array, "*cells sublattices 3"], shell: int = 1
 ) -> Float[Array, "*cells bonds"]:
-    """S_i . S_j on every bond of `lattice.shell(shell)`, nearest by default; 0 beyond an open edge."""
+    """S_i . S_j on every bond of `lattice.shell(shell)`, nearest by default; 0 beyond an open edge.
+
+    Example:
+        >>> bonds = js.observables.nearest_neighbor_correlations(lattice, js.textures.neel(lattice))
+        >>> bonds.shape, float(bonds.mean())
+        ((4, 4, 2), -1.0)
+    """
     ends = [bond_ends(lattice, spins, bond) for bond in lattice.shell(shell)]
     return jnp.stack([jnp.sum(a * b, axis=-1) for a, b in ends], axis=-1)
 

@@ -16,7 +16,13 @@ from jaxspin.spins import takes_spins
 
 
 class Puddles(NamedTuple):
-    """What `puddles` finds, sizes in sites."""
+    """What `puddles` finds, sizes in sites.
+
+    Example:
+        >>> found = js.observables.puddles(lattice, js.textures.ferromagnet(lattice))
+        >>> float(found.number), float(found.fraction), float(found.mean_size)
+        (1.0, 1.0, 16.0)
+    """
 
     number: Float[Array, ""]
     """Of the connected regions."""
@@ -38,6 +44,10 @@ def site_correlations(lattice: Lattice, spins: Float[Array, "*cells sublattices 
     Bonds to a vacancy or beyond an open edge count as zero. Differentiable.
 
     Raises `ValueError` for a lattice of several sublattices; take `nearest_neighbor_correlations`, by bond, there.
+
+    Example:
+        >>> float(js.observables.site_correlations(lattice, js.textures.neel(lattice)).mean())
+        -1.0
     """
     return _site_correlations(lattice, spins)
 
@@ -57,6 +67,11 @@ def puddles(
     Raises `ValueError` for a lattice of several sublattices, as `site_correlations`.
 
     Source: P. Zhang and G.-W. Chern, Phys. Rev. Lett. 127, 146401 (2021), 10.1103/PhysRevLett.127.146401.
+
+    Example:
+        >>> found = js.observables.puddles(lattice, js.textures.neel(lattice))
+        >>> float(found.number), float(found.fraction)
+        (0.0, 0.0)
     """
     return _puddles(lattice, spins, threshold)
 
@@ -76,6 +91,11 @@ def correlation_of_holes(
     Raises `ValueError` for a lattice of several sublattices, as `site_correlations`.
 
     Source: P. Zhang and G.-W. Chern, Phys. Rev. Lett. 127, 146401 (2021), 10.1103/PhysRevLett.127.146401.
+
+    Example:
+        >>> density = 1 - 0.1 * js.observables.site_correlations(lattice, spins)[..., None]
+        >>> round(float(js.observables.correlation_of_holes(lattice, spins, density)), 3)
+        1.0
     """
     return _correlation_of_holes(lattice, spins, density)
 

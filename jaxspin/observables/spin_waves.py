@@ -30,6 +30,10 @@ def tangent_hessian(potential: AbstractPotential, spins: Spins, *, chunk: int = 
     are computed at once, each the derivative of a field.
 
     Raises `ValueError` for vacancies, which have no tangents, and where a spin feels a torque: `relax` first.
+
+    Example:
+        >>> js.observables.tangent_hessian(field, js.textures.ferromagnet(lattice)).shape
+        (32, 32)
     """
     _check(potential, spins)
     return _hessian(potential, spins, chunk)
@@ -63,6 +67,11 @@ class SpinWaves(eqx.Module):
     rounding means a displacement that grows without damping, see `stable`. `curvatures` `(2N,)` are the eigenvalues of
     the Hessian: a negative one means that the state is no minimum. `modes` `(2N, N)` are the displacements, complex, of
     each frequency, x(t) = Re[modes exp(-i w t)].
+
+    Example:
+        >>> waves = js.observables.spin_waves(js.Exchange(js.chain(4), 1.0), js.textures.ferromagnet(js.chain(4)))
+        >>> waves.frequencies.shape, waves.modes.shape
+        ((4,), (8, 4))
     """
 
     frequencies: Float[Array, " n"]
@@ -98,6 +107,12 @@ def spin_waves(
 
     Runs on the host (NumPy): time (2N)^3. Raises what `tangent_hessian` raises. Source: J. H. P. Colpa, Physica A 93,
     327 (1978), doi:10.1016/0378-4371(78)90160-7, for the reduction to a Hermitian problem.
+
+    Example:
+        >>> antiferromagnet = js.Exchange(js.chain(4), -1.0)
+        >>> waves = js.observables.spin_waves(antiferromagnet, js.textures.neel(js.chain(4)))
+        >>> [abs(round(float(w), 1)) for w in waves.frequencies]
+        [0.0, 0.0, 2.0, 2.0]
     """
     hessian = np.asarray(tangent_hessian(potential, spins), float)
     if moment is None:
@@ -125,6 +140,12 @@ def spin_wave_frequencies(
     """The frequencies w >= 0 of small oscillations, ascending, one for each spin, in units of the hopping.
 
     Raises what `tangent_hessian` raises, and `ValueError` where displacements grow instead: look at `spin_waves`.
+
+    Example:
+        >>> ring = js.chain(4)
+        >>> found = js.observables.spin_wave_frequencies(js.Exchange(ring, 1.0), js.textures.ferromagnet(ring))
+        >>> [abs(round(float(w), 2)) for w in found]
+        [0.0, 2.0, 2.0, 4.0]
     """
     found = spin_waves(potential, spins, moment=moment)
     if not found.stable:
@@ -142,6 +163,13 @@ def effective_exchange(lattice: Lattice, hessian: Float[Array, "n2 n2"], spins: 
 
     H_ij = -J_ij e_ia . e_jb on the tangents: J_ij is the best fit over the four entries, exact for an exchange energy.
     The diagonal is zero. Beyond bilinear energies it is the exchange that small displacements of this texture feel.
+
+    Example:
+        >>> ring = js.chain(4)
+        >>> up = js.textures.ferromagnet(ring)
+        >>> hessian = js.observables.tangent_hessian(js.Exchange(ring, 1.5), up)
+        >>> round(float(js.observables.effective_exchange(ring, hessian, up)[0, 1]), 3)
+        1.5
     """
     sites = lattice.sites
     frames = tangent_frame(spins).reshape(sites, 2, 3)

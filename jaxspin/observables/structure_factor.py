@@ -16,7 +16,12 @@ from jaxspin.spins import takes_spins
 
 
 def wavevectors(lattice: Lattice) -> np.ndarray:
-    """The grid q_m = sum_k m_k b_k/L_k, 0 <= m_k < L_k, of `structure_factor`: `(*cells, dimension)`."""
+    """The grid q_m = sum_k m_k b_k/L_k, 0 <= m_k < L_k, of `structure_factor`: `(*cells, dimension)`.
+
+    Example:
+        >>> [round(float(q), 3) for q in js.observables.wavevectors(js.chain(4))[:, 0]]
+        [0.0, 1.571, 3.142, 4.712]
+    """
     return np.moveaxis(np.indices(lattice.cells) / _column(lattice), 0, -1) @ lattice.reciprocal()
 
 
@@ -28,6 +33,11 @@ def structure_factor(lattice: Lattice, spins: Float[Array, "*cells sublattices 3
     A ferromagnet has S(0) = N; N counts all sites, vacant ones included. With one site a cell S(q) repeats
     with the reciprocal lattice and sums to N over the grid; with more it does not, as r_i holds the basis:
     reach other zones by `structure_factor_at`.
+
+    Example:
+        >>> factor = js.observables.structure_factor(js.chain(4), js.textures.neel(js.chain(4)))
+        >>> [abs(round(float(s), 3)) for s in factor]
+        [0.0, 0.0, 4.0, 0.0]
     """
     amplitudes = fourier_transform(lattice, spins)
     phases = np.exp(-1j * wavevectors(lattice) @ np.array(lattice.basis).T)
@@ -40,7 +50,13 @@ def structure_factor(lattice: Lattice, spins: Float[Array, "*cells sublattices 3
 def structure_factor_at(
     lattice: Lattice, spins: Float[Array, "*cells sublattices 3"], q: Float[Array, "*q dimension"]
 ) -> Float[Array, "*q"]:
-    """S(q) at any wavevectors `(..., dimension)`, by direct sums: memory and time of order N for each q."""
+    """S(q) at any wavevectors `(..., dimension)`, by direct sums: memory and time of order N for each q.
+
+    Example:
+        >>> at = jnp.array(js.observables.high_symmetry_points(lattice)["M"])
+        >>> round(float(js.observables.structure_factor_at(lattice, js.textures.neel(lattice), at)), 3)
+        16.0
+    """
     positions = jnp.asarray(lattice.positions(), spins.dtype)
     angles = jnp.tensordot(q.astype(spins.dtype), positions, axes=(-1, -1), precision=EXACT)
     sites = spins.ndim - 1
@@ -54,6 +70,10 @@ def high_symmetry_points(lattice: Lattice) -> dict[str, np.ndarray]:
     Chain: Gamma, X. Square: Gamma, X, Y, M = (pi, pi). Triangular, honeycomb, kagome: Gamma, K, K', and the
     three edge centres M = b_1/2, M' = b_2/2, M'' = (b_1 + b_2)/2. Cubic: Gamma, X, M, R. Raises `ValueError`
     for other lattice vectors: make points from `lattice.reciprocal()`.
+
+    Example:
+        >>> [round(float(q), 3) for q in js.observables.high_symmetry_points(lattice)["M"]]
+        [3.142, 3.142]
     """
     gram = np.array(lattice.vectors) @ np.array(lattice.vectors).T
     for names, shape in _POINTS:
@@ -65,7 +85,12 @@ def high_symmetry_points(lattice: Lattice) -> dict[str, np.ndarray]:
 
 
 def displacements(lattice: Lattice) -> np.ndarray:
-    """The displacements R of `correlation_function`, wrapped along each axis to at most half its length."""
+    """The displacements R of `correlation_function`, wrapped along each axis to at most half its length.
+
+    Example:
+        >>> js.observables.displacements(js.chain(4))[:, 0].tolist()
+        [0.0, 1.0, 2.0, -1.0]
+    """
     sizes = _correlation_shape(lattice)
     steps = np.indices(sizes).astype(float)
     for n, size in zip(steps, sizes, strict=True):
@@ -80,6 +105,11 @@ def correlation_function(lattice: Lattice, spins: Float[Array, "*cells sublattic
 
     Equal sublattices only. A periodic axis of L cells has L entries; an open one 2L, for R of both signs.
     Zero where no pair exists.
+
+    Example:
+        >>> correlation = js.observables.correlation_function(js.chain(4), js.textures.neel(js.chain(4)))
+        >>> [round(float(c), 3) for c in correlation]
+        [1.0, -1.0, 1.0, -1.0]
     """
     occupied = jnp.any(spins != 0, axis=-1, keepdims=True).astype(spins.dtype)
     pairs = autocorrelation(lattice, occupied)
@@ -110,6 +140,11 @@ def correlation_length(lattice: Lattice, spins: Float[Array, "..."]) -> Float[Ar
     which S is averaged first. Infinite in perfect order, with the derivative 0; axes of fewer than 3 cells are
     left out. Raises `ValueError` if no axis remains. Source: Cooper, Freedman & Preston, Nucl. Phys. B 210, 210
     (1982), doi:10.1016/0550-3213(82)90240-1.
+
+    Example:
+        >>> snapshots = js.training.random_configurations(lattice, 64, key=jax.random.key(0))
+        >>> bool(js.observables.correlation_length(lattice, snapshots) < 1)
+        True
     """
     axes = [k for k, cells in enumerate(lattice.cells) if cells > 2]
     if not axes:

@@ -29,6 +29,10 @@ def elementary_triangles(lattice: Lattice) -> tuple[Triangle, ...]:
     Triangular: the 2 nearest-neighbour triangles, up and down. Kagome: likewise 2. Square: the 4 right
     triangles of a plaquette, which cover it twice and keep its symmetry. Honeycomb: the 4 second-neighbour
     triangles, two on each sublattice. Raises `ValueError` off two dimensions.
+
+    Example:
+        >>> [len(js.observables.elementary_triangles(made)) for made in (js.triangular(4), lattice)]
+        [2, 4]
     """
     found: list[tuple[float, Triangle]] = []
     for corners, points in _candidates(lattice):
@@ -47,6 +51,10 @@ def triangulation(lattice: Lattice) -> tuple[Triangle, ...]:
 
     The Delaunay triangulation, its ties (squares, hexagons) broken the same way in every cell by measuring
     distances in a slightly sheared metric. Raises `ValueError` off two dimensions.
+
+    Example:
+        >>> len(js.observables.triangulation(lattice)), len(js.observables.triangulation(js.honeycomb(4)))
+        (2, 4)
     """
     shear = np.array([[1.0, 1.3e-3], [0.0, 1.0 + 7e-4]])
     _, sites = _neighborhood(lattice)
@@ -68,6 +76,12 @@ def scalar_chirality(lattice: Lattice, spins: Float[Array, "*cells sublattices 3
 
     Zero where a corner is vacant or beyond an open edge. Raises `ValueError` off two dimensions (take a
     layer).
+
+    Example:
+        >>> lattice = js.triangular(4)
+        >>> chirality = js.observables.scalar_chirality(lattice, js.textures.tetrahedral(lattice))
+        >>> chirality.shape, round(float(chirality.mean()), 3)
+        ((4, 4, 2), 0.77)
     """
     corners = [_corner_spins(lattice, spins, t) for t in elementary_triangles(lattice)]
     return jnp.stack([_triple(*c) for c in corners], axis=-1)
@@ -89,6 +103,12 @@ def charge_density(lattice: Lattice, spins: Float[Array, "*cells sublattices 3"]
     an open edge count zero.
 
     Raises `ValueError` off two dimensions, and for spins that are not of length one (or zero).
+
+    Example:
+        >>> lattice = js.triangular(4)
+        >>> density = js.observables.charge_density(lattice, js.textures.tetrahedral(lattice))
+        >>> density.shape, round(float(density[0, 0]), 3)
+        ((4, 4), 0.5)
     """
     check_unit(spins)
     return _charge_density(lattice, spins)
@@ -128,6 +148,11 @@ def topological_charge(lattice: Lattice, spins: Float[Array, "*cells sublattices
     A skyrmion with its core down in an up background has Q = -1. With vacancies or open edges it is the charge of the
     triangles that have all three corners, a part of a sphere and no integer. Its derivative is zero where it is an
     integer; `charge_density` says where the charge sits, and what counts where it is not defined.
+
+    Example:
+        >>> lattice = js.triangular(4)
+        >>> round(float(js.observables.topological_charge(lattice, js.textures.tetrahedral(lattice))), 3)
+        8.0
     """
     check_unit(spins)
     return _charge(lattice, spins)
@@ -231,6 +256,12 @@ def texture_center(lattice: Lattice, weights: Float[Array, "*cells"]) -> Float[A
     Along a periodic axis the circular mean, which crosses the edge smoothly; along an open one the plain mean. A cell
     counts at its origin: add half a cell for `charge_density`, whose triangles fill the cell. NaN for weights that sum
     to zero. Differentiable, the sign and the choice of cells as they are.
+
+    Example:
+        >>> lattice = js.square(12)
+        >>> density = js.observables.charge_density(lattice, js.textures.skyrmion(lattice, 2.5, center=(5.0, 6.0)))
+        >>> [round(float(x) + 0.5, 1) for x in js.observables.texture_center(lattice, density)]
+        [5.0, 6.0]
     """
     if weights.shape != lattice.cells:
         raise ValueError(

@@ -39,6 +39,11 @@ def bond_currents(
     phase of the bond, t -> t exp(i phi), so each solver gives the current that belongs to its own energy. In
     equilibrium it is divergence-free; it circulates where time reversal is broken, as in chiral textures or a magnetic
     flux. Green's functions give the current that is driven as well, which enters and leaves at the leads.
+
+    Example:
+        >>> solver = js.ExactDiagonalization(js.SDModel(lattice, coupling=2.0), filling=0.25, temperature=0.1)
+        >>> js.observables.bond_currents(solver, spins).shape
+        (4, 4, 2)
     """
     if isinstance(solver, GreensFunction):
         return solver.bond_currents(spins)
@@ -61,7 +66,14 @@ def _equilibrium_currents(solver, spins, key):
 
 
 def velocity(model: SDModel, axis: int) -> SDModel:
-    """The operator v_a = i [H, r_a] along the Cartesian `axis`, as a model without spins: hoppings i d_a t."""
+    """The operator v_a = i [H, r_a] along the Cartesian `axis`, as a model without spins: hoppings i d_a t.
+
+    Example:
+        >>> velocity = js.observables.velocity(js.SDModel(lattice, coupling=2.0), axis=0)
+        >>> matrix = velocity.dense(jnp.zeros_like(spins))
+        >>> matrix.shape, bool(jnp.allclose(matrix, matrix.conj().T))
+        ((32, 32), True)
+    """
     dimension = model.lattice.dimension
     if not 0 <= axis < dimension:
         raise ValueError(
@@ -103,6 +115,12 @@ def conductivity(
     current), or a `broadening` that is not positive.
     Sources: Kubo, J. Phys. Soc. Jpn. 12, 570 (1957), 10.1143/JPSJ.12.570; double expansion: Garcia, Covaci and
     Rappoport, Phys. Rev. Lett. 114, 116602 (2015), 10.1103/PhysRevLett.114.116602.
+
+    Example:
+        >>> solver = js.ExactDiagonalization(js.SDModel(lattice, coupling=2.0), filling=0.25, temperature=0.1)
+        >>> sigma = js.observables.conductivity(solver, spins, axes=(0, 0), broadening=0.5)
+        >>> bool(sigma.real > 0)
+        True
     """
     lattice = solver.lattice
     if not broadening > 0:
@@ -136,6 +154,12 @@ def local_chern_marker(solver: Solver, spins: Spins, sites: Array | np.ndarray |
 
     Raises `ValueError` on a periodic axis, where position is not an operator, and in other than two dimensions.
     Source: Bianco and Resta, Phys. Rev. B 84, 241106 (2011), 10.1103/PhysRevB.84.241106.
+
+    Example:
+        >>> sheet = js.triangular(4, periodic=False)
+        >>> solver = js.ExactDiagonalization(js.SDModel(sheet, coupling=3.0), filling=0.25, temperature=0.05)
+        >>> js.observables.local_chern_marker(solver, js.textures.tetrahedral(sheet)).shape
+        (16,)
     """
     lattice = solver.lattice
     if lattice.dimension != 2 or any(lattice.periodic):

@@ -33,6 +33,12 @@ def wall_position(
     several walls it finds one. NaN without a wall. Differentiable.
 
     Raises `ValueError` for an axis that is periodic, of a single cell, or not of the lattice.
+
+    Example:
+        >>> track = js.chain(12, periodic=False)
+        >>> wall = js.textures.domain_wall(track, position=4.3, width=1.5)
+        >>> round(float(js.observables.wall_position(track, wall)), 2)
+        4.3
     """
     if not 0 <= axis < lattice.dimension or lattice.periodic[axis] or lattice.cells[axis] < 2:
         raise ValueError(
@@ -80,6 +86,11 @@ def wall_velocity(
 
     Of an oscillating wall take many periods: the slope errs by about six amplitudes over the time. NaN with fewer than
     two frames, or where a position is.
+
+    Example:
+        >>> times = np.arange(4.0)
+        >>> round(float(js.observables.wall_velocity(times, jnp.array([1.0, 1.5, 2.0, 2.5]))), 3)
+        0.5
     """
     start = start.astype(times.dtype) if isinstance(start, jax.Array) else start
     # in the precision of the times: late ones differ by less than a float32 tells

@@ -24,6 +24,11 @@ def plot_parity(
 
     The error is given in `unit` and relative to rms(exact - mean). Hand over torques or tangent fields, not
     full fields, whose parallel part hides the error. Raises `ValueError` if the shapes differ.
+
+    Example:
+        >>> figure = js.plotting.plot_parity(np.arange(9.0), np.arange(9.0) + 0.1)
+        >>> figure.axes[0].get_xlabel()
+        'exact torque  ($t$)'
     """
     x, y = np.asarray(exact, np.float64), np.asarray(predicted, np.float64)
     if x.shape != y.shape or x.size == 0:
@@ -51,7 +56,13 @@ def plot_parity(
 
 @styled
 def plot_training(history: Mapping[str, Numbers], *, ax: Axes | None = None) -> Figure:
-    """Loss and errors, logarithmic, against "step" (or the number of the entry); times are left out."""
+    """Loss and errors, logarithmic, against "step" (or the number of the entry); times are left out.
+
+    Example:
+        >>> figure = js.plotting.plot_training({"step": [1, 2, 3], "loss": [1.0, 0.5, 0.2]})
+        >>> len(figure.axes)
+        1
+    """
     columns = {name: np.asarray(column, np.float64) for name, column in history.items()}
     ax = axes_or_new(ax, 4.2, 2.9)
     for name, column in columns.items():
@@ -73,7 +84,13 @@ def plot_time_series(
     title: str = "",
     ax: Axes | None = None,
 ) -> Figure:
-    """Curves `(n,)` against `times` `(n,)` in hbar/t, each with its name in the legend."""
+    """Curves `(n,)` against `times` `(n,)` in hbar/t, each with its name in the legend.
+
+    Example:
+        >>> figure = js.plotting.plot_time_series([0.0, 1.0], {"energy": [1.0, 0.5]}, "energy")
+        >>> figure.axes[0].get_ylabel()
+        'energy'
+    """
     ax = axes_or_new(ax, 4.2, 2.7)
     for line, (name, values) in zip(itertools.cycle(("-", "--", "-.", ":")), series.items(), strict=False):
         ax.plot(np.asarray(times), np.asarray(values), line, label=name)

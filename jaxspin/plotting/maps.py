@@ -51,6 +51,11 @@ def plot_spins(lattice: Lattice, spins: Numbers, *, layer: int = 0, title: str =
     An arrow of a unit spin in the plane is 0.87 of the nearest distance long. `layer` chooses the plane of a
     three-dimensional lattice. Readable up to about 40 cells a side; of more, plot a component with `plot_map`. A chain
     of more than 30 sites gives the curves of the three components. Raises `ValueError` on the shape.
+
+    Example:
+        >>> figure = js.plotting.plot_spins(lattice, spins, title="a random state")
+        >>> figure.axes[0].get_title()
+        'a random state'
     """
     values = np.asarray(spins)
     flat, values = flatten(lattice, values, layer)
@@ -113,6 +118,11 @@ def plot_map(
     on one side of the parallelogram is put back on the other. `limits` default to the range of the values,
     symmetric about zero for a diverging `cmap`, and never narrower than rounding (2e-12 in double, 1e-3 in single
     precision). Raises `ValueError` on the shape.
+
+    Example:
+        >>> figure = js.plotting.plot_map(lattice, spins[..., 2], label="S_z")
+        >>> len(figure.axes)
+        2
     """
     given = np.asarray(values)
     array = given[..., None] if given.shape == lattice.cells else given
@@ -164,6 +174,11 @@ def plot_structure_factor(
     second zone, where their peaks may be. A chain gives a curve, three dimensions the plane of the `layer`-th q_3
     (None: that of the highest peak), which the title says. `decades` below the highest peak are resolved, if above
     rounding. Raises `ValueError` on the shape.
+
+    Example:
+        >>> figure = js.plotting.plot_structure_factor(lattice, js.observables.structure_factor(lattice, spins))
+        >>> len(figure.axes)
+        2
     """
     array = np.asarray(factor, np.float64)
     are_spins = array.shape == (*lattice.shape, 3)

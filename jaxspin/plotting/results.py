@@ -26,6 +26,11 @@ def plot(result: Any) -> Figure:
     """The figure that suits a result: a trajectory (of `simulate`, or loaded), a data set, a training.
 
     `plot.register(Type)` adds one for a type of your own. Raises `TypeError` for a type without one.
+
+    Example:
+        >>> run = js.simulate(field, spins, duration=2.0, step=0.1, save_every=0.5)
+        >>> len(js.plot(run).axes) > 0
+        True
     """
     raise TypeError(
         f"no figure is known for {type(result).__name__}; use plot_spins, plot_map or plot_time_series, "

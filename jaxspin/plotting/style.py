@@ -57,7 +57,13 @@ def styled(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 @styled
 def new_figure(width: float | int = 4, height: float | int = 3) -> Figure:
-    """An empty figure, in inches, that belongs to no window; `figure.subplots(..)` gives axes to draw in."""
+    """An empty figure, in inches, that belongs to no window; `figure.subplots(..)` gives axes to draw in.
+
+    Example:
+        >>> figure = js.plotting.new_figure(width=5, height=3)
+        >>> figure.get_size_inches().tolist()
+        [5.0, 3.0]
+    """
     figure = _ShownFigure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -80,6 +86,11 @@ def save_figure(figure: Figure, path: str | Path, metadata: Any = None) -> Path:
     """Write `figure` as .png, .pdf or .svg with `metadata` (such as `provenance()`) inside, as JSON text.
 
     A figure of the same name is replaced. Raises `ValueError` for another ending. Returns the path.
+
+    Example:
+        >>> figure = js.plotting.plot_spins(lattice, spins)
+        >>> js.plotting.save_figure(figure, tmp_path / "spins.png").name
+        'spins.png'
     """
     path = Path(path)
     kind = path.suffix.removeprefix(".")

@@ -19,6 +19,12 @@ class DampedLarmor(eqx.Module):
 
     S_z(t) = tanh(a B t/(1 + a^2) + artanh S_z(0)), azimuth -B t/(1 + a^2): clockwise seen from +z, turning
     towards +z.
+
+    Example:
+        >>> problem = js.problems.DampedLarmor(damping=0.1)
+        >>> run = js.simulate(problem.potential, problem.spins(0.0), duration=2.0, step=0.05, damping=0.1)
+        >>> bool(jnp.allclose(run.final, problem.spins(2.0), atol=1e-3))
+        True
     """
 
     strength: float = 1.0
@@ -44,6 +50,12 @@ class Dimer(eqx.Module):
 
     Undamped, both turn clockwise about M = S_1 + S_2 at the angular frequency K |M|. In equilibrium <S_1 .
     S_2> = coth(K/T) - T/K.
+
+    Example:
+        >>> problem = js.problems.Dimer()
+        >>> run = js.simulate(problem.potential, problem.spins(0.0), duration=1.0, step=0.02, damping=0.0)
+        >>> bool(jnp.allclose(run.final, problem.spins(1.0), atol=1e-2))
+        True
     """
 
     first: tuple[float, float, float] = (1.0, 0.0, 0.0)
@@ -68,6 +80,11 @@ class SpinWave(eqx.Module):
 
     S_i(t) = (sin theta cos(q i - w t), sin theta sin(q i - w t), cos theta), q = 2 pi `mode`/`sites`,
     `amplitude` sin theta, and w = 2 K (1 - cos q) cos theta.
+
+    Example:
+        >>> wave = js.problems.SpinWave(sites=8, mode=1, amplitude=0.5)
+        >>> round(wave.frequency, 3), wave.spins(0.0).shape
+        (0.507, (8, 1, 3))
     """
 
     sites: int = 16
@@ -98,7 +115,12 @@ class SpinWave(eqx.Module):
 
 
 def spin_wave_frequency(q: float, coupling: float = 1.0) -> float:
-    """w(q) = 2 K (1 - cos q) of the ferromagnetic chain, hbar = 1."""
+    """w(q) = 2 K (1 - cos q) of the ferromagnetic chain, hbar = 1.
+
+    Example:
+        >>> round(js.problems.spin_wave_frequency(np.pi / 2), 3)
+        2.0
+    """
     return float(2 * coupling * (1 - np.cos(q)))
 
 
@@ -107,6 +129,10 @@ def langevin(ratio: ArrayLike) -> np.ndarray:
     K/T.
 
     For the chain <S_i . S_i+n> = L^n: Fisher, Am. J. Phys. 32, 343 (1964), doi:10.1119/1.1970340.
+
+    Example:
+        >>> round(float(js.problems.langevin(2.0)), 3)
+        0.537
     """
     x = np.asarray(ratio, float)
     small = np.abs(x) < 1e-2
@@ -116,7 +142,12 @@ def langevin(ratio: ArrayLike) -> np.ndarray:
 
 
 def langevin_variance(ratio: ArrayLike) -> np.ndarray:
-    """<S_z^2> - <S_z>^2 = L'(x) = 1 - 2 L/x - L^2 of a free spin, x = B/T: for error bars."""
+    """<S_z^2> - <S_z>^2 = L'(x) = 1 - 2 L/x - L^2 of a free spin, x = B/T: for error bars.
+
+    Example:
+        >>> round(float(js.problems.langevin_variance(2.0)), 3)
+        0.174
+    """
     x = np.asarray(ratio, float)
     mean = langevin(x)
     small = np.abs(x) < 1e-2

@@ -17,7 +17,13 @@ _CONVERGED = 1e-10
 
 
 class RadialProfile(NamedTuple):
-    """Polar angle theta at the radii r `(n,)` of the continuum skyrmion, its `energy`, and its `radius`, S_z = 0."""
+    """Polar angle theta at the radii r `(n,)` of the continuum skyrmion, its `energy`, and its `radius`, S_z = 0.
+
+    Example:
+        >>> profile = js.problems.IsolatedSkyrmion().continuum()
+        >>> round(float(profile.theta[0]), 2), profile.r.shape == profile.theta.shape
+        (3.14, True)
+    """
 
     r: np.ndarray
     theta: np.ndarray
@@ -38,6 +44,11 @@ class IsolatedSkyrmion(eqx.Module):
     as large, at equal energy in the continuum. It exists where h or K_a are of the order of D^2/K; a `side` of 20 K/D
     leaves its tail alone. Raises `ValueError` where the radial equation has no skyrmion.
     Source: Bogdanov and Hubert, J. Magn. Magn. Mater. 138, 255 (1994), doi:10.1016/0304-8853(94)90046-9.
+
+    Example:
+        >>> problem = js.problems.IsolatedSkyrmion(side=16)
+        >>> round(float(js.observables.topological_charge(problem.lattice, problem.spins())), 1)
+        -1.0
     """
 
     side: int = 32

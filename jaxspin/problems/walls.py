@@ -23,6 +23,11 @@ class WallAtRest(eqx.Module):
     In the continuum, E = int [K (dS/dx)^2/2 + K_a (1 - S_z^2)] dx: S_z = -tanh(x/`width`) with width = sqrt(K/(2
     K_a)) and energy 2 sqrt(2 K K_a). The lattice corrects both by (1/width)^2. The tail decays on the lattice exactly
     as exp(-abs(x)/`tail`), cosh(1/tail) = 1 + K_a/K.
+
+    Example:
+        >>> wall = js.problems.WallAtRest(sites=32, easy=0.02)
+        >>> round(float(wall.width), 3), round(float(wall.energy), 3), wall.spins().shape
+        (5.0, 0.4, (32, 1, 3))
     """
 
     sites: int = 64
@@ -80,6 +85,11 @@ class DrivenWall(eqx.Module):
 
     Source: Schryer and Walker, J. Appl. Phys. 45, 5406 (1974), doi:10.1063/1.1663252; Thiaville et al., Europhys.
     Lett. 69, 990 (2005), doi:10.1209/epl/i2004-10452-6. Raises `ValueError` unless the damping is positive.
+
+    Example:
+        >>> wall = js.problems.DrivenWall(applied=0.002)
+        >>> round(float(wall.velocity), 3), bool(wall.breaks_down), round(float(wall.walker_field), 4)
+        (0.012, False, 0.0064)
     """
 
     sites: int = 128

@@ -23,6 +23,11 @@ class SpinWaves(eqx.Module):
 
     Raises `ValueError` for more than one site a cell or K = 0, and, as `textures.neel` does, for lattices without a
     Neel order.
+
+    Example:
+        >>> waves = js.problems.SpinWaves(js.chain(4), coupling=1.0)
+        >>> [abs(round(float(w), 3)) for w in waves.frequencies()]
+        [0.0, 2.0, 4.0, 2.0]
     """
 
     lattice: Lattice = eqx.field(static=True)

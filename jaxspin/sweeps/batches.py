@@ -34,6 +34,18 @@ class Stepwise:
     `advance(state)` makes a piece of work and returns the new state; `done(state)` says whether it is the last;
     `result(state)` gives the dictionary of outputs. A point that is not done after `limit` pieces, or whose state holds
     NaN, is failed. Pieces should take much longer than the copy of a state, a field or more, say.
+
+    Example:
+        >>> job = js.sweeps.Stepwise(
+        ...     start=lambda rate: {"x": 1.0 * rate, "rate": rate},
+        ...     advance=lambda state: {**state, "x": state["x"] * 2},
+        ...     done=lambda state: state["x"] > 10,
+        ...     result=lambda state: {"x": state["x"]},
+        ...     limit=20,
+        ... )
+        >>> rates = js.sweeps.grid(rate=[1.0, 3.0])
+        >>> js.sweeps.sweep(job, rates, store=tmp_path / "sweep.zarr", progress=False)["x"].values.tolist()
+        [16.0, 12.0]
     """
 
     start: Callable[..., Any]

@@ -24,6 +24,11 @@ class Design:
     `axes` are the dimensions of the results with their coordinates; a grid has one for each setting, the others have
     `point` (0, 1, ..) alone. `values` holds each setting at every point `(points,)`, in C order of the axes. Numbers
     are floats, integers or booleans; text is text.
+
+    Example:
+        >>> design = js.sweeps.grid(coupling=[1.0, 3.0], seed=range(4))
+        >>> design.shape, design.names
+        ((2, 4), ('coupling', 'seed'))
     """
 
     axes: dict[str, np.ndarray]
@@ -58,6 +63,10 @@ def grid(axes: Mapping[str, Values] | None = None, /, **more: Values) -> Design:
     Names with dots, such as "electrons.coupling" for a field of a nested config, go into a dictionary. Raises
     `ValueError` for an axis without values, with a value twice (in the precision of the run), or with values that are
     no numbers or text.
+
+    Example:
+        >>> js.sweeps.grid(coupling=[1.0, 3.0], seed=range(4)).shape
+        (2, 4)
     """
     columns = _columns(axes, more)
     for name, column in columns.items():
@@ -77,6 +86,10 @@ def listed(settings: Mapping[str, Values] | None = None, /, **more: Values) -> D
     """Point k takes the k-th value of each setting; the results have the axis `point`.
 
     Raises `ValueError` where the lists have different lengths, and as `grid` does.
+
+    Example:
+        >>> js.sweeps.listed(coupling=[1.0, 3.0], filling=[0.25, 0.5]).values["filling"].tolist()
+        [0.25, 0.5]
     """
     columns = _columns(settings, more)
     lengths = {name: len(column) for name, column in columns.items()}
@@ -97,6 +110,10 @@ def random(
 
     Two integers draw integers from low to high - 1, such as `seed=(0, 2**31)`; anything else draws floats. The same
     key gives the same points in any precision. Raises `ValueError` for a number below 1 or ends that do not rise.
+
+    Example:
+        >>> js.sweeps.random(5, key=jax.random.key(0), coupling=(1.0, 3.0), seed=(0, 2**31)).shape
+        (5,)
     """
     ends = {**(ranges or {}), **more}
     if number < 1 or not ends:

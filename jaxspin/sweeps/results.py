@@ -42,6 +42,12 @@ def load_sweep(path: str | os.PathLike) -> xr.Dataset:
 
     `status` is 0 where a point is not done yet (its numbers mean nothing), 1 where it is, 2 where it failed, and
     `reason` says why. Raises `FileNotFoundError`, or `ValueError` for another kind of store.
+
+    Example:
+        >>> design = js.sweeps.grid(x=[1.0, 2.0])
+        >>> results = js.sweeps.sweep(lambda x: {"y": x**2}, design, store=tmp_path / "sweep.zarr", progress=False)
+        >>> js.sweeps.load_sweep(tmp_path / "sweep.zarr")["status"].values.tolist()
+        [1, 1]
     """
     dataset = open_store(path)
     if "sweep" not in dataset.attrs:

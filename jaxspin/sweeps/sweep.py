@@ -68,6 +68,12 @@ def sweep(
     Returns the store, opened by `load_sweep`. Raises `ValueError` for settings that do not fit, outputs of different
     shapes and the store of another design; `FileExistsError` where a store is in the way; `MemoryError` where a batch
     is too large; and what `function` raises when it is traced, if it does so for every shape.
+
+    Example:
+        >>> design = js.sweeps.grid(x=[1.0, 2.0, 3.0])
+        >>> results = js.sweeps.sweep(lambda x: {"y": x**2}, design, store=tmp_path / "sweep.zarr", progress=False)
+        >>> results["y"].values.tolist()
+        [1.0, 4.0, 9.0]
     """
     if resume and overwrite:
         raise ValueError("resume keeps what overwrite would delete; give one of them.")

@@ -30,6 +30,14 @@ def choose(
 
     Raises `ValueError` for a `number` below 1 or above that of the candidates, another `by`, and unless
     0 < overlap <= 1. Source: see `Committee`.
+
+    Example:
+        >>> features = js.LocalMoments(js.chain(8), coupling=2.0, hops=2, moments=4)
+        >>> keys = jax.random.split(jax.random.key(0), 2)
+        >>> committee = js.Committee([js.BehlerParrinello(descriptor=features, hidden=(4,), key=key) for key in keys])
+        >>> frames = js.training.random_configurations(js.chain(8), 4, key=jax.random.key(1))
+        >>> len(js.training.choose(committee, frames, 2))
+        2
     """
     if not 1 <= number <= len(candidates):
         raise ValueError(
@@ -57,6 +65,13 @@ def disagreement(committee: Committee, spins: Float[Array, "*cells sublattices 3
     "max": the largest s_i, for a rare defect in a configuration that is known elsewhere. "relative": "mean" over the
     rms of the committee's own tangential field, for nearly ordered configurations to count as much as hot ones.
     Raises `ValueError` for another `by`.
+
+    Example:
+        >>> features = js.LocalMoments(js.chain(8), coupling=2.0, hops=2, moments=4)
+        >>> keys = jax.random.split(jax.random.key(0), 2)
+        >>> committee = js.Committee([js.BehlerParrinello(descriptor=features, hidden=(4,), key=key) for key in keys])
+        >>> js.training.disagreement(committee, js.random_spins(js.chain(8), key=keys[0]))
+        0.0
     """
     if by not in ("mean", "max", "relative"):
         raise ValueError(f"cannot choose by {by!r}; choose by='mean', by='max' or by='relative'.")

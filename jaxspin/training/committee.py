@@ -15,7 +15,19 @@ from jaxspin.training.trainer import Learnt, TrainConfig, train
 
 
 class LearntCommittee(eqx.Module):
-    """A trained committee with the story of each member's training (`Learnt.history`, `Learnt.best_step`)."""
+    """A trained committee with the story of each member's training (`Learnt.history`, `Learnt.best_step`).
+
+    Example:
+        >>> ring = js.chain(8)
+        >>> frames = js.training.random_configurations(ring, 8, key=jax.random.key(0))
+        >>> data = js.sample(js.Exchange(ring, 1.0), frames)
+        >>> features = js.Bispectrum(ring, radius=1.0, bond_radius=1.0, bispectrum=False)
+        >>> config = js.TrainConfig(steps=2, batch=2, evaluate_every=1, validation=0.25)
+        >>> model = js.BehlerParrinello(descriptor=features, hidden=(4,))
+        >>> learnt = js.training.train_committee(model, data, config, members=2)
+        >>> [member.best_step > 0 for member in learnt.members]
+        [True, True]
+    """
 
     model: Committee
     members: tuple[Learnt[BehlerParrinello], ...]
@@ -47,6 +59,17 @@ def train_committee(
     With `checkpoint` each member keeps its state in a folder of its own in there: a run that was killed goes on where
     it stopped, with the result of an unbroken one. Raises `ValueError` for fewer than two members, for `known` that
     hold configurations of the data, and what `train` raises. Source: see `Committee`.
+
+    Example:
+        >>> ring = js.chain(8)
+        >>> frames = js.training.random_configurations(ring, 8, key=jax.random.key(0))
+        >>> data = js.sample(js.Exchange(ring, 1.0), frames)
+        >>> features = js.Bispectrum(ring, radius=1.0, bond_radius=1.0, bispectrum=False)
+        >>> config = js.TrainConfig(steps=2, batch=2, evaluate_every=1, validation=0.25)
+        >>> model = js.BehlerParrinello(descriptor=features, hidden=(4,))
+        >>> learnt = js.training.train_committee(model, data, config, members=2)
+        >>> learnt.model.size
+        2
     """
     if members < 2:
         raise ValueError(f"members must be at least 2, got {members}; 4 is usual, and train gives a single one.")

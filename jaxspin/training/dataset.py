@@ -50,6 +50,12 @@ class SpinData(eqx.Module):
 
     Raises `ValueError`, naming the configuration, for wrong shapes, spins that are neither unit vectors nor
     zero (vacancies), and fields or energies that are not finite.
+
+    Example:
+        >>> frames = js.training.random_configurations(lattice, 4, key=jax.random.key(0))
+        >>> data = js.SpinData(lattice, frames, jax.vmap(field.field)(frames), source="random")
+        >>> len(data), data.field.shape, data.has_energy.tolist()
+        (4, (4, 4, 4, 1, 3), [False, False, False, False])
     """
 
     spins: Float[Array, "n *cells sublattices 3"]
@@ -247,6 +253,12 @@ class ShardWriter:
     Each `write` is one whole Zarr store, `shard_00000.zarr` and so on; `SpinData.load(folder)` reads them
     all. Give each simulation to one call, since runs of different shards count as different. A folder with
     shards in it is refused unless `append`, which goes on after the last.
+
+    Example:
+        >>> data = js.sample(field, js.training.random_configurations(lattice, 2, key=jax.random.key(0)))
+        >>> writer = js.training.ShardWriter(tmp_path / "data")
+        >>> writer.write(data).name, writer.write(data).name, len(js.SpinData.load(tmp_path / "data"))
+        ('shard_00000.zarr', 'shard_00001.zarr', 4)
     """
 
     def __init__(self, folder: str | os.PathLike, *, append: bool = False):

@@ -21,6 +21,12 @@ class LossScales(eqx.Module):
 
     `balance` b weighs a configuration of rms torque c by (torque/c)^2b: 0 counts every torque alike, 1 measures each
     configuration in its own unit. Torques below a hundredth of the set's count as that.
+
+    Example:
+        >>> data = js.sample(field, js.training.random_configurations(lattice, 2, key=jax.random.key(0)))
+        >>> scales = js.training.LossScales.of(data)
+        >>> bool(scales.torque > 0), bool(scales.energy > 0)
+        (True, True)
     """
 
     torque: Float[Array, ""]
@@ -53,6 +59,12 @@ def loss(
 
     The parallel part of a field does nothing and is left out, and so are vacancies. Configurations without energy count
     in the first term.
+
+    Example:
+        >>> data = js.sample(field, js.training.random_configurations(lattice, 2, key=jax.random.key(0)))
+        >>> scales = js.training.LossScales.of(data)
+        >>> round(float(js.training.loss(0.9 * field, data, scales, energy_weight=0.0)), 3)
+        0.01
     """
     energy, field = jax.vmap(lambda s: energy_and_field(model, s))(data.spins)
     return _mismatch(energy, field, data, scales, energy_weight)
@@ -72,6 +84,15 @@ def loss_and_slope(
     weights are differentiated through a directional derivative of the energy, and never through the gradient of the
     descriptor, which reverse mode over reverse mode would do at several times the cost. `linearized` holds the same
     configurations with the derivatives of their features, and spares the descriptor altogether.
+
+    Example:
+        >>> data = js.sample(field, js.training.random_configurations(lattice, 2, key=jax.random.key(0)))
+        >>> scales = js.training.LossScales.of(data)
+        >>> def model_of(coupling):
+        ...     return js.Exchange(lattice, coupling)
+        >>> value, slope = js.training.loss_and_slope(model_of, jnp.asarray(0.9), data, scales, 0.0)
+        >>> round(float(value), 3), round(float(slope), 3)
+        (0.01, -0.2)
     """
 
     def energies_and_fields(model):
@@ -149,6 +170,12 @@ class Errors(eqx.Module):
     `torque`: rms error of the tangential field over its rms, the figure to quote. `field`: the same for the full field,
     whose parallel part flatters. `torque_rms`: rms tangential field error in units of the hopping. `energy`: rms error
     of the energy per site, `energy_centered`: the same without the mean offset, in units of the hopping.
+
+    Example:
+        >>> data = js.sample(field, js.training.random_configurations(lattice, 2, key=jax.random.key(0)))
+        >>> errors = js.training.evaluate(0.9 * field, data)
+        >>> round(float(errors.torque), 3)
+        0.1
     """
 
     torque: float
@@ -163,6 +190,11 @@ def evaluate(model: AbstractField, data: SpinData) -> Errors:
 
     A field without energy has NaN for its errors of the energy. Raises `ValueError` if no spin feels a torque, since
     there is nothing to compare with.
+
+    Example:
+        >>> data = js.sample(field, js.training.random_configurations(lattice, 2, key=jax.random.key(0)))
+        >>> round(float(js.training.evaluate(field, data).torque), 3)
+        0.0
     """
     if not data.torque_scale > 0:
         raise ValueError("no spin of these data feels a torque; add configurations away from equilibrium.")
@@ -187,7 +219,13 @@ def evaluate(model: AbstractField, data: SpinData) -> Errors:
 def predict(
     model: AbstractField, spins: Float[Array, "n *cells sublattices 3"]
 ) -> tuple[Float[Array, " n"], Float[Array, "n *cells sublattices 3"]]:
-    """Energies (NaN without) and fields of n configurations, one after another: one compilation for any n."""
+    """Energies (NaN without) and fields of n configurations, one after another: one compilation for any n.
+
+    Example:
+        >>> energies, fields = js.training.predict(field, jnp.stack([spins, -spins]))
+        >>> energies.shape, fields.shape
+        ((2,), (2, 4, 4, 1, 3))
+    """
     # by number, as an array that lies on several processes cannot be run through
     both = [energy_and_field(model, spins[n]) for n in range(len(spins))]
     return jnp.stack([energy for energy, _ in both]), jnp.stack([field for _, field in both])

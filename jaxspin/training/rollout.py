@@ -22,7 +22,12 @@ from jaxspin.training.trajectories import Observable, RolloutData, rollout_error
 
 @dataclasses.dataclass(frozen=True)
 class RolloutConfig:
-    """How to train on trajectories; the same config, data and key give the same weights."""
+    """How to train on trajectories; the same config, data and key give the same weights.
+
+    Example:
+        >>> js.training.RolloutConfig(steps=100, batch=2).batch
+        2
+    """
 
     steps: int = 300
     """Optimizer steps."""
@@ -89,6 +94,18 @@ def train_rollout(
 
     Raises `ValueError` for data on another lattice than the model, a single run, runs that do not move, or a checkpoint
     of another training; `FloatingPointError` if the loss is no longer finite: use a shorter horizon or a lower rate.
+
+    Example:
+        >>> ring = js.chain(8)
+        >>> starts = js.training.random_configurations(ring, 2, key=jax.random.key(0))
+        >>> options = {"frames": 2, "interval": 0.2, "step": 0.1, "damping": 0.1}
+        >>> data = js.training.RolloutData.sample(js.Exchange(ring, 1.0), starts, **options)
+        >>> features = js.Bispectrum(ring, radius=1.0, bond_radius=1.0, bispectrum=False)
+        >>> model = js.BehlerParrinello(descriptor=features, hidden=(4,), key=jax.random.key(0))
+        >>> config = js.training.RolloutConfig(steps=2, batch=1, evaluate_every=1, validation=0.5)
+        >>> learnt = js.training.train_rollout(model, data, config)  # doctest: +SKIP
+        >>> sorted(learnt.history)  # doctest: +SKIP
+        ['loss', 'rollout', 'seconds', 'step', 'torque']
     """
     config = RolloutConfig() if config is None else config
     for name, lattice in (("rollout data", data.lattice), ("fields", None if fields is None else fields.lattice)):

@@ -33,6 +33,12 @@ def sample(
     Frames of a trajectory belong to one `run` (0 unless given), so that a split by runs keeps them together.
     `batch` configurations are labelled at once. Raises `ValueError` if the potential has no lattice or a label is not
     finite.
+
+    Example:
+        >>> frames = js.training.random_configurations(lattice, 3, key=jax.random.key(0))
+        >>> data = js.sample(field, frames, source="random")
+        >>> data.energy.shape, data.field.shape
+        ((3,), (3, 4, 4, 1, 3))
     """
     if potential.lattice is None:
         raise ValueError("the potential has no lattice; label with a sum that contains the electrons or an exchange.")
@@ -83,7 +89,12 @@ def _labels(
 def random_configurations(
     lattice: Lattice, number: int, *, key: PRNGKeyArray, dtype=None
 ) -> Float[Array, "n *cells sublattices 3"]:
-    """Independent random configurations, uniform on the sphere at every site."""
+    """Independent random configurations, uniform on the sphere at every site.
+
+    Example:
+        >>> js.training.random_configurations(lattice, 3, key=jax.random.key(0)).shape
+        (3, 4, 4, 1, 3)
+    """
     return _random(lattice, number, key, dtype)
 
 
@@ -99,6 +110,11 @@ def perturbed_configurations(
     """The texture with independent Gaussian displacements of each of the `amplitudes`, normalized again.
 
     Vacancies stay empty.
+
+    Example:
+        >>> up = js.textures.ferromagnet(lattice)
+        >>> js.training.perturbed_configurations(up, (0.1, 0.2), key=jax.random.key(0)).shape
+        (2, 4, 4, 1, 3)
     """
     return _perturbed(texture, jnp.asarray(amplitudes, texture.dtype), key)
 
@@ -122,6 +138,10 @@ def distinct(spins: Float[Array, "n *cells sublattices 3"], *, overlap: float = 
 
     Raises `ValueError` unless 0 < overlap <= 1. Source: P. H. Schoenemann, Psychometrika 31, 1 (1966),
     10.1007/BF02289451.
+
+    Example:
+        >>> js.training.distinct(jnp.stack([spins, -spins, js.textures.neel(lattice)]))
+        [0, 2]
     """
     if not 0 < overlap <= 1:
         raise ValueError(f"overlap must be between 0 and 1, got {overlap}; 0.99 keeps all but near copies.")

@@ -25,7 +25,13 @@ from jaxspin.training.splitting import check_way
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """How to train; the same config, data and key give the same weights."""
+    """How to train; the same config, data and key give the same weights.
+
+    Example:
+        >>> config = js.TrainConfig(steps=500, batch=4)
+        >>> config.steps, config.learning_rate
+        (500, 0.003)
+    """
 
     steps: int = 3000
     """Optimizer steps."""
@@ -76,6 +82,16 @@ class Learnt(eqx.Module, Generic[Learnable]):
 
     `history` holds, per evaluation, the columns "step", "loss" (mean training loss since the last evaluation),
     "torque" and "energy" (validation errors, see `Errors`), "seconds".
+
+    Example:
+        >>> ring = js.chain(8)
+        >>> frames = js.training.random_configurations(ring, 8, key=jax.random.key(0))
+        >>> data = js.sample(js.Exchange(ring, 1.0), frames)
+        >>> features = js.Bispectrum(ring, radius=1.0, bond_radius=1.0, bispectrum=False)
+        >>> config = js.TrainConfig(steps=2, batch=2, evaluate_every=1, validation=0.25)
+        >>> learnt = js.train(js.BehlerParrinello(descriptor=features, hidden=(4,)), data, config)
+        >>> learnt.history["step"].tolist(), learnt.on(js.chain(32)).lattice.cells
+        ([1, 2], (32,))
     """
 
     model: Learnable
@@ -105,6 +121,16 @@ def train(
     an unbroken one. Raises `ValueError` if the data live on another lattice than the model, or the checkpoint belongs
     to another config, model, initialization of its weights, data set or key; `FloatingPointError` if the loss is no
     longer finite.
+
+    Example:
+        >>> ring = js.chain(8)
+        >>> frames = js.training.random_configurations(ring, 8, key=jax.random.key(0))
+        >>> data = js.sample(js.Exchange(ring, 1.0), frames)
+        >>> features = js.Bispectrum(ring, radius=1.0, bond_radius=1.0, bispectrum=False)
+        >>> config = js.TrainConfig(steps=2, batch=2, evaluate_every=1, validation=0.25)
+        >>> learnt = js.train(js.BehlerParrinello(descriptor=features, hidden=(4,)), data, config)
+        >>> learnt.model.field(js.textures.neel(ring)).shape, sorted(learnt.history)
+        ((8, 1, 3), ['energy', 'loss', 'seconds', 'step', 'torque'])
     """
     config = TrainConfig() if config is None else config
     if data.lattice != model.lattice:

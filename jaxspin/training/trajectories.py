@@ -32,6 +32,12 @@ class RolloutData(eqx.Module):
 
     Make it with `RolloutData.sample` or `RolloutData.of`. Raises `ValueError` for shapes that do not fit, less than two
     frames, a step that does not divide the interval, spins that are not finite, or noise without keys.
+
+    Example:
+        >>> options = {"frames": 2, "interval": 0.2, "step": 0.1, "damping": 0.1}
+        >>> data = js.training.RolloutData.sample(field, jnp.stack([spins, -spins]), **options)
+        >>> data.spins.shape, data.frames
+        ((2, 3, 4, 4, 1, 3), 2)
     """
 
     lattice: Lattice
@@ -177,7 +183,14 @@ class RolloutData(eqx.Module):
 def rollout(
     field: AbstractField, data: RolloutData, *, adjoint: diffrax.AbstractAdjoint | None = None
 ) -> Float[Array, "n frames *cells sublattices 3"]:
-    """The frames after each start of `data` with this field in place of the reference's."""
+    """The frames after each start of `data` with this field in place of the reference's.
+
+    Example:
+        >>> options = {"frames": 2, "interval": 0.2, "step": 0.1, "damping": 0.1}
+        >>> data = js.training.RolloutData.sample(field, spins[None], **options)
+        >>> bool(jnp.allclose(js.training.rollout(field, data)[:, -1], data.spins[:, -1], atol=1e-3))
+        True
+    """
 
     def one(start, key):
         settings = (data.frames, data.interval, data.step, data.damping, data.temperature)
@@ -201,6 +214,12 @@ def rollout_loss(
 
     `observable` maps spins to an array; `motion` is the unit of length. `adjoint` is how diffrax goes back: None is the
     checkpointed one, which takes a tenth of the memory of `diffrax.DirectAdjoint()` at 16 to 256 steps.
+
+    Example:
+        >>> options = {"frames": 2, "interval": 0.2, "step": 0.1, "damping": 0.1}
+        >>> data = js.training.RolloutData.sample(field, spins[None], **options)
+        >>> round(float(js.training.rollout_loss(field, data, jnp.asarray(1.0))), 3)
+        0.0
     """
     found, expected = rollout(field, data, adjoint=adjoint), data.spins[:, 1:]
     total = jnp.mean(jnp.sum((found - expected) ** 2, axis=-1)) / motion**2
@@ -215,7 +234,14 @@ def rollout_loss(
 
 @eqx.filter_jit
 def rollout_errors(field: AbstractField, data: RolloutData) -> Float[Array, " frames"]:
-    """The rms deviation |S - S_ref| of a spin at each frame after the start, over all pieces."""
+    """The rms deviation |S - S_ref| of a spin at each frame after the start, over all pieces.
+
+    Example:
+        >>> options = {"frames": 2, "interval": 0.2, "step": 0.1, "damping": 0.1}
+        >>> data = js.training.RolloutData.sample(field, spins[None], **options)
+        >>> [round(float(error), 2) + 0.0 for error in js.training.rollout_errors(field, data)]
+        [0.0, 0.0]
+    """
     return _rms(rollout(field, data) - data.spins[:, 1:])
 
 

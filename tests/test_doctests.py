@@ -1,0 +1,119 @@
+"""The examples of the docstrings: every public name has one, and they print what they say, as a user runs them."""
+
+import ast
+import doctest
+import os
+import subprocess
+import sys
+import tempfile
+from inspect import getdoc, isclass, isfunction, ismodule
+from pathlib import Path
+
+import pytest
+
+ROOMS = (
+    "classical descriptors devices dynamics forcefield io observables plotting problems spins sweeps symmetry testing "
+    "textures torques training"
+).split()
+
+# Names without an example, and why.
+WITHOUT = {
+    "forcefield.Learnable": "a type variable, whose docstring is that of `typing.TypeVar`",
+    "spins.Numbers": "a type alias",
+}
+
+
+def public_names():
+    """Every public name of the package and its rooms but modules and what the room of electrons has."""
+    import jaxspin as js
+
+    found = {}
+    for room in ("", *ROOMS):
+        owner = getattr(js, room) if room else js
+        names = getattr(owner, "__all__", None)
+        if names is None:
+            # a room that is a single file has what is defined there, one that is a folder what it imports as public
+            folder = hasattr(owner, "__path__")
+            names = [
+                name
+                for name, value in vars(owner).items()
+                if not name.startswith("_")
+                and (isclass(value) or isfunction(value) or hasattr(value, "__wrapped__"))
+                and str(value.__module__).startswith("jaxspin." if folder else owner.__name__)
+            ]
+        for name in names:
+            value = getattr(owner, name)
+            if not ismodule(value) and not str(getattr(value, "__module__", "")).startswith("jaxspin.electrons"):
+                found[f"{room}.{name}".lstrip(".")] = value
+    return found
+
+
+def test_every_public_name_has_an_example():
+    names = public_names()
+    assert len(names) > 200
+    missing = [
+        name
+        for name, value in names.items()
+        if name not in WITHOUT and "Example:\n    >>> " not in (getdoc(value) or "")
+    ]
+    assert not missing, f"give these an example in their docstring: {', '.join(missing)}"
+
+
+def docstrings():
+    """Name and text of all docstrings of the package, and of those that are made when it is imported."""
+    import jaxspin as js
+
+    found = {}
+    root = Path(js.__file__).parent
+    for file in sorted(root.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                name = f"{file.relative_to(root)}::{getattr(node, 'name', '')}"
+                found.setdefault(ast.get_docstring(node) or "", name)
+    for name, value in public_names().items():
+        found.setdefault(getdoc(value) or "", name)
+    return [(name, text) for text, name in found.items() if ">>> " in text and "electrons" not in name.split("/")[0]]
+
+
+def namespace(folder):
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    import jaxspin as js
+
+    lattice = js.square(4)
+    spins = js.random_spins(lattice, key=jax.random.key(0))
+    field = js.Exchange(lattice, 1.0)
+    return {
+        "jax": jax,
+        "jnp": jnp,
+        "np": np,
+        "js": js,
+        "lattice": lattice,
+        "spins": spins,
+        "field": field,
+        "tmp_path": Path(folder),
+    }
+
+
+def run():
+    """The number of examples that fail, with what they print."""
+    runner, parser, failed = doctest.DocTestRunner(verbose=False), doctest.DocTestParser(), 0
+    for name, text in docstrings():
+        with tempfile.TemporaryDirectory() as folder:
+            failed += runner.run(parser.get_doctest(text, namespace(folder), name, name, 0)).failed
+    return failed
+
+
+@pytest.mark.slow
+def test_examples_print_what_they_say():
+    """In a process of its own, as a user has it: single precision, optimized programs."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("JAX_ENABLE_X64", "JAX_DISABLE_MOST_OPTIMIZATIONS")}
+    command = [sys.executable, "-W", "error", __file__]
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+if __name__ == "__main__":
+    sys.exit(run() > 0)
