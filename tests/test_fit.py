@@ -316,7 +316,7 @@ def test_electrons_are_compared_as_numbers_and_must_be_known():
 def test_what_a_force_field_learnt_from_is_read_from_its_descriptor_too():
     moments = js.LocalMoments(js.square(6, periodic=(False, True)), 2.0, hops=1, moments=4)
     model = js.BehlerParrinello(descriptor=NearEnds(moments), hidden=(4,))
-    for one in (model, js.Committee([model, model]), js.GeneralizedPotential.of(model)):
+    for one in (model, js.Committee([model, model]), js.forcefield.GeneralizedPotential.of(model)):
         assert known_electrons(one, {})["coupling"] == 2.0
         assert known_electrons(one, {"params": {"filling": None}}) == known_electrons(one, {})
 
