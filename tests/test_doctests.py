@@ -11,10 +11,24 @@ from pathlib import Path
 
 import pytest
 
-ROOMS = (
-    "classical descriptors devices dynamics forcefield io observables plotting problems spins sweeps symmetry testing "
-    "textures torques training"
-).split()
+ROOMS = [
+    "classical",
+    "descriptors",
+    "devices",
+    "dynamics",
+    "forcefield",
+    "io",
+    "observables",
+    "plotting",
+    "problems",
+    "spins",
+    "sweeps",
+    "symmetry",
+    "testing",
+    "textures",
+    "torques",
+    "training",
+]
 
 # Names without an example, and why.
 WITHOUT = {
