@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import jaxspin as js
-from jaxspin import devices, observables
+from jaxspin import observables
 from jaxspin.descriptors import Bispectrum, LocalElectrons, LocalMoments
 from jaxspin.devices.shards import shards_of
 
@@ -50,7 +50,7 @@ def moments(lattice: js.Lattice) -> js.BehlerParrinello:
 
 def placed(lattice: js.Lattice, devices=(4, 2)):
     spins = js.random_spins(lattice, key=jax.random.key(0))
-    return spins, devices.shard(spins, devices.mesh(lattice, devices))
+    return spins, js.devices.shard(spins, js.devices.mesh(lattice, devices))
 
 
 def check_equal(function, spins, sharded, atol=ROUNDING) -> dict[str, int]:
@@ -96,7 +96,7 @@ def check_classical(lattice: js.Lattice) -> None:
         + js.Anisotropy(site)
         + js.Zeeman((0.1, 0.0, 0.2))
     )
-    classical = devices.shard(classical, devices.mesh(lattice, (4, 2)))
+    classical = js.devices.shard(classical, js.devices.mesh(lattice, (4, 2)))
     assert len(classical.terms[0].couplings[0].sharding.device_set) == 8
     found = check_equal(lambda s: classical.energy_and_field(s), *placed(lattice))
     assert set(found) <= {"collective-permute", "all-reduce"}, found
@@ -198,7 +198,7 @@ def training():
     model = js.BehlerParrinello(descriptor=LocalMoments(lattice, 2.0, hops=1, moments=4), hidden=(4,))
     # without the table of features' derivatives, which is made on one device
     single = js.train(model, data, js.TrainConfig(steps=3, batch=2, evaluate_every=2, memory=0.0))
-    shared = devices.shard(data, devices.mesh(lattice, (4, 2)))
+    shared = js.devices.shard(data, js.devices.mesh(lattice, (4, 2)))
     assert shared.spins.sharding.spec[1] == "cell_1"
     with tempfile.TemporaryDirectory() as folder:
         many = js.train(model, shared, config, checkpoint=Path(folder) / "training")
@@ -209,21 +209,21 @@ def training():
 
 def placement():
     lattice = LATTICES["periodic"]
-    mesh = devices.mesh(lattice)
+    mesh = js.devices.mesh(lattice)
     # slabs of 2 x 8 cells have edges as short as blocks of 4 x 4, and fewer neighbours; 2 x 16 are longer than 4 x 8
     assert dict(mesh.shape) == {"cell_1": 8, "cell_2": 1}
-    assert dict(devices.mesh(js.triangular(16)).shape) == {"cell_1": 4, "cell_2": 2}
-    assert dict(devices.mesh(js.triangular(8, 16), 2).shape) == {"cell_1": 1, "cell_2": 2}
-    mesh = devices.mesh(lattice, (4, 2))
+    assert dict(js.devices.mesh(js.triangular(16)).shape) == {"cell_1": 4, "cell_2": 2}
+    assert dict(js.devices.mesh(js.triangular(8, 16), 2).shape) == {"cell_1": 1, "cell_2": 2}
+    mesh = js.devices.mesh(lattice, (4, 2))
     spins = js.random_spins(lattice, key=jax.random.key(0))
-    made = devices.shard(lambda: js.random_spins(lattice, key=jax.random.key(0)), mesh)
+    made = js.devices.shard(lambda: js.random_spins(lattice, key=jax.random.key(0)), mesh)
     np.testing.assert_allclose(made, spins, rtol=0, atol=1e-14)
-    assert made.sharding == devices.sharding(mesh)
+    assert made.sharding == js.devices.sharding(mesh)
     assert made.addressable_data(0).shape == (4, 4, 1, 3)
-    frames = devices.shard({"frames": jnp.stack([spins, spins]), "times": jnp.zeros(2)}, mesh, lattice)
+    frames = js.devices.shard({"frames": jnp.stack([spins, spins]), "times": jnp.zeros(2)}, mesh, lattice)
     assert frames["frames"].addressable_data(0).shape == (2, 4, 4, 1, 3)
     assert frames["times"].sharding.is_fully_replicated
-    np.testing.assert_array_equal(devices.gather(devices.shard(spins, mesh)), spins)
+    np.testing.assert_array_equal(js.devices.gather(js.devices.shard(spins, mesh)), spins)
     single = jax.device_put(spins, jax.devices()[3])
     assert shards_of(lattice, single) is None
     assert shards_of(lattice, made).cells == (4, 4)
@@ -233,44 +233,44 @@ def refusals():
     lattice = LATTICES["periodic"]
     spins, sharded = placed(lattice)
     with pytest.raises(ValueError, match=r"16 devices are wanted and 8 found; use fewer, or start more .*=8"):
-        devices.mesh(lattice, 16)
+        js.devices.mesh(lattice, 16)
     with pytest.raises(ValueError, match="15 cells along axis 0 cannot be shared by 4 devices; use a number of cells"):
-        devices.mesh(js.triangular(15, 8), (4, 2))
+        js.devices.mesh(js.triangular(15, 8), (4, 2))
     with pytest.raises(ValueError, match=r"\(15, 7\) cells cannot be shared out evenly by 8 devices; use cells that"):
-        devices.mesh(js.triangular(15, 7))
+        js.devices.mesh(js.triangular(15, 7))
     with pytest.raises(ValueError, match="give 2 numbers, 1 for an axis that stays whole"):
-        devices.mesh(lattice, (8,))
+        js.devices.mesh(lattice, (8,))
     with pytest.raises(ValueError, match="a mesh needs at least one device, got 0; leave devices out"):
-        devices.mesh(lattice, 0)
+        js.devices.mesh(lattice, 0)
     of_three_hops = learnt(LocalMoments(lattice, 2.0, hops=3, moments=4))
     with pytest.raises(
         ValueError, match=r"8 devices along axis 0 leave 2 cells each, fewer than the 3 .*use at most 5"
     ):
-        of_three_hops.field(devices.shard(spins, devices.mesh(lattice, (8, 1))))
+        of_three_hops.field(js.devices.shard(spins, js.devices.mesh(lattice, (8, 1))))
     with pytest.raises(ValueError, match="15 cells along axis 0 cannot be shared by 8 devices"):
-        devices.shard(js.random_spins(js.triangular(15, 8), key=jax.random.key(0)), devices.mesh(lattice))
+        js.devices.shard(js.random_spins(js.triangular(15, 8), key=jax.random.key(0)), js.devices.mesh(lattice))
     with pytest.raises(ValueError, match=r"does not tell its lattice; pass shard\(tree, mesh, lattice\)"):
-        devices.shard([spins], devices.mesh(lattice))
+        js.devices.shard([spins], js.devices.mesh(lattice))
     with pytest.raises(ValueError, match="does not begin with 2 axes of cells"):
-        devices.shard(jnp.zeros(16), devices.mesh(lattice))
+        js.devices.shard(jnp.zeros(16), js.devices.mesh(lattice))
     with pytest.raises(ValueError, match="the mesh shares out 2 axes, the lattice has 3; make another mesh"):
-        devices.shard(js.random_spins(js.cubic(4), key=jax.random.key(0)), devices.mesh(lattice), js.cubic(4))
+        js.devices.shard(js.random_spins(js.cubic(4), key=jax.random.key(0)), js.devices.mesh(lattice), js.cubic(4))
     with pytest.raises(ValueError, match=r"shares out no lattice; make it with jaxspin\.scale\.mesh"):
-        devices.sharding(jax.make_mesh((8,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,)))
+        js.devices.sharding(jax.make_mesh((8,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,)))
     explicit = jax.make_mesh((4, 2), ("cell_1", "cell_2"), axis_types=(jax.sharding.AxisType.Explicit,) * 2)
     with pytest.raises(ValueError, match=r"axis cell_1 of the mesh is explicit; make it with jaxspin\.scale\.mesh"):
-        js.Exchange(lattice, 1.0).field(jax.device_put(spins, devices.sharding(explicit)))
+        js.Exchange(lattice, 1.0).field(jax.device_put(spins, js.devices.sharding(explicit)))
     with tempfile.TemporaryDirectory() as folder:
-        path = devices.save(Path(folder) / "spins", sharded)
+        path = js.devices.save(Path(folder) / "spins", sharded)
         with pytest.raises(FileExistsError, match="exists; choose another path or pass overwrite=True"):
-            devices.save(path, sharded)
+            js.devices.save(path, sharded)
         # onto another mesh
-        other = jax.ShapeDtypeStruct(spins.shape, spins.dtype, sharding=devices.sharding(devices.mesh(lattice, (2, 1))))
-        back = devices.load(path, other)
+        other = jax.ShapeDtypeStruct(spins.shape, spins.dtype, sharding=js.devices.sharding(js.devices.mesh(lattice, (2, 1))))
+        back = js.devices.load(path, other)
         assert len(back.sharding.device_set) == 2
         np.testing.assert_array_equal(back, spins)
         with pytest.raises(FileNotFoundError, match=r"there is no checkpoint at .*; give the folder"):
-            devices.load(Path(folder) / "nothing", sharded)
+            js.devices.load(Path(folder) / "nothing", sharded)
 
 
 if __name__ == "__main__":
