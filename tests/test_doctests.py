@@ -33,7 +33,7 @@ ROOMS = [
 # Names without an example, and why.
 WITHOUT = {
     "forcefield.Learnable": "a type variable, whose docstring is that of `typing.TypeVar`",
-    "spins.Numbers": "a type alias",
+    "spins.check_methods": "what the base classes of fields call for their subclasses",
 }
 
 
