@@ -255,17 +255,19 @@ def refusals():
         js.devices.shard(jnp.zeros(16), js.devices.mesh(lattice))
     with pytest.raises(ValueError, match="the mesh shares out 2 axes, the lattice has 3; make another mesh"):
         js.devices.shard(js.random_spins(js.cubic(4), key=jax.random.key(0)), js.devices.mesh(lattice), js.cubic(4))
-    with pytest.raises(ValueError, match=r"shares out no lattice; make it with jaxspin\.scale\.mesh"):
+    with pytest.raises(ValueError, match=r"shares out no lattice; make it with jaxspin\.devices\.mesh"):
         js.devices.sharding(jax.make_mesh((8,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,)))
     explicit = jax.make_mesh((4, 2), ("cell_1", "cell_2"), axis_types=(jax.sharding.AxisType.Explicit,) * 2)
-    with pytest.raises(ValueError, match=r"axis cell_1 of the mesh is explicit; make it with jaxspin\.scale\.mesh"):
+    with pytest.raises(ValueError, match=r"axis cell_1 of the mesh is explicit; make it with jaxspin\.devices\.mesh"):
         js.Exchange(lattice, 1.0).field(jax.device_put(spins, js.devices.sharding(explicit)))
     with tempfile.TemporaryDirectory() as folder:
         path = js.devices.save(Path(folder) / "spins", sharded)
         with pytest.raises(FileExistsError, match="exists; choose another path or pass overwrite=True"):
             js.devices.save(path, sharded)
         # onto another mesh
-        other = jax.ShapeDtypeStruct(spins.shape, spins.dtype, sharding=js.devices.sharding(js.devices.mesh(lattice, (2, 1))))
+        other = jax.ShapeDtypeStruct(
+            spins.shape, spins.dtype, sharding=js.devices.sharding(js.devices.mesh(lattice, (2, 1)))
+        )
         back = js.devices.load(path, other)
         assert len(back.sharding.device_set) == 2
         np.testing.assert_array_equal(back, spins)

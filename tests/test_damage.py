@@ -139,7 +139,7 @@ def test_weights_and_checkpoints_cut_short_name_their_folder(tmp_path):
 def test_only_a_checkpoint_is_replaced(tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "draft.txt").write_text("years of work")
-    with pytest.raises(FileExistsError, match=r"is no checkpoint of jaxspin\.scale\.save and will not be replaced"):
+    with pytest.raises(FileExistsError, match=r"is no checkpoint of jaxspin\.devices\.save and will not be replaced"):
         checkpoints.save(tmp_path / "thesis", jax.numpy.ones(3), overwrite=True)
     assert (tmp_path / "thesis" / "draft.txt").exists()
     checkpoints.save(tmp_path / "state", jax.numpy.ones(3))

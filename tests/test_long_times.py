@@ -96,7 +96,7 @@ def test_frames_that_fill_the_memory_are_warned_of(monkeypatch):
     field, settings = Exchange(chain(4), 1.0), {"duration": 1.0, "step": 0.1, "save_every": 0.1}
     # 11 frames of 4 spins in single precision
     monkeypatch.setattr(memory, "memory_of", lambda spins: 1000)
-    with pytest.warns(UserWarning, match=r"11 frames take 5.28e-07 GB of the 1e-06 GB of memory; .*TrajectoryWriter"):
+    with pytest.warns(UserWarning, match=r"11 frames take 5.28e-07 GB of the 1e-06 GB of memory; .*store="):
         simulate(field, SINGLE, **settings)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, PRNGKeyArray
 
+from jaxspin.arrays.precision import einsum, matmul
 from jaxspin.electrons.negf.leads import WideBand
 from jaxspin.electrons.negf.solver import GreensFunction
 from jaxspin.field import AbstractField, Spins, Time
@@ -66,14 +67,14 @@ class WideBandModes(AbstractField):
         mu = jnp.append(mu, reference[0]).astype(levels.dtype)
         temperature = jnp.append(temperature, reference[1]).astype(levels.dtype)
         doubled = jnp.repeat(gammas, 2, axis=1).astype(levels.dtype)
-        each = jnp.stack([(left * gamma[None]) @ jnp.conj(left.T) for gamma in doubled])
+        each = jnp.stack([matmul(left * gamma[None], jnp.conj(left.T)) for gamma in doubled])
         weight = jax.vmap(_between, in_axes=(None, 0, 0))(levels, mu, temperature)
         sites = right.reshape(-1, 2, len(levels))
 
         def filled(table):
-            return (right @ table).reshape(sites.shape)
+            return matmul(right, table).reshape(sites.shape)
 
-        rho = jnp.einsum("iam,ibm->iab", filled(jnp.sum(each * weight, axis=0)), jnp.conj(sites))
+        rho = einsum("iam,ibm->iab", filled(jnp.sum(each * weight, axis=0)), jnp.conj(sites))
         density = jnp.real(rho[:, 0, 0] + rho[:, 1, 1])
         # what terminal a would fill if all were like it, which is what it offers
         offered = [jnp.real(jnp.sum(filled(jnp.sum(each, axis=0) * w) * jnp.conj(sites), axis=(1, 2))) for w in weight]
