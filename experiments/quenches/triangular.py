@@ -120,6 +120,11 @@ class Config(Resumable):
 
 def smoke_size(config: Config) -> Config:
     """The same pipeline in seconds."""
+    small = {"hops": 1, "moments": 4, "recursion": 3, "surroundings": 1}
+    names = {field.name for field in dataclasses.fields(config.network.descriptor)}
+    descriptor = dataclasses.replace(
+        config.network.descriptor, **{name: value for name, value in small.items() if name in names}
+    )
     return dataclasses.replace(
         config,
         sampling=dataclasses.replace(
@@ -134,7 +139,7 @@ def smoke_size(config: Config) -> Config:
             ordered=len(config.sampling.textures),
             random=2,
         ),
-        network=dataclasses.replace(config.network, hops=1, moments=4, recursion=3, surroundings=1, hidden=(4,)),
+        network=dataclasses.replace(config.network, descriptor=descriptor, hidden=(4,)),
         training=dataclasses.replace(config.training, steps=4, batch=2, evaluate_every=2, validation=0.2),
         more_quenches=min(config.more_quenches, 1),
         energy_side=6,
