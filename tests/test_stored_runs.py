@@ -80,6 +80,20 @@ def test_killed_and_resumed_is_unbroken(few, tmp_path, start, monkeypatch):
     assert_same(longer, run_of(start, duration=3.0))
 
 
+def test_a_run_with_a_shorter_last_frame_is_not_made_longer(few, tmp_path, start):
+    """Its last frame is at no time of the longer run; taken for the next one, all that follows would be late."""
+    path = tmp_path / "run.zarr"
+    run_of(start, duration=2.0, store=path)
+    kept = js.load(path).spins
+    for duration in (3.0, 1.5):
+        with pytest.raises(ValueError, match="has frames at times that this run has not"):
+            run_of(start, duration=duration, store=path, resume=True)
+    with pytest.raises(ValueError, match=r"lies between two steps of 0\.1"):
+        js.simulate(FIELD, start, start=0.05, duration=2.0, step=0.1, store=tmp_path / "between.zarr")
+    assert not (tmp_path / "between.zarr").exists()
+    np.testing.assert_array_equal(js.load(path).spins, kept)
+
+
 def test_a_stored_run_ends_at_its_event(few, tmp_path, start):
     calm = {"temperature": 0.0, "key": None, "until": Relaxed(1.0), "duration": 30.0, "damping": 1.0}
     expected = run_of(start, **calm)

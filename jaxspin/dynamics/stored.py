@@ -45,13 +45,19 @@ def run_to_store(
     if lattice is None:
         raise ValueError("a stored run needs its lattice; pass lattice=.")
     path, clock = Path(store), grid.clock
+    ends = np.concatenate([[0], np.cumsum(grid.lengths)])
+    times = clock.origin + clock.step * (clock.last + ends)
+    if not np.array_equal(np.rint(times / clock.step), clock.last + ends):
+        raise ValueError(
+            f"the start lies between two steps of {clock.step:g}, where a run cannot be cut; use a start that the step "
+            "divides."
+        )
     writer = TrajectoryWriter(path, lattice, attributes={"run": about}, append=resume)
     # a store cut off within its first frame begins anew
     if writer.frames:
-        _check_same(path, about, spins)
+        _check_same(path, about, spins, times)
     else:
-        writer.append(clock.origin + clock.step * clock.last, spins)
-    ends = np.concatenate([[0], np.cumsum(grid.lengths)])
+        writer.append(times[0], spins)
     stride, bytes_ = int(grid.lengths[0]), spins.size * spins.dtype.itemsize
     several = max(1, min(_MOST_AT_ONCE, _BYTES_AT_ONCE // max(1, bytes_)))
     state = spins if writer.frames == 1 else _last(path, spins)
@@ -65,25 +71,18 @@ def run_to_store(
             if last - done > 1 and grid.lengths[last - 1] != stride:
                 last -= 1
             begin, end = int(ends[done]), int(ends[last])
-            start = clock.origin + clock.step * (clock.last + begin)
-            if round(start / clock.step) != clock.last + begin:
-                raise ValueError(
-                    f"the start lies between two steps of {clock.step:g}, where a run cannot be cut; use a start that "
-                    "the step divides."
-                )
-            run = piece(state, start=start, duration=(end - begin) * clock.step)
+            run = piece(state, start=float(times[done]), duration=(end - begin) * clock.step)
             assert run.spins is not None
             stopped, state = bool(run.stopped), run.final
             steps += int(run.steps)
             turn = float(np.fmax(turn, float(run.largest_turn)))
             if len(run) > 1:
                 # times by the clock of the whole run, without a rounding in between
-                made = done + np.arange(1, len(run))
-                writer.append(clock.origin + clock.step * (clock.last + ends[made]), run.spins[1:])
+                writer.append(times[done + np.arange(1, len(run))], run.spins[1:])
             bar.update(len(run) - 1)
             if not bool(np.all(np.asarray(run.finite) & np.asarray(run.solved))):
                 break
-    times = clock.origin + clock.step * (clock.last + ends[: writer.frames])
+    times = times[: writer.frames]
     finite = np.ones(len(times), bool)
     finite[-1] = bool(np.isfinite(np.asarray(state)).all())
     return Trajectory(
@@ -113,9 +112,10 @@ def describe(clock_step: float, stride: int, damping: Array, *parts: Any) -> dic
     }
 
 
-def _check_same(path: Path, about: dict[str, Any], spins: Array) -> None:
+def _check_same(path: Path, about: dict[str, Any], spins: Array, times: np.ndarray) -> None:
     with load_trajectory(path) as stored:
         first, last = stored.spins[0].values, stored.spins[-1].values
+        held = np.asarray(stored.time.values, float)
         known = json.loads(stored.attrs.get("run", "null"))
     if not np.isfinite(last).all():
         raise RuntimeError(f"the run in {path} failed: its last frame is not finite; make a new one, elsewhere.")
@@ -126,6 +126,11 @@ def _check_same(path: Path, about: dict[str, Any], spins: Array) -> None:
         different.append("start")
     if "step" in different and math.isclose(known["step"], about["step"], rel_tol=1e-12):
         different.remove("step")
+    if not different and not (len(held) <= len(times) and np.allclose(held, times[: len(held)], rtol=1e-12, atol=0)):
+        raise ValueError(
+            f"{path} has frames at times that this run has not (its last one may be shorter than the others); give a "
+            "duration of at least as many whole frames, or choose another path."
+        )
     if different:
         raise ValueError(f"{path} holds a run of another {', '.join(different)}; give those, or choose another path.")
 
