@@ -32,8 +32,8 @@ class WideBandModes(AbstractField):
               = [psi(1/2 - i (l* - mu)/(2 pi T))* - psi(1/2 - i (z - mu)/(2 pi T)) - i pi] / (2 pi (l - z)).
 
     Cubic in the number of sites: 40 times faster than the recursion at 20 x 4, slower beyond some 300 sites. Every
-    site needs a bath, or a level could stay sharp. The diagonalization runs on a CPU, in double precision. Units, spins
-    `(*cells, sublattices, 3)` and the field are those of the `GreensFunction`.
+    site needs a bath, or a level could stay sharp. The diagonalization runs on a CPU, in double precision where JAX has
+    it on. Units, spins `(*cells, sublattices, 3)` and the field are those of the `GreensFunction`.
 
     Raises `ValueError` for leads with a band (`Crystal`) and without a bath; use the `GreensFunction` itself there.
 
@@ -94,13 +94,17 @@ class WideBandModes(AbstractField):
             else:
                 sites = np.array(lead.sites)
             assert isinstance(lead, WideBand)
-            rows.append(jnp.zeros(cells.size, jnp.float64).at[sites].set(lead.coupling.astype(jnp.float64)))
-        return jnp.stack([*rows, jnp.full(cells.size, self.solver.bath.astype(jnp.float64))])
+            rows.append(
+                jnp.zeros(cells.size, jnp.result_type(float))
+                .at[sites]
+                .set(lead.coupling.astype(jnp.result_type(float)))
+            )
+        return jnp.stack([*rows, jnp.full(cells.size, self.solver.bath.astype(jnp.result_type(float)))])
 
     def _effective(self, spins: Spins, gammas: Array) -> Complex[Array, "n n"]:
         """H - i Gamma/2."""
-        losses = jnp.repeat(jnp.sum(gammas, axis=0), 2).astype(jnp.complex128)
-        return self.solver.model.dense(spins.astype(jnp.float64)) - 0.5j * jnp.diag(losses)
+        losses = jnp.repeat(jnp.sum(gammas, axis=0), 2).astype(jnp.result_type(complex))
+        return self.solver.model.dense(spins.astype(jnp.result_type(float))) - 0.5j * jnp.diag(losses)
 
 
 def _between(levels: Complex[Array, " n"], mu: Array, temperature: Array) -> Complex[Array, "n n"]:
