@@ -4,6 +4,7 @@ The experiments use what the package makes public, no name of it with an undersc
 """
 
 import ast
+import inspect
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,16 @@ def package_graph() -> dict[str, set[str]]:
         name: imports(name, path.name == "__init__.py", path.read_text(), set(files)) - {name}
         for name, path in files.items()
     }
+
+
+def test_the_front_door_is_narrow():
+    """A few names, and the rooms; a name that has moved says where, and still works."""
+    names = [name for name in jaxspin.__all__ if not inspect.ismodule(getattr(jaxspin, name))]
+    assert len(names) <= 40
+    with pytest.warns(DeprecationWarning, match=r"jaxspin\.tetrahedral is now jaxspin\.textures\.tetrahedral"):
+        assert jaxspin.tetrahedral is jaxspin.textures.tetrahedral
+    with pytest.raises(AttributeError, match=r"jaxspin\.devices .* and jaxspin\.sweeps"):
+        _ = jaxspin.scale
 
 
 def test_every_module_has_a_floor():

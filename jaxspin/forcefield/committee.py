@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin.arrays.vectors import one_program
 from jaxspin.descriptors import AbstractDescriptor
+from jaxspin.devices.hosts import to_host
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
 from jaxspin.lattice import Lattice
@@ -110,8 +111,8 @@ class Committee(AbstractPotential):
         """
         if not 0 < quantile < 1:
             raise ValueError(f"quantile must be between 0 and 1, got {quantile}; 0.99 is usual.")
-        spread = np.stack([np.asarray(self.spread(spins[n])) for n in range(len(spins))])
-        usual = jnp.asarray(np.quantile(spread[np.any(np.asarray(spins) != 0, axis=-1)], quantile))
+        spread = np.stack([to_host(self.spread(spins[n])) for n in range(len(spins))])
+        usual = jnp.asarray(np.nanquantile(spread[np.any(to_host(spins) != 0, axis=-1)], quantile))
         return eqx.tree_at(
             lambda c: c.reference, self, usual.astype(self.members.mean.dtype), is_leaf=lambda x: x is None
         )
