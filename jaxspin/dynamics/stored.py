@@ -46,7 +46,7 @@ def run_to_store(
         raise ValueError("a stored run needs its lattice; pass lattice=.")
     path, clock = Path(store), grid.clock
     ends = np.concatenate([[0], np.cumsum(grid.lengths)])
-    times = clock.origin + clock.step * (clock.last + ends)
+    times = np.asarray(clock.origin + clock.step * (clock.last + ends))
     if not np.array_equal(np.rint(times / clock.step), clock.last + ends):
         raise ValueError(
             f"the start lies between two steps of {clock.step:g}, where a run cannot be cut; use a start that the step "
