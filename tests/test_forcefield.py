@@ -110,16 +110,16 @@ def test_smaller_than_its_neighbourhood_is_refused(model):
         model.on(triangular(2))
     with pytest.raises(ValueError, match="make a new Bispectrum"):
         model.on(square(6))
-    with pytest.raises(ValueError, match=r"lattice=\.\.\. or a descriptor=\.\.\."):
+    with pytest.raises(ValueError, match=r"a descriptor=\.\.\. or a lattice"):
         BehlerParrinello()
     with pytest.raises(ValueError, match=r"lattice\.resize"):
         model.energy(jnp.zeros((5, 5, 1, 3)))
 
 
-def test_descriptor_moves_to_the_lattice_given(model):
-    moved = BehlerParrinello(triangular(9), descriptor=model.descriptor)
+def test_lattice_stands_for_its_bispectrum_and_moves_with_the_model(model):
+    moved = BehlerParrinello(model.lattice).on(triangular(9))
     assert moved.lattice == triangular(9)
-    assert moved.descriptor == model.descriptor.on(triangular(9))
+    assert moved.descriptor == Bispectrum(triangular(9))
 
 
 def test_vacancies_have_no_energy_and_break_nothing(model, spins, key):

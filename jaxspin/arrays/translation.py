@@ -93,7 +93,7 @@ def translations_by_windows(x, *, offsets: Sequence[Offset], periodic: tuple[boo
     below[-1], above[-1] = -(-below[-1] // row), -(-above[-1] // row)
     wide = x
     for axis, (low, high, wraps) in enumerate(zip(below, above, periodic, strict=False), before):
-        wide = _with_edges(wide, axis, low, high, wraps)
+        wide = with_edges(wide, axis, low, high, wraps)
     wide = jax.lax.optimization_barrier(wide.reshape(*wide.shape[:-2], -1))
     below[-1] *= row
 
@@ -118,7 +118,7 @@ def _turns(n: int, row: int) -> tuple[int, ...]:
     return (n, n - row if n > 0 else n + row) if n else (n,)
 
 
-def _with_edges(x, axis: int, low: int, high: int, wraps: bool):
+def with_edges(x, axis: int, low: int, high: int, wraps: bool):
     """The array with numbers from its other end, or zeros, before and behind it."""
     n = x.shape[axis]
     if not low + high:

@@ -58,6 +58,11 @@ class AbstractDescriptor(eqx.Module):
     def n_features(self) -> int:
         return len(self.labels)
 
+    @property
+    def components(self) -> int:
+        """How many features, the first ones, are components of vectors, which a force field must not standardize."""
+        return 0
+
     @takes_spins
     def __call__(self, spins: Spins) -> Float[Array, "*cells sublattices features"]:
         """The features of every site. `rows` gives the same without the last transposition."""

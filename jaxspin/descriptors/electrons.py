@@ -27,8 +27,8 @@ _FILLED_CHUNK = 1024
 _COLDEST = 4000
 # Halvings that find the Fermi level to well within the temperature, after which Newton's method has it in three steps.
 _HALVINGS = 9
-# Deep in a gap the electrons counted do not determine the Fermi level, which has no effect there: so much of it, in
-# units of the bound of |H|, is added to the number of electrons of a site, a smooth choice.
+# Deep in a gap the number of electrons does not determine the Fermi level mu, which has no effect there. To choose one,
+# smoothly, _IN_GAP * mu is added to the number of electrons of each site (mu in units of the bound of |H|).
 _IN_GAP = 1e-4
 
 
@@ -153,14 +153,17 @@ class LocalElectrons(AbstractOnClusters):
     def completed(self, own: Own, occupied: Float[Array, "*cells sublattices"], held: Any = None) -> Rows:
         """The features from those at a Fermi level, to first order around the spins for which they were computed.
 
-        `held` is that level, the electrons of each site there, and the derivatives of electrons and grand potential
-        with respect to it.
+        `held` is what `own_and_jacobian` returned: that level, and what depends on it.
         """
-        level, number, slopes = held
         occupied = jnp.moveaxis(occupied, -1, 0)
-        place = 2 * self.steps - 3
-        change = -jnp.sum(own[place] - number) / (jnp.sum(slopes[0]) + _IN_GAP * jnp.sum(occupied))
-        return self._rows(own.at[place : place + 2].add(slopes * change), occupied, level + change)
+        parts, of_level = self._parts(own), held.of_level
+        lacking = held.occupation - parts.occupation
+        change = jnp.sum(lacking) / (jnp.sum(of_level.occupation) + _IN_GAP * jnp.sum(occupied))
+        moved = parts._replace(
+            occupation=parts.occupation + change * of_level.occupation,
+            grand_potential=parts.grand_potential + change * of_level.grand_potential,
+        )
+        return self._rows(moved, occupied, held.level + change)
 
     def known_energy(self, rows: Float[Array, "features *sites"]) -> Float[Array, "*sites"]:
         """F_i of every site, in units of the hopping."""
@@ -205,10 +208,8 @@ class LocalElectrons(AbstractOnClusters):
         occupied = jnp.moveaxis(_occupied(spins), -1, 0)
         chains = self._chains(spins)
         level = self._level(chains, occupied)
-        own = self._at_level(chains, occupied, level)
-        place = 2 * self.steps - 3
-        _, of_level = jax.jvp(lambda mu: self._at_level(chains, occupied, mu), (level,), (jnp.ones_like(level),))
-        held = (level, own[place], of_level[place : place + 2])
+        parts, of_level = jax.jvp(lambda mu: self._at_level(chains, occupied, mu), (level,), (jnp.ones_like(level),))
+        held = _Held(level, parts.occupation, of_level)
         slopes = []
         directions = jnp.moveaxis(frames, (-2, -1), (0, 1))
         for number, recursion in enumerate(self._recursions):
@@ -216,7 +217,7 @@ class LocalElectrons(AbstractOnClusters):
             along = jnp.stack([self._gathered(jnp.moveaxis(d, 0, -1), recursion.cluster) for d in directions])
 
             def jacobian(around, along, chains, occupied, recursion=recursion):
-                _, of_chains = jax.vjp(lambda c: self._at_level(c[:, None], occupied, level)[:, 0], chains)
+                _, of_chains = jax.vjp(lambda c: self._at_level(c[:, None], occupied, level).stacked()[:, 0], chains)
                 (of_coefficients,) = jax.vmap(of_chains)(_units(self.n_own, chains))
                 return einsum("fc...,cdm...->mdf...", of_coefficients, recursion.jacobian(around, along))
 
@@ -225,7 +226,7 @@ class LocalElectrons(AbstractOnClusters):
         # (sublattices, m, d, f, *cells) -> (*cells, sublattices, m d, f)
         found = jnp.moveaxis(jnp.stack(slopes), (0, 1, 2, 3), (-4, -3, -2, -1))
         width = found.shape[-3] * found.shape[-2]
-        return own, found.reshape(self.lattice.sites, width, -1), held
+        return parts.stacked(), found.reshape(self.lattice.sites, width, -1), held
 
     def _chains(self, spins: Spins) -> Float[Array, "coefficients sublattices *cells"]:
         """The coefficients of the chains of each site, energies in units of the bound `halfwidth` of |H|."""
@@ -238,19 +239,22 @@ class LocalElectrons(AbstractOnClusters):
         level = self._level(chains, occupied)
         return self._rows(self._at_level(chains, occupied, level), occupied, level)
 
-    def _at_level(self, chains: Array, occupied: Float[Array, "sublattices *many"], level: Float[Array, ""]) -> Array:
-        """Moments, electrons and grand potential, then the moments against the spins."""
-        omega, number = self._filled(chains, occupied, level)
+    def _at_level(self, chains: Array, occupied: Float[Array, "sublattices *many"], level: Float[Array, ""]) -> "_Own":
+        omega, electrons = self._filled(chains, occupied, level)
         sides = [self._along(chains)] if self.bipartite else [self._along(chains), self._against(chains)]
         moments, *against = [occupied[None] * self._over_chains(haydock.moments, *side) for side in sides]
-        return jnp.concatenate([moments, number[None], omega[None], *against])
+        return _Own(moments, electrons, omega, jnp.concatenate([moments[:0], *against]))
 
-    def _rows(self, own: Own, occupied: Float[Array, "sublattices *cells"], level: Float[Array, ""]) -> Rows:
-        width = jnp.asarray(self.halfwidth, own.dtype)
-        number = 2 * self.steps - 1
-        free = width * (own[number - 1] + 2 * self.filling * level * occupied)
-        averaged = self._with_averages(jnp.concatenate([own[: number - 1], free[None]]))
-        return jnp.concatenate([averaged, own[number:], jnp.broadcast_to(width * level, (1, *own.shape[1:]))])
+    def _parts(self, own: Own) -> "_Own":
+        """The own features by name."""
+        moments = 2 * self.steps - 3
+        return _Own(own[:moments], own[moments], own[moments + 1], own[moments + 2 :])
+
+    def _rows(self, own: "_Own", occupied: Float[Array, "sublattices *cells"], level: Float[Array, ""]) -> Rows:
+        width = jnp.asarray(self.halfwidth, own.occupation.dtype)
+        free = width * (own.grand_potential + 2 * self.filling * level * occupied)
+        averaged = self._with_averages(jnp.concatenate([own.moments, own.occupation[None], free[None]]))
+        return jnp.concatenate([averaged, own.against, jnp.broadcast_to(width * level, (1, *free.shape))])
 
     @property
     def _recursions(self) -> tuple["_Chains", ...]:
@@ -325,6 +329,29 @@ class LocalElectrons(AbstractOnClusters):
             return y / slope(jnp.ones_like(y))
 
         return jax.lax.custom_root(excess, jnp.zeros((), chains.dtype), solve, divided)
+
+
+class _Own(NamedTuple):
+    """The features of a site's own cluster at a Fermi level: moments of the orbital along the spin, electrons, grand
+    potential in units of `halfwidth`, and moments of the orbital against the spin where they do not follow."""
+
+    moments: Float[Array, "moments sublattices *many"]
+    occupation: Float[Array, "sublattices *many"]
+    grand_potential: Float[Array, "sublattices *many"]
+    against: Float[Array, "against sublattices *many"]
+
+    def stacked(self) -> Own:
+        """As the rows `own`."""
+        return jnp.concatenate([self.moments, self.occupation[None], self.grand_potential[None], self.against])
+
+
+class _Held(NamedTuple):
+    """The Fermi level of a configuration, the electrons of each site there, and the derivatives of all own features
+    with respect to the level."""
+
+    level: Float[Array, ""]
+    occupation: Float[Array, "sublattices *cells"]
+    of_level: _Own
 
 
 class _Chains(NamedTuple):

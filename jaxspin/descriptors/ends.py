@@ -6,14 +6,15 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from jaxspin.descriptors.base import AbstractDescriptor
+from jaxspin.descriptors.around import AbstractAround
+from jaxspin.descriptors.base import AbstractDescriptor, Rows
 from jaxspin.field import Spins
 from jaxspin.lattice import Lattice
 
 
-class NearEnds(AbstractDescriptor):
+class NearEnds(AbstractAround):
     """The features of `descriptor`, then exp(-x/l) and exp(-x'/l) for each of the `lengths` l.
 
     x and x' count the cells between the site and the first and the last cell of the open `axis` (None: the first open
@@ -30,7 +31,6 @@ class NearEnds(AbstractDescriptor):
         4
     """
 
-    lattice: Lattice = eqx.field(static=True)
     descriptor: AbstractDescriptor
     axis: int = eqx.field(static=True)
     lengths: tuple[float, ...] = eqx.field(static=True)
@@ -51,35 +51,29 @@ class NearEnds(AbstractDescriptor):
             )
         if not lengths or min(lengths) <= 0:
             raise ValueError(f"lengths must be positive numbers of cells, got {tuple(lengths)}; (1, 3, 9) are usual.")
-        self.lattice, self.descriptor, self.axis = descriptor.lattice, descriptor, chosen
+        self.descriptor, self.axis = descriptor, chosen
         self.lengths = tuple(float(x) for x in lengths)
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """Those of `descriptor`, then such as "first end 3" with the length."""
-        return (*self.descriptor.labels, *(f"{end} end {x:g}" for x in self.lengths for end in ("first", "last")))
+    def added_labels(self) -> tuple[str, ...]:
+        """Such as "first end 3", with the length."""
+        return tuple(f"{end} end {x:g}" for x in self.lengths for end in ("first", "last"))
 
-    def rows(self, spins: Spins) -> Float[Array, "features sublattices *cells"]:
-        """The features as rows over the sites, the order in which they are computed."""
-        rows = self.descriptor.rows(spins)
-        return jnp.concatenate([rows, jnp.asarray(self.places(), rows.dtype)])
+    def added(self, spins: Spins) -> Rows:
+        """The places, which do not move with the spins."""
+        return jnp.asarray(self.places(), spins.dtype)
 
-    def pullback(self, spins: Spins, slopes: Float[Array, "features sublattices *cells"]) -> Spins:
-        """That of `descriptor`: places do not move with the spins."""
-        return self.descriptor.pullback(spins, slopes[: self.descriptor.n_features])
-
-    def known_energy(self, rows: Float[Array, "features *sites"]) -> Float[Array, "*sites"] | None:
-        """That of `descriptor`."""
-        return self.descriptor.known_energy(rows[: self.descriptor.n_features])
+    def added_pullback(self, spins: Spins, slopes: Rows) -> Spins:
+        """Zero."""
+        return jnp.zeros_like(spins)
 
     def on(self, lattice: Lattice) -> "NearEnds":
         """The same on another size of the channel; `ValueError` for another kind of lattice, or a closed axis."""
         return NearEnds(self.descriptor.on(lattice), axis=self.axis, lengths=self.lengths)
 
-    def settings(self) -> dict[str, Any]:
-        """What the constructor takes, with the descriptor as its own settings and its kind."""
-        inner = {"kind": type(self.descriptor).__name__, **self.descriptor.settings()}
-        return {"descriptor": inner, "axis": self.axis, "lengths": self.lengths}
+    def own_settings(self) -> dict[str, Any]:
+        """What the constructor takes beside `descriptor`, as plain data."""
+        return {"axis": self.axis, "lengths": self.lengths}
 
     def places(self) -> Float[np.ndarray, "places sublattices *cells"]:
         """exp(-x/l) and exp(-x'/l) of every site, two rows for each of the `lengths`: what is added to the features."""

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxspin.descriptors.around import AbstractAround
 from jaxspin.descriptors.base import AbstractClusterDescriptor, AbstractDescriptor, Own, Rows
 from jaxspin.descriptors.moments import LocalMoments
 from jaxspin.electrons import chebyshev
@@ -19,7 +20,7 @@ from jaxspin.lattice import Lattice
 _TEMPERATURE = 3.0
 
 
-class AtFilling(AbstractClusterDescriptor):
+class AtFilling(AbstractAround, AbstractClusterDescriptor):
     """The features of `descriptor`, then the Fermi level mu(S), the same number at every site.
 
     Electrons at a fixed `filling` n share one chemical potential: a metal that orders anywhere moves the levels that
@@ -50,7 +51,6 @@ class AtFilling(AbstractClusterDescriptor):
         1
     """
 
-    lattice: Lattice = eqx.field(static=True)
     descriptor: LocalMoments
     filling: float = eqx.field(static=True)
 
@@ -61,12 +61,16 @@ class AtFilling(AbstractClusterDescriptor):
                 "give AtFilling a LocalMoments."
             )
         check_partial(filling)
-        self.lattice, self.descriptor, self.filling = descriptor.lattice, descriptor, float(filling)
+        self.descriptor, self.filling = descriptor, float(filling)
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """Those of `descriptor`, then such as "against moment 4" where they are needed, and "Fermi level"."""
-        return (*self.descriptor.labels, *(f"against {label}" for label in self._against_labels), "Fermi level")
+    def added_labels(self) -> tuple[str, ...]:
+        """Such as "against moment 4" where they are needed, and "Fermi level"."""
+        return (*(f"against {label}" for label in self._against_labels), "Fermi level")
+
+    def added(self, spins: Spins) -> Rows:
+        """The moments of the orbitals against the spins, and the level."""
+        return self.split(self.rows(spins))[1]
 
     @property
     def n_own(self) -> int:
@@ -96,10 +100,10 @@ class AtFilling(AbstractClusterDescriptor):
 
     def completed(self, own: Own, occupied: Float[Array, "*cells sublattices"], held: Any = None) -> Rows:
         """The features from those of the sites' own clusters alone: averages over neighbours, the Fermi level."""
-        number = self.descriptor.n_own
+        along, against = self._sides(own)
         level = self._level(own, occupied)
-        rows = self.descriptor.completed(own[:number], occupied)
-        return jnp.concatenate([rows, own[number:], jnp.broadcast_to(level, (1, *own.shape[1:]))])
+        rows = self.descriptor.completed(along, occupied)
+        return jnp.concatenate([rows, against, jnp.broadcast_to(level, (1, *own.shape[1:]))])
 
     def members(self) -> np.ndarray:
         """Those of `descriptor`: the Fermi level is not among the own features."""
@@ -117,10 +121,9 @@ class AtFilling(AbstractClusterDescriptor):
         """The same on another size of the lattice; `ValueError` for another kind."""
         return AtFilling(self.descriptor.on(lattice), filling=self.filling)
 
-    def settings(self) -> dict[str, Any]:
-        """What the constructor takes, with the descriptor as its own settings and its kind."""
-        inner = {"kind": type(self.descriptor).__name__, **self.descriptor.settings()}
-        return {"descriptor": inner, "filling": self.filling}
+    def own_settings(self) -> dict[str, Any]:
+        """What the constructor takes beside `descriptor`, as plain data."""
+        return {"filling": self.filling}
 
     @property
     def _against(self) -> LocalMoments | None:
@@ -141,18 +144,22 @@ class AtFilling(AbstractClusterDescriptor):
 
     def _pulled(self, spins: Spins, own: Own, slopes: Rows) -> Spins:
         (by_own,) = jax.vjp(lambda own: self.completed(own, _occupied(spins)), own)[1](slopes)
-        number = self.descriptor.n_own
-        found = self.descriptor.own_pullback(spins, by_own[:number])
-        return found if self._against is None else found + self._against.own_pullback(spins, by_own[number:])
+        along, against = self._sides(by_own)
+        push = self.descriptor.own_pullback(spins, along)
+        return push if self._against is None else push + self._against.own_pullback(spins, against)
+
+    def _sides(self, own: Own) -> tuple[Array, Array]:
+        """The own features of the orbitals along the spins, and of those against them, none where they follow."""
+        return own[: self.descriptor.n_own], own[self.descriptor.n_own :]
 
     def _level(self, own: Own, occupied: Float[Array, "*cells sublattices"]) -> Float[Array, ""]:
         descriptor = self.descriptor
         sites = jnp.maximum(jnp.sum(occupied), 1)
-        along = jnp.sum(own[: descriptor.moments], axis=tuple(range(1, own.ndim))) / sites
-        odd = jnp.asarray(np.arange(3, descriptor.moments + 3) % 2, own.dtype)
-        against = along * (1 - 2 * odd)
-        if self._against is not None:
-            against = jnp.sum(own[descriptor.n_own :], axis=tuple(range(1, own.ndim))) / sites
+        along, against = (jnp.sum(side, axis=tuple(range(1, own.ndim))) / sites for side in self._sides(own))
+        along = along[: descriptor.moments]
+        if self._against is None:
+            odd = jnp.asarray(np.arange(3, descriptor.moments + 3) % 2, own.dtype)
+            against = along * (1 - 2 * odd)
         halfwidth = descriptor.halfwidth
         square = (descriptor.coupling**2 + self._squared_hopping(occupied) / sites) / halfwidth**2
         first = jnp.stack([jnp.full_like(square, 2), jnp.zeros_like(square), 4 * square - 2])

@@ -4,20 +4,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import lineax as lx
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from jaxspin.descriptors.base import AbstractDescriptor
+from jaxspin.descriptors.around import AbstractAround
+from jaxspin.descriptors.base import AbstractDescriptor, Rows
 from jaxspin.field import Spins, sum_of
 from jaxspin.lattice import Lattice
 
 _ROWS = ("first lead", "last lead", "flow of first", "flow of last")
 
 
-class BetweenLeads(AbstractDescriptor):
+class BetweenLeads(AbstractAround):
     """The features of `descriptor`, then the voltage V, and V times how far each lead of a channel reaches.
 
     An electron of a double-exchange metal passes from spin to spin with the weight w_ij = (1 + S_i . S_j)/2: freely
@@ -50,7 +50,6 @@ class BetweenLeads(AbstractDescriptor):
         (8, 1, 13)
     """
 
-    lattice: Lattice = eqx.field(static=True)
     descriptor: AbstractDescriptor
     voltage: Float[Array, ""]
     axis: int = eqx.field(static=True)
@@ -80,25 +79,18 @@ class BetweenLeads(AbstractDescriptor):
             raise ValueError(
                 f"lead, bath and mobility must be positive, got {lead}, {bath}, {mobility}; (2, 0.02, 20) are usual."
             )
-        self.lattice, self.descriptor, self.axis = descriptor.lattice, descriptor, chosen
+        self.descriptor, self.axis = descriptor, chosen
         self.voltage = jnp.asarray(voltage, jnp.result_type(float))
         self.lead, self.bath, self.mobility = float(lead), float(bath), several
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """Those of `descriptor`, "voltage", then such as "first lead 20" and "flow of first 20" with the mobility."""
-        return (*self.descriptor.labels, "voltage", *(f"{name} {m:g}" for m in self.mobility for name in _ROWS))
+    def added_labels(self) -> tuple[str, ...]:
+        """ "voltage", then such as "first lead 20" and "flow of first 20" with the mobility."""
+        return ("voltage", *(f"{name} {m:g}" for m in self.mobility for name in _ROWS))
 
-    def rows(self, spins: Spins) -> Float[Array, "features sublattices *cells"]:
-        """The features as rows over the sites, the order in which they are computed."""
-        rows = self.descriptor.rows(spins)
-        return jnp.concatenate([rows, self.reach(spins).astype(rows.dtype)])
-
-    def pullback(self, spins: Spins, slopes: Float[Array, "features sublattices *cells"]) -> Spins:
-        """That of `descriptor`, and that of the chain by its transposed equations."""
-        number = self.descriptor.n_features
-        (reach,) = jax.vjp(self.reach, spins)[1](slopes[number:])
-        return self.descriptor.pullback(spins, slopes[:number]) + reach
+    def added(self, spins: Spins) -> Rows:
+        """`reach(spins)`, whose derivative solves the transposed equations of the chain."""
+        return self.reach(spins)
 
     def reach(self, spins: Spins) -> Float[Array, "rows sublattices *cells"]:
         """V and the rows of each mobility, alike within a layer."""
@@ -146,17 +138,12 @@ class BetweenLeads(AbstractDescriptor):
         """The same at another voltage."""
         return eqx.tree_at(lambda d: d.voltage, self, jnp.asarray(voltage, self.voltage.dtype))
 
-    def known_energy(self, rows: Float[Array, "features *sites"]) -> Float[Array, "*sites"] | None:
-        """That of `descriptor`."""
-        return self.descriptor.known_energy(rows[: self.descriptor.n_features])
-
     def on(self, lattice: Lattice) -> "BetweenLeads":
         """The same on another size of the channel; `ValueError` for another kind of lattice, or a closed axis."""
         settings = {name: getattr(self, name) for name in ("axis", "lead", "bath", "mobility")}
         return BetweenLeads(self.descriptor.on(lattice), voltage=self.voltage, **settings)
 
-    def settings(self) -> dict[str, Any]:
-        """What the constructor takes, with the descriptor as its own settings and its kind."""
-        inner = {"kind": type(self.descriptor).__name__, **self.descriptor.settings()}
-        kept = {name: getattr(self, name) for name in ("axis", "lead", "bath")} | {"mobility": list(self.mobility)}
-        return {"descriptor": inner, "voltage": float(self.voltage), **kept}
+    def own_settings(self) -> dict[str, Any]:
+        """What the constructor takes beside `descriptor`, as plain data."""
+        kept = {name: getattr(self, name) for name in ("axis", "lead", "bath")}
+        return {"voltage": float(self.voltage), **kept, "mobility": list(self.mobility)}

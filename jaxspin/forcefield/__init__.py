@@ -4,14 +4,17 @@ from jaxspin.forcefield.behler_parrinello import BehlerParrinello
 from jaxspin.forcefield.checkpoint import load, load_metadata, save
 from jaxspin.forcefield.committee import Committee
 from jaxspin.forcefield.generalized import GeneralizedPotential, Learnable, at_voltage
-from jaxspin.forcefield.networks import MultilayerPerceptron
+from jaxspin.forcefield.message_passing import MessagePassing
+from jaxspin.forcefield.networks import AbstractLatticeNetwork, MultilayerPerceptron
 from jaxspin.forcefield.pretrained import pretrained, pretrained_metadata, pretrained_names
 
 __all__ = [
+    "AbstractLatticeNetwork",
     "BehlerParrinello",
     "Committee",
     "GeneralizedPotential",
     "Learnable",
+    "MessagePassing",
     "MultilayerPerceptron",
     "at_voltage",
     "load",

@@ -1,4 +1,4 @@
-"""The learnt potential: E(S) = sum_i epsilon(descriptor_i), one network for all sites."""
+"""The learnt potential: E(S) = sum_i epsilon_i, one network for all sites."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -19,10 +19,17 @@ from jaxspin.descriptors import (
     LocalElectrons,
     LocalMoments,
     NearEnds,
+    SpinVectors,
 )
 from jaxspin.devices.shards import shards_of
 from jaxspin.field import AbstractPotential, Spins, Time
-from jaxspin.forcefield.networks import multilayer_perceptron
+from jaxspin.forcefield.message_passing import MessagePassing
+from jaxspin.forcefield.networks import (
+    AbstractLatticeNetwork,
+    MultilayerPerceptron,
+    in_precision,
+    multilayer_perceptron,
+)
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_finite, check_spins, takes_spins
 
@@ -37,9 +44,16 @@ class BehlerParrinello(AbstractPotential):
     Sites with a vacancy have no energy. Time and memory are linear in the sites; `on(lattice)` moves the potential to
     any size of its lattice.
 
-    `descriptor` is a `Bispectrum(lattice)`, the default, a `LocalMoments` or an `AbstractDescriptor` of your own;
-    `hidden` are the widths of the network's layers. Train it with `jaxspin.training.train`, store it with
-    `jaxspin.forcefield.save`. Until trained the network is zero.
+    **Arguments**
+
+    - `descriptor`: a `LocalMoments`, a `LocalElectrons` or an `AbstractDescriptor` of your own; a lattice stands for
+      `Bispectrum(lattice)`, or with a network that reads spins for `SpinVectors(lattice)`.
+    - `network`: an NNX module from features `(sites, n_features)` to energies `(sites,)`, or an
+      `AbstractLatticeNetwork` such as `MessagePassing`. None makes a `MultilayerPerceptron` of layers `hidden`, with
+      weights drawn with `key` in the precision `dtype`; it is zero until trained.
+
+    Train it with `jaxspin.training.train`, store it with `jaxspin.forcefield.save`. Raises `ValueError` for a network
+    that takes another number of features.
     Sources: J. Behler and M. Parrinello, Phys. Rev. Lett. 98, 146401 (2007), 10.1103/PhysRevLett.98.146401;
     P. Zhang and G.-W. Chern, Phys. Rev. Lett. 127, 146401 (2021), 10.1103/PhysRevLett.127.146401.
 
@@ -58,32 +72,37 @@ class BehlerParrinello(AbstractPotential):
     deviation: Float[Array, " features"]
     shift: Float[Array, ""]
     scale: Float[Array, ""]
-    hidden: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(
         self,
-        lattice: Lattice | None = None,
+        descriptor: AbstractDescriptor | Lattice | None = None,
+        network: nnx.Module | None = None,
         *,
-        descriptor: AbstractDescriptor | None = None,
         hidden: Sequence[int] = (64, 64),
         key: PRNGKeyArray | None = None,
         dtype=None,
     ):
         if descriptor is None:
-            if lattice is None:
-                raise ValueError("a force field needs a lattice=... or a descriptor=...; give one of them.")
-            descriptor = Bispectrum(lattice)
-        elif lattice is not None:
-            descriptor = descriptor.on(lattice)
-        dtype = jnp.result_type(float) if dtype is None else dtype
-        self.descriptor = descriptor
-        self.hidden = tuple(int(n) for n in hidden)
-        key = jax.random.key(0) if key is None else key
-        self.network = multilayer_perceptron(descriptor.n_features, self.hidden, key=key, dtype=jnp.dtype(dtype))
+            raise ValueError("a force field needs a descriptor=... or a lattice; give one of them.")
+        if isinstance(descriptor, Lattice):
+            reads_spins = isinstance(network, AbstractLatticeNetwork)
+            descriptor = SpinVectors(descriptor) if reads_spins else Bispectrum(descriptor)
+        dtype = jnp.dtype(jnp.result_type(float) if dtype is None else dtype)
+        if network is None:
+            widths = tuple(int(n) for n in hidden)
+            key = jax.random.key(0) if key is None else key
+            network = multilayer_perceptron(descriptor.n_features, widths, key=key, dtype=dtype)
+        _check_network(descriptor, network)
+        self.descriptor, self.network = descriptor, network
         self.mean = jax.device_put(np.zeros(descriptor.n_features, dtype))
         self.deviation = jax.device_put(np.ones(descriptor.n_features, dtype))
         self.shift = jax.device_put(np.zeros((), dtype))
         self.scale = jax.device_put(np.ones((), dtype))
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """The widths of the layers of a `MultilayerPerceptron`, () of another network."""
+        return self.network.widths if isinstance(self.network, MultilayerPerceptron) else ()
 
     @property
     def lattice(self) -> Lattice:
@@ -119,20 +138,31 @@ class BehlerParrinello(AbstractPotential):
     def from_rows(self, rows: Float[Array, "features *sites"], *, known: bool = True) -> Float[Array, "*sites"]:
         """epsilon of sites with these features, whether or not they have a spin."""
         shards = shards_of(self.lattice, rows) if rows.shape[2:] == self.lattice.cells else None
-        if shards is None:
+        if shards is None or isinstance(self.network, AbstractLatticeNetwork):
             return self._from_rows(rows, known)
         arrays, rest = eqx.partition(self, eqx.is_array)
         return shards.by_site(lambda own, part: eqx.combine(own, rest)._from_rows(part, known), arrays, rows)
 
     def _from_rows(self, rows: Float[Array, "features *sites"], known: bool) -> Float[Array, "*sites"]:
         local = {name: jax.lax.stop_gradient(getattr(self, name)).astype(rows.dtype) for name in _CONSTANTS}
-        # a contiguous copy, which XLA on CPUs would otherwise make again for every product with it
-        features = jax.lax.optimization_barrier(rows.reshape(rows.shape[0], -1).T)
         network = in_precision(self.network, rows.dtype)
-        scaled = jax.lax.optimization_barrier((features - local["mean"][None]) / local["deviation"][None])
-        energies = (local["shift"] + local["scale"] * network(scaled)).reshape(rows.shape[1:])
+        if isinstance(network, AbstractLatticeNetwork):
+            number = self.descriptor.components
+            shape = (-1, *(1,) * (rows.ndim - 1))
+            mean, deviation = (local[name][number:].reshape(shape) for name in ("mean", "deviation"))
+            energies = network.energies(self.lattice, rows[:number], (rows[number:] - mean) / deviation)
+        else:
+            # a contiguous copy, which XLA on CPUs would otherwise make again for every product with it
+            features = jax.lax.optimization_barrier(rows.reshape(rows.shape[0], -1).T)
+            scaled = jax.lax.optimization_barrier((features - local["mean"][None]) / local["deviation"][None])
+            energies = network(scaled).reshape(rows.shape[1:])
         estimate = self.descriptor.known_energy(rows) if known else None
+        energies = local["shift"] + local["scale"] * energies
         return energies if estimate is None else estimate + energies
+
+    def redrawn(self, key: PRNGKeyArray) -> "BehlerParrinello":
+        """An untrained copy with other weights: of the same descriptor and architecture, not standardized."""
+        return _rebuilt(self.settings(), self.descriptor, key=key, dtype=self.mean.dtype)
 
     def on(self, lattice: Lattice) -> "BehlerParrinello":
         """The same potential on another size of the lattice; `ValueError` if smaller than the neighbourhood."""
@@ -166,20 +196,75 @@ class BehlerParrinello(AbstractPotential):
         return {
             "lattice": dataclasses.asdict(self.lattice),
             "descriptor": {"kind": type(self.descriptor).__name__, **self.descriptor.settings()},
-            "hidden": list(self.hidden),
+            **_network_settings(self.network),
             "dtype": str(self.mean.dtype),
         }
 
     @staticmethod
     def from_settings(settings: dict[str, Any]) -> "BehlerParrinello":
-        """The untrained model described by `settings()`."""
+        """The untrained model described by `settings()`; `ValueError` for a network that is not jaxspin's."""
         stored = {k: _tuples(v) if isinstance(v, list | tuple) else v for k, v in settings["lattice"].items()}
         lattice = Lattice(**cast(Any, stored))
-        descriptor = _descriptor(lattice, settings["descriptor"])
         dtype = jnp.dtype(settings["dtype"])
         if dtype == jnp.float64 and not jax.config.read("jax_enable_x64"):
             dtype = jnp.dtype(jnp.float32)  # weights of a double-precision run, used in single
-        return BehlerParrinello(descriptor=descriptor, hidden=settings["hidden"], dtype=dtype)
+        return _rebuilt(settings, _descriptor(lattice, settings["descriptor"]), key=jax.random.key(0), dtype=dtype)
+
+
+def _check_network(descriptor: AbstractDescriptor, network: Any) -> None:
+    """`ValueError` for a network that does not fit the descriptor; `TypeError` for what is no network."""
+    if not isinstance(network, nnx.Module):
+        raise TypeError(
+            f"a {type(network).__name__} is not a network; pass a flax.nnx.Module such as "
+            "js.forcefield.MultilayerPerceptron(descriptor.n_features, (64, 64), key=key)."
+        )
+    if isinstance(network, AbstractLatticeNetwork):
+        if not descriptor.components:
+            raise ValueError(
+                f"{type(network).__name__} reads spins, which {type(descriptor).__name__} does not hand on; "
+                "use js.descriptors.SpinVectors(lattice, beside=descriptor)."
+            )
+        return
+    if descriptor.components:
+        raise ValueError(
+            f"{type(network).__name__} would make energies of the components of spins, which are not invariant; "
+            "use a MessagePassing network, or another descriptor."
+        )
+    sites = jax.ShapeDtypeStruct((2, descriptor.n_features), jax.tree.leaves(network)[0].dtype)
+    try:
+        shape = jax.eval_shape(network, sites).shape
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"the network does not take the {descriptor.n_features} features of {type(descriptor).__name__}; "
+            f"make it for descriptor.n_features = {descriptor.n_features}."
+        ) from error
+    if shape != (2,):
+        raise ValueError(f"the network makes {shape} of 2 sites, not (2,); return one number a site.")
+
+
+def _network_settings(network: Any) -> dict[str, Any]:
+    if isinstance(network, MultilayerPerceptron):
+        return network.settings()  # as force fields were stored when there was one kind
+    if isinstance(network, AbstractLatticeNetwork):
+        return {"network": {"kind": type(network).__name__, **network.settings()}}
+    weights = jax.tree.leaves(eqx.filter(network, eqx.is_inexact_array))
+    return {"network": {"kind": type(network).__name__, "weights": [list(x.shape) for x in weights]}}
+
+
+def _rebuilt(settings: dict[str, Any], descriptor: AbstractDescriptor, *, key: PRNGKeyArray, dtype: Any):
+    """The untrained model of these settings of its network."""
+    stored = settings.get("network")
+    if stored is None:
+        return BehlerParrinello(descriptor, hidden=settings["hidden"], key=key, dtype=dtype)
+    kind = LATTICE_NETWORKS.get(stored["kind"])
+    if kind is None:
+        raise ValueError(
+            f"jaxspin cannot make a network of the kind {stored['kind']!r}; make the model yourself and pass it as "
+            "like=model to jaxspin.forcefield.load."
+        )
+    features = descriptor.n_features - descriptor.components
+    network = kind.from_settings(stored, descriptor.lattice, features, key=key, dtype=dtype)
+    return BehlerParrinello(descriptor, network, dtype=dtype)
 
 
 @eqx.filter_jit  # outside a program of its own the loop would compile anew in every training
@@ -191,11 +276,14 @@ def _statistics(
     sites = tuple(range(features.ndim - 1))
     mean, deviation = jnp.mean(features, axis=sites), jnp.std(features, axis=sites)
     # a feature that never changes, but for rounding, must not be blown up by the division
+    vector = np.arange(descriptor.n_features) < descriptor.components
+    mean, deviation = jnp.where(vector, 0, mean), jnp.where(vector, 0, deviation)
     largest = jnp.max(deviation)
     rounding = 1e3 * jnp.finfo(mean.dtype).eps * jnp.max(jnp.abs(mean))
     floor = jnp.where(largest > rounding, 1e-3 * largest, 1)
     known = descriptor.known_energy(jnp.moveaxis(features, -1, 0))
-    return mean, jnp.maximum(deviation, floor), None if known is None else jnp.mean(known)
+    deviation = jnp.where(vector, 1, jnp.maximum(deviation, floor))
+    return mean, deviation, None if known is None else jnp.mean(known)
 
 
 def _features(descriptor: AbstractDescriptor, spins: Float[Array, "n *cells sublattices 3"]) -> Array:
@@ -224,10 +312,13 @@ def _energy_and_field(model: BehlerParrinello, spins: Spins) -> tuple[Float[Arra
 def _descriptor(lattice: Lattice, settings: dict[str, Any]) -> AbstractDescriptor:
     chosen = dict(settings)
     kind = chosen.pop("kind", Bispectrum.__name__)  # force fields were stored without it when there was one kind
+    if kind == SpinVectors.__name__:
+        beside = chosen.get("descriptor")
+        return SpinVectors(lattice, beside=None if beside is None else _descriptor(lattice, beside))
     if kind in _AROUND:
         return _AROUND[kind](_descriptor(lattice, chosen.pop("descriptor")), **chosen)
     if kind not in _DESCRIPTORS:
-        known = " and ".join((*_DESCRIPTORS, *_AROUND))
+        known = " and ".join((*_DESCRIPTORS, *_AROUND, SpinVectors.__name__))
         raise ValueError(f"descriptor {kind!r} is none of {known}; use the jaxspin that stored the force field.")
     return _DESCRIPTORS[kind](lattice, **chosen)
 
@@ -236,12 +327,9 @@ _DESCRIPTORS = {kind.__name__: kind for kind in (Bispectrum, LocalElectrons, Loc
 _AROUND: dict[str, Any] = {kind.__name__: kind for kind in (AtFilling, BetweenLeads, NearEnds)}
 # Of configurations whose features are computed at once where they would not fill the machine one by one.
 _SITES_ON_ACCELERATORS = 2**16
+# Networks that are made again from their settings.
+LATTICE_NETWORKS: dict[str, type[AbstractLatticeNetwork]] = {MessagePassing.__name__: MessagePassing}
 _CONSTANTS = ("mean", "deviation", "shift", "scale")
-
-
-def in_precision(module: nnx.Module, dtype) -> Any:
-    """The module with its floating-point arrays in `dtype`, so that single-precision spins stay single."""
-    return jax.tree.map(lambda x: x.astype(dtype) if eqx.is_inexact_array(x) else x, module)
 
 
 def _tuples(value):

@@ -65,10 +65,13 @@ def save(
     return path
 
 
-def load(path: str | Path) -> _ForceField:
+def load(path: str | Path, *, like: _ForceField | None = None) -> _ForceField:
     """The force field stored at `path`, or the committee of them, on the lattice of training; `.on(lattice)` moves it.
 
-    Raises `FileNotFoundError` if there is none, `ValueError` if it is not a force field of this version.
+    A force field with a descriptor or a network of your own cannot be made from the file: `like` is one made in the
+    same way, whose weights are replaced by those stored.
+
+    Raises `FileNotFoundError` if there is none, `ValueError` if it is not a force field of this version, or not `like`.
 
     Example:
         >>> features = js.LocalMoments(js.chain(8), coupling=2.0, hops=2, moments=4)
@@ -77,21 +80,27 @@ def load(path: str | Path) -> _ForceField:
         >>> js.forcefield.load(path).hidden
         (4,)
     """
-    settings = _settings(path)
-    kind = settings["model"].get("kind", BehlerParrinello.__name__)  # a single force field names none
-    if kind not in _KINDS:
-        raise ValueError(
-            f"{path} holds a {kind!r}, this version reads {' and '.join(_KINDS)}; use the one that wrote it."
-        )
-    model = _KINDS[kind].from_settings(settings["model"])
+    stored = _settings(path)["model"]
+    model = _untrained(path, stored) if like is None else like
+    if like is not None and json.loads(json.dumps(like.settings())) != json.loads(json.dumps(stored)):
+        raise ValueError(f"{path} holds a force field of other settings than `like`; make that as the stored one was.")
     arrays = _arrays(model)
     with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer, undamaged(path):
         restored = checkpointer.restore(
             Path(path).absolute(), args=ocp.args.Composite(weights=ocp.args.StandardRestore(arrays))
         )["weights"]
     leaves, structure = jax.tree.flatten(model)
-    stored = iter(restored[k] for k in sorted(restored))
-    return jax.tree.unflatten(structure, [next(stored) if eqx.is_inexact_array(x) else x for x in leaves])
+    weights = iter(restored[k] for k in sorted(restored))
+    return jax.tree.unflatten(structure, [next(weights) if eqx.is_inexact_array(x) else x for x in leaves])
+
+
+def _untrained(path: str | Path, stored: dict[str, Any]) -> _ForceField:
+    kind = stored.get("kind", BehlerParrinello.__name__)  # a single force field names none
+    if kind not in _KINDS:
+        raise ValueError(
+            f"{path} holds a {kind!r}, this version reads {' and '.join(_KINDS)}; use the one that wrote it."
+        )
+    return _KINDS[kind].from_settings(stored)
 
 
 def load_metadata(path: str | Path) -> dict[str, Any]:

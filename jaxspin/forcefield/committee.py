@@ -53,8 +53,8 @@ class Committee(AbstractPotential):
             raise ValueError(f"a committee of {len(members)} cannot disagree; give at least two members.")
         first = members[0]
         for number, member in enumerate(members):
-            for name in ("lattice", "descriptor", "hidden", "dtype"):
-                if member.settings()[name] != first.settings()[name]:
+            for name in ("lattice", "descriptor", "hidden", "network", "dtype"):
+                if member.settings().get(name) != first.settings().get(name):
                     raise ValueError(
                         f"member {number} has another {name} than the first; "
                         "train all from one model, as train_committee does, or move them with .on(lattice)."

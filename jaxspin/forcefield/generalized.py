@@ -14,7 +14,7 @@ from jaxspin.descriptors import AbstractDescriptor, BetweenLeads
 from jaxspin.field import AbstractField, Spins, Time
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
 from jaxspin.forcefield.committee import Committee
-from jaxspin.forcefield.networks import MultilayerPerceptron
+from jaxspin.forcefield.networks import MultilayerPerceptron, multilayer_perceptron
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_finite, check_spins, takes_spins
 
@@ -27,7 +27,8 @@ class GeneralizedPotential(AbstractField):
     once, and their derivative is taken twice. G = 0, the start of every training, is the conservative model;
     `GeneralizedPotential.of(conservative)` makes it from one that is trained. Made, moved to other sizes, trained
     (`jaxspin.training.train`; configurations without energies will do) and stored (`jaxspin.forcefield.save`) like a
-    `BehlerParrinello`, with the layers `hidden` in both networks. Not an `AbstractPotential`: nothing relaxes in it.
+    `BehlerParrinello`, with the layers `hidden` in both networks, or any `network` of one architecture for E and, drawn
+    anew, for G. Not an `AbstractPotential`: nothing relaxes in it.
 
     The symmetry is that of `descriptor`. A current along a direction breaks the mirror along it and time reversal:
     give `LocalMoments(..., direction=(1.0, 0.0))`, whose flows are odd under S -> -S, or `Bispectrum(...,
@@ -51,35 +52,38 @@ class GeneralizedPotential(AbstractField):
 
     conservative: BehlerParrinello
     rotor: nnx.Module
-    hidden: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(
         self,
-        descriptor: AbstractDescriptor,
+        descriptor: AbstractDescriptor | Lattice,
+        network: nnx.Module | None = None,
         *,
         hidden: Sequence[int] = (64, 64),
         key: PRNGKeyArray | None = None,
         dtype=None,
     ):
         first, second = jax.random.split(jax.random.key(0) if key is None else key)
-        self.conservative = BehlerParrinello(descriptor=descriptor, hidden=hidden, key=first, dtype=dtype)
-        self.hidden = self.conservative.hidden
-        self.rotor = MultilayerPerceptron(
-            descriptor.n_features, self.hidden, key=second, dtype=self.conservative.mean.dtype
-        )
+        self.conservative = BehlerParrinello(descriptor, network, hidden=hidden, key=first, dtype=dtype)
+        self.rotor = self.conservative.redrawn(second).network
 
     @staticmethod
     def of(
         conservative: BehlerParrinello, *, hidden: Sequence[int] | None = None, key: PRNGKeyArray | None = None
     ) -> "GeneralizedPotential":
-        """The field of `conservative` and no more: G = 0, of a network with its layers unless `hidden` are given."""
-        model = GeneralizedPotential(
-            conservative.descriptor,
-            hidden=conservative.hidden if hidden is None else hidden,
-            key=key,
-            dtype=conservative.mean.dtype,
-        )
-        return eqx.tree_at(lambda m: m.conservative, model, conservative)
+        """The field of `conservative` and no more: G = 0, of a network like its own unless `hidden` are given."""
+        key = jax.random.key(0) if key is None else key
+        if hidden is None:
+            rotor = conservative.redrawn(key).network
+        else:
+            count, dtype = conservative.descriptor.n_features, conservative.mean.dtype
+            rotor = multilayer_perceptron(count, tuple(int(n) for n in hidden), key=key, dtype=dtype)
+        made = GeneralizedPotential(conservative.descriptor, conservative.network, dtype=conservative.mean.dtype)
+        return eqx.tree_at(lambda m: (m.conservative, m.rotor), made, (conservative, rotor))
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """The widths of the layers of the network of G, () of one without."""
+        return self.rotor.widths if isinstance(self.rotor, MultilayerPerceptron) else ()
 
     @property
     def lattice(self) -> Lattice:
@@ -159,7 +163,7 @@ class GeneralizedPotential(AbstractField):
         return {
             "kind": type(self).__name__,
             "conservative": self.conservative.settings(),
-            "hidden": list(self.hidden),
+            "hidden": list(self.hidden) or None,
         }
 
     @staticmethod

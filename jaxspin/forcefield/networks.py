@@ -1,15 +1,19 @@
-"""Networks from features `(..., n_features)` to one number a site, as Flax NNX modules."""
+"""Networks of force fields, as Flax NNX modules: from the features of sites to one number a site."""
 
+import abc
 import functools
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin.arrays.precision import EXACT
+from jaxspin.lattice import Lattice
 
 
 @functools.partial(jax.jit, static_argnames=("features", "hidden", "dtype"))
@@ -23,7 +27,8 @@ def multilayer_perceptron(
 class MultilayerPerceptron(nnx.Module):
     """Dense layers with SiLU between them, smooth as an energy must be; the last one starts at zero.
 
-    `features` inputs, `hidden` layer widths, one output: `(..., features) -> (...)`.
+    `features` inputs, `hidden` layer widths, one output: `(..., features) -> (...)`. The default network of
+    `BehlerParrinello`; any other NNX module with the same call takes its place there.
 
     Example:
         >>> network = js.forcefield.MultilayerPerceptron(3, (4,), key=jax.random.key(0))
@@ -44,3 +49,44 @@ class MultilayerPerceptron(nnx.Module):
         for layer in self.hidden:
             x = jax.nn.silu(layer(x))
         return self.output(x)[..., 0]
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Of the hidden layers."""
+        return tuple(layer.kernel.shape[-1] for layer in self.hidden)
+
+    def settings(self) -> dict[str, Any]:
+        """What a stored force field needs to make the network again."""
+        return {"hidden": list(self.widths)}
+
+
+class AbstractLatticeNetwork(nnx.Module):
+    """A network that reads the whole lattice: the energy of a site from spins and features of all sites around it.
+
+    Its descriptor is a `SpinVectors`, which hands it the spins and any other features.
+    """
+
+    @abc.abstractmethod
+    def energies(
+        self,
+        lattice: Lattice,
+        spins: Float[Array, "3 sublattices *cells"],
+        features: Float[Array, "features sublattices *cells"],
+    ) -> Float[Array, "sublattices *cells"]:
+        """One number a site, invariant under rotations of all spins."""
+
+    @abc.abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """What a stored force field needs to make the network again."""
+
+    @staticmethod
+    @abc.abstractmethod
+    def from_settings(
+        settings: dict[str, Any], lattice: Lattice, features: int, *, key: PRNGKeyArray, dtype
+    ) -> "AbstractLatticeNetwork":
+        """The untrained network described by `settings()`, for so many features beside the spins."""
+
+
+def in_precision(module: nnx.Module, dtype) -> Any:
+    """The module with its floating-point arrays in `dtype`, so that single-precision spins stay single."""
+    return jax.tree.map(lambda x: x.astype(dtype) if eqx.is_inexact_array(x) else x, module)

@@ -86,9 +86,7 @@ def train_committee(
         start_key, training_key = jax.random.split(jax.random.fold_in(member_key, number))
         learnt.append(
             train(
-                BehlerParrinello(
-                    descriptor=model.descriptor, hidden=model.hidden, key=start_key, dtype=model.mean.dtype
-                ),
+                model.redrawn(start_key),
                 data,
                 config,
                 key=training_key,
