@@ -23,7 +23,7 @@ def test_recovery(tmp_path):
     np.testing.assert_allclose(found["fits"][0]["found"], [3.0, 0.25], rtol=0.3)
     assert (tmp_path / "out" / "recover_parameters.png").stat().st_size > 1000
     with pytest.raises(ValueError, match="between 0 and 1"):
-        recover_parameters.Config(filling=1.5)
+        recover_parameters.Config(starts=((3.0, 1.5),))
 
 
 @pytest.mark.slow

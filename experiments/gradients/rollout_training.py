@@ -36,7 +36,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxspin as js
-from experiments.stages import Electrons, Moments, Network, Resumable, Texture, main, open_folder, textures_on
+from experiments.stages import Dynamics, Electrons, Moments, Network, Resumable, Texture, main, open_folder, textures_on
 from jaxspin import plotting
 from jaxspin.dynamics import LLG, Clock, DepondtMertens
 from jaxspin.io import load_json, provenance, save_json
@@ -90,10 +90,8 @@ class Config(Resumable):
     """Exact runs to judge by."""
     random: int = 80
     """Random configurations with exact fields: the general set."""
-    damping: float = 0.01
+    motion: Dynamics = dataclasses.field(default_factory=lambda: Dynamics(damping=0.01, step=0.5))
     """Of every run."""
-    step: float = 0.5
-    """Time step of every run."""
     horizon: int = 8
     """Steps of a rollout in training; the runs are ten times as long."""
     every: int = 8
@@ -132,7 +130,7 @@ def smoke_size(config: Config) -> Config:
         config,
         seeds=(0,),
         side=3 if config.start == "one_hundred_twenty" else 4,
-        wait=min(config.wait, config.step),
+        wait=min(config.wait, config.motion.step),
         runs=3,
         test_runs=1,
         random=4,
@@ -182,7 +180,7 @@ def starts_of(config: Config, exact: js.ExactDiagonalization, key: jax.Array, nu
         starts = perturbed_configurations(order, jnp.linspace(*config.amplitudes, number), key=key)
     if not config.wait:
         return starts
-    settings: dict[str, Any] = {"duration": config.wait, "step": config.step, "damping": config.damping}
+    settings: dict[str, Any] = {"duration": config.wait, "step": config.motion.step, "damping": config.motion.damping}
     return jnp.stack([js.simulate(exact, s, save_every=config.wait, **settings).final for s in starts])
 
 
@@ -192,10 +190,10 @@ def reference_runs(config: Config, exact: js.ExactDiagonalization, starts: jax.A
         js.simulate(
             exact,
             start,
-            duration=10 * config.horizon * config.step,
-            step=config.step,
-            damping=config.damping,
-            save_every=config.every * config.step,
+            duration=10 * config.horizon * config.motion.step,
+            step=config.motion.step,
+            damping=config.motion.damping,
+            save_every=config.every * config.motion.step,
         )
         for start in starts
     ]
@@ -280,7 +278,7 @@ def compare(config: Config, seed: int, steps: int) -> dict[str, Any]:
     found["torque from differences of frames, error"] = difference_error(config, along, len(runs))
     found["motion"] = long.motion
     found["exact, other starts"] = jnp.sqrt(jnp.mean(jnp.sum(forgets**2, axis=-1), axis=(0, *range(2, 5))))
-    found["times"] = config.every * config.step * np.arange(1, long.frames + 1)
+    found["times"] = config.every * config.motion.step * np.arange(1, long.frames + 1)
     return found
 
 
@@ -289,8 +287,8 @@ def difference_error(config: Config, along: SpinData, runs: int) -> float:
     shape = (runs, -1, *along.lattice.shape, 3)
     spins, field = along.spins.reshape(shape), along.field.reshape(shape)
     torque = jnp.cross(spins, field)
-    rate = (torque - config.damping * jnp.cross(spins, torque)) / (1 + config.damping**2)
-    seen = (spins[:, 2:] - spins[:, :-2]) / (2 * config.every * config.step)
+    rate = (torque - config.motion.damping * jnp.cross(spins, torque)) / (1 + config.motion.damping**2)
+    seen = (spins[:, 2:] - spins[:, :-2]) / (2 * config.every * config.motion.step)
     return float(
         jnp.linalg.norm(js.spins.tangent(spins[:, 1:-1], seen) - rate[:, 1:-1]) / jnp.linalg.norm(rate[:, 1:-1])
     )
@@ -317,8 +315,8 @@ def measure_memory(config: Config) -> list[dict[str, Any]]:
     rows = []
     for steps in config.memory_steps:
         spins = jnp.stack([start, start])[None]
-        interval = steps * config.step
-        data = RolloutData(model.lattice, spins, interval=interval, step=config.step, damping=config.damping)
+        interval = steps * config.motion.step
+        data = RolloutData(model.lattice, spins, interval=interval, step=config.motion.step, damping=config.motion.damping)
         row: dict[str, Any] = {"steps": steps}
         adjoints = {"checkpointed": None, "direct adjoint": diffrax.DirectAdjoint(), "every step stored": "scan"}
         for name, adjoint in adjoints.items():
@@ -339,7 +337,7 @@ def measure_memory(config: Config) -> list[dict[str, Any]]:
 def plain_loop(field: js.AbstractField, spins: jax.Array, steps: int, config: Config) -> jax.Array:
     """The same steps by `lax.scan`, whose reverse pass keeps what every step computed."""
     solver, dtype = DepondtMertens(), spins.dtype
-    term = LLG(field, jnp.asarray(config.damping, dtype), clock=Clock(jnp.asarray(config.step, dtype)))
+    term = LLG(field, jnp.asarray(config.motion.damping, dtype), clock=Clock(jnp.asarray(config.motion.step, dtype)))
 
     def step(spins, n):
         return solver.advance(term, n, n + 1, spins, term.contr(n, n + 1)), None
@@ -367,7 +365,7 @@ def draw(path: Path, config: Config, rows: dict[str, Any], memory: list[dict[str
             middle.plot(100 * row[name]["torque error, random"], y, marker, color=color, fillstyle="none")
         exact = np.concatenate([[np.nan], row["exact, other starts"]])
         left.plot(times, exact, "k:", linewidth=1, label=None if number else f"exact, starts turned by {TURN:g}")
-    left.axvline(config.horizon * config.step, color="0.7", linewidth=1)
+    left.axvline(config.horizon * config.motion.step, color="0.7", linewidth=1)
     left.set(xlabel=r"time  ($\hbar/t$)", ylabel="rms deviation of a spin, unseen runs", ylim=(0, None))
     left.legend(fontsize=7)
     middle.set(xlabel="torque error  (%): filled, unseen runs; open, random", ylabel="rms deviation at ten horizons")

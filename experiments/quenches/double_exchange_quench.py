@@ -21,8 +21,8 @@ import numpy as np
 
 import jaxspin as js
 from experiments.stages import (
+    Dynamics,
     Electrons,
-    Motion,
     Resumable,
     Timer,
     compare,
@@ -65,10 +65,8 @@ class Config(Resumable):
         default_factory=lambda: Electrons("square", coupling=6.0, filling=0.485, temperature=0.0027)
     )
     """The model."""
-    damping: float = 0.1
-    """Gilbert damping of every run."""
-    step: float = 0.5
-    """Time step of every run."""
+    motion: Dynamics = dataclasses.field(default_factory=lambda: Dynamics(damping=0.1, step=0.5))
+    """Of every run."""
     bath_temperatures: tuple[float, ...] = (0.0025, 0.01, 0.022)
     """Temperatures of the spins, one large quench each."""
 
@@ -104,11 +102,7 @@ class Config(Resumable):
         if not self.bath_temperatures:
             raise ValueError("no bath temperature is given; use --bath-temperatures 0.0025.")
         for temperature in self.bath_temperatures:
-            self.motion(temperature)
-
-    def motion(self, temperature: float) -> Motion:
-        """Of a run at this bath temperature."""
-        return Motion(self.damping, self.step, temperature)
+            self.motion.at(temperature)
 
 
 def run(config: Config) -> dict[str, Any]:
@@ -132,7 +126,7 @@ def run(config: Config) -> dict[str, Any]:
                 folder / f"quench_{temperature:g}.zarr",
                 moved,
                 js.random_spins(lattice, key=start_key),
-                config.motion(temperature),
+                config.motion.at(temperature),
                 duration=config.duration,
                 frames=config.frames,
                 spacing=2.0,
@@ -207,7 +201,7 @@ def puddle_history(config: Config, found: js.Trajectory) -> dict[str, Any]:
 def beside_exact(config: Config, model: js.BehlerParrinello, folder: Path) -> dict[str, Any]:
     """One quench with the exact and with the learnt field: correlations, structure factors, energies."""
     exact = config.electrons.exact(config.compare_side)
-    lattice, motion = exact.lattice, config.motion(min(config.bath_temperatures))
+    lattice, motion = exact.lattice, config.motion.at(min(config.bath_temperatures))
     moved = model.on(lattice)
     compared = compare(
         folder,

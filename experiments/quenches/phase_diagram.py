@@ -26,7 +26,7 @@ import xarray as xr
 from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm
 
 import jaxspin as js
-from experiments.stages import Resumable, main, open_folder
+from experiments.stages import Dynamics, Resumable, main, open_folder
 from experiments.stages.checks import check_counts, check_positive
 from experiments.stages.figures import PERFECT_CHIRALITY
 from experiments.stages.phases import COLORS, TEXTURES, check_side
@@ -41,8 +41,6 @@ class Config(Resumable):
 
     output: Path = Path("runs/phase_diagram")
     """Folder for the stores, `summary.json` and the figure; an existing one is refused."""
-    resume: bool = False
-    """Go on in an output folder of the same settings."""
     smoke: bool = False
     """Run everything at a tiny size."""
     seed: int = 0
@@ -71,10 +69,8 @@ class Config(Resumable):
     """Pieces of the cooling, each at its own temperature, falling by one factor."""
     piece: float = 10.0
     """Duration of a piece."""
-    step: float = 0.5
-    """Time step."""
-    damping: float = 0.5
-    """Gilbert damping."""
+    motion: Dynamics = dataclasses.field(default_factory=Dynamics)
+    """Of the annealed spins."""
     tolerance: float = 3e-3
     """Largest torque on a spin at which an annealed state is at rest."""
     limit: int = 60
@@ -86,7 +82,7 @@ class Config(Resumable):
         for name, side in (("side", self.side), *(("annealed_cells", cells) for cells in self.annealed_cells)):
             check_side(name, side)
         check_counts(self, "couplings", "fillings", "cooling", "batch")
-        check_positive(self, "largest_coupling", "temperature", "piece", "step", "tolerance")
+        check_positive(self, "largest_coupling", "temperature", "piece", "tolerance")
         if any(not 0 < n < 1 for n in self.annealed_fillings):
             raise ValueError("fillings count electrons per spin-orbital; give numbers between 0 and 1.")
         if not self.hot >= self.cold > 0:
@@ -207,8 +203,8 @@ def anneal(config: Config, store: Path) -> xr.Dataset:
             field,
             state["spins"],
             duration=config.piece,
-            step=config.step,
-            damping=config.damping,
+            step=config.motion.step,
+            damping=config.motion.damping,
             temperature=jnp.where(pieces < config.cooling, bath, 0.0),
             key=jax.random.fold_in(state["key"], pieces),
             save_every=config.piece,
@@ -225,6 +221,7 @@ def anneal(config: Config, store: Path) -> xr.Dataset:
         limit=config.limit,
     )
     settings = dataclasses.asdict(config)
+    settings |= settings["motion"]
     kept = ("temperature", "annealed_cells", "hot", "cold", "cooling", "piece", "step", "damping", "tolerance", "limit")
     return js.sweeps.sweep(
         job,
