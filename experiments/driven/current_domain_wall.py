@@ -33,8 +33,6 @@ class Config(Resumable):
 
     output: Path = Path("runs/current_domain_wall")
     """Folder for `summary.json` and the figure; an existing one is refused."""
-    resume: bool = False
-    """Use the folder of a run with the same settings."""
     sites: int = 80
     """Of the chain between the leads."""
     coupling: float = 3.8

@@ -33,8 +33,6 @@ class Config(Resumable):
 
     output: Path = Path("runs/driven_data")
     """Folder for `data/` and `summary.json`; an existing one is refused."""
-    resume: bool = False
-    """Go on with a run of the same settings."""
     length: int = 12
     """Cells along the current."""
     width: int = 8

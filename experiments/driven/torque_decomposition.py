@@ -33,8 +33,6 @@ class Config(Resumable):
 
     output: Path = Path("runs/torque_decomposition")
     """Folder for `summary.json` and the figure; an existing one is refused."""
-    resume: bool = False
-    """Use the folder of a run with the same settings."""
     length: int = 6
     """Cells along the current."""
     width: int = 4

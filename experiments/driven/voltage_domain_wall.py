@@ -43,8 +43,6 @@ class Config(Resumable):
     """The learnt field."""
     output: Path = Path("runs/voltage_domain_wall")
     """Folder for runs, figures and `summary.json`; an existing one is refused."""
-    resume: bool = False
-    """Go on with a run of the same settings."""
     channel: Channel = dataclasses.field(default_factory=Channel)
     """The electrons."""
     voltages: tuple[float, ...] = (0.8, 1.0, 1.1, 1.2)

@@ -80,8 +80,6 @@ class Config(Resumable):
 
     output: Path = Path("runs/wall_data")
     """Folder for `data/` and `summary.json`; an existing one is refused."""
-    resume: bool = False
-    """Go on with a run of the same settings."""
     channel: Channel = dataclasses.field(default_factory=Channel)
     """The electrons."""
     voltages: tuple[float, ...] = (0.8, 1.0, 1.2, 1.4)

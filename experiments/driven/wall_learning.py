@@ -61,8 +61,6 @@ class Config(Resumable):
     """What `experiments.driven.wall_data` wrote, for channels that differ in length alone."""
     output: Path = Path("runs/wall_learning")
     """Folder for results; an existing one is refused."""
-    resume: bool = False
-    """Use the folder of a run with the same settings."""
     channel: Channel = dataclasses.field(default_factory=Channel)
     """That of the data, of a length that is among them."""
     hops: int = 5

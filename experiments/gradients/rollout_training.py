@@ -316,7 +316,9 @@ def measure_memory(config: Config) -> list[dict[str, Any]]:
     for steps in config.memory_steps:
         spins = jnp.stack([start, start])[None]
         interval = steps * config.motion.step
-        data = RolloutData(model.lattice, spins, interval=interval, step=config.motion.step, damping=config.motion.damping)
+        data = RolloutData(
+            model.lattice, spins, interval=interval, step=config.motion.step, damping=config.motion.damping
+        )
         row: dict[str, Any] = {"steps": steps}
         adjoints = {"checkpointed": None, "direct adjoint": diffrax.DirectAdjoint(), "every step stored": "scan"}
         for name, adjoint in adjoints.items():
