@@ -26,8 +26,9 @@ import numpy as np
 from matplotlib.animation import FuncAnimation, PillowWriter
 
 import jaxspin as js
-from experiments.driven.wall_data import Channel, wall_start
+from experiments.driven.wall_data import wall_start
 from experiments.stages import Motion, Resumable, Timer, main, open_folder, quench, spins_of
+from experiments.stages.channel import Channel
 from jaxspin.electrons import WideBandModes
 from jaxspin.forcefield import at_voltage, load
 from jaxspin.io import provenance, save_json
