@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxspin as js
+from experiments.quenches.double_exchange_quench_figures import BINS, draw_correlations, draw_puddles
 from experiments.stages import (
     Dynamics,
     Electrons,
@@ -35,7 +36,6 @@ from experiments.stages import (
 )
 from experiments.stages.checks import check_positive
 from experiments.stages.figures import draw_comparison, draw_maps, peak_shares
-from jaxspin import plotting
 from jaxspin.io import provenance, save_json
 from jaxspin.lattice import Lattice
 from jaxspin.observables import (
@@ -48,8 +48,6 @@ from jaxspin.observables import (
     site_correlations,
     structure_factor,
 )
-
-BINS = np.linspace(-1, 1, 41)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -216,19 +214,14 @@ def beside_exact(config: Config, model: js.BehlerParrinello, folder: Path) -> di
     measures = {"mean S.S": lambda s: jnp.mean(nearest_neighbor_correlations(lattice, s))}
     path = folder / "exact_against_learnt.png"
     numbers = draw_comparison(path, moved, compared, measures, "mean neighbour correlation")
-    figure = plotting.new_figure(12.6, 3.1)
-    axes = figure.subplots(1, 3)
-    histograms = {}
-    for ax, (name, found) in zip(axes[1:], compared.items(), strict=True):
+    histograms, factors = {}, {}
+    for name, found in compared.items():
         last = spins_of(found)[-max(1, len(found) // 4) :]
         histograms[name] = correlation_histogram(lattice, last)
-        axes[0].stairs(histograms[name], BINS, label=f"{name} field")
-        factor = jnp.mean(jnp.stack([structure_factor(lattice, spins) for spins in last]), axis=0)
-        numbers[f"{name} field: share of the structure factor"] = peak_shares(lattice, factor, ("Gamma", "M"), 1)
-        plotting.plot_structure_factor(lattice, factor, title=f"{name} field", ax=ax)
-    axes[0].set(xlabel=r"$\mathbf{S}_i\cdot\mathbf{S}_j$", ylabel="probability density")
-    axes[0].legend()
-    plotting.save_figure(figure, folder / "correlations.png")
+        factors[name] = jnp.mean(jnp.stack([structure_factor(lattice, spins) for spins in last]), axis=0)
+        shares = peak_shares(lattice, factors[name], ("Gamma", "M"), 1)
+        numbers[f"{name} field: share of the structure factor"] = shares
+    draw_correlations(folder / "correlations.png", lattice, histograms, factors)
     holes = jax.jit(lambda s: correlation_of_holes(lattice, s, electron_density(exact, s)))
     for name, found in compared.items():
         for when, spins in (("at the start", spins_of(found)[0]), ("at the end", found.final)):
@@ -238,23 +231,6 @@ def beside_exact(config: Config, model: js.BehlerParrinello, folder: Path) -> di
     numbers["P(S.S) over the last quarter"] = histograms
     numbers["total variation between the two"] = float(difference)
     return numbers
-
-
-def draw_puddles(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Correlations at the end, and fraction and size of the puddles against time, for each bath temperature."""
-    figure = plotting.new_figure(12.6, 3.1)
-    left, middle, right = figure.subplots(1, 3)
-    for row in rows:
-        label, later = f"T = {row['bath temperature']:g}", row["times"] > 0
-        t, history = row["times"][later], row["puddles"]
-        left.stairs(row["P(S.S) at the end"], BINS, label=label)
-        middle.plot(t, history["fraction of sites"][later], label=label)
-        right.plot(t, history["mean size weighted by size"][later], label=label)
-    left.set(xlabel=r"$\mathbf{S}_i\cdot\mathbf{S}_j$", ylabel="probability density", yscale="log")
-    middle.set(xscale="log", xlabel=r"time  ($\hbar/t$)", ylabel="sites in ferromagnetic puddles")
-    right.set(xscale="log", yscale="log", xlabel=r"time  ($\hbar/t$)", ylabel="puddle size  (sites)")
-    left.legend()
-    plotting.save_figure(figure, path)
 
 
 if __name__ == "__main__":

@@ -23,14 +23,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm
 
 import jaxspin as js
+from experiments.quenches.phase_diagram_figures import draw
 from experiments.stages import Dynamics, Resumable, main, open_folder
 from experiments.stages.checks import check_counts, check_positive
 from experiments.stages.figures import PERFECT_CHIRALITY
-from experiments.stages.phases import COLORS, TEXTURES, check_side
-from jaxspin import plotting
+from experiments.stages.phases import TEXTURES, check_side, margin
 from jaxspin.io import provenance, save_json
 from jaxspin.observables import high_symmetry_points, scalar_chirality, structure_factor_at
 
@@ -305,48 +304,6 @@ def classified(lattice: js.Lattice, spins: jax.Array) -> tuple[str, dict[str, fl
         three = "tetrahedral" if chirality > 0.5 else "other"
         order = "stripe" if waves < 1.5 else "coplanar double-Q" if waves < 2.5 else three
     return order, share, chirality
-
-
-def margin(table: np.ndarray) -> np.ndarray:
-    """The distance of the lowest energy from the next, first axis the textures."""
-    return np.diff(np.sort(table, axis=0)[:2], axis=0)[0]
-
-
-def draw(path: Path, textures: xr.Dataset, rows: list[dict[str, Any]]) -> None:
-    """The lowest texture with the annealed order over it, its margin, and the annealed energy against it."""
-    names = list(TEXTURES)
-    table = textures.energy.transpose("texture", "coupling", "filling").values
-    fillings, couplings = textures.filling.values, textures.coupling.values
-    figure = plotting.new_figure(14, 3.8)
-    phases, lead, above = figure.subplots(1, 3, sharey=True)
-    colors = ListedColormap(COLORS)
-    lowest = np.ma.masked_where(margin(table) < 1e-4, table.argmin(axis=0))
-    image = phases.pcolormesh(
-        fillings, couplings, lowest, cmap=colors, vmin=-0.5, vmax=len(names) - 0.5, shading="nearest", alpha=0.75
-    )
-    bar = figure.colorbar(image, ax=phases, ticks=range(len(names)))
-    bar.ax.set_yticklabels(names)
-    n, j = (np.array([row[name] for row in rows]) for name in ("filling", "coupling"))
-    faces = [COLORS[names.index(row["order"])] if row["order"] in names else "white" for row in rows]
-    phases.scatter(n, j, s=46, c=faces, edgecolors="black", linewidths=0.9, zorder=3)
-    moving = np.array([bool(row["why not at rest"]) for row in rows])
-    phases.plot(n[moving], j[moving], "kx", markersize=4, zorder=4)
-    phases.set(
-        title="lowest of five (white: closer than $10^{-4}\\,t$)\ndots: annealed (white: another, x: not at rest)",
-        ylabel="coupling $J$ ($t$)",
-    )
-    distance = np.maximum(1e3 * margin(table), 1e-2)
-    image = lead.pcolormesh(fillings, couplings, distance, cmap="viridis", shading="nearest", norm=LogNorm(1e-2, 400))
-    figure.colorbar(image, ax=lead, label="margin ($10^{-3}\\,t$ per site)")
-    lead.set(title="its distance from the next")
-    excess = 1e3 * np.array([row["above the lowest texture"] for row in rows])
-    steps = BoundaryNorm([-30, -10, -3, -1, -0.1, 0.1, 1, 3, 10, 30], 256, extend="both")
-    image = above.scatter(n, j, s=110, c=excess, cmap="RdBu_r", norm=steps, edgecolors="0.3", linewidths=0.6)
-    figure.colorbar(image, ax=above, label="difference ($10^{-3}\\,t$ per site)")
-    above.set(title="annealed against the lowest of five\n(blue: below them all)")
-    for ax in (phases, lead, above):
-        ax.set(xlabel="filling $n$", xlim=(0, 1))
-    plotting.save_figure(figure, path)
 
 
 if __name__ == "__main__":

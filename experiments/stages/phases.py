@@ -1,5 +1,12 @@
 """The named orders of the triangular lattice as phase diagrams show them."""
 
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
 import jaxspin as js
 
 # with the cells along each axis of the magnetic cell
@@ -17,3 +24,22 @@ def check_side(name: str, side: int) -> None:
     """Raise `ValueError` where the setting `name` is a number of cells that some order does not fit."""
     if side < 6 or side % 6:
         raise ValueError(f"{name} = {side} does not hold all magnetic cells; use {6 * max(1, side // 6)}.")
+
+
+def margin(table: np.ndarray) -> np.ndarray:
+    """The distance of the lowest energy from the next, first axis the textures."""
+    return np.diff(np.sort(table, axis=0)[:2], axis=0)[0]
+
+
+def draw_lowest(
+    figure: Figure, ax: Axes, fillings: np.ndarray, couplings: np.ndarray, table: np.ndarray, **look: Any
+) -> None:
+    """The lowest texture of energies `(textures, couplings, fillings)` as a coloured map.
+
+    White where the next is less than 1e-4 t a site above it.
+    """
+    lowest = np.ma.masked_where(margin(table) < 1e-4, table.argmin(axis=0))
+    limits = {"vmin": -0.5, "vmax": len(TEXTURES) - 0.5, "shading": "nearest"}
+    image = ax.pcolormesh(fillings, couplings, lowest, cmap=ListedColormap(COLORS), **limits, **look)
+    bar = figure.colorbar(image, ax=ax, ticks=range(len(TEXTURES)))
+    bar.ax.set_yticklabels(list(TEXTURES))
