@@ -70,7 +70,6 @@ def test_active_learning_killed_and_resumed_is_unbroken(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"resume": True, "overwrite": True}, "give one of them"),
         ({"size": 7}, "multiples of 3"),
         ({"picks": 99}, "raise --frames"),
         ({"seeds": ()}, "pass --seeds 0"),

@@ -24,20 +24,14 @@ from jaxtyping import Array, Float
 from tqdm import tqdm
 
 import jaxspin as js
+from experiments.accuracy.active_learning_figures import draw, rms
 from experiments.stages import Electrons, Moments, Motion, Network, Resumable, Texture, main, open_folder, textures_on
+from experiments.stages.motion import spins_along
 from jaxspin.field import AbstractField
 from jaxspin.io import load_json, provenance, save_json
-from jaxspin.plotting.style import new_figure, save_figure
 from jaxspin.training import SpinData, choose, evaluate, perturbed_configurations, predict, random_configurations
 
 Arm = Literal["random", "logarithmic", "mean", "max", "relative"]
-_NAMES = {
-    "random": "drawn at random",
-    "logarithmic": "random in log time",
-    "mean": "largest spread",
-    "max": "largest spread of a site",
-    "relative": "largest spread / torque",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,8 +84,6 @@ class Config(Resumable):
     """How each member is trained."""
 
     def __post_init__(self):
-        if self.resume and self.overwrite:
-            raise ValueError("resume keeps what overwrite would delete; give one of them.")
         textures_on(self.electrons.on(self.size), (self.order,))
         if self.quenches * self.frames < self.picks:
             raise ValueError(f"{self.picks} picks of {self.quenches * self.frames} frames; raise --frames.")
@@ -120,7 +112,7 @@ def run(config: Config) -> dict[str, Any]:
     origin = provenance(config)
     summary = {"torque error": gather(config, rows), "rounds": rows, "provenance": origin}
     save_json(folder / "summary.json", summary)
-    draw(folder / "active_learning.png", config, summary, origin)
+    draw(folder / "active_learning.png", (config.duration, config.frames), summary)
     return summary
 
 
@@ -176,21 +168,13 @@ def beginning(config: Config, key) -> Float[Array, "n *cells sublattices 3"]:
 
 def quench(config: Config, field: AbstractField, number: int, key) -> Float[Array, "n *cells sublattices 3"]:
     """The frames of quenches from random spins, their starts left out."""
+    lattice, every = config.electrons.on(config.size), config.duration / config.frames
     frames = []
     for one in jax.random.split(key, number):
-        start_key, noise_key = jax.random.split(one)
-        made = js.simulate(
-            field,
-            js.random_spins(config.electrons.on(config.size), key=start_key),
-            duration=config.duration,
-            step=config.motion.step,
-            damping=config.motion.damping,
-            temperature=config.motion.temperature,
-            key=noise_key,
-            save_every=config.duration / config.frames,
-        )
-        assert made.spins is not None
-        frames.append(made.spins[1:])
+        start_key, noise = jax.random.split(one)
+        start = js.random_spins(lattice, key=start_key)
+        run = spins_along(field, start, config.motion, duration=config.duration, save_every=every, key=noise)
+        frames.append(run[1:])
     return jnp.concatenate(frames)
 
 
@@ -233,11 +217,6 @@ def judge(config: Config, committee: js.Committee, held: SpinData) -> dict[str, 
     }
 
 
-def rms(values: np.ndarray, over: tuple[int, ...] | None = None) -> np.ndarray:
-    """Root of the mean square."""
-    return np.sqrt(np.mean(values**2, axis=over))
-
-
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
     """Spearman's, of numbers that are all different."""
     ranks = [np.argsort(np.argsort(x.ravel())) for x in (one, other)]
@@ -265,30 +244,6 @@ def gather(config: Config, rows: list[dict[str, Any]]) -> dict[str, dict[str, An
         found[arm]["ratio to random"] = (by_arm[arm] / by_arm["random"]).mean(axis=0).tolist()
         found[arm]["seeds below random"] = (by_arm[arm] < by_arm["random"]).sum(axis=0).tolist()
     return found
-
-
-def draw(path: Path, config: Config, summary: dict[str, Any], origin: dict[str, Any]) -> None:
-    """Error against number of labels, its bands from the least to the largest of the seeds; why: error and labels in
-    time."""
-    times = config.duration / config.frames * np.arange(1, config.frames + 1)
-    figure = new_figure(9.6, 3.0)
-    left, middle, right = figure.subplots(1, 3)
-    for arm, curve in summary["torque error"].items():
-        (line,) = left.plot(curve["labels"], curve["mean"], "o-", ms=3)
-        left.fill_between(curve["labels"], curve["least"], curve["largest"], color=line.get_color(), alpha=0.2, lw=0)
-        rows = [row for row in summary["rounds"] if row["arm"] == arm]
-        last = [row["rms error by time"] for row in rows if row["round"] == config.rounds]
-        middle.plot(times, rms(np.array(last), over=(0,)), color=line.get_color(), label=_NAMES[arm])
-        chosen = np.array([n for row in rows for n in row.get("chosen", ())], int) % config.frames
-        share = np.cumsum(np.bincount(chosen, minlength=config.frames)) / max(1, len(chosen))
-        right.step(times, share, where="post", color=line.get_color())
-    left.set(xlabel="exact labels", ylabel="rms torque error / rms torque", ylim=(0, None))
-    middle.set(xlabel=r"time  ($\hbar/t$)", ylabel="rms torque error  ($t$)", xscale="log", yscale="log")
-    middle.set_title(f"{summary['rounds'][-1]['labels']} labels", fontsize="medium")
-    right.set(xlabel=r"time  ($\hbar/t$)", ylabel="share of chosen frames", xscale="log", ylim=(0, 1.02))
-    # where the curves leave room: errors fall with time
-    middle.legend(frameon=False, fontsize="small", loc="lower left")
-    save_figure(figure, path, origin)
 
 
 if __name__ == "__main__":

@@ -29,16 +29,14 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
-import diffrax
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 import jaxspin as js
+from experiments.gradients.rollout_memory import measure_memory
+from experiments.gradients.rollout_training_figures import draw
 from experiments.stages import Dynamics, Electrons, Moments, Network, Resumable, Texture, main, open_folder, textures_on
-from jaxspin import plotting
-from jaxspin.dynamics import LLG, Clock, DepondtMertens
 from jaxspin.io import load_json, provenance, save_json
 from jaxspin.training import (
     RolloutData,
@@ -47,7 +45,6 @@ from jaxspin.training import (
     perturbed_configurations,
     random_configurations,
     rollout_errors,
-    rollout_loss,
 )
 
 # Rms turn of the starts of the exact runs that show how fast the motion forgets.
@@ -158,9 +155,10 @@ def run(config: Config) -> dict[str, Any]:
             save_json(kept, rows, indent=None)
     rows = json_or_empty(kept)
     print("--- memory", flush=True)
-    memory = measure_memory(config)
+    untrained = config.network.on(config.electrons, config.side)
+    memory = measure_memory(untrained, config.motion, config.memory_steps)
     summary: dict[str, Any] = {**overall(rows), "told": ARMS, "time": clock, "memory": memory, "seeds": rows}
-    draw(folder / "rollout_training.png", config, rows, memory)
+    draw(folder / "rollout_training.png", config.horizon * config.motion.step, rows, memory, TURN)
     summary["provenance"] = provenance(config, config.seeds[0])
     save_json(folder / "summary.json", summary)
     return summary
@@ -305,81 +303,6 @@ def overall(rows: dict[str, Any]) -> dict[str, Any]:
     target = found["rollouts over more fields"]
     met = target["deviation at ten horizons"]["mean"] <= 0.7 and target["torque error"]["mean"] <= 1.05
     return {**found, "target met": bool(met)}
-
-
-def measure_memory(config: Config) -> list[dict[str, Any]]:
-    """Bytes of temporary arrays in the compiled gradient of a rollout of one piece, against its steps."""
-    model = config.network.on(config.electrons, config.side)
-    weights, rest = eqx.partition(model.network, eqx.is_inexact_array)
-    start = js.random_spins(model.lattice, key=jax.random.key(0))
-    rows = []
-    for steps in config.memory_steps:
-        spins = jnp.stack([start, start])[None]
-        interval = steps * config.motion.step
-        data = RolloutData(
-            model.lattice, spins, interval=interval, step=config.motion.step, damping=config.motion.damping
-        )
-        row: dict[str, Any] = {"steps": steps}
-        adjoints = {"checkpointed": None, "direct adjoint": diffrax.DirectAdjoint(), "every step stored": "scan"}
-        for name, adjoint in adjoints.items():
-
-            def loss(w, adjoint=adjoint, data=data, steps=steps):
-                field = eqx.tree_at(lambda m: m.network, model, eqx.combine(w, rest))
-                if adjoint == "scan":
-                    return jnp.mean((plain_loop(field, start, steps, config) - start) ** 2)
-                return rollout_loss(field, data, jnp.ones(()), adjoint=adjoint)
-
-            analysis = jax.jit(jax.grad(loss)).lower(weights).compile().memory_analysis()
-            row[name] = None if analysis is None else analysis.temp_size_in_bytes
-        rows.append(row)
-        print(row, flush=True)
-    return rows
-
-
-def plain_loop(field: js.AbstractField, spins: jax.Array, steps: int, config: Config) -> jax.Array:
-    """The same steps by `lax.scan`, whose reverse pass keeps what every step computed."""
-    solver, dtype = DepondtMertens(), spins.dtype
-    term = LLG(field, jnp.asarray(config.motion.damping, dtype), clock=Clock(jnp.asarray(config.motion.step, dtype)))
-
-    def step(spins, n):
-        return solver.advance(term, n, n + 1, spins, term.contr(n, n + 1)), None
-
-    return jax.lax.scan(step, spins, jnp.arange(steps, dtype=dtype))[0]
-
-
-def draw(path: Path, config: Config, rows: dict[str, Any], memory: list[dict[str, Any]]) -> None:
-    """Deviation against time, torque errors, memory."""
-    figure = plotting.new_figure(12.6 if memory else 8.4, 3.3)
-    left, middle, *others = figure.subplots(1, 3 if memory else 2)
-    looks = {
-        "at first": ("trained on random spins", "C7", "o"),
-        "more fields": ("(a) more of it", "C0", "s"),
-        "runs labelled": ("(b) and fields along runs", "C2", "^"),
-        "rollouts": ("(c) and rollouts along runs", "C1", "D"),
-    }
-    for number, row in enumerate(rows.values()):
-        times = np.concatenate([[0.0], row["times"]])
-        for name, (label, color, marker) in looks.items():
-            deviation = np.concatenate([[0.0], row[name]["deviation"]])
-            left.plot(times, deviation, color=color, linewidth=1, label=None if number else label)
-            x, y = (row[name][k] for k in ("torque error, runs", "deviation at ten horizons"))
-            middle.plot(100 * x, y, marker, color=color)
-            middle.plot(100 * row[name]["torque error, random"], y, marker, color=color, fillstyle="none")
-        exact = np.concatenate([[np.nan], row["exact, other starts"]])
-        left.plot(times, exact, "k:", linewidth=1, label=None if number else f"exact, starts turned by {TURN:g}")
-    left.axvline(config.horizon * config.motion.step, color="0.7", linewidth=1)
-    left.set(xlabel=r"time  ($\hbar/t$)", ylabel="rms deviation of a spin, unseen runs", ylim=(0, None))
-    left.legend(fontsize=7)
-    middle.set(xlabel="torque error  (%): filled, unseen runs; open, random", ylabel="rms deviation at ten horizons")
-    middle.set(xlim=(0, None), ylim=(0, None))
-    for right in others:
-        steps = [row["steps"] for row in memory]
-        for name, marker in (("checkpointed", "o-"), ("direct adjoint", "s--"), ("every step stored", "^:")):
-            right.plot(steps, [row[name] / 1e6 for row in memory], marker, label=name)
-        right.set_xscale("log", base=2)
-        right.set(yscale="log", xlabel="steps of a rollout", ylabel="memory of its gradient  (MB)")
-        right.legend()
-    plotting.save_figure(figure, path)
 
 
 if __name__ == "__main__":
