@@ -24,6 +24,7 @@ from experiments.quenches.double_exchange_quench_figures import BINS, draw_corre
 from experiments.stages import (
     Dynamics,
     Electrons,
+    Quench,
     Resumable,
     Timer,
     compare,
@@ -68,33 +69,23 @@ class Config(Resumable):
     bath_temperatures: tuple[float, ...] = (0.0025, 0.01, 0.022)
     """Temperatures of the spins, one large quench each."""
 
-    side: int = 128
-    """Side of the large lattice; even."""
-    duration: float = 3000.0
-    """Length of its quenches."""
-    frames: int = 40
-    """Configurations kept of each, denser in the beginning."""
+    large: Quench = dataclasses.field(default_factory=lambda: Quench(side=128, duration=3000.0, frames=40))
+    """Each large quench, its frames denser in the beginning; the side is even."""
     threshold: float = 0.5
     """Mean neighbour correlation above which a site belongs to a puddle."""
     window: tuple[float, float] = (30.0, 3000.0)
     """Times between which the growth of the puddles is fitted."""
 
-    compare_side: int = 20
-    """Side of the lattice quenched with both fields, where an exact field takes seconds; 0 leaves that out."""
-    compare_duration: float = 100.0
-    """Length of these quenches, at the lowest bath temperature."""
-    compare_frames: int = 20
-    """Configurations kept of each."""
+    compare: Quench = dataclasses.field(default_factory=lambda: Quench(side=20, duration=100.0, frames=20))
+    """With both fields at the lowest bath temperature, where an exact field takes seconds; side 0 leaves that out."""
 
     def __post_init__(self):
         if self.electrons.lattice != "square":
             raise ValueError(f"the quench is on the square lattice, got {self.electrons.lattice}; use square.")
-        for name in ("side", "compare_side"):
-            if getattr(self, name) % 2:
-                raise ValueError(
-                    f"{name} = {getattr(self, name)}: Neel order needs an even number; use {getattr(self, name) + 1}."
-                )
-        check_positive(self, "side", "duration", "frames", "compare_duration", "compare_frames")
+        for name, side in {"large.side": self.large.side, "compare.side": self.compare.side}.items():
+            if side % 2:
+                raise ValueError(f"{name} = {side}: Neel order needs an even number; use {side + 1}.")
+        check_positive(self.large, "side")
         if not -1 < self.threshold < 1:
             raise ValueError(f"threshold compares with S_i . S_j, got {self.threshold}; use 0.5.")
         if not self.bath_temperatures:
@@ -106,14 +97,14 @@ class Config(Resumable):
 def run(config: Config) -> dict[str, Any]:
     """Comparison and large quenches; returns what `summary.json` holds."""
     model = stored_forcefield(config.forcefield, config.electrons)
-    lattice = config.electrons.on(config.side)
+    lattice = config.electrons.on(config.large.side)
     moved = model.on(lattice)
-    if config.compare_side:
-        model.on(config.electrons.on(config.compare_side))  # fails early
+    if config.compare.side:
+        model.on(config.electrons.on(config.compare.side))  # fails early
     folder = open_folder(config)
     timer, origin = Timer(folder), provenance(config, config.seed)
     summary: dict[str, Any] = {}
-    if config.compare_side:
+    if config.compare.side:
         with timer("comparison"):
             summary["comparison"] = beside_exact(config, model, folder)
     rows = []
@@ -125,8 +116,8 @@ def run(config: Config) -> dict[str, Any]:
                 moved,
                 js.random_spins(lattice, key=start_key),
                 config.motion.at(temperature),
-                duration=config.duration,
-                frames=config.frames,
+                duration=config.large.duration,
+                frames=config.large.frames,
                 spacing=2.0,
                 key=noise,
                 settings=settings_of(config),
@@ -198,7 +189,7 @@ def puddle_history(config: Config, found: js.Trajectory) -> dict[str, Any]:
 
 def beside_exact(config: Config, model: js.BehlerParrinello, folder: Path) -> dict[str, Any]:
     """One quench with the exact and with the learnt field: correlations, structure factors, energies."""
-    exact = config.electrons.exact(config.compare_side)
+    exact = config.electrons.exact(config.compare.side)
     lattice, motion = exact.lattice, config.motion.at(min(config.bath_temperatures))
     moved = model.on(lattice)
     compared = compare(
@@ -206,8 +197,8 @@ def beside_exact(config: Config, model: js.BehlerParrinello, folder: Path) -> di
         {"exact": exact, "learnt": moved},
         js.random_spins(lattice, key=jax.random.key(config.seed + 2)),
         motion,
-        duration=config.compare_duration,
-        frames=config.compare_frames,
+        duration=config.compare.duration,
+        frames=config.compare.frames,
         key=jax.random.key(config.seed + 3),
         settings=settings_of(config),
     )

@@ -7,6 +7,7 @@ from typing import Literal
 import jax
 
 import jaxspin as js
+from experiments.stages.checks import check_counts, check_positive
 from jaxspin.lattice import Lattice
 
 Texture = Literal["ferromagnet", "neel", "stripe", "one_hundred_twenty", "tetrahedral", "double_q"]
@@ -82,6 +83,24 @@ class Motion(Dynamics):
         super().__post_init__()
         if not self.temperature >= 0:
             raise ValueError(f"temperature must not be negative, got {self.temperature}; 0.001 is usual.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Quench:
+    """How large a quench is."""
+
+    side: int
+    """Side of the lattice."""
+    duration: float
+    """Length, in hbar over the unit of energy."""
+    frames: int
+    """Configurations kept of it."""
+
+    def __post_init__(self):
+        check_counts(self, "frames")
+        check_positive(self, "duration")
+        if self.side < 0:
+            raise ValueError(f"the side of a lattice is not negative, got {self.side}; see --help for the default.")
 
 
 def textures_on(lattice: Lattice, names: Sequence[Texture]) -> dict[str, jax.Array]:
