@@ -29,11 +29,11 @@ from experiments.stages import (
     settings_of,
     stored_forcefield,
 )
-from experiments.stages.figures import PERFECT_CHIRALITY, draw_maps
+from experiments.stages.figures import PERFECT_CHIRALITY, draw_maps, growth_or_reason
 from jaxspin import plotting
 from jaxspin.io import provenance, save_json
 from jaxspin.lattice import Lattice
-from jaxspin.observables import Growth, domain_length, fit_growth, moment_length, scalar_chirality
+from jaxspin.observables import Growth, domain_length, moment_length, scalar_chirality
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -138,13 +138,11 @@ def exponents(config: Config, times: np.ndarray, lengths: np.ndarray) -> dict[st
     """The exponent with L0 fitted and with L0 = 0, or why there is none."""
     grown = np.flatnonzero(lengths.max(axis=0) > config.large.side / 4)
     last = float(times[grown[0] - 1] if len(grown) and grown[0] else times[-1])
-    found: dict[str, Growth | str] = {}
-    for name, offset in (("with L0", True), ("without L0", False)):
-        try:
-            found[name] = fit_growth(times, lengths, (config.window[0], min(config.window[1], last)), offset=offset)
-        except ValueError as error:
-            found[name] = str(error)
-    return found
+    window = (config.window[0], min(config.window[1], last))
+    return {
+        name: growth_or_reason(times, lengths, window, offset=offset)
+        for name, offset in (("with L0", True), ("without L0", False))
+    }
 
 
 def draw(

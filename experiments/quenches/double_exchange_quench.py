@@ -36,14 +36,12 @@ from experiments.stages import (
     stored_forcefield,
 )
 from experiments.stages.checks import check_positive
-from experiments.stages.figures import draw_comparison, draw_maps, peak_shares
+from experiments.stages.figures import draw_comparison, draw_maps, growth_or_reason, peak_shares
 from jaxspin.io import provenance, save_json
 from jaxspin.lattice import Lattice
 from jaxspin.observables import (
-    Growth,
     correlation_of_holes,
     electron_density,
-    fit_growth,
     nearest_neighbor_correlations,
     puddles,
     site_correlations,
@@ -170,12 +168,10 @@ def puddle_history(config: Config, found: js.Trajectory) -> dict[str, Any]:
     }
     times, sizes = np.asarray(found.times, float), history["mean size weighted by size"]
     begin, end = config.window[0], min(config.window[1], times[-1])
-    growth: dict[str, Growth | str] = {}
-    for name, first in (("whole window", begin), ("later half", float(np.sqrt(begin * end)))):
-        try:
-            growth[name] = fit_growth(times, sizes, (first, end), offset=False)
-        except ValueError as error:
-            growth[name] = str(error)
+    growth = {
+        name: growth_or_reason(times, sizes, (first, end), offset=False)
+        for name, first in (("whole window", begin), ("later half", float(np.sqrt(begin * end))))
+    }
     factor = structure_factor(lattice, found.final)
     return {
         "times": times,
