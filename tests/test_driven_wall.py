@@ -11,7 +11,7 @@ import pytest
 
 import jaxspin as js
 from experiments.driven import current_domain_wall, voltage_domain_wall, wall_data, wall_learning
-from experiments.stages.channel import Channel
+from experiments.stages.channel import Channel, ChannelClusters, ChannelNetwork
 from experiments.stages.driven_learning import Chosen, error, prepared, pushes, stored
 from jaxspin.descriptors import BetweenLeads, LocalMoments, NearEnds
 from jaxspin.electrons import WideBandModes
@@ -234,7 +234,7 @@ def test_the_experiments_follow_one_another(tmp_path, monkeypatch):
             wall_learning.run(wall_learning.Config(data=learnt_from, output=tmp_path / "no"))
         learning = wall_learning.Config(
             data=learnt_from, output=tmp_path / "learning", channel=config.channel, seeds=(0,),
-            network=wall_learning.Network(wall_learning.Clusters(hops=1, moments=4, surroundings=0), hidden=(4,)),
+            network=ChannelNetwork(ChannelClusters(hops=1, moments=4, surroundings=0), hidden=(4,)),
             training=js.TrainConfig(steps=4, batch=2, evaluate_every=2, validation=0.3),
         )  # fmt: skip
         rows = wall_learning.run(learning)["rows"]

@@ -36,64 +36,15 @@ import jaxspin as js
 from experiments.driven.wall_data import voltage_of
 from experiments.driven.wall_learning_figures import draw
 from experiments.stages import Resumable, Timer, main, open_folder, stored_table
-from experiments.stages.channel import Channel
+from experiments.stages.channel import Channel, ChannelNetwork
 from experiments.stages.driven_learning import Chosen, Model, Stored, error, learn, stored
 from experiments.stages.tables import markdown
-from jaxspin.descriptors import BetweenLeads, LocalMoments, NearEnds
 from jaxspin.forcefield import at_voltage, save
 from jaxspin.io import provenance, save_json
 from jaxspin.spins import tangent
 from jaxspin.training import SpinData
 
 TRAINING = js.TrainConfig(steps=6000, batch=16, learning_rate=4e-3, evaluate_every=1500, average=0.995, validation=0.06)
-
-
-@dataclasses.dataclass(frozen=True)
-class Clusters:
-    """Moments of the electrons on clusters that close around the channel, with what is known of its ends and leads."""
-
-    hops: int = 5
-    """Radius of the clusters."""
-    moments: int = 32
-    """Moments of each cluster."""
-    surroundings: int = 1
-    """Neighbour shells whose averages are features."""
-    directed: bool = False
-    """Whether the moments know the direction of the current; see `LocalMoments`."""
-    ends: tuple[float, ...] = (1.0, 3.0)
-    """Lengths of `NearEnds`, in cells."""
-    mobility: tuple[float, ...] = (5.0, 20.0, 100.0)
-    """Of `BetweenLeads`."""
-
-    def on(self, channel: Channel) -> BetweenLeads:
-        """The descriptor at no voltage."""
-        moments = LocalMoments(
-            channel.lattice,
-            channel.coupling,
-            hops=self.hops,
-            moments=self.moments,
-            surroundings=self.surroundings,
-            direction=(1.0, 0.0) if self.directed else None,
-            wrap=True,
-        )
-        ended = NearEnds(moments, lengths=self.ends)
-        return BetweenLeads(ended, lead=channel.lead, bath=channel.bath, mobility=self.mobility)
-
-
-@dataclasses.dataclass(frozen=True)
-class Network:
-    """A descriptor, and networks on its features."""
-
-    descriptor: Clusters = dataclasses.field(default_factory=Clusters)
-    """What a network is told of a spin's surroundings."""
-    hidden: tuple[int, ...] = (96, 96)
-    """Widths of the networks' layers."""
-
-    def on(self, channel: Channel, kind: str, seed: int) -> Model:
-        """The untrained model of a kind, in single precision."""
-        make = js.BehlerParrinello if kind.startswith("conservative") else js.forcefield.GeneralizedPotential
-        described, key = self.descriptor.on(channel), jax.random.key(seed)
-        return make(descriptor=described, hidden=self.hidden, key=key, dtype=jnp.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +63,7 @@ class Config(Resumable):
     """Folder for results; an existing one is refused."""
     channel: Channel = dataclasses.field(default_factory=Channel)
     """That of the data, of a length that is among them."""
-    network: Network = dataclasses.field(default_factory=Network)
+    network: ChannelNetwork = dataclasses.field(default_factory=ChannelNetwork)
     """Every model."""
     most: float = 1.2
     """Runs at higher voltages are left out: there the right lead reaches the antiferromagnet's band and melts it."""
@@ -207,7 +158,7 @@ def run(config: Config) -> dict[str, Any]:
         for seed in config.seeds[:1] if quiet else config.seeds:
             with timer(f"{kind}, seed {seed}"):
                 model, history = learn(
-                    config.network.on(config.channel, kind, seed),
+                    config.network.on(config.channel, kind.startswith("conservative"), jax.random.key(seed)),
                     [part.chosen(rows & ~part.validation) for part, rows in learnt if np.any(rows & ~part.validation)],
                     [part.chosen(rows & part.validation) for part, rows in learnt],
                     still_training if quiet else config.training,

@@ -28,10 +28,8 @@ import jaxspin as js
 from experiments.quenches.phase_diagram_figures import draw
 from experiments.stages import Dynamics, Resumable, main, open_folder
 from experiments.stages.checks import check_counts, check_positive
-from experiments.stages.figures import PERFECT_CHIRALITY
-from experiments.stages.phases import TEXTURES, check_side, margin
+from experiments.stages.phases import TEXTURES, check_side, classified, margin
 from jaxspin.io import provenance, save_json
-from jaxspin.observables import high_symmetry_points, scalar_chirality, structure_factor_at
 
 
 @dataclasses.dataclass(frozen=True)
@@ -304,29 +302,6 @@ def _textures(coupling, filling, temperature, cells: tuple[int, int]):
 def all_textures(coupling: float, filling: float, temperature: float, cells: tuple[int, int]) -> dict[str, float]:
     """Free energy per site of every texture on one lattice."""
     return dict(zip(TEXTURES, map(float, _textures(coupling, filling, temperature, cells)), strict=True))
-
-
-def classified(lattice: js.Lattice, spins: jax.Array) -> tuple[str, dict[str, float], float]:
-    """The texture that a state most looks like, or "other"; the shares of S(q) at Gamma, K and the three M; chirality.
-
-    One wave vector, or star of them, must hold half of the weight. At M the participation of the three tells a stripe
-    (one) from double-Q (two) and from the tetrahedral state (three), whose chirality is half the perfect one at least.
-    """
-    points = high_symmetry_points(lattice)
-    names = ("Gamma", "K", "K'", "M", "M'", "M''")
-    weights = structure_factor_at(lattice, spins, jnp.asarray([points[name] for name in names])) / lattice.sites
-    share: dict[str, float] = dict(zip(names, map(float, weights), strict=True))
-    chirality = float(jnp.mean(jnp.abs(scalar_chirality(lattice, spins)))) / PERFECT_CHIRALITY
-    at_m = np.array([share[name] for name in names[3:]])
-    totals = {"ferromagnet": share["Gamma"], "120 degrees": share["K"] + share["K'"], "M": float(at_m.sum())}
-    order = max(totals, key=lambda name: totals[name])
-    if totals[order] < 0.5:
-        return "other", share, chirality
-    if order == "M":
-        waves = at_m.sum() ** 2 / np.sum(at_m**2)
-        three = "tetrahedral" if chirality > 0.5 else "other"
-        order = "stripe" if waves < 1.5 else "coplanar double-Q" if waves < 2.5 else three
-    return order, share, chirality
 
 
 if __name__ == "__main__":

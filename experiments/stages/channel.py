@@ -1,9 +1,14 @@
-"""What lies between two leads: their settings, and those of the channel that several experiments drive."""
+"""What lies between two leads: the settings of these, of the channel, and of force fields that learn it."""
 
 import dataclasses
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+
 import jaxspin as js
+from experiments.stages.driven_learning import Model
+from jaxspin.descriptors import BetweenLeads, LocalMoments, NearEnds
 from jaxspin.electrons import WideBandModes
 
 
@@ -57,3 +62,50 @@ class Channel(Leads):
     def exact(self, voltage: float) -> WideBandModes:
         """The same, from the modes."""
         return WideBandModes(self.solver(voltage))
+
+
+@dataclasses.dataclass(frozen=True)
+class ChannelClusters:
+    """Moments of the electrons on clusters that close around the channel, with what is known of its ends and leads."""
+
+    hops: int = 5
+    """Radius of the clusters."""
+    moments: int = 32
+    """Moments of each cluster."""
+    surroundings: int = 1
+    """Neighbour shells whose averages are features."""
+    directed: bool = False
+    """Whether the moments know the direction of the current; see `LocalMoments`."""
+    ends: tuple[float, ...] = (1.0, 3.0)
+    """Lengths of `NearEnds`, in cells."""
+    mobility: tuple[float, ...] = (5.0, 20.0, 100.0)
+    """Of `BetweenLeads`."""
+
+    def on(self, channel: Channel) -> BetweenLeads:
+        """The descriptor at no voltage."""
+        moments = LocalMoments(
+            channel.lattice,
+            channel.coupling,
+            hops=self.hops,
+            moments=self.moments,
+            surroundings=self.surroundings,
+            direction=(1.0, 0.0) if self.directed else None,
+            wrap=True,
+        )
+        ended = NearEnds(moments, lengths=self.ends)
+        return BetweenLeads(ended, lead=channel.lead, bath=channel.bath, mobility=self.mobility)
+
+
+@dataclasses.dataclass(frozen=True)
+class ChannelNetwork:
+    """A descriptor, and networks on its features."""
+
+    descriptor: ChannelClusters = dataclasses.field(default_factory=ChannelClusters)
+    """What a network is told of a spin's surroundings."""
+    hidden: tuple[int, ...] = (96, 96)
+    """Widths of the networks' layers."""
+
+    def on(self, channel: Channel, conservative: bool, key: jax.Array) -> Model:
+        """The untrained model in single precision, with an energy or generalized."""
+        make = js.BehlerParrinello if conservative else js.forcefield.GeneralizedPotential
+        return make(descriptor=self.descriptor.on(channel), hidden=self.hidden, key=key, dtype=jnp.float32)
