@@ -25,7 +25,18 @@ from tqdm import tqdm
 
 import jaxspin as js
 from experiments.accuracy.active_learning_figures import draw, rms
-from experiments.stages import Electrons, Moments, Motion, Network, Resumable, Texture, main, open_folder, textures_on
+from experiments.stages import (
+    Electrons,
+    Moments,
+    Motion,
+    Network,
+    Quench,
+    Resumable,
+    Texture,
+    main,
+    open_folder,
+    textures_on,
+)
 from experiments.stages.motion import spins_along
 from jaxspin.field import AbstractField
 from jaxspin.io import load_json, provenance, save_json
@@ -53,12 +64,8 @@ class Config(Resumable):
     """Of each member."""
     motion: Motion = dataclasses.field(default_factory=Motion)
     """Of every quench."""
-    size: int = 9
-    """Side of the lattice; the order must close around it."""
-    duration: float = 200.0
-    """Length of every quench."""
-    frames: int = 50
-    """Configurations kept of each."""
+    quench: Quench = dataclasses.field(default_factory=lambda: Quench(side=9, duration=200.0, frames=50))
+    """Every quench; the order must close around its lattice, which is that of all configurations."""
     quenches: int = 1
     """Quenches in a round: their frames are the candidates."""
     test_quenches: int = 3
@@ -84,9 +91,11 @@ class Config(Resumable):
     """How each member is trained."""
 
     def __post_init__(self):
-        textures_on(self.electrons.on(self.size), (self.order,))
-        if self.quenches * self.frames < self.picks:
-            raise ValueError(f"{self.picks} picks of {self.quenches * self.frames} frames; raise --frames.")
+        textures_on(self.electrons.on(self.quench.side), (self.order,))
+        if self.quenches * self.quench.frames < self.picks:
+            raise ValueError(
+                f"{self.picks} picks of {self.quenches * self.quench.frames} frames; raise --quench.frames."
+            )
         if not self.seeds or not self.arms:
             raise ValueError("nothing is to be compared; pass --seeds 0 --arms random mean.")
 
@@ -94,7 +103,7 @@ class Config(Resumable):
 def run(config: Config) -> dict[str, Any]:
     """All seeds and arms; returns what summary.json holds."""
     folder = open_folder(config)
-    exact = config.electrons.exact(config.size)
+    exact = config.electrons.exact(config.quench.side)
     stored = folder / "held_out.zarr"
     if not stored.exists():
         frames = quench(config, exact, config.test_quenches, jax.random.key(2**31 - 1))
@@ -112,7 +121,7 @@ def run(config: Config) -> dict[str, Any]:
     origin = provenance(config)
     summary = {"torque error": gather(config, rows), "rounds": rows, "provenance": origin}
     save_json(folder / "summary.json", summary)
-    draw(folder / "active_learning.png", (config.duration, config.frames), summary)
+    draw(folder / "active_learning.png", (config.quench.duration, config.quench.frames), summary)
     return summary
 
 
@@ -123,7 +132,7 @@ def learn(config: Config, exact: js.ExactDiagonalization, held: SpinData, folder
     """
     begin_key, *keys = jax.random.split(jax.random.key(seed), config.rounds + 2)
     data = js.sample(exact, beginning(config, begin_key))
-    model = config.network.on(config.electrons, config.size)
+    model = config.network.on(config.electrons, config.quench.side)
     place = folder / f"seed_{seed}" / arm
     place.mkdir(parents=True, exist_ok=True)
     for number, key in enumerate(keys):
@@ -159,7 +168,7 @@ def learn(config: Config, exact: js.ExactDiagonalization, held: SpinData, folder
 def beginning(config: Config, key) -> Float[Array, "n *cells sublattices 3"]:
     """Random spins and perturbed states of the order."""
     random_key, ordered_key = jax.random.split(key)
-    lattice = config.electrons.on(config.size)
+    lattice = config.electrons.on(config.quench.side)
     amplitudes = jnp.linspace(0.05, 0.5, config.ordered)
     (order,) = textures_on(lattice, (config.order,)).values()
     ordered = perturbed_configurations(order, amplitudes, key=ordered_key)
@@ -168,12 +177,12 @@ def beginning(config: Config, key) -> Float[Array, "n *cells sublattices 3"]:
 
 def quench(config: Config, field: AbstractField, number: int, key) -> Float[Array, "n *cells sublattices 3"]:
     """The frames of quenches from random spins, their starts left out."""
-    lattice, every = config.electrons.on(config.size), config.duration / config.frames
+    lattice, every = config.electrons.on(config.quench.side), config.quench.duration / config.quench.frames
     frames = []
     for one in jax.random.split(key, number):
         start_key, noise = jax.random.split(one)
         start = js.random_spins(lattice, key=start_key)
-        run = spins_along(field, start, config.motion, duration=config.duration, save_every=every, key=noise)
+        run = spins_along(field, start, config.motion, duration=config.quench.duration, save_every=every, key=noise)
         frames.append(run[1:])
     return jnp.concatenate(frames)
 
@@ -191,7 +200,7 @@ def picked(
         return choose(committee, frames, config.picks, known=known, by=arm, overlap=config.overlap)
     weights = jnp.ones(len(frames))
     if arm == "logarithmic":
-        weights = 1 / (1.0 + jnp.arange(len(frames)) % config.frames)
+        weights = 1 / (1.0 + jnp.arange(len(frames)) % config.quench.frames)
     rows = jax.random.choice(key, len(frames), (config.picks,), replace=False, p=weights / jnp.sum(weights))
     return np.asarray(rows).tolist()
 
@@ -203,8 +212,8 @@ def judge(config: Config, committee: js.Committee, held: SpinData) -> dict[str, 
     apart = np.linalg.norm(np.asarray(js.spins.tangent(held.spins, field - held.field)), axis=-1)
     torque = np.linalg.norm(np.asarray(js.spins.tangent(held.spins, held.field)), axis=-1)
     by_frame = [rms(x, over=tuple(range(1, x.ndim))) for x in (spread, apart)]
-    by_time = [rms(x.reshape(-1, config.frames, held.lattice.sites), over=(0, 2)) for x in (apart, torque)]
-    early = max(1, config.frames // 10)
+    by_time = [rms(x.reshape(-1, config.quench.frames, held.lattice.sites), over=(0, 2)) for x in (apart, torque)]
+    early = max(1, config.quench.frames // 10)
     return {
         "errors": dataclasses.asdict(evaluate(committee, held)),
         "error of the first tenth": float(rms(by_time[0][:early]) / rms(by_time[1][:early])),
