@@ -5,7 +5,7 @@ import json
 import pytest
 
 from experiments.accuracy import active_learning
-from experiments.stages import Moments, Network
+from experiments.stages import Moments, Network, Quench
 from jaxspin.forcefield import Committee, load
 from jaxspin.training import TrainConfig
 
@@ -15,13 +15,11 @@ pytestmark = pytest.mark.usefixtures("optax_mixes_types")
 def tiny(output, **changes):
     training = TrainConfig(steps=4, batch=2, evaluate_every=2, validation=0.3, average=0.5)
     small = {
-        "size": 3,
+        "quench": Quench(side=3, duration=2.0, frames=4),
         "network": Network(Moments(hops=1, moments=4), hidden=(4,)),
         "training": training,
         "seeds": (0,),
         "arms": ("random", "logarithmic", "relative"),
-        "duration": 2.0,
-        "frames": 4,
         "quenches": 1,
         "test_quenches": 1,
         "random": 4,
@@ -70,9 +68,8 @@ def test_active_learning_killed_and_resumed_is_unbroken(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"resume": True, "overwrite": True}, "give one of them"),
-        ({"size": 7}, "multiples of 3"),
-        ({"picks": 99}, "raise --frames"),
+        ({"quench": Quench(7, 1.0, 9)}, "multiples of 3"),
+        ({"picks": 99}, "raise --quench.frames"),
         ({"seeds": ()}, "pass --seeds 0"),
     ],
 )

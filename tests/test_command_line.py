@@ -103,7 +103,7 @@ BAD = {
         "network.descriptor:moments --network.descriptor.hops 0",
         "network.descriptor:filled-clusters --network.descriptor.smearing nan",
         "network.descriptor:none",
-        "--large-side 7",
+        "--large.side 7",
         "--motion.step 0",
     ],
     "quenches/variational": ["--side 13", "--couplings 0"],

@@ -11,6 +11,7 @@ import pytest
 
 import jaxspin as js
 from experiments.driven import current_domain_wall, voltage_domain_wall, wall_data, wall_learning
+from experiments.stages.channel import Channel, ChannelClusters, ChannelNetwork
 from experiments.stages.driven_learning import Chosen, error, prepared, pushes, stored
 from jaxspin.descriptors import BetweenLeads, LocalMoments, NearEnds
 from jaxspin.electrons import WideBandModes
@@ -43,7 +44,7 @@ def curved(descriptor, key) -> Any:
 
 
 def test_modes_give_the_field_density_and_currents_of_the_recursion(key):
-    channel = wall_data.Channel(length=3, width=2)
+    channel = Channel(length=3, width=2)
     solver = channel.solver(1.1, tolerance=1e-9)
     spins = random_spins(channel.lattice, key=key)
     density, spin, currents = WideBandModes(solver).solved(spins)
@@ -165,7 +166,7 @@ def test_a_model_keeps_its_voltage_on_disk_and_on_other_sizes(tmp_path, key):
 )
 def test_the_driven_channel_that_comes_along_knows_its_electrons(name, length, bound):
     about = pretrained_metadata(name)["params"]
-    channel = wall_data.Channel(length=length)
+    channel = Channel(length=length)
     assert {name: about[name] for name in ("mu", "bath", "lead", "temperature", "coupling")} == {
         name: getattr(channel, name) for name in ("mu", "bath", "lead", "temperature", "coupling")
     }
@@ -200,7 +201,7 @@ def test_stored_derivatives_give_the_field_of_the_model(key):
 # --- the experiments --------------------------------------------------------------------------------------------------
 
 TINY = wall_data.Config(
-    channel=wall_data.Channel(length=6, temperature=0.3, bath=0.2), voltages=(1.0,), walls=1, quenches=0, still=1,
+    channel=Channel(length=6, temperature=0.3, bath=0.2), voltages=(1.0,), walls=1, quenches=0, still=1,
     held_voltages=(1.1,), duration=3.0, frames=3,
 )  # fmt: skip
 
@@ -232,9 +233,9 @@ def test_the_experiments_follow_one_another(tmp_path, monkeypatch):
         with pytest.raises(ValueError, match=r"only 6 x 4, 9 x 4; set --channel\.length"):
             wall_learning.run(wall_learning.Config(data=learnt_from, output=tmp_path / "no"))
         learning = wall_learning.Config(
-            data=learnt_from, output=tmp_path / "learning", channel=config.channel, hops=1, moments=4,
-            surroundings=0, hidden=(4,), seeds=(0,), validation=0.3,
-            training=js.TrainConfig(steps=4, batch=2, evaluate_every=2),
+            data=learnt_from, output=tmp_path / "learning", channel=config.channel, seeds=(0,),
+            network=ChannelNetwork(ChannelClusters(hops=1, moments=4, surroundings=0), hidden=(4,)),
+            training=js.TrainConfig(steps=4, batch=2, evaluate_every=2, validation=0.3),
         )  # fmt: skip
         rows = wall_learning.run(learning)["rows"]
     assert [row["model"] for row in rows][:2] == ["generalized", "conservative"]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from experiments.driven import driven_data
+from experiments.stages.channel import Channel
 from jaxspin.classical import Exchange
 from jaxspin.descriptors import Bispectrum, LocalMoments, NearEnds
 from jaxspin.electrons import GreensFunction, SDModel, WideBand
@@ -315,8 +316,8 @@ def test_bad_input_is_refused(key):
 @pytest.mark.slow
 def test_the_experiment_that_makes_data_goes_on_after_a_kill(tmp_path, monkeypatch):
     config = driven_data.Config(
-        output=tmp_path / "out", length=3, width=2, coupling=1.0, mu=-1.0, bath=0.2, temperature=0.2, tolerance=1e-4,
-        runs=2, duration=1.0, frames=2, curls=1,
+        output=tmp_path / "out", tolerance=1e-4, runs=2, duration=1.0, frames=2, curls=1,
+        channel=Channel(length=3, width=2, coupling=1.0, mu=-1.0, bath=0.2, temperature=0.2),
     )  # fmt: skip
     followed = driven_data.followed
 

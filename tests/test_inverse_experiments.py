@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from experiments.gradients import exchange_from_electrons, recover_parameters, rollout_training, switch
+from experiments.stages import Dynamics
+from experiments.stages.pulses import Search
 from jaxspin.problems import spin_wave_frequency
 
 pytestmark = pytest.mark.usefixtures("optax_mixes_types")
@@ -23,7 +25,7 @@ def test_recovery(tmp_path):
     np.testing.assert_allclose(found["fits"][0]["found"], [3.0, 0.25], rtol=0.3)
     assert (tmp_path / "out" / "recover_parameters.png").stat().st_size > 1000
     with pytest.raises(ValueError, match="between 0 and 1"):
-        recover_parameters.Config(filling=1.5)
+        recover_parameters.Config(starts=((3.0, 1.5),))
 
 
 @pytest.mark.slow
@@ -56,15 +58,15 @@ def test_switch(tmp_path):
     # no pulse beats the path of least price of the single spin that this magnet is at this size
     assert found["price of the shaped pulse"] > 0.95 * found["least price of one spin in this time"]
     with pytest.raises(ValueError, match="five knots"):
-        switch.Config(knots=3)
+        switch.Config(search=Search(knots=3))
 
 
 def test_least_price():
     """Without damping the spin turns evenly: price (theta/T)^2 T; with time to spare it is 4 a K."""
-    free = switch.Config(damping=1e-6, duration=50.0, reversed_below=0.0)
+    free = switch.Config(motion=Dynamics(damping=1e-6), search=Search(duration=50.0, below=0.0))
     assert switch.least_price(free) == pytest.approx((np.pi / 2) ** 2 / 50, rel=1e-3)
-    patient = switch.Config(duration=1000.0, reversed_below=0.0)
-    assert switch.least_price(patient) == pytest.approx(4 * patient.damping * patient.anisotropy, rel=1e-2)
+    patient = switch.Config(search=Search(duration=1000.0, below=0.0))
+    assert switch.least_price(patient) == pytest.approx(4 * patient.motion.damping * patient.anisotropy, rel=1e-2)
 
 
 @pytest.mark.slow

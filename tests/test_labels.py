@@ -9,7 +9,7 @@ import pytest
 
 import jaxspin as js
 from experiments.accuracy import fit, label, transfer
-from experiments.stages import Electrons, Moments, Motion, Network, Sampling, parameters, sample
+from experiments.stages import Electrons, Moments, Motion, Network, Quench, Sampling, parameters, sample
 from jaxspin.training import SpinData, TrainConfig
 
 pytestmark = pytest.mark.usefixtures("optax_mixes_types")
@@ -27,10 +27,8 @@ def test_labels_are_exact_resumed_and_learnt_from(tmp_path):
         forcefield=tmp_path / "forcefield",
         output=tmp_path / "out",
         electrons=ELECTRONS,
-        side=4,
+        quench=Quench(side=4, duration=2.0, frames=2),
         quenches=2,
-        duration=2.0,
-        frames=2,
         random=9,
     )
     found = label.run(config)

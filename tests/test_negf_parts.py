@@ -9,6 +9,7 @@ from scipy.special import digamma
 import jaxspin.lattice as lattices
 from experiments.benchmarks import negf as benchmark
 from experiments.driven import torque_decomposition
+from experiments.stages.channel import Leads
 from jaxspin.electrons import Crystal, GreensFunction, SDModel, WideBand
 from jaxspin.electrons.negf import poles, quadrature
 from jaxspin.electrons.negf.poles import error, matsubara, number_for
@@ -171,8 +172,9 @@ def test_what_makes_no_device_is_refused():
 @pytest.mark.slow
 def test_the_experiment_and_the_benchmark_run(tmp_path):
     config = torque_decomposition.Config(
-        output=tmp_path / "out", length=2, width=2, couplings=(1.0,), voltages=(0.0, 0.5), bath=0.2, tolerance=1e-5
-    )
+        output=tmp_path / "out", length=2, width=2, couplings=(1.0,), voltages=(0.0, 0.5), tolerance=1e-5,
+        leads=Leads(mu=-2.0, temperature=0.05, lead=1.0, bath=0.2),
+    )  # fmt: skip
     rows = torque_decomposition.run(config)["rows"]
     assert rows[0]["curl"] < 1e-9 < 1e-4 < rows[1]["curl"]
     assert rows[1]["current"] > 0.01

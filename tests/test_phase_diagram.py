@@ -8,7 +8,7 @@ import pytest
 
 import jaxspin as js
 from experiments.quenches import phase_diagram
-from experiments.quenches.phase_diagram import TEXTURES, Config, classified, energies, run
+from experiments.quenches.phase_diagram import TEXTURES, Annealing, Config, classified, energies, run
 from jaxspin.spins import random_rotation
 
 # Exact diagonalization by an independent program, T = 0.02, triangular 24 x 24, to four digits.
@@ -57,13 +57,17 @@ def test_the_experiment_runs_resumes_and_refuses(tmp_path):
 def test_settings_that_cannot_run_are_refused():
     for changes, remedy in (
         ({"side": 8}, "side = 8 does not hold all magnetic cells; use 6"),
-        ({"annealed_cells": (6, 13)}, "annealed_cells = 13 does not hold all magnetic cells; use 12"),
-        ({"batch": 0}, "batch must be at least 1"),
         ({"temperature": 0.0}, "temperature must be positive"),
-        ({"annealed_fillings": (1.5,)}, "give numbers between 0 and 1"),
+    ):
+        with pytest.raises(ValueError, match=remedy):
+            Config(**changes)
+    for changes, remedy in (
+        ({"cells": (6, 13)}, r"annealing\.cells = 13 does not hold all magnetic cells; use 12"),
+        ({"batch": 0}, "batch must be at least 1"),
+        ({"fillings": (1.5,)}, "give numbers between 0 and 1"),
         ({"cold": 0.1}, "give positive temperatures that fall"),
         ({"limit": 3}, "ends before the cooling does; use at least 20"),
     ):
         with pytest.raises(ValueError, match=remedy):
-            Config(**changes)
-    assert phase_diagram.smoke_size(Config()).annealed_cells == (6, 6)
+            Annealing(**changes)
+    assert phase_diagram.smoke_size(Config()).annealing.cells == (6, 6)

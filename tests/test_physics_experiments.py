@@ -12,7 +12,7 @@ import jaxspin as js
 from experiments import quickstart_figures, stages
 from experiments.quenches import coarsening, double_exchange_quench, triangular, triangular_120, triangular_tetrahedral
 from experiments.quenches.triangular_figures import vector_chirality
-from experiments.stages import Electrons, FilledClusters, Moments, Motion, Network, Sampling, frame_steps
+from experiments.stages import Electrons, FilledClusters, Moments, Motion, Network, Quench, Sampling, frame_steps
 from experiments.stages.figures import PERFECT_CHIRALITY, peak_shares
 from jaxspin.io import load_trajectory
 from jaxspin.observables import domain_length, moment_length, scalar_chirality, structure_factor
@@ -146,9 +146,12 @@ def test_near_copies_are_left_out_before_they_are_labelled(tmp_path, key):
         (lambda: Electrons(filling=2), "0.5 is half filling"),
         (lambda: Electrons(temperature=0), "0.05 is usual"),
         (lambda: Motion(step=0), "0.5 is usual"),
-        (lambda: dataclasses.replace(triangular_120.DEFAULT, large_side=64), "large_side = 64.*resize"),
+        (lambda: dataclasses.replace(triangular_120.DEFAULT, large=Quench(64, 300.0, 40)), r"large\.side = 64.*resize"),
         (lambda: dataclasses.replace(triangular_120.DEFAULT, energy_side=16), "energy_side = 16.*resize"),
-        (lambda: dataclasses.replace(triangular_tetrahedral.DEFAULT, compare_side=6), "fewer hops"),
+        (lambda: dataclasses.replace(triangular_tetrahedral.DEFAULT, compare=Quench(6, 300.0, 60)), "fewer hops"),
+        (lambda: Quench(12, 0.0, 10), "duration must be positive"),
+        (lambda: Quench(12, 1.0, 0), "frames must be at least 1"),
+        (lambda: Quench(-2, 1.0, 1), "not negative"),
         (lambda: dataclasses.replace(triangular_tetrahedral.DEFAULT, test_quenches=12), "use 1"),
     ],
 )
@@ -265,7 +268,7 @@ def test_triangular_run_with_a_force_field(forcefield, tmp_path, monkeypatch):
     config = triangular.smoke_size(
         dataclasses.replace(triangular_120.DEFAULT, output=tmp_path / "out", forcefield=forcefield(electrons))
     )
-    config = dataclasses.replace(config, large_side=6, compare_duration=1.5, compare_frames=3, large_duration=1.0)
+    config = dataclasses.replace(config, large=Quench(6, 1.0, 4), compare=Quench(6, 1.5, 3))
     summary = triangular.run(config)
     stored = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert stored["torques"] == json.loads(js.io.to_json(summary["torques"]))
@@ -298,9 +301,7 @@ def test_coarsening_run(forcefield, tmp_path, monkeypatch):
         forcefield=forcefield(electrons),
         output=tmp_path / "out",
         seeds=(0, 1),
-        side=8,
-        duration=8.0,
-        frames=8,
+        large=Quench(side=8, duration=8.0, frames=8),
         window=(0.5, 8.0),
     )
     summary = coarsening.run(config)
@@ -321,12 +322,8 @@ def test_double_exchange_run(forcefield, tmp_path, monkeypatch):
         output=tmp_path / "out",
         electrons=electrons,
         bath_temperatures=(0.01,),
-        side=8,
-        duration=4.0,
-        frames=4,
-        compare_side=4,
-        compare_duration=1.0,
-        compare_frames=2,
+        large=Quench(side=8, duration=4.0, frames=4),
+        compare=Quench(side=4, duration=1.0, frames=2),
     )
     summary = double_exchange_quench.run(config)
     stored = json.loads((tmp_path / "out" / "summary.json").read_text())
@@ -335,4 +332,4 @@ def test_double_exchange_run(forcefield, tmp_path, monkeypatch):
     assert 0 < stored["comparison"]["exact field: correlation of holes with spins at the start"] < 1
     assert (tmp_path / "out" / "puddles.png").stat().st_size > 1000
     with pytest.raises(ValueError, match="Neel order needs an even number; use 10"):
-        dataclasses.replace(config, side=9)
+        dataclasses.replace(config, large=Quench(9, 4.0, 4))

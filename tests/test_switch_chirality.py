@@ -1,5 +1,6 @@
 """The pulse that switches a chirality, at a tiny size; the slope of what it does."""
 
+import dataclasses
 import json
 
 import jax
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from experiments.gradients import switch_chirality
+from experiments.stages import Dynamics
 from experiments.stages.pulses import price_of, scaled
 
 pytestmark = pytest.mark.usefixtures("optax_mixes_types")
@@ -40,8 +42,8 @@ def test_slope_through_the_electrons(tmp_path, key):
 
 def test_a_field_without_damping_turns_all_spins_alike(tmp_path, key):
     """Larmor's theorem: only the damping lets a uniform field change a chirality."""
-    tiny = switch_chirality.smoke_size(config(tmp_path, damping=1e-9))
-    pulse = scaled(jax.random.normal(key, (7, 3)), 1.2, tiny.duration)
+    tiny = switch_chirality.smoke_size(config(tmp_path, motion=Dynamics(1e-9, 1.0)))
+    pulse = scaled(jax.random.normal(key, (7, 3)), 1.2, tiny.search.duration)
     chirality = switch_chirality.Cell(tiny).outcome(pulse)
     assert float(chirality) == pytest.approx(switch_chirality.PERFECT_CHIRALITY, abs=1e-4)
 
@@ -50,7 +52,7 @@ def test_simple_shapes():
     settings = switch_chirality.Config()
     names, shapes = switch_chirality.simple_shapes(settings, 0.1)
     assert len(set(names)) == len(names) == len(shapes)
-    assert bool(jnp.all(jnp.isfinite(scaled(shapes, jnp.ones(len(shapes)), settings.duration))))
+    assert bool(jnp.all(jnp.isfinite(scaled(shapes, jnp.ones(len(shapes)), settings.search.duration))))
     kinds = switch_chirality.of_kind(names, np.arange(len(names), 0, -1.0))
     assert set(kinds) == {"rectangular", "Gaussian", "linear carrier", "rotating carrier"}
 
@@ -72,12 +74,19 @@ def test_run(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"knots": 3}, "five knots"),
-        ({"damping": 0.0}, "turns all spins alike"),
-        ({"switched_below": 0.1}, "use -0.25"),
+        ({"search": {"knots": 3}}, "five knots"),
+        ({"search": {"iterations": 0}}, "iterations must be at least 1"),
+        ({"motion": {"damping": 0.0}}, "turns all spins alike"),
+        ({"search": {"below": 0.1}}, "use -0.25"),
+        ({"electrons": {"lattice": "square"}}, "on a triangular lattice"),
         ({"wait": 12.0}, "multiples of 5"),
     ],
 )
 def test_settings(change, message):
+    default = switch_chirality.Config()
+
+    def changed(name, value):
+        return dataclasses.replace(getattr(default, name), **value) if isinstance(value, dict) else value
+
     with pytest.raises(ValueError, match=message):
-        switch_chirality.Config(**change)
+        switch_chirality.Config(**{name: changed(name, value) for name, value in change.items()})

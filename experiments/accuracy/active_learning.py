@@ -24,20 +24,25 @@ from jaxtyping import Array, Float
 from tqdm import tqdm
 
 import jaxspin as js
-from experiments.stages import Electrons, Moments, Motion, Network, Resumable, Texture, main, open_folder, textures_on
+from experiments.accuracy.active_learning_figures import draw, rms
+from experiments.stages import (
+    Electrons,
+    Moments,
+    Motion,
+    Network,
+    Quench,
+    Resumable,
+    Texture,
+    main,
+    open_folder,
+    textures_on,
+)
+from experiments.stages.motion import spins_along
 from jaxspin.field import AbstractField
 from jaxspin.io import load_json, provenance, save_json
-from jaxspin.plotting.style import new_figure, save_figure
 from jaxspin.training import SpinData, choose, evaluate, perturbed_configurations, predict, random_configurations
 
 Arm = Literal["random", "logarithmic", "mean", "max", "relative"]
-_NAMES = {
-    "random": "drawn at random",
-    "logarithmic": "random in log time",
-    "mean": "largest spread",
-    "max": "largest spread of a site",
-    "relative": "largest spread / torque",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,12 +64,8 @@ class Config(Resumable):
     """Of each member."""
     motion: Motion = dataclasses.field(default_factory=Motion)
     """Of every quench."""
-    size: int = 9
-    """Side of the lattice; the order must close around it."""
-    duration: float = 200.0
-    """Length of every quench."""
-    frames: int = 50
-    """Configurations kept of each."""
+    quench: Quench = dataclasses.field(default_factory=lambda: Quench(side=9, duration=200.0, frames=50))
+    """Every quench; the order must close around its lattice, which is that of all configurations."""
     quenches: int = 1
     """Quenches in a round: their frames are the candidates."""
     test_quenches: int = 3
@@ -90,11 +91,11 @@ class Config(Resumable):
     """How each member is trained."""
 
     def __post_init__(self):
-        if self.resume and self.overwrite:
-            raise ValueError("resume keeps what overwrite would delete; give one of them.")
-        textures_on(self.electrons.on(self.size), (self.order,))
-        if self.quenches * self.frames < self.picks:
-            raise ValueError(f"{self.picks} picks of {self.quenches * self.frames} frames; raise --frames.")
+        textures_on(self.electrons.on(self.quench.side), (self.order,))
+        if self.quenches * self.quench.frames < self.picks:
+            raise ValueError(
+                f"{self.picks} picks of {self.quenches * self.quench.frames} frames; raise --quench.frames."
+            )
         if not self.seeds or not self.arms:
             raise ValueError("nothing is to be compared; pass --seeds 0 --arms random mean.")
 
@@ -102,7 +103,7 @@ class Config(Resumable):
 def run(config: Config) -> dict[str, Any]:
     """All seeds and arms; returns what summary.json holds."""
     folder = open_folder(config)
-    exact = config.electrons.exact(config.size)
+    exact = config.electrons.exact(config.quench.side)
     stored = folder / "held_out.zarr"
     if not stored.exists():
         frames = quench(config, exact, config.test_quenches, jax.random.key(2**31 - 1))
@@ -120,7 +121,7 @@ def run(config: Config) -> dict[str, Any]:
     origin = provenance(config)
     summary = {"torque error": gather(config, rows), "rounds": rows, "provenance": origin}
     save_json(folder / "summary.json", summary)
-    draw(folder / "active_learning.png", config, summary, origin)
+    draw(folder / "active_learning.png", (config.quench.duration, config.quench.frames), summary)
     return summary
 
 
@@ -131,7 +132,7 @@ def learn(config: Config, exact: js.ExactDiagonalization, held: SpinData, folder
     """
     begin_key, *keys = jax.random.split(jax.random.key(seed), config.rounds + 2)
     data = js.sample(exact, beginning(config, begin_key))
-    model = config.network.on(config.electrons, config.size)
+    model = config.network.on(config.electrons, config.quench.side)
     place = folder / f"seed_{seed}" / arm
     place.mkdir(parents=True, exist_ok=True)
     for number, key in enumerate(keys):
@@ -167,7 +168,7 @@ def learn(config: Config, exact: js.ExactDiagonalization, held: SpinData, folder
 def beginning(config: Config, key) -> Float[Array, "n *cells sublattices 3"]:
     """Random spins and perturbed states of the order."""
     random_key, ordered_key = jax.random.split(key)
-    lattice = config.electrons.on(config.size)
+    lattice = config.electrons.on(config.quench.side)
     amplitudes = jnp.linspace(0.05, 0.5, config.ordered)
     (order,) = textures_on(lattice, (config.order,)).values()
     ordered = perturbed_configurations(order, amplitudes, key=ordered_key)
@@ -176,21 +177,13 @@ def beginning(config: Config, key) -> Float[Array, "n *cells sublattices 3"]:
 
 def quench(config: Config, field: AbstractField, number: int, key) -> Float[Array, "n *cells sublattices 3"]:
     """The frames of quenches from random spins, their starts left out."""
+    lattice, every = config.electrons.on(config.quench.side), config.quench.duration / config.quench.frames
     frames = []
     for one in jax.random.split(key, number):
-        start_key, noise_key = jax.random.split(one)
-        made = js.simulate(
-            field,
-            js.random_spins(config.electrons.on(config.size), key=start_key),
-            duration=config.duration,
-            step=config.motion.step,
-            damping=config.motion.damping,
-            temperature=config.motion.temperature,
-            key=noise_key,
-            save_every=config.duration / config.frames,
-        )
-        assert made.spins is not None
-        frames.append(made.spins[1:])
+        start_key, noise = jax.random.split(one)
+        start = js.random_spins(lattice, key=start_key)
+        run = spins_along(field, start, config.motion, duration=config.quench.duration, save_every=every, key=noise)
+        frames.append(run[1:])
     return jnp.concatenate(frames)
 
 
@@ -207,7 +200,7 @@ def picked(
         return choose(committee, frames, config.picks, known=known, by=arm, overlap=config.overlap)
     weights = jnp.ones(len(frames))
     if arm == "logarithmic":
-        weights = 1 / (1.0 + jnp.arange(len(frames)) % config.frames)
+        weights = 1 / (1.0 + jnp.arange(len(frames)) % config.quench.frames)
     rows = jax.random.choice(key, len(frames), (config.picks,), replace=False, p=weights / jnp.sum(weights))
     return np.asarray(rows).tolist()
 
@@ -219,8 +212,8 @@ def judge(config: Config, committee: js.Committee, held: SpinData) -> dict[str, 
     apart = np.linalg.norm(np.asarray(js.spins.tangent(held.spins, field - held.field)), axis=-1)
     torque = np.linalg.norm(np.asarray(js.spins.tangent(held.spins, held.field)), axis=-1)
     by_frame = [rms(x, over=tuple(range(1, x.ndim))) for x in (spread, apart)]
-    by_time = [rms(x.reshape(-1, config.frames, held.lattice.sites), over=(0, 2)) for x in (apart, torque)]
-    early = max(1, config.frames // 10)
+    by_time = [rms(x.reshape(-1, config.quench.frames, held.lattice.sites), over=(0, 2)) for x in (apart, torque)]
+    early = max(1, config.quench.frames // 10)
     return {
         "errors": dataclasses.asdict(evaluate(committee, held)),
         "error of the first tenth": float(rms(by_time[0][:early]) / rms(by_time[1][:early])),
@@ -231,11 +224,6 @@ def judge(config: Config, committee: js.Committee, held: SpinData) -> dict[str, 
         "rank correlation by frame": rank_correlation(*by_frame),
         "unfamiliar": float(np.mean(spread > np.asarray(committee.reference))),
     }
-
-
-def rms(values: np.ndarray, over: tuple[int, ...] | None = None) -> np.ndarray:
-    """Root of the mean square."""
-    return np.sqrt(np.mean(values**2, axis=over))
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
@@ -265,30 +253,6 @@ def gather(config: Config, rows: list[dict[str, Any]]) -> dict[str, dict[str, An
         found[arm]["ratio to random"] = (by_arm[arm] / by_arm["random"]).mean(axis=0).tolist()
         found[arm]["seeds below random"] = (by_arm[arm] < by_arm["random"]).sum(axis=0).tolist()
     return found
-
-
-def draw(path: Path, config: Config, summary: dict[str, Any], origin: dict[str, Any]) -> None:
-    """Error against number of labels, its bands from the least to the largest of the seeds; why: error and labels in
-    time."""
-    times = config.duration / config.frames * np.arange(1, config.frames + 1)
-    figure = new_figure(9.6, 3.0)
-    left, middle, right = figure.subplots(1, 3)
-    for arm, curve in summary["torque error"].items():
-        (line,) = left.plot(curve["labels"], curve["mean"], "o-", ms=3)
-        left.fill_between(curve["labels"], curve["least"], curve["largest"], color=line.get_color(), alpha=0.2, lw=0)
-        rows = [row for row in summary["rounds"] if row["arm"] == arm]
-        last = [row["rms error by time"] for row in rows if row["round"] == config.rounds]
-        middle.plot(times, rms(np.array(last), over=(0,)), color=line.get_color(), label=_NAMES[arm])
-        chosen = np.array([n for row in rows for n in row.get("chosen", ())], int) % config.frames
-        share = np.cumsum(np.bincount(chosen, minlength=config.frames)) / max(1, len(chosen))
-        right.step(times, share, where="post", color=line.get_color())
-    left.set(xlabel="exact labels", ylabel="rms torque error / rms torque", ylim=(0, None))
-    middle.set(xlabel=r"time  ($\hbar/t$)", ylabel="rms torque error  ($t$)", xscale="log", yscale="log")
-    middle.set_title(f"{summary['rounds'][-1]['labels']} labels", fontsize="medium")
-    right.set(xlabel=r"time  ($\hbar/t$)", ylabel="share of chosen frames", xscale="log", ylim=(0, 1.02))
-    # where the curves leave room: errors fall with time
-    middle.legend(frameon=False, fontsize="small", loc="lower left")
-    save_figure(figure, path, origin)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from tqdm import tqdm
 import jaxspin as js
 from experiments.stages import Electrons, Resumable, main, open_folder
 from experiments.stages.checks import check_counts, check_positive
+from experiments.stages.tables import markdown
 from jaxspin.io import kept, provenance, save_json
 from jaxspin.spins import tangent
 
@@ -106,7 +107,7 @@ def run(config: Config) -> dict[str, Any]:
     bar.close()
     summary = {"rows": rows, "provenance": provenance(config, config.seed)}
     save_json(folder / "summary.json", summary)
-    (folder / "table.md").write_text(markdown(rows))
+    (folder / "table.md").write_text(table_of(rows))
     draw(folder / "cluster_size.png", config, rows)
     return summary
 
@@ -144,21 +145,16 @@ def compared(estimate: js.AbstractPotential, kinds: dict[str, tuple[jax.Array, j
     return errors, 1e6 * min(seconds) / sites
 
 
-def markdown(rows: list[dict[str, Any]]) -> str:
-    """A table of all rows."""
-    lines = [
-        "| electrons | hops | steps | temperature | random: error | largest | quench: error | largest | us a site |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+def table_of(rows: list[dict[str, Any]]) -> str:
+    """A line for each row."""
+    head = ["electrons", "hops", "steps", "temperature", "random: error", "largest", "quench: error", "largest"]
+    lines = []
     for row in rows:
-        errors = " | ".join(
-            f"{row[kind]['error']:.1%} | {row[kind]['largest']:.0%}" for kind in ("random", "quench")
-        ).replace("%", " %")
-        lines.append(
-            f"| {row['case']} | {row['hops']} | {row['steps']} | {row['temperature']:g} | {errors} "
-            f"| {row['microseconds a site']:.0f} |"
-        )
-    return "\n".join(lines) + "\n"
+        clusters = [row["case"], str(row["hops"]), str(row["steps"]), f"{row['temperature']:g}"]
+        found = (row[kind] for kind in ("random", "quench"))
+        errors = [cell for one in found for cell in (f"{100 * one['error']:.1f} %", f"{100 * one['largest']:.0f} %")]
+        lines.append([*clusters, *errors, f"{row['microseconds a site']:.0f}"])
+    return markdown([*head, "us a site"], lines)
 
 
 def draw(path: Path, config: Config, rows: list[dict[str, Any]]) -> None:

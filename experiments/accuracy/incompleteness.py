@@ -30,6 +30,7 @@ from tqdm import tqdm
 
 import jaxspin as js
 from experiments.stages import Output, main, stored_table
+from experiments.stages.tables import markdown
 from jaxspin.descriptors import LocalMoments
 from jaxspin.descriptors.neighborhood import Orbit
 from jaxspin.io import new_folder, provenance, save_json
@@ -176,7 +177,7 @@ def run(config: Config) -> dict[str, Any]:
             rows += measure(Surroundings(case, config), str(case), config, key)
     summary = {"rows": rows, "provenance": provenance(config, config.seed)}
     save_json(folder / "summary.json", summary)
-    (folder / "table.md").write_text(markdown(rows))
+    (folder / "table.md").write_text(table_of(rows))
     return summary
 
 
@@ -250,16 +251,16 @@ def rms(difference: np.ndarray) -> np.ndarray:
     return np.sqrt(np.mean(difference**2, axis=-1) / 2)
 
 
-def markdown(rows: list[dict[str, Any]]) -> str:
+def table_of(rows: list[dict[str, Any]]) -> str:
     """One line a set; the last column says how far apart its closest collision is in the other sets."""
     heads = ["neighbourhood", "set", "features", "rank", "spins' freedom", "collisions", "least distance in other sets"]
-    lines = [heads, ["---"] * len(heads)]
+    lines = []
     for row in rows:
         numbers = [str(row[k]) for k in ("features", "rank", "degrees of freedom")]
         count = f"{row['collisions']} of {row['tries']}" if "tries" in row else ""
         least = [f"{k}: {d:.1g}" for k, d in row.get("least distance", {}).items() if k != row["set"]]
         lines.append([row["neighbourhood"], row["set"], *numbers, count, "; ".join(least)])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return markdown(heads, lines)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import jax
 from experiments.stages import (
     Electrons,
     Motion,
+    Quench,
     Resumable,
     Sampling,
     main,
@@ -41,29 +42,28 @@ class Config(Resumable):
     """The model; must be that of the force field."""
     motion: Motion = dataclasses.field(default_factory=lambda: Motion(damping=0.1, step=0.5, temperature=0.0025))
     """Of the quenches."""
-    side: int = 30
-    """Side of the lattice."""
     quenches: int = 5
     """Quenches from random spins."""
-    duration: float = 500.0
-    """Length of each in hbar/t."""
-    frames: int = 12
-    """Configurations of each, denser in the beginning."""
+    quench: Quench = dataclasses.field(default_factory=lambda: Quench(side=30, duration=500.0, frames=12))
+    """Each of them, its frames denser in the beginning; random configurations have its side."""
     random: int = 40
     """Random configurations."""
 
     def __post_init__(self):
-        check_counts(self, "quenches", "random", "frames", "side")
+        check_counts(self, "quenches", "random")
+        check_counts(self.quench, "side")
 
 
 def run(config: Config) -> SpinData:
     """Labels what is not there yet; everything is in `output`/data/random and /quenches, see `load`."""
-    model = stored_forcefield(config.forcefield, config.electrons).on(config.electrons.on(config.side))
+    model = stored_forcefield(config.forcefield, config.electrons).on(config.electrons.on(config.quench.side))
     folder = open_folder(config)
-    sampling = Sampling(side=config.side, quench_duration=config.duration, quench_frames=config.frames)
+    sampling = Sampling(
+        side=config.quench.side, quench_duration=config.quench.duration, quench_frames=config.quench.frames
+    )
     key = jax.random.key(config.seed)
     drawn = sample_random(
-        config.electrons, config.side, config.random, folder / "data" / "random", key=key, resume=config.resume
+        config.electrons, config.quench.side, config.random, folder / "data" / "random", key=key, resume=config.resume
     )
     followed = sample_quenches(
         model,

@@ -19,6 +19,7 @@ import jaxspin as js
 from experiments.benchmarks.report import Report
 from experiments.benchmarks.timing import timed
 from experiments.stages import main_without_folder
+from experiments.stages.channel import Channel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,10 +43,8 @@ class Config(Report):
 
 def solver_of(length: int, width: int, **settings) -> js.GreensFunction:
     """A channel between wide-band leads, periodic across."""
-    model = js.SDModel(js.square(length, width, periodic=(False, True)), 1.0, 3.8)
-    leads = (js.WideBand("left", 2.0), js.WideBand("right", 2.0))
-    state = {"voltage": 0.2, "mu": -3.2, "temperature": 0.02, "bath": 0.02}
-    return js.GreensFunction(model, leads=leads, **{**state, **settings})
+    channel = Channel(length=length, width=width, mu=-3.2, temperature=0.02)
+    return channel.around(channel.model, 0.2, **settings)
 
 
 def run(config: Config) -> list[dict[str, float | str]]:

@@ -22,6 +22,7 @@ from jaxtyping import Array, Float
 import jaxspin as js
 from experiments.stages import Resumable, Timer, main, open_folder, stored_table
 from experiments.stages.schemes import SOLVERS, name_of
+from experiments.stages.tables import markdown
 from jaxspin import plotting
 from jaxspin.dynamics import (
     LLG,
@@ -199,15 +200,15 @@ def draw(path: Path, drift: dict[str, dict[float, float]]) -> None:
 
 def table(config: Config, found: dict[str, dict[str, float]], drift: dict[str, dict[float, float]]) -> str:
     """Both, as Markdown."""
-    heads = [*(f"drift at {h:g}" for h in config.step_sizes), "order", "strong", "weak"]
-    lines = ["| integrator | " + " | ".join(heads) + " |", "|" + " --- |" * (len(heads) + 1)]
+    lines = []
     for name, row in drift.items():
         order = [f"{found[name][key]:.2f}" if key in found[name] else "" for key in ("deterministic", "strong", "weak")]
-        lines.append(f"| {name} | " + " | ".join([*(f"{row[h]:.1e}" for h in config.step_sizes), *order]) + " |")
+        lines.append([name, *(f"{row[h]:.1e}" for h in config.step_sizes), *order])
     for name, known in PEERS.items():
-        cells = [f"{known[h]:.1e}" if h in known else "" for h in config.step_sizes]
-        lines.append(f"| *{name}* | " + " | ".join([*cells, "", "", ""]) + " |")
-    return "\n".join(lines) + "\n"
+        cells = (f"{known[h]:.1e}" if h in known else "" for h in config.step_sizes)
+        lines.append([f"*{name}*", *cells, "", "", ""])
+    drifts = (f"drift at {h:g}" for h in config.step_sizes)
+    return markdown(["integrator", *drifts, "order", "strong", "weak"], lines)
 
 
 if __name__ == "__main__":

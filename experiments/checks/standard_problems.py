@@ -15,16 +15,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.colors import LogNorm
 
 import jaxspin as js
+from experiments.checks.standard_problems_figures import draw_skyrmion, draw_walls, draw_waves
 from experiments.stages import Output, Timer, main
-from jaxspin import plotting
 from jaxspin.io import new_folder, provenance, save_json
 from jaxspin.observables import (
     Spectrum,
     dynamical_structure_factor,
-    high_symmetry_points,
     topological_charge,
     wall_position,
     wall_velocity,
@@ -96,17 +94,17 @@ def run(config: Config) -> dict[str, Any]:
             for u in config.drifts
         ]
         current_times, current_paths = drive(in_current, config.current_time, config.step)
-    measured_field = [speed(p, field_times, x) for p, x in zip(in_field, field_paths, strict=True)]
-    measured_current = [speed(p, current_times, x) for p, x in zip(in_current, current_paths, strict=True)]
-    draw_walls(folder / "walls.png", config, (field_times, field_paths), measured_field, measured_current)
+    measured_field = [(p, speed(p, field_times, x)) for p, x in zip(in_field, field_paths, strict=True)]
+    measured_current = [(p, speed(p, current_times, x)) for p, x in zip(in_current, current_paths, strict=True)]
+    draw_walls(folder / "walls.png", (field_times, field_paths), measured_field, measured_current)
     with timer("skyrmion"):
         sizes = [config.skyrmion.wider(s) for s in config.stretches]
         relaxed = [js.relax(problem.potential, problem.spins(jnp.float64), tolerance=1e-8) for problem in sizes]
-        draw_skyrmion(folder / "skyrmion.png", config, sizes, relaxed)
+        draw_skyrmion(folder / "skyrmion.png", config.stretches, sizes, relaxed)
     summary = {
         "spin waves": {name: wave_errors(problem, waves[name]) for name, problem in wave_problems(config).items()},
-        "wall in a field": [wall_row(p, v) for p, v in zip(in_field, measured_field, strict=True)],
-        "wall in a current": [wall_row(p, v) for p, v in zip(in_current, measured_current, strict=True)],
+        "wall in a field": [wall_row(*one) for one in measured_field],
+        "wall in a current": [wall_row(*one) for one in measured_current],
         "skyrmion": [skyrmion_row(p, r) for p, r in zip(sizes, relaxed, strict=True)],
         "wall time in seconds": timer.seconds,
         "provenance": origin,
@@ -233,119 +231,6 @@ def skyrmion_row(problem: IsolatedSkyrmion, relaxed: Any) -> dict[str, Any]:
         "continuum energy": problem.continuum().energy,
         "continuum radius": problem.continuum().radius,
     }
-
-
-def path_of(lattice: js.Lattice) -> tuple[list[tuple[int, ...]], dict[str, int]]:
-    """Grid points of the zone from point to point, and where on the path the named ones lie."""
-    n = lattice.cells[0]
-    if lattice.dimension == 1:
-        return [(k,) for k in range(n // 2 + 1)], {r"$\Gamma$": 0, "X": n // 2}
-    points, half = high_symmetry_points(lattice), n // 2
-    assert {"X", "M"} <= set(points)
-    way = [(k, 0) for k in range(half)] + [(half, k) for k in range(half)] + [(k, k) for k in range(half, -1, -1)]
-    return way, {r"$\Gamma$": 0, "X": half, "M": 2 * half, r"$\Gamma$ ": 3 * half}
-
-
-def draw_waves(path: Path, problems: dict[str, SpinWaves], waves: dict[str, Spectrum]) -> None:
-    """S(q, w) in logarithmic colours under the exact dispersion."""
-    figure = plotting.new_figure(3.7 * len(waves), 3.2)
-    axes = figure.subplots(1, len(waves), squeeze=False)[0]
-    for ax, (name, found) in zip(axes, waves.items(), strict=True):
-        way, names = path_of(problems[name].lattice)
-        exact = problems[name].frequencies()
-        frequencies = np.asarray(found.frequencies)
-        shown = (frequencies >= 0) & (frequencies <= 1.15 * exact.max())
-        index = tuple(np.array(way).T)
-        image = np.asarray(found.intensity)[(shown, *(slice(None),) * exact.ndim)][(slice(None), *index)]
-        top = image.max()
-        mesh = ax.pcolormesh(
-            np.arange(len(way)),
-            frequencies[shown],
-            image / top,
-            norm=LogNorm(1e-5, 1),
-            cmap="magma",
-            shading="nearest",
-            rasterized=True,
-        )
-        ax.plot(np.arange(len(way)), exact[index], "--", color="#6fd3ff", lw=1, label="exact")
-        ax.set(title=name, ylabel=r"$\omega$  ($K/\hbar$)", xticks=list(names.values()), xticklabels=list(names))
-        ax.set_xlabel("wavevector")
-        ax.legend(loc="lower right", fontsize=7, labelcolor="w", frameon=False)
-        figure.colorbar(mesh, ax=ax, label=r"$S(q, \omega)$ / maximum")
-    plotting.save_figure(figure, path)
-
-
-def draw_walls(
-    path: Path,
-    config: Config,
-    tracks: tuple[np.ndarray, np.ndarray],
-    in_field: Sequence[float],
-    in_current: Sequence[float],
-) -> None:
-    """Positions in time, velocity against field, velocity against current, beside the analytic curves."""
-    base = dataclasses.replace(config.wall, sites=config.track)
-    figure = plotting.new_figure(11.4, 3.3)
-    left, middle, right = figure.subplots(1, 3)
-    times, paths = tracks
-    for n in sorted({len(config.fields) // 4, len(config.fields) // 2, len(config.fields) - 2}):
-        half = times <= times[-1] / 2
-        left.plot(times[half], paths[n][half] - paths[n][0], label=rf"$B/B_W = {config.fields[n]:g}$")
-    left.set(xlabel=r"time  ($\hbar/K$)", ylabel="displacement of the wall  ($a$)")
-    left.legend(fontsize=7, frameon=False)
-
-    fine = np.linspace(0, 1.05 * max(config.fields), 400)
-    theory = [dataclasses.replace(base, applied=b * base.walker_field).velocity for b in fine]
-    middle.plot(fine, theory, color="0.4", lw=1, label="Schryer and Walker")
-    middle.plot(config.fields, in_field, "o", ms=4, label="simulated")
-    middle.axvline(1, color="0.8", lw=0.8, zorder=0)
-    middle.set(xlabel=r"field  $B/B_W$", ylabel=r"mean velocity  ($aK/\hbar$)", ylim=(0, None))
-    middle.legend(fontsize=7, frameon=False)
-
-    fine = np.linspace(0, 1.05 * max(config.drifts), 300)
-    rows = np.reshape(in_current, (-1, len(config.drifts)))
-    for number, ((b, hard), row) in enumerate(zip(current_curves(config), rows, strict=True)):
-        problem = dataclasses.replace(base, nonadiabaticity=b, hard=hard)
-        label = rf"$\beta = {b / base.damping:g}\,\alpha$" + ("" if hard else ", no hard axis")
-        (points,) = right.plot(config.drifts, row, "os^Dv"[number % 5], ms=4, label=label)
-        curve = [dataclasses.replace(problem, drift=u).velocity for u in fine]
-        right.plot(fine, curve, color=points.get_color(), lw=0.9)
-    right.set(xlabel=r"drift velocity  $u$  ($aK/\hbar$)", ylabel=r"mean velocity of the wall  ($aK/\hbar$)")
-    right.legend(fontsize=7, frameon=False)
-    plotting.save_figure(figure, path)
-
-
-def draw_skyrmion(path: Path, config: Config, problems: Sequence[IsolatedSkyrmion], relaxed: Sequence[Any]) -> None:
-    """The smallest one, all profiles over the continuum's, and the energies against 1/s^2."""
-    figure = plotting.new_figure(11.4, 3.3)
-    left, middle, right = figure.subplots(1, 3)
-    small, spins = problems[0], relaxed[0].spins
-    half = min(9, small.side // 2)
-    part = slice(small.side // 2 - half, small.side // 2 + half)
-    window = js.square(2 * half, periodic=False)
-    plotting.plot_spins(window, spins[part, part], title=f"$D = {small.chirality:g} K$", ax=left)
-
-    continuum = small.continuum()
-    middle.plot(continuum.r, np.cos(continuum.theta), color="0.4", lw=1, label="continuum")
-    for stretch, problem, found in zip(config.stretches, problems, relaxed, strict=True):
-        away = problem.lattice.positions() - (problem.side - 1) / 2
-        r = np.linalg.norm(away, axis=-1).ravel() / stretch
-        near = r < 4 * continuum.radius
-        heights = np.asarray(found.spins)[..., 2].ravel()
-        middle.plot(r[near], heights[near], ".", ms=3, label=f"lattice, $D = {problem.chirality:.3g} K$")
-    middle.set(xlabel="distance from the core, over the stretch  ($a$)", ylabel="$S_z$", xlim=(0, 4 * continuum.radius))
-    middle.legend(fontsize=7, frameon=False)
-
-    inverse = 1 / np.array(config.stretches, float) ** 2
-    energies = [float(found.energy) - problem.uniform_energy for problem, found in zip(problems, relaxed, strict=True)]
-    right.plot(inverse, energies, "o", ms=4, label="lattice, relaxed")
-    if len(energies) > 1:
-        slope = (energies[-2] - energies[-1]) / (inverse[-2] - inverse[-1])
-        ends = np.array([0, inverse[-2]])
-        right.plot(ends, energies[-1] + slope * (ends - inverse[-1]), ":", color="0.4", label="through the widest two")
-    right.plot(0, continuum.energy, "*", ms=9, color="0.4", label="continuum")
-    right.set(xlabel=r"$1/s^2$", ylabel="energy of the skyrmion  ($K$)")
-    right.legend(fontsize=7, frameon=False)
-    plotting.save_figure(figure, path)
 
 
 if __name__ == "__main__":

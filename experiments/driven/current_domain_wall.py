@@ -21,6 +21,7 @@ import numpy as np
 
 import jaxspin as js
 from experiments.stages import Resumable, Timer, main, open_folder, spins_of
+from experiments.stages.channel import Leads
 from jaxspin.electrons import WideBandModes
 from jaxspin.io import provenance, save_json
 from jaxspin.observables import wall_position, wall_velocity
@@ -33,20 +34,12 @@ class Config(Resumable):
 
     output: Path = Path("runs/current_domain_wall")
     """Folder for `summary.json` and the figure; an existing one is refused."""
-    resume: bool = False
-    """Use the folder of a run with the same settings."""
     sites: int = 80
     """Of the chain between the leads."""
     coupling: float = 3.8
     """J."""
-    mu: float = -3.8
-    """In the middle of the majority band."""
-    temperature: float = 0.1
-    """Of the electrons."""
-    lead: float = 2.0
-    """Gamma of the leads."""
-    bath: float = 0.002
-    """Gamma of the bath on every site."""
+    leads: Leads = dataclasses.field(default_factory=lambda: Leads(mu=-3.8, bath=0.002))
+    """At both ends; mu lies in the middle of the majority band."""
     pitch: float = 40.0
     """Sites of a turn of the spiral."""
     voltages: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4)
@@ -70,16 +63,8 @@ class Config(Resumable):
 def solver_at(config: Config, voltage: float, coupling: float, potential: float = 0.0) -> WideBandModes:
     """The chain between its leads."""
     lattice = js.chain(config.sites, periodic=False)
-    return WideBandModes(
-        js.GreensFunction(
-            js.SDModel(lattice, 1.0, coupling, potential=potential),
-            leads=(js.WideBand("left", config.lead), js.WideBand("right", config.lead)),
-            voltage=voltage,
-            mu=config.mu,
-            temperature=config.temperature,
-            bath=config.bath,
-        )
-    )
+    model = js.SDModel(lattice, 1.0, coupling, potential=potential)
+    return WideBandModes(config.leads.around(model, voltage))
 
 
 def from_spin_current(config: Config, voltage: float) -> float:

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 import jaxspin as js
 from experiments.stages import Motion, Resumable, Timer, kept_frames, main, open_folder
+from experiments.stages.channel import Channel
 from jaxspin.io import provenance, save_json
 from jaxspin.observables import curl_fraction, unreachable_fraction
 from jaxspin.training import ShardWriter, SpinData, evaluate
@@ -33,24 +34,10 @@ class Config(Resumable):
 
     output: Path = Path("runs/driven_data")
     """Folder for `data/` and `summary.json`; an existing one is refused."""
-    resume: bool = False
-    """Go on with a run of the same settings."""
-    length: int = 12
-    """Cells along the current."""
-    width: int = 8
-    """Cells across, periodic."""
-    coupling: float = 3.8
-    """J."""
+    channel: Channel = dataclasses.field(default_factory=lambda: Channel(length=12, width=8, mu=-3.2, temperature=0.02))
+    """The electrons between the leads, these at mu +- V/2."""
     voltage: float = 0.2
     """Difference of the leads' chemical potentials."""
-    mu: float = -3.2
-    """Of the bath, and the mean of the leads."""
-    temperature: float = 0.02
-    """Of the electrons."""
-    lead: float = 2.0
-    """Gamma of the leads, on the sites of both end columns."""
-    bath: float = 0.02
-    """Gamma of the bath on every site."""
     tolerance: float = 1e-5
     """Of the density matrix, absolute."""
     runs: int = 12
@@ -77,16 +64,7 @@ class Config(Resumable):
 
 def solver_of(config: Config, voltage: float) -> js.GreensFunction:
     """The electrons of the channel at a bias."""
-    lattice = js.square(config.length, config.width, periodic=(False, True))
-    return js.GreensFunction(
-        js.SDModel(lattice, 1.0, config.coupling),
-        leads=(js.WideBand("left", config.lead), js.WideBand("right", config.lead)),
-        voltage=voltage,
-        mu=config.mu,
-        temperature=config.temperature,
-        bath=config.bath,
-        tolerance=config.tolerance,
-    )
+    return config.channel.around(config.channel.model, voltage, tolerance=config.tolerance)
 
 
 def followed(config: Config, solver: js.GreensFunction, number: int) -> SpinData:

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 import jaxspin as js
 from experiments.stages import Resumable, Timer, main, open_folder
+from experiments.stages.channel import Leads
 from jaxspin.io import provenance, save_json
 from jaxspin.observables import curl_fraction
 from jaxspin.spins import normalize, tangent
@@ -33,8 +34,6 @@ class Config(Resumable):
 
     output: Path = Path("runs/torque_decomposition")
     """Folder for `summary.json` and the figure; an existing one is refused."""
-    resume: bool = False
-    """Use the folder of a run with the same settings."""
     length: int = 6
     """Cells along the current."""
     width: int = 4
@@ -45,14 +44,8 @@ class Config(Resumable):
     """Standard deviation of the random tilts, in each component of a spin."""
     couplings: tuple[float, ...] = (1.0, 3.8)
     """J, one curve each."""
-    mu: float = -2.0
-    """Mean chemical potential, measured from -J: that of J = 0 shifted with the lower band."""
-    temperature: float = 0.05
-    """Of the electrons."""
-    lead: float = 1.0
-    """Gamma of the leads at both ends."""
-    bath: float = 0.05
-    """Gamma of the bath on every site."""
+    leads: Leads = dataclasses.field(default_factory=lambda: Leads(mu=-2.0, temperature=0.05, lead=1.0, bath=0.05))
+    """At both ends; mu is measured from -J: that of J = 0 shifted with the lower band."""
     voltages: tuple[float, ...] = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
     """Biases; the first must be 0."""
     tolerance: float = 1e-6
@@ -78,14 +71,8 @@ def texture(config: Config, lattice: js.Lattice) -> jax.Array:
 
 def solver_at(config: Config, lattice: js.Lattice, coupling: float) -> js.GreensFunction:
     """The channel without bias."""
-    return js.GreensFunction(
-        js.SDModel(lattice, 1.0, coupling),
-        leads=(js.WideBand("left", config.lead), js.WideBand("right", config.lead)),
-        mu=config.mu - coupling,
-        temperature=config.temperature,
-        bath=config.bath,
-        tolerance=config.tolerance,
-    )
+    model = js.SDModel(lattice, 1.0, coupling)
+    return config.leads.around(model, mu=config.leads.mu - coupling, tolerance=config.tolerance)
 
 
 def run(config: Config) -> dict[str, Any]:

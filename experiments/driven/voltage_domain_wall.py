@@ -21,13 +21,13 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.animation import FuncAnimation, PillowWriter
 
 import jaxspin as js
-from experiments.driven.wall_data import Channel, wall_start
+from experiments.driven.voltage_domain_wall_figures import animate, draw_long, draw_motion, draw_profiles
+from experiments.driven.wall_data import wall_start
 from experiments.stages import Motion, Resumable, Timer, main, open_folder, quench, spins_of
+from experiments.stages.channel import Channel
 from jaxspin.electrons import WideBandModes
 from jaxspin.forcefield import at_voltage, load
 from jaxspin.io import provenance, save_json
@@ -43,8 +43,6 @@ class Config(Resumable):
     """The learnt field."""
     output: Path = Path("runs/voltage_domain_wall")
     """Folder for runs, figures and `summary.json`; an existing one is refused."""
-    resume: bool = False
-    """Go on with a run of the same settings."""
     channel: Channel = dataclasses.field(default_factory=Channel)
     """The electrons."""
     voltages: tuple[float, ...] = (0.8, 1.0, 1.1, 1.2)
@@ -186,8 +184,8 @@ def run(config: Config) -> dict[str, Any]:
         "provenance": provenance(config, config.seed),
     }
     save_json(folder / "summary.json", summary)
-    draw_motion(folder / "motion.png", config, rows, speeds)
-    draw_profiles(folder / "profiles.png", config, profiles)
+    draw_motion(folder / "motion.png", rows, speeds)
+    draw_profiles(folder / "profiles.png", config.shown, profiles)
     draw_long(folder / "long.png", far)
     animate(folder / "wall.gif", films)
     return summary
@@ -210,81 +208,6 @@ def velocities(config: Config, rows: list[dict[str, Any]]) -> list[dict[str, flo
             }
         )
     return found
-
-
-def draw_motion(path: Path, config: Config, rows: list[dict[str, Any]], speeds: list[dict[str, float]]) -> None:
-    """Position and currents against time, velocity against voltage; lines exact, dashes learnt."""
-    figure, axes = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
-    colors = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(config.voltages)))
-    for row in rows:
-        color = colors[config.voltages.index(row["voltage"])]
-        for name, style in (("exact", "-"), ("learnt", "--")):
-            label = f"$V = {row['voltage']:g}$" if name == "exact" and row["start"] == 0 else None
-            axes[0].plot(row[name]["times"], row[name]["position"], style, color=color, label=label, linewidth=1)
-            if row["start"] == 0:
-                axes[1].plot(row[name]["times"], row[name]["current into the right"], style, color=color, linewidth=1)
-                axes[1].plot(row[name]["times"], row[name]["current from the left"], style, color=color, linewidth=0.6)
-    axes[0].set(xlabel=r"time ($\hbar/t$)", ylabel="wall position ($a$)", title="lines exact, dashes learnt")
-    axes[0].legend(frameon=False, fontsize=7)
-    axes[1].set(
-        xlabel=r"time ($\hbar/t$)", ylabel=r"current ($t/\hbar$)", title="into the right lead; thin: out of the left"
-    )
-    axes[2].plot([s["voltage"] for s in speeds], [s["exact"] for s in speeds], "o-", label="exact", color="C0")
-    axes[2].plot([s["voltage"] for s in speeds], [s["learnt"] for s in speeds], "s--", label="learnt", color="C1")
-    axes[2].set(xlabel="voltage $V$ ($t$)", ylabel=r"velocity to the left ($a t/\hbar$)")
-    axes[2].legend(frameon=False)
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
-
-
-def draw_profiles(path: Path, config: Config, profiles: dict[str, Any]) -> None:
-    """Order, density and current along the channel, in the middle of the run."""
-    figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
-    for name, style in (("exact", "o-"), ("learnt", "s--")):
-        found = profiles[name]
-        axes[0].plot(found["across"], style, markersize=3, color="C0", label=f"neighbours across, {name}")
-        axes[0].plot(found["moment"], style, markersize=3, color="C1", label=f"moment of the layer, {name}")
-        axes[1].plot(found["density"], style, markersize=3, color="C2", label=name)
-        axes[2].plot(
-            np.arange(len(found["current"])) + 0.5, found["current"], style, markersize=3, color="C3", label=name
-        )
-    axes[0].set(xlabel="layer", ylabel=r"$\langle S\cdot S'\rangle$, $|m|$", title=f"$V = {config.shown:g}$, half way")
-    axes[1].set(xlabel="layer", ylabel="electrons a site")
-    axes[2].set(xlabel="layer", ylabel=r"current to the right ($t/\hbar$)")
-    axes[0].legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(0, 0.35))
-    for ax in axes[1:]:
-        ax.legend(frameon=False, fontsize=7)
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
-
-
-def draw_long(path: Path, far: dict[str, Any]) -> None:
-    """The wall in the long channel."""
-    figure, ax = plt.subplots(figsize=(4.5, 3.2), layout="constrained")
-    ax.plot(far["times"], far["position"])
-    ax.set(xlabel=r"time ($\hbar/t$)", ylabel="wall position ($a$)", title="learnt, long channel")
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
-
-
-def animate(path: Path, films: dict[str, np.ndarray]) -> None:
-    """The product of each spin with its neighbours across, exact above learnt: blue antiparallel, red parallel."""
-    figure, axes = plt.subplots(len(films), 1, figsize=(5, 2.6), layout="constrained", squeeze=False)
-    pictures = []
-    for ax, (name, film) in zip(axes[:, 0], films.items(), strict=True):
-        bonds = np.sum(film * np.roll(film, 1, axis=2), axis=-1)[..., 0]
-        local = (bonds + np.roll(bonds, -1, axis=2)) / 2
-        pictures.append((ax.imshow(local[0].T, cmap="RdBu_r", vmin=-1, vmax=1, origin="lower"), local))
-        ax.set(title=name, xticks=[], yticks=[])
-
-    def show(n):
-        for picture, local in pictures:
-            picture.set_data(local[n].T)
-        return [picture for picture, _ in pictures]
-
-    film = FuncAnimation(figure, show, frames=min(len(local) for _, local in pictures), blit=True)
-    film.save(path, writer=PillowWriter(fps=8), dpi=80)
-    plt.close(figure)
 
 
 if __name__ == "__main__":

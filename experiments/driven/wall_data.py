@@ -26,52 +26,11 @@ from tqdm import tqdm
 
 import jaxspin as js
 from experiments.stages import Motion, Resumable, Timer, kept_frames, main, open_folder
-from jaxspin.electrons import WideBandModes
+from experiments.stages.channel import Channel
 from jaxspin.forcefield import at_voltage, load
 from jaxspin.io import provenance, save_json
 from jaxspin.spins import normalize
 from jaxspin.training import ShardWriter, SpinData
-
-
-@dataclasses.dataclass(frozen=True)
-class Channel:
-    """The electrons between the leads. Energies in units of the hopping."""
-
-    length: int = 16
-    """Cells along the current."""
-    width: int = 4
-    """Cells across, periodic."""
-    coupling: float = 3.8
-    """J."""
-    mu: float = -2.5
-    """Of the left lead and the bath; the right lead has mu - V."""
-    temperature: float = 0.1
-    """Of the electrons."""
-    lead: float = 2.0
-    """Gamma of the leads, on the sites of both end columns."""
-    bath: float = 0.02
-    """Gamma of the bath on every site."""
-
-    @property
-    def lattice(self) -> js.Lattice:
-        return js.square(self.length, self.width, periodic=(False, True))
-
-    def solver(self, voltage: float, tolerance: float = 1e-4) -> js.GreensFunction:
-        """At V = mu_L - mu_R."""
-        return js.GreensFunction(
-            js.SDModel(self.lattice, 1.0, self.coupling),
-            leads=(js.WideBand("left", self.lead), js.WideBand("right", self.lead)),
-            voltage=voltage,
-            mu=self.mu - voltage / 2,
-            bath_mu=self.mu,
-            temperature=self.temperature,
-            bath=self.bath,
-            tolerance=tolerance,
-        )
-
-    def exact(self, voltage: float) -> WideBandModes:
-        """The same, from the modes."""
-        return WideBandModes(self.solver(voltage))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,10 +39,8 @@ class Config(Resumable):
 
     output: Path = Path("runs/wall_data")
     """Folder for `data/` and `summary.json`; an existing one is refused."""
-    resume: bool = False
-    """Go on with a run of the same settings."""
     channel: Channel = dataclasses.field(default_factory=Channel)
-    """The electrons."""
+    """The electrons between the leads, the right one at mu - V."""
     voltages: tuple[float, ...] = (0.8, 1.0, 1.2, 1.4)
     """To learn from."""
     walls: int = 3

@@ -25,26 +25,26 @@ with what is known about it.
 """
 
 import dataclasses
-import itertools
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
 import numpy as np
 
 import jaxspin as js
-from experiments.driven.wall_data import Channel, voltage_of
+from experiments.driven.wall_data import voltage_of
+from experiments.driven.wall_learning_figures import draw
 from experiments.stages import Resumable, Timer, main, open_folder, stored_table
+from experiments.stages.channel import Channel, ChannelNetwork
 from experiments.stages.driven_learning import Chosen, Model, Stored, error, learn, stored
-from jaxspin.descriptors import BetweenLeads, LocalMoments, NearEnds
+from experiments.stages.tables import markdown
 from jaxspin.forcefield import at_voltage, save
 from jaxspin.io import provenance, save_json
 from jaxspin.spins import tangent
 from jaxspin.training import SpinData
 
-TRAINING = js.TrainConfig(steps=6000, batch=16, learning_rate=4e-3, evaluate_every=1500, average=0.995)
+TRAINING = js.TrainConfig(steps=6000, batch=16, learning_rate=4e-3, evaluate_every=1500, average=0.995, validation=0.06)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,59 +61,19 @@ class Config(Resumable):
     """What `experiments.driven.wall_data` wrote, for channels that differ in length alone."""
     output: Path = Path("runs/wall_learning")
     """Folder for results; an existing one is refused."""
-    resume: bool = False
-    """Use the folder of a run with the same settings."""
     channel: Channel = dataclasses.field(default_factory=Channel)
     """That of the data, of a length that is among them."""
-    hops: int = 5
-    """Radius of the clusters, which close around the channel."""
-    moments: int = 32
-    """Moments of each cluster."""
-    surroundings: int = 1
-    """Neighbour shells whose averages are features."""
+    network: ChannelNetwork = dataclasses.field(default_factory=ChannelNetwork)
+    """Every model."""
     most: float = 1.2
     """Runs at higher voltages are left out: there the right lead reaches the antiferromagnet's band and melts it."""
     quench_weight: float = 0.05
     """Weight of a squared torque in quenches under a voltage, 0 to leave them out: they are the dearest to fit, being
     disordered metals whose torques come from far."""
-    directed: bool = False
-    """Whether the moments know the direction of the current; see `LocalMoments`."""
-    ends: tuple[float, ...] = (1.0, 3.0)
-    """Lengths of `NearEnds`, in cells."""
-    mobility: tuple[float, ...] = (5.0, 20.0, 100.0)
-    """Of `BetweenLeads`."""
-    hidden: tuple[int, ...] = (96, 96)
-    """Widths of the networks' layers."""
     seeds: tuple[int, ...] = (0, 1)
     """Of initialization and batches; one model of each kind each."""
-    validation: float = 0.06
-    """Fraction of the configurations that choose the best step."""
     training: js.TrainConfig = TRAINING
     """How each model is trained."""
-
-
-def descriptor_of(config: Config) -> BetweenLeads:
-    """On the channel, at no voltage."""
-    channel = config.channel
-    moments = LocalMoments(
-        channel.lattice,
-        channel.coupling,
-        hops=config.hops,
-        moments=config.moments,
-        surroundings=config.surroundings,
-        direction=(1.0, 0.0) if config.directed else None,
-        wrap=True,
-    )
-    return BetweenLeads(
-        NearEnds(moments, lengths=config.ends), lead=channel.lead, bath=channel.bath, mobility=config.mobility
-    )
-
-
-def untrained(config: Config, kind: str, seed: int) -> Model:
-    """A model in single precision."""
-    make = js.BehlerParrinello if kind.startswith("conservative") else js.forcefield.GeneralizedPotential
-    key = jax.random.key(seed)
-    return make(descriptor=descriptor_of(config), hidden=config.hidden, key=key, dtype=jnp.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,7 +126,7 @@ def loaded(config: Config) -> dict[js.Lattice, SpinData]:
 
 def parts_of(config: Config, sets: dict[js.Lattice, SpinData]) -> list[Part]:
     """With the features and what is to be learnt from."""
-    parts = []
+    parts, descriptor = [], config.network.descriptor.on(config.channel)
     for number, (lattice, data) in enumerate(sets.items()):
         voltages = np.array([voltage_of(source) for source in data.sources])
         held = np.array([source.startswith("held out") for source in data.sources])
@@ -174,9 +134,9 @@ def parts_of(config: Config, sets: dict[js.Lattice, SpinData]) -> list[Part]:
         keep = voltages <= config.most
         keep &= held | ~quenched | (config.quench_weight > 0)
         data, (voltages, held, quenched) = data[keep], (x[keep] for x in (voltages, held, quenched))
-        known = stored(descriptor_of(config).on(lattice), data, list(voltages))
+        known = stored(descriptor.on(lattice), data, list(voltages))
         known.weigh(np.where(quenched & ~held, config.quench_weight, 1.0))
-        validation = np.random.default_rng(number).random(len(data)) < config.validation
+        validation = np.random.default_rng(number).random(len(data)) < config.training.validation
         parts.append(Part(data, known, voltages, held, validation))
     return parts
 
@@ -198,7 +158,7 @@ def run(config: Config) -> dict[str, Any]:
         for seed in config.seeds[:1] if quiet else config.seeds:
             with timer(f"{kind}, seed {seed}"):
                 model, history = learn(
-                    untrained(config, kind, seed),
+                    config.network.on(config.channel, kind.startswith("conservative"), jax.random.key(seed)),
                     [part.chosen(rows & ~part.validation) for part, rows in learnt if np.any(rows & ~part.validation)],
                     [part.chosen(rows & part.validation) for part, rows in learnt],
                     still_training if quiet else config.training,
@@ -214,13 +174,12 @@ def run(config: Config) -> dict[str, Any]:
                 metadata = about(config, row, timer)
                 save(folder / "forcefield", model, metadata=metadata)
     assert first is not None
-    table = markdown(rows)
-    (folder / "table.md").write_text(table)
+    (folder / "table.md").write_text(table_of(rows))
     draw(folder / "wall_learning.png", rows)
     summary = {
         "rows": rows,
         "configurations": {f"{part.lattice.cells[0]} cells": len(part.data) for part in parts},
-        "features": descriptor_of(config).n_features,
+        "features": config.network.descriptor.on(config.channel).n_features,
         "seconds": timer.seconds,
         "provenance": provenance(config, config.seeds[0]),
     }
@@ -263,38 +222,15 @@ def about(config: Config, row: dict[str, Any], timer: Timer) -> dict[str, Any]:
     }
 
 
-def markdown(rows: list[dict[str, Any]]) -> str:
+def table_of(rows: list[dict[str, Any]]) -> str:
     """Means over the seeds."""
-    kinds = list(dict.fromkeys(row["model"] for row in rows))
-    columns = [name for name in rows[0] if name.startswith(("held out", "all"))]
-    names = ["part of G", *columns]
-    lines = ["| trained | " + " | ".join(names) + " |", "| --- |" + " --- |" * len(names)]
-    for kind in kinds:
+    names = ["part of G", *(name for name in rows[0] if name.startswith(("held out", "all")))]
+    lines = []
+    for kind in dict.fromkeys(row["model"] for row in rows):
         part = [row for row in rows if row["model"] == kind]
-        cells = [f"{100 * np.mean([r[n] for r in part]):.1f} %" if n in part[0] else "" for n in names]
-        lines.append("| " + " | ".join([kind, *cells]) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def draw(path: Path, rows: list[dict[str, Any]]) -> None:
-    """The errors on the held-out runs against the voltage, a line for each kind and length, a dot for each seed."""
-    figure, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
-    for n, kind in enumerate(("generalized", "conservative")):
-        part = [row for row in rows if row["model"] == kind]
-        every = [name for name in part[0] if name.startswith("held out")]
-        lengths = list(dict.fromkeys(name.partition(", ")[2] for name in every))
-        for where, style in zip(lengths, itertools.cycle(("-", "--", ":")), strict=False):
-            names = [name for name in every if name.partition(", ")[2] == where]
-            volts = [voltage_of(name.partition(", ")[0]) for name in names]
-            values = np.array([[100 * row[name] for name in names] for row in part])
-            label = f"{kind}, {where}" if where else kind
-            ax.plot(volts, values.mean(axis=0), style, color=f"C{n}", label=label)
-            ax.plot(np.tile(volts, len(part)), values.ravel(), "o", color=f"C{n}", markersize=3)
-    ax.set(xlabel="voltage $V$ ($t$)", ylabel="rms torque error / rms torque (%)", title="runs held out")
-    ax.set_ylim(bottom=0)
-    ax.legend(frameon=False)
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+        means = (f"{100 * np.mean([r[n] for r in part]):.1f} %" if n in part[0] else "" for n in names)
+        lines.append([kind, *means])
+    return markdown(["trained", *names], lines)
 
 
 if __name__ == "__main__":

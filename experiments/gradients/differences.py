@@ -23,6 +23,7 @@ from jaxtyping import Array
 
 import jaxspin as js
 from experiments.stages import Resumable, main, open_folder
+from experiments.stages.tables import markdown
 from jaxspin.classical import GaussianPulse, ZeemanPulse
 from jaxspin.io import load_json, provenance, save_json
 from jaxspin.spins import retract
@@ -233,7 +234,7 @@ def run(config: Config) -> dict[str, Any]:
             save_json(kept, table, indent=None)
             summary = {"table": table, "largest": largest(table), "provenance": provenance(config, config.seed)}
             save_json(folder / "summary.json", summary)
-            (folder / "table.md").write_text(markdown(table))
+            (folder / "table.md").write_text(table_of(table))
     return load_json(folder / "summary.json")
 
 
@@ -245,19 +246,17 @@ def largest(table: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def markdown(table: dict[str, Any]) -> str:
+def table_of(table: dict[str, Any]) -> str:
     """The largest relative deviation over the starts: a row for each parameter, a column for each field."""
-    fields = list(table)
-    names = list(dict.fromkeys(name for runs in table.values() for name in runs["random"]["parameters"]))
-    lines = ["| with respect to | " + " | ".join(fields) + " |", "| --- |" + " --- |" * len(fields)]
-    for name in names:
+    lines = []
+    for name in dict.fromkeys(name for runs in table.values() for name in runs["random"]["parameters"]):
         cells = []
         for runs in table.values():
             rows = [found["parameters"][name] for found in runs.values() if name in found["parameters"]]
             cells.append(f"{max(row['relative deviation'] for row in rows):.0e}" if rows else "")
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        lines.append([name, *cells])
     about = "Relative deviation of the gradient of a run from differences of fourth order, the largest over the starts "
-    return about + ", ".join(next(iter(table.values()))) + ".\n\n" + "\n".join(lines) + "\n"
+    return about + ", ".join(next(iter(table.values()))) + ".\n\n" + markdown(["with respect to", *table], lines)
 
 
 def _like(tree: Any, key: Array) -> Any:

@@ -51,8 +51,6 @@ class Config(Resumable):
 
     output: Path = Path("runs/exchange_from_electrons")
     """Folder for `summary.json` and the figure; an existing one is refused."""
-    resume: bool = False
-    """Go on in an output folder of the same settings."""
     smoke: bool = False
     """Run everything at a tiny size."""
     seed: int = 0

@@ -23,7 +23,7 @@ from scipy.optimize import least_squares
 from scipy.special import expit
 
 import jaxspin as js
-from experiments.stages import Resumable, main, open_folder, spins_of
+from experiments.stages import Dynamics, Electrons, Resumable, main, open_folder, spins_of
 from jaxspin import plotting
 from jaxspin.io import provenance, save_json
 
@@ -36,24 +36,16 @@ class Config(Resumable):
 
     output: Path = Path("runs/recover_parameters")
     """Folder for `summary.json` and the figure; an existing one is refused."""
-    resume: bool = False
-    """Go on in an output folder of the same settings."""
     smoke: bool = False
     """Run everything at a tiny size."""
     seed: int = 0
     """Of the start of the trajectory and the noise."""
     side: int = 4
-    """Side of the triangular lattice."""
-    coupling: float = 3.0
-    """The true J."""
-    filling: float = 0.25
-    """The true n."""
-    temperature: float = 0.1
-    """Of the electrons, known."""
-    damping: float = 0.1
-    """Known."""
-    step: float = 0.5
-    """Time step, and the time between observations."""
+    """Side of the lattice."""
+    electrons: Electrons = dataclasses.field(default_factory=lambda: Electrons("triangular", 3.0, 0.25, 0.1))
+    """With the true J and n; the temperature is known."""
+    motion: Dynamics = dataclasses.field(default_factory=lambda: Dynamics(damping=0.1, step=0.5))
+    """Known; the spins are seen at every step."""
     steps: int = 20
     """Steps of the trajectory."""
     noise: float = 0.01
@@ -70,7 +62,7 @@ class Config(Resumable):
     """Points of the landscape along each."""
 
     def __post_init__(self):
-        if not 0 < self.filling < 1 or any(not 0 < n < 1 for _, n in self.starts):
+        if any(not 0 < n < 1 for _, n in self.starts):
             raise ValueError("fillings count electrons per spin-orbital; give numbers between 0 and 1.")
         if self.steps < 1 or self.draws < 1 or not self.starts:
             raise ValueError("steps, draws and the number of starts must be at least 1; see --help for the defaults.")
@@ -89,7 +81,7 @@ def run(config: Config) -> dict[str, Any]:
     folder = open_folder(config)
     with jax.enable_x64(True):
         trajectory, slopes = model(config)
-        truth = np.array([config.coupling, config.filling])
+        truth = np.array([config.electrons.coupling, config.electrons.filling])
         exact = trajectory(truth)
         rng = np.random.default_rng(config.seed)
         seen = exact + config.noise * rng.standard_normal(exact.shape)
@@ -133,18 +125,18 @@ def run(config: Config) -> dict[str, Any]:
 
 def model(config: Config) -> tuple[Model, Model]:
     """Spins at all observed times `(m,)` as a function of (J, n), and their derivatives `(m, 2)`."""
-    lattice = js.triangular(config.side)
+    lattice = config.electrons.on(config.side)
     start = js.random_spins(lattice, key=jax.random.key(config.seed))
 
     def trajectory(x):
         electrons = js.SDModel(lattice, 1.0, x[0])
         run = js.simulate(
-            js.ExactDiagonalization(electrons, filling=x[1], temperature=config.temperature),
+            js.ExactDiagonalization(electrons, filling=x[1], temperature=config.electrons.temperature),
             start,
-            duration=config.steps * config.step,
-            step=config.step,
-            save_every=config.step,
-            damping=config.damping,
+            duration=config.steps * config.motion.step,
+            step=config.motion.step,
+            save_every=config.motion.step,
+            damping=config.motion.damping,
             adjoint=diffrax.ForwardMode(),
             throw=False,
         )
@@ -194,7 +186,7 @@ def draw(
         steps = np.array(one["path"])
         left.plot(*steps.T, ".-", linewidth=0.9, markersize=4)
         left.plot(*steps[0], "o", markersize=4, color="C0")
-    left.plot(config.coupling, config.filling, "*", color="C1", markersize=11)
+    left.plot(config.electrons.coupling, config.electrons.filling, "*", color="C1", markersize=11)
     left.set(xlabel="J  (t)", ylabel="filling n", xlim=config.ranges[:2], ylim=config.ranges[2:])
     noise = [row["noise"] for row in errors]
     for name, color in (("J", "C0"), ("n", "C1")):

@@ -29,16 +29,14 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
-import diffrax
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 import jaxspin as js
-from experiments.stages import Electrons, Moments, Network, Resumable, Texture, main, open_folder, textures_on
-from jaxspin import plotting
-from jaxspin.dynamics import LLG, Clock, DepondtMertens
+from experiments.gradients.rollout_memory import measure_memory
+from experiments.gradients.rollout_training_figures import draw
+from experiments.stages import Dynamics, Electrons, Moments, Network, Resumable, Texture, main, open_folder, textures_on
 from jaxspin.io import load_json, provenance, save_json
 from jaxspin.training import (
     RolloutData,
@@ -47,7 +45,6 @@ from jaxspin.training import (
     perturbed_configurations,
     random_configurations,
     rollout_errors,
-    rollout_loss,
 )
 
 # Rms turn of the starts of the exact runs that show how fast the motion forgets.
@@ -90,10 +87,8 @@ class Config(Resumable):
     """Exact runs to judge by."""
     random: int = 80
     """Random configurations with exact fields: the general set."""
-    damping: float = 0.01
+    motion: Dynamics = dataclasses.field(default_factory=lambda: Dynamics(damping=0.01, step=0.5))
     """Of every run."""
-    step: float = 0.5
-    """Time step of every run."""
     horizon: int = 8
     """Steps of a rollout in training; the runs are ten times as long."""
     every: int = 8
@@ -132,7 +127,7 @@ def smoke_size(config: Config) -> Config:
         config,
         seeds=(0,),
         side=3 if config.start == "one_hundred_twenty" else 4,
-        wait=min(config.wait, config.step),
+        wait=min(config.wait, config.motion.step),
         runs=3,
         test_runs=1,
         random=4,
@@ -160,9 +155,10 @@ def run(config: Config) -> dict[str, Any]:
             save_json(kept, rows, indent=None)
     rows = json_or_empty(kept)
     print("--- memory", flush=True)
-    memory = measure_memory(config)
+    untrained = config.network.on(config.electrons, config.side)
+    memory = measure_memory(untrained, config.motion, config.memory_steps)
     summary: dict[str, Any] = {**overall(rows), "told": ARMS, "time": clock, "memory": memory, "seeds": rows}
-    draw(folder / "rollout_training.png", config, rows, memory)
+    draw(folder / "rollout_training.png", config.horizon * config.motion.step, rows, memory, TURN)
     summary["provenance"] = provenance(config, config.seeds[0])
     save_json(folder / "summary.json", summary)
     return summary
@@ -182,7 +178,7 @@ def starts_of(config: Config, exact: js.ExactDiagonalization, key: jax.Array, nu
         starts = perturbed_configurations(order, jnp.linspace(*config.amplitudes, number), key=key)
     if not config.wait:
         return starts
-    settings: dict[str, Any] = {"duration": config.wait, "step": config.step, "damping": config.damping}
+    settings: dict[str, Any] = {"duration": config.wait, "step": config.motion.step, "damping": config.motion.damping}
     return jnp.stack([js.simulate(exact, s, save_every=config.wait, **settings).final for s in starts])
 
 
@@ -192,10 +188,10 @@ def reference_runs(config: Config, exact: js.ExactDiagonalization, starts: jax.A
         js.simulate(
             exact,
             start,
-            duration=10 * config.horizon * config.step,
-            step=config.step,
-            damping=config.damping,
-            save_every=config.every * config.step,
+            duration=10 * config.horizon * config.motion.step,
+            step=config.motion.step,
+            damping=config.motion.damping,
+            save_every=config.every * config.motion.step,
         )
         for start in starts
     ]
@@ -280,7 +276,7 @@ def compare(config: Config, seed: int, steps: int) -> dict[str, Any]:
     found["torque from differences of frames, error"] = difference_error(config, along, len(runs))
     found["motion"] = long.motion
     found["exact, other starts"] = jnp.sqrt(jnp.mean(jnp.sum(forgets**2, axis=-1), axis=(0, *range(2, 5))))
-    found["times"] = config.every * config.step * np.arange(1, long.frames + 1)
+    found["times"] = config.every * config.motion.step * np.arange(1, long.frames + 1)
     return found
 
 
@@ -289,8 +285,8 @@ def difference_error(config: Config, along: SpinData, runs: int) -> float:
     shape = (runs, -1, *along.lattice.shape, 3)
     spins, field = along.spins.reshape(shape), along.field.reshape(shape)
     torque = jnp.cross(spins, field)
-    rate = (torque - config.damping * jnp.cross(spins, torque)) / (1 + config.damping**2)
-    seen = (spins[:, 2:] - spins[:, :-2]) / (2 * config.every * config.step)
+    rate = (torque - config.motion.damping * jnp.cross(spins, torque)) / (1 + config.motion.damping**2)
+    seen = (spins[:, 2:] - spins[:, :-2]) / (2 * config.every * config.motion.step)
     return float(
         jnp.linalg.norm(js.spins.tangent(spins[:, 1:-1], seen) - rate[:, 1:-1]) / jnp.linalg.norm(rate[:, 1:-1])
     )
@@ -307,79 +303,6 @@ def overall(rows: dict[str, Any]) -> dict[str, Any]:
     target = found["rollouts over more fields"]
     met = target["deviation at ten horizons"]["mean"] <= 0.7 and target["torque error"]["mean"] <= 1.05
     return {**found, "target met": bool(met)}
-
-
-def measure_memory(config: Config) -> list[dict[str, Any]]:
-    """Bytes of temporary arrays in the compiled gradient of a rollout of one piece, against its steps."""
-    model = config.network.on(config.electrons, config.side)
-    weights, rest = eqx.partition(model.network, eqx.is_inexact_array)
-    start = js.random_spins(model.lattice, key=jax.random.key(0))
-    rows = []
-    for steps in config.memory_steps:
-        spins = jnp.stack([start, start])[None]
-        interval = steps * config.step
-        data = RolloutData(model.lattice, spins, interval=interval, step=config.step, damping=config.damping)
-        row: dict[str, Any] = {"steps": steps}
-        adjoints = {"checkpointed": None, "direct adjoint": diffrax.DirectAdjoint(), "every step stored": "scan"}
-        for name, adjoint in adjoints.items():
-
-            def loss(w, adjoint=adjoint, data=data, steps=steps):
-                field = eqx.tree_at(lambda m: m.network, model, eqx.combine(w, rest))
-                if adjoint == "scan":
-                    return jnp.mean((plain_loop(field, start, steps, config) - start) ** 2)
-                return rollout_loss(field, data, jnp.ones(()), adjoint=adjoint)
-
-            analysis = jax.jit(jax.grad(loss)).lower(weights).compile().memory_analysis()
-            row[name] = None if analysis is None else analysis.temp_size_in_bytes
-        rows.append(row)
-        print(row, flush=True)
-    return rows
-
-
-def plain_loop(field: js.AbstractField, spins: jax.Array, steps: int, config: Config) -> jax.Array:
-    """The same steps by `lax.scan`, whose reverse pass keeps what every step computed."""
-    solver, dtype = DepondtMertens(), spins.dtype
-    term = LLG(field, jnp.asarray(config.damping, dtype), clock=Clock(jnp.asarray(config.step, dtype)))
-
-    def step(spins, n):
-        return solver.advance(term, n, n + 1, spins, term.contr(n, n + 1)), None
-
-    return jax.lax.scan(step, spins, jnp.arange(steps, dtype=dtype))[0]
-
-
-def draw(path: Path, config: Config, rows: dict[str, Any], memory: list[dict[str, Any]]) -> None:
-    """Deviation against time, torque errors, memory."""
-    figure = plotting.new_figure(12.6 if memory else 8.4, 3.3)
-    left, middle, *others = figure.subplots(1, 3 if memory else 2)
-    looks = {
-        "at first": ("trained on random spins", "C7", "o"),
-        "more fields": ("(a) more of it", "C0", "s"),
-        "runs labelled": ("(b) and fields along runs", "C2", "^"),
-        "rollouts": ("(c) and rollouts along runs", "C1", "D"),
-    }
-    for number, row in enumerate(rows.values()):
-        times = np.concatenate([[0.0], row["times"]])
-        for name, (label, color, marker) in looks.items():
-            deviation = np.concatenate([[0.0], row[name]["deviation"]])
-            left.plot(times, deviation, color=color, linewidth=1, label=None if number else label)
-            x, y = (row[name][k] for k in ("torque error, runs", "deviation at ten horizons"))
-            middle.plot(100 * x, y, marker, color=color)
-            middle.plot(100 * row[name]["torque error, random"], y, marker, color=color, fillstyle="none")
-        exact = np.concatenate([[np.nan], row["exact, other starts"]])
-        left.plot(times, exact, "k:", linewidth=1, label=None if number else f"exact, starts turned by {TURN:g}")
-    left.axvline(config.horizon * config.step, color="0.7", linewidth=1)
-    left.set(xlabel=r"time  ($\hbar/t$)", ylabel="rms deviation of a spin, unseen runs", ylim=(0, None))
-    left.legend(fontsize=7)
-    middle.set(xlabel="torque error  (%): filled, unseen runs; open, random", ylabel="rms deviation at ten horizons")
-    middle.set(xlim=(0, None), ylim=(0, None))
-    for right in others:
-        steps = [row["steps"] for row in memory]
-        for name, marker in (("checkpointed", "o-"), ("direct adjoint", "s--"), ("every step stored", "^:")):
-            right.plot(steps, [row[name] / 1e6 for row in memory], marker, label=name)
-        right.set_xscale("log", base=2)
-        right.set(yscale="log", xlabel="steps of a rollout", ylabel="memory of its gradient  (MB)")
-        right.legend()
-    plotting.save_figure(figure, path)
 
 
 if __name__ == "__main__":

@@ -25,8 +25,9 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 
 import jaxspin as js
-from experiments.stages import Resumable, main, open_folder, spins_of
-from experiments.stages.pulses import Search, cheapest_shaped, cheapest_simple, driven, scaled
+from experiments.stages import Dynamics, Resumable, main, open_folder, spins_of
+from experiments.stages.checks import check_counts
+from experiments.stages.pulses import Search, cheapest_shaped, cheapest_simple, driven, gaussian, plot_pulse, scaled
 from jaxspin import plotting
 from jaxspin.io import provenance, save_json
 
@@ -37,8 +38,6 @@ class Config(Resumable):
 
     output: Path = Path("runs/switch")
     """Folder for `summary.json` and the figure; an existing one is refused."""
-    resume: bool = False
-    """Go on in an output folder of the same settings."""
     smoke: bool = False
     """Run everything at a tiny size."""
     seed: int = 0
@@ -49,33 +48,20 @@ class Config(Resumable):
     """Mean strength K of the easy axis, E = -K S_z^2."""
     scatter: float = 0.3
     """Relative spread of K from site to site (uniform, to both sides)."""
-    damping: float = 0.1
-    """Gilbert damping."""
-    step: float = 0.25
-    """Time step."""
-    duration: float = 100.0
-    """Time within which the pulse acts."""
-    knots: int = 81
-    """Points of the shaped pulse, straight lines between them."""
+    motion: Dynamics = dataclasses.field(default_factory=lambda: Dynamics(damping=0.1, step=0.25))
+    """Of the spins."""
+    search: Search = dataclasses.field(default_factory=Search)
+    """What switches is the mean S_z at the end of the pulse: past the barrier the damping does the rest."""
     widths: tuple[float, ...] = (5.0, 10.0, 20.0, 40.0, 80.0)
     """Of the simple pulses: lengths of rectangular ones, four standard deviations of Gaussians."""
     tilts: tuple[float, ...] = (1.571, 1.9, 2.36, 2.8, 3.14)
     """Angles to +z of the rectangular pulses."""
     frequencies: tuple[float, ...] = (0.05, 0.08, 0.11, 0.14, 0.17, 0.2)
     """Of the carriers."""
-    reversed_below: float = -0.1
-    """Mean S_z at the end of the pulse that counts as reversed: past the barrier the damping does the rest."""
-    iterations: int = 250
-    """Steps of Adam at each energy of the bisection."""
-    rate: float = 0.03
-    """Of Adam, in units of the shape's rms."""
-    bisections: int = 8
-    """Halvings of the range of prices, on a logarithmic scale."""
 
     def __post_init__(self):
-        if self.knots < 5 or self.side < 1 or self.iterations < 1 or self.bisections < 1:
-            raise ValueError("a pulse needs five knots, a site and a step of the search; see --help for the defaults.")
-        if not (self.anisotropy > 0 and self.damping > 0 and 0 <= self.scatter < 1):
+        check_counts(self, "side")
+        if not (self.anisotropy > 0 and self.motion.damping > 0 and 0 <= self.scatter < 1):
             raise ValueError("an easy axis, damping and a scatter below 1 are needed; use 0.1, 0.1 and 0.3.")
 
 
@@ -84,21 +70,11 @@ def smoke_size(config: Config) -> Config:
     return dataclasses.replace(
         config,
         side=1,
-        knots=11,
-        step=1.0,
-        duration=40.0,
+        motion=dataclasses.replace(config.motion, step=1.0),
+        search=dataclasses.replace(config.search, knots=11, duration=40.0, iterations=5, bisections=2),
         widths=(20.0,),
         tilts=(2.36,),
         frequencies=(0.17,),
-        iterations=5,
-        bisections=2,
-    )
-
-
-def search_of(config: Config) -> Search:
-    """The settings of the search among these."""
-    return Search(
-        config.duration, config.reversed_below, config.iterations, config.rate, config.bisections, config.seed
     )
 
 
@@ -108,17 +84,17 @@ def run(config: Config) -> dict[str, Any]:
     folder = open_folder(config)
     magnetization, final, slope = compiled(config)
     names, shapes = simple_shapes(config)
-    search = search_of(config)
-    prices = cheapest_simple(search, final, shapes, 4 * config.damping * config.anisotropy * np.geomspace(1, 1000, 31))
+    search, quasistatic = config.search, 4 * config.motion.damping * config.anisotropy
+    prices = cheapest_simple(search, final, shapes, quasistatic * np.geomspace(1, 1000, 31))
     best = int(np.argmin(prices))
     print(f"best simple pulse: {names[best]}, price {prices[best]:.4g}", flush=True)
-    floor = least_price(config)
-    shaped, price = cheapest_shaped(search, slope, shapes[best], 0.1 * floor, float(prices[best]))
+    floor, key = least_price(config), jax.random.key(config.seed)
+    shaped, price = cheapest_shaped(search, slope, shapes[best], 0.1 * floor, float(prices[best]), key=key)
     print(f"shaped pulse: price {price:.4g}", flush=True)
     pulses = {
-        "shaped": scaled(shaped, price, config.duration),
-        "best simple": scaled(shapes[best], prices[best], config.duration),
-        "best simple, at the price of the shaped one": scaled(shapes[best], price, config.duration),
+        "shaped": scaled(shaped, price, config.search.duration),
+        "best simple": scaled(shapes[best], prices[best], config.search.duration),
+        "best simple, at the price of the shaped one": scaled(shapes[best], price, config.search.duration),
     }
     order = {name: np.asarray(magnetization(pulse))[:, 2] for name, pulse in pulses.items()}
     summary = {
@@ -127,7 +103,7 @@ def run(config: Config) -> dict[str, Any]:
         "shaped over simple": price / prices[best],
         "best simple pulse": names[best],
         "least price of one spin in this time": floor,
-        "least price of one spin without limit of time": 4 * config.damping * config.anisotropy,
+        "least price of one spin without limit of time": quasistatic,
         "prices of simple pulses": dict(zip(names, prices, strict=True)),
         "final S_z": {name: values[-1] for name, values in order.items()},
         "provenance": provenance(config, config.seed),
@@ -148,37 +124,37 @@ def compiled(config: Config):
 
     def simulated(pulse: jax.Array, duration: float, frames: int) -> js.Trajectory:
         return js.simulate(
-            driven(magnet, pulse, config.duration),
+            driven(magnet, pulse, config.search.duration),
             start,
             duration=duration,
-            step=config.step,
-            damping=config.damping,
+            step=config.motion.step,
+            damping=config.motion.damping,
             save_every=duration / frames,
             throw=False,
         )
 
     def end(pulse):
-        return jnp.mean(simulated(pulse, config.duration, 1).final[..., 2])
+        return jnp.mean(simulated(pulse, config.search.duration, 1).final[..., 2])
 
     def history(pulse):
-        return jax.vmap(lambda s: jnp.mean(s, axis=(0, 1, 2)))(spins_of(simulated(pulse, 2 * config.duration, 200)))
+        spins = spins_of(simulated(pulse, 2 * config.search.duration, 200))
+        return jnp.mean(spins, axis=(1, 2, 3))
 
     return jax.jit(history), jax.jit(jax.vmap(end)), jax.jit(jax.value_and_grad(end))
 
 
 def simple_shapes(config: Config) -> tuple[list[str], jax.Array]:
     """Rectangular pulses along tilted directions, and Gaussians with a carrier in the plane."""
-    t = np.linspace(0, config.duration, config.knots)
+    t = config.search.times
     found: dict[str, np.ndarray] = {}
     for width in config.widths:
         on = (t <= width).astype(float)
         for tilt in config.tilts:
             direction = np.array([np.sin(tilt), 0, np.cos(tilt)])
             found[f"rectangular, {width:g} long, {np.degrees(tilt):.0f} degrees"] = on[:, None] * direction
-        late = t - config.duration / 2
-        envelope = np.exp(-8 * (late / width) ** 2)
+        envelope = gaussian(t, width)
         for frequency in config.frequencies:
-            turn = frequency * late
+            turn = frequency * (t - t[-1] / 2)
             for name, y in (("linear", 0.0), ("clockwise", -1.0), ("counter-clockwise", 1.0)):
                 carrier = np.stack([np.cos(turn), y * np.sin(turn), np.zeros_like(t)], axis=-1)
                 found[f"Gaussian, {width:g} wide, {name}, frequency {frequency:g}"] = envelope[:, None] * carrier
@@ -186,17 +162,17 @@ def simple_shapes(config: Config) -> tuple[list[str], jax.Array]:
 
 
 def least_price(config: Config) -> float:
-    """Of one spin with the mean anisotropy, from theta = 0 to S_z = `reversed_below` in the time of the pulse."""
-    one = 1 + config.damping**2
-    end = float(np.arccos(config.reversed_below))
+    """Of one spin with the mean anisotropy, from theta = 0 to S_z = `search.below` in the time of the pulse."""
+    one = 1 + config.motion.damping**2
+    end = float(np.arccos(config.search.below))
 
     def drift(theta):
-        return config.damping * config.anisotropy * np.sin(2 * theta) / one
+        return config.motion.damping * config.anisotropy * np.sin(2 * theta) / one
 
     def spent(c):
         return quad(lambda x: 1 / np.sqrt(drift(x) ** 2 + c), 0, end, limit=200)[0]
 
-    root: Any = brentq(lambda x: spent(np.exp(x)) - config.duration, np.log(1e-24), np.log(100.0))
+    root: Any = brentq(lambda x: spent(np.exp(x)) - config.search.duration, np.log(1e-24), np.log(100.0))
     c = float(np.exp(root))
 
     def rate(theta):
@@ -212,16 +188,14 @@ def draw(
     """The pulses, the magnetization, and the prices."""
     figure = plotting.new_figure(12.6, 3.2)
     first, second, third, fourth = figure.subplots(1, 4)
-    t = np.linspace(0, config.duration, config.knots)
     for ax, name in ((first, "shaped"), (second, "best simple")):
-        for axis, label in enumerate(("$h_x$", "$h_y$", "$h_z$")):
-            ax.plot(t, np.asarray(pulses[name])[:, axis], label=label)
+        plot_pulse(ax, pulses[name], config.search.duration)
         ax.set(xlabel=r"time  ($\hbar/J$)", ylabel="field  (J)", title=name)
     first.legend()
-    later = np.linspace(0, 2 * config.duration, len(order["shaped"]))
+    later = np.linspace(0, 2 * config.search.duration, len(order["shaped"]))
     for name, values in order.items():
         third.plot(later, values, label=name)
-    third.axvline(config.duration, color="0.7", linestyle=":", linewidth=1)
+    third.axvline(config.search.duration, color="0.7", linestyle=":", linewidth=1)
     third.set(xlabel=r"time  ($\hbar/J$)", ylabel=r"mean $S_z$", ylim=(-1.05, 1.05))
     third.legend(fontsize=6, loc="lower left")
     bars = {

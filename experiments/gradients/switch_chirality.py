@@ -29,9 +29,10 @@ import numpy as np
 
 import jaxspin as js
 from experiments.gradients.switch_chirality_figures import draw
-from experiments.stages import Resumable, main, open_folder, spins_of
+from experiments.stages import Dynamics, Electrons, Resumable, main, open_folder, spins_of
+from experiments.stages.checks import check_counts
 from experiments.stages.figures import PERFECT_CHIRALITY
-from experiments.stages.pulses import Search, cheapest_simple, driven, lowered, scaled
+from experiments.stages.pulses import Search, cheapest_simple, driven, gaussian, lowered, scaled
 from jaxspin.electrons import BlochDiagonalization
 from jaxspin.io import provenance, save_json, whole_file
 from jaxspin.observables import scalar_chirality
@@ -54,35 +55,25 @@ class Config(Resumable):
 
     output: Path = Path("runs/switch_chirality")
     """Folder for `summary.json` and the figure; an existing one is refused."""
-    resume: bool = False
-    """Go on in an output folder of the same settings: pulses and runs found there are not made again."""
     smoke: bool = False
     """Run everything at a tiny size."""
     seed: int = 0
     """Of the noise in the search, of the tilts and of the bath."""
-    coupling: float = 3.0
-    """J of the s-d model."""
-    filling: float = 0.25
-    """Electrons per spin-orbital."""
-    temperature: float = 0.05
-    """Of the electrons."""
+    electrons: Electrons = dataclasses.field(default_factory=Electrons)
+    """The model, on the triangular lattice."""
     points: int = 5
     """Wavevectors along each axis: magnetic cells a side of the lattice that the search stands for."""
-    damping: float = 0.1
-    """Gilbert damping."""
-    step: float = 1.0
-    """Time step; half of it changes the chirality after a pulse by less than 0.01."""
-    duration: float = 100.0
-    """Time within which a pulse acts."""
+    motion: Dynamics = dataclasses.field(default_factory=lambda: Dynamics(damping=0.1, step=1.0))
+    """Of the spins; half this step changes the chirality after a pulse by less than 0.01."""
+    search: Search = dataclasses.field(
+        default_factory=lambda: Search(knots=51, below=-0.25, iterations=60, rate=0.01, noise=0.02, bisections=3)
+    )
+    """What switches is the mean chirality over `wait`: a motion that still passes between both signs averages to about
+    zero. A larger rate leaves the neighbourhood of what switches, where slopes are large, and does not come back."""
     wait: float = 50.0
     """Time after it over which the chirality is averaged: most of a period of the twist."""
     settle: float = 600.0
     """Time after it in which the cell comes to rest."""
-    switched_below: float = -0.25
-    """Mean chirality over `wait` that counts as switched: a motion that still passes between both signs averages to
-    about zero."""
-    knots: int = 51
-    """Points of a pulse, straight lines between them."""
     widths: tuple[float, ...] = (10.0, 20.0, 40.0, 80.0)
     """Lengths of rectangular pulses."""
     gaussians: tuple[float, ...] = (40.0, 80.0)
@@ -92,15 +83,8 @@ class Config(Resumable):
     prices: tuple[float, float, int] = (2.0, 7.0, 14)
     """Least, largest and number of the prices at which simple pulses are tried first. What switches at one price may
     turn back again at a higher one, so that steps of more than ten percent miss the cheapest."""
-    bisections: int = 3
-    """Halvings of the range between two of them, on a logarithmic scale."""
     begin: int = 2
     """The cheapest simple pulses, each of another kind, from which pulses are shaped."""
-    iterations: int = 60
-    """Steps of Adam at each price."""
-    rate: float = 0.01
-    """Of Adam, in units of the shape's rms: a larger one leaves the neighbourhood of what switches, where slopes are
-    large, and does not come back."""
     ratio: float = 0.9
     """By which the price is lowered first."""
     tries: int = 6
@@ -119,14 +103,15 @@ class Config(Resumable):
     """Time after the pulse there."""
 
     def __post_init__(self):
-        if self.knots < 5 or self.iterations < 1 or self.tries < 1 or self.begin < 1 or self.points < 2:
-            raise ValueError("a pulse needs five knots, a price to try and two points; see --help for the defaults.")
-        if not (self.damping > 0 and self.temperature > 0):
-            raise ValueError("without damping a uniform field turns all spins alike; use 0.1, and 0.05 as temperature.")
+        check_counts(self, "tries", "begin")
+        if self.points < 2 or self.electrons.lattice != "triangular":
+            raise ValueError("the order repeats on a triangular lattice of two points at least; see --help.")
+        if not self.motion.damping > 0:
+            raise ValueError("without damping a uniform field turns all spins alike; use 0.1.")
         # at the size of the smoke test nothing switches in time: there any motion counts
-        if not -PERFECT_CHIRALITY < self.switched_below < (PERFECT_CHIRALITY if self.smoke else 0):
-            raise ValueError("switched_below lies between the chirality -0.77 of the mirror image and 0; use -0.25.")
-        for time in (self.duration, self.wait, self.settle, self.rest):
+        if not -PERFECT_CHIRALITY < self.search.below < (PERFECT_CHIRALITY if self.smoke else 0):
+            raise ValueError("search.below lies between the chirality -0.77 of the mirror image and 0; use -0.25.")
+        for time in (self.search.duration, self.wait, self.settle, self.rest):
             if not time > 0 or abs(time / EVERY - round(time / EVERY)) > 1e-6:
                 raise ValueError(f"duration, wait, settle and rest must be multiples of {EVERY:g}, got {time}.")
 
@@ -136,18 +121,14 @@ def smoke_size(config: Config) -> Config:
     return dataclasses.replace(
         config,
         points=3,
-        duration=30.0,
+        search=dataclasses.replace(config.search, duration=30.0, knots=7, below=0.6, iterations=2, bisections=1),
         wait=10.0,
         settle=50.0,
-        switched_below=0.6,
-        knots=7,
         widths=(20.0,),
         gaussians=(30.0,),
         frequencies=(0.5,),
         prices=(2.0, 50.0, 4),
-        bisections=1,
         begin=1,
-        iterations=2,
         tries=1,
         rotations=2,
         factors=(1.0,),
@@ -167,9 +148,9 @@ def run(config: Config) -> dict[str, Any]:
     prices, shaped, price = searched(config, folder, cell, names, shapes)
     best = int(np.argmin(prices))
     pulses = {
-        "shaped": scaled(shaped, price, config.duration),
-        "best simple": scaled(shapes[best], prices[best], config.duration),
-        "best simple, at the price of the shaped one": scaled(shapes[best], price, config.duration),
+        "shaped": scaled(shaped, price, config.search.duration),
+        "best simple": scaled(shapes[best], prices[best], config.search.duration),
+        "best simple, at the price of the shaped one": scaled(shapes[best], price, config.search.duration),
     }
     chirality = {name: np.asarray(cell.history(pulse)) for name, pulse in pulses.items()}
     summary = {
@@ -189,20 +170,14 @@ def run(config: Config) -> dict[str, Any]:
         "prices of simple pulses": dict(zip(names, prices.tolist(), strict=True)),
         "provenance": provenance(config, config.seed),
     }
-    draw(folder / "switch_chirality.png", (config.duration, EVERY), pulses, chirality, summary)
+    draw(folder / "switch_chirality.png", (config.search.duration, EVERY), pulses, chirality, summary)
     save_json(folder / "summary.json", summary)
     return summary
 
 
-def electrons(config: Config, lattice: js.Lattice) -> js.ExactDiagonalization:
-    """The electrons on a lattice."""
-    model = js.SDModel(lattice, 1.0, config.coupling)
-    return js.ExactDiagonalization(model, filling=config.filling, temperature=config.temperature)
-
-
 def repeated(config: Config) -> BlochDiagonalization:
     """The electrons over a repeated cell of four sites."""
-    return BlochDiagonalization(electrons(config, js.triangular(2)), config.points, even=True)
+    return BlochDiagonalization(config.electrons.exact(2), config.points, even=True)
 
 
 class Cell:
@@ -215,11 +190,11 @@ class Cell:
 
         def chirality(pulse: jax.Array, spins: jax.Array, wait: float) -> jax.Array:
             run = js.simulate(
-                driven(field, pulse, config.duration),
+                driven(field, pulse, config.search.duration),
                 spins,
-                duration=config.duration + wait,
-                step=config.step,
-                damping=config.damping,
+                duration=config.search.duration + wait,
+                step=config.motion.step,
+                damping=config.motion.damping,
                 save_every=EVERY,
                 throw=False,
             )
@@ -237,7 +212,7 @@ class Cell:
 
     def after(self, chirality):
         """The part of the frames that lies in the `wait` after the pulse."""
-        first = round(self.config.duration / EVERY)
+        first = round(self.config.search.duration / EVERY)
         return chirality[first : first + round(self.config.wait / EVERY) + 1]
 
     def turned(self, pulse: jax.Array) -> float:
@@ -246,7 +221,7 @@ class Cell:
         frames, _ = jnp.linalg.qr(jax.vmap(lambda k: jax.random.normal(k, (3, 3)))(keys))
         frames = frames * jnp.linalg.det(frames)[:, None, None]
         found = self.outcomes(pulse, jnp.einsum("rab,...b->r...a", frames.astype(pulse.dtype), self.start))
-        return float(jnp.mean(found < self.config.switched_below))
+        return float(jnp.mean(found < self.config.search.below))
 
 
 def twist(config: Config) -> float:
@@ -257,7 +232,7 @@ def twist(config: Config) -> float:
     field = repeated(config)
     start = js.textures.tetrahedral(field.lattice)
     tilted = js.normalize(start + 0.01 * jax.random.normal(jax.random.key(config.seed), start.shape, start.dtype))
-    run = js.simulate(field, tilted, duration=1000.0, step=config.step, damping=0.0, save_every=EVERY)
+    run = js.simulate(field, tilted, duration=1000.0, step=config.motion.step, damping=0.0, save_every=EVERY)
     spins = np.asarray(spins_of(run), float).reshape(len(run.times), -1, 3)
     bonds = np.stack([np.sum(spins[:, i] * spins[:, j], -1) for i, j in itertools.combinations(range(4), 2)], -1)
     window = np.hanning(len(bonds))[:, None]
@@ -268,7 +243,7 @@ def twist(config: Config) -> float:
 
 def simple_shapes(config: Config, resonance: float) -> tuple[list[str], jax.Array]:
     """Rectangular pulses and Gaussians, along named directions or with a carrier."""
-    t = np.linspace(0, config.duration, config.knots)
+    t = config.search.times
     unit = {name: np.array(d) / np.linalg.norm(d) for name, d in DIRECTIONS.items()}
     found: dict[str, np.ndarray] = {}
     for name, direction in unit.items():
@@ -292,11 +267,6 @@ def simple_shapes(config: Config, resonance: float) -> tuple[list[str], jax.Arra
     return list(found), jnp.asarray(np.stack(list(found.values())), jnp.result_type(float))
 
 
-def gaussian(t: np.ndarray, width: float) -> np.ndarray:
-    """In the middle of the times, four standard deviations wide."""
-    return np.exp(-8 * ((t - t[-1] / 2) / width) ** 2)
-
-
 def of_kind(names: list[str], prices: np.ndarray) -> dict[str, dict[str, Any]]:
     """The cheapest of each kind, which is the first word of a name."""
     found = {}
@@ -310,9 +280,7 @@ def searched(
     config: Config, folder: Path, cell: Cell, names: list[str], shapes: jax.Array
 ) -> tuple[np.ndarray, jax.Array, float]:
     """The least prices of the simple shapes, the shaped pulse and its price; read back where they are in the folder."""
-    search = Search(
-        config.duration, config.switched_below, config.iterations, config.rate, config.bisections, config.seed, 0.02
-    )
+    search, key = config.search, jax.random.key(config.seed)
     first, last, number = config.prices
     path = folder / "simple.npy"
     if not path.exists():
@@ -329,7 +297,7 @@ def searched(
         if not path.exists():
             print(f"from the simple pulse {kind['pulse']}, price {kind['price']:.4g}", flush=True)
             begin = shapes[names.index(kind["pulse"])]
-            found, least = lowered(search, cell.slope, begin, kind["price"], config.ratio, config.tries)
+            found, least = lowered(search, cell.slope, begin, kind["price"], config.ratio, config.tries, key=key)
             with whole_file(path) as partial:
                 np.savez(partial, shape=np.asarray(found), price=least)
         with np.load(path) as kept:
@@ -341,17 +309,17 @@ def searched(
 
 def domains(config: Config, folder: Path, pulses: dict[str, jax.Array]) -> list[dict[str, Any]]:
     """What the pulses do to a lattice in which every spin moves by itself, from random starts in a bath."""
-    lattice = js.triangular(2 * config.points)
-    field, order = electrons(config, lattice), js.textures.tetrahedral(lattice)
+    field = config.electrons.exact(2 * config.points)
+    lattice, order = field.lattice, js.textures.tetrahedral(field.lattice)
 
     @jax.jit
     def chirality(pulse, start, key):
         run = js.simulate(
-            driven(field, pulse, config.duration),
+            driven(field, pulse, config.search.duration),
             start,
-            duration=config.duration + config.rest,
-            step=config.step,
-            damping=config.damping,
+            duration=config.search.duration + config.rest,
+            step=config.motion.step,
+            damping=config.motion.damping,
             temperature=config.bath,
             key=key,
             save=lambda _, spins: scalar_chirality(lattice, spins),

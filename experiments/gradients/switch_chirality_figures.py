@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from experiments.stages.figures import PERFECT_CHIRALITY
+from experiments.stages.pulses import plot_pulse
 from jaxspin import plotting
 
 COLORS = {"shaped": "C1", "best simple": "C0", "best simple, at the price of the shaped one": "C2"}
@@ -24,11 +25,9 @@ def draw(
     duration, every = times
     figure = plotting.new_figure(12.0, 6.4)
     axes = figure.subplots(2, 3)
-    t = np.linspace(0, duration, len(pulses["shaped"]))
     largest = 1.1 * max(float(np.abs(np.asarray(pulses[name])).max()) for name in ("shaped", "best simple"))
     for ax, name in zip(axes[0], ("shaped", "best simple"), strict=False):
-        for axis, label in enumerate(("$h_x$", "$h_y$", "$h_z$")):
-            ax.plot(t, np.asarray(pulses[name])[:, axis], label=label)
+        plot_pulse(ax, pulses[name], duration)
         price = summary[f"price of the {name} pulse"]
         ax.set(xlabel=r"time  ($\hbar/t$)", ylabel="field  ($t$)", ylim=(-largest, largest))
         ax.set_title(f"{name} pulse, price {price:.2f}")

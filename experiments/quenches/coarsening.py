@@ -20,6 +20,7 @@ import jaxspin as js
 from experiments.stages import (
     Electrons,
     Motion,
+    Quench,
     Resumable,
     Timer,
     main,
@@ -28,11 +29,11 @@ from experiments.stages import (
     settings_of,
     stored_forcefield,
 )
-from experiments.stages.figures import PERFECT_CHIRALITY, draw_maps
+from experiments.stages.figures import PERFECT_CHIRALITY, draw_maps, growth_or_reason
 from jaxspin import plotting
 from jaxspin.io import provenance, save_json
 from jaxspin.lattice import Lattice
-from jaxspin.observables import Growth, domain_length, fit_growth, moment_length, scalar_chirality
+from jaxspin.observables import Growth, domain_length, moment_length, scalar_chirality
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,12 +45,8 @@ class Config(Resumable):
     output: Path = Path("runs/coarsening")
     seeds: tuple[int, ...] = (0, 1, 2, 3)
     """Of the start and the noise, one quench each."""
-    side: int = 256
-    """Side of the lattice; even."""
-    duration: float = 2000.0
-    """Length of each quench."""
-    frames: int = 40
-    """Configurations kept of each, frame k of n at the fraction (k/n)^3."""
+    large: Quench = dataclasses.field(default_factory=lambda: Quench(side=256, duration=2000.0, frames=40))
+    """Each quench, frame k of n at the fraction (k/n)^3; the side is even."""
     window: tuple[float, float] = (200.0, 2000.0)
     """Times between which the exponents are fitted, after the walls have formed; frames after which a length exceeds
     a quarter of the side are left out."""
@@ -59,12 +56,12 @@ class Config(Resumable):
     """Of every quench."""
 
     def __post_init__(self):
-        if self.side % 2 or self.side < 8:
-            raise ValueError(f"side = {self.side}: the tetrahedral order needs an even number of cells; use 256.")
+        if self.large.side % 2 or self.large.side < 8:
+            raise ValueError(
+                f"large.side = {self.large.side}: the tetrahedral order needs an even number of cells; use 256."
+            )
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds {self.seeds} must be different, and one at least; use 0 1 2 3.")
-        if not self.duration > 0 or self.frames < 1:
-            raise ValueError("duration and frames must be positive; see --help for the defaults.")
         if not 0 < self.window[0] < self.window[1]:
             raise ValueError(f"the window {self.window} must rise from a positive time; use 200 2000.")
 
@@ -72,7 +69,7 @@ class Config(Resumable):
 def run(config: Config) -> dict[str, Any]:
     """Quenches, lengths and exponents; returns what `summary.json` holds."""
     model = stored_forcefield(config.forcefield, config.electrons)
-    lattice = config.electrons.on(config.side)
+    lattice = config.electrons.on(config.large.side)
     moved = model.on(lattice)
     folder = open_folder(config)
     timer, origin = Timer(folder), provenance(config)
@@ -85,8 +82,8 @@ def run(config: Config) -> dict[str, Any]:
                 moved,
                 js.random_spins(lattice, key=start_key),
                 config.motion,
-                duration=config.duration,
-                frames=config.frames,
+                duration=config.large.duration,
+                frames=config.large.frames,
                 spacing=3.0,
                 key=noise,
                 settings=settings_of(config),
@@ -108,7 +105,7 @@ def run(config: Config) -> dict[str, Any]:
     grown = {name: exponents(config, times, values) for name, values in lengths.items()}
     draw(folder / "coarsening.png", times, lengths, grown)
     summary = {
-        "side": config.side,
+        "side": config.large.side,
         "seeds": config.seeds,
         "times": times,
         **measured,
@@ -139,15 +136,13 @@ def measure(lattice: Lattice, found: js.Trajectory) -> dict[str, list[float]]:
 
 def exponents(config: Config, times: np.ndarray, lengths: np.ndarray) -> dict[str, Growth | str]:
     """The exponent with L0 fitted and with L0 = 0, or why there is none."""
-    grown = np.flatnonzero(lengths.max(axis=0) > config.side / 4)
+    grown = np.flatnonzero(lengths.max(axis=0) > config.large.side / 4)
     last = float(times[grown[0] - 1] if len(grown) and grown[0] else times[-1])
-    found: dict[str, Growth | str] = {}
-    for name, offset in (("with L0", True), ("without L0", False)):
-        try:
-            found[name] = fit_growth(times, lengths, (config.window[0], min(config.window[1], last)), offset=offset)
-        except ValueError as error:
-            found[name] = str(error)
-    return found
+    window = (config.window[0], min(config.window[1], last))
+    return {
+        name: growth_or_reason(times, lengths, window, offset=offset)
+        for name, offset in (("with L0", True), ("without L0", False))
+    }
 
 
 def draw(

@@ -20,9 +20,11 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxspin as js
+from experiments.quenches.double_exchange_quench_figures import BINS, draw_correlations, draw_puddles
 from experiments.stages import (
+    Dynamics,
     Electrons,
-    Motion,
+    Quench,
     Resumable,
     Timer,
     compare,
@@ -34,22 +36,17 @@ from experiments.stages import (
     stored_forcefield,
 )
 from experiments.stages.checks import check_positive
-from experiments.stages.figures import draw_comparison, draw_maps, peak_shares
-from jaxspin import plotting
+from experiments.stages.figures import draw_comparison, draw_maps, growth_or_reason, peak_shares
 from jaxspin.io import provenance, save_json
 from jaxspin.lattice import Lattice
 from jaxspin.observables import (
-    Growth,
     correlation_of_holes,
     electron_density,
-    fit_growth,
     nearest_neighbor_correlations,
     puddles,
     site_correlations,
     structure_factor,
 )
-
-BINS = np.linspace(-1, 1, 41)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,63 +62,47 @@ class Config(Resumable):
         default_factory=lambda: Electrons("square", coupling=6.0, filling=0.485, temperature=0.0027)
     )
     """The model."""
-    damping: float = 0.1
-    """Gilbert damping of every run."""
-    step: float = 0.5
-    """Time step of every run."""
+    motion: Dynamics = dataclasses.field(default_factory=lambda: Dynamics(damping=0.1, step=0.5))
+    """Of every run."""
     bath_temperatures: tuple[float, ...] = (0.0025, 0.01, 0.022)
     """Temperatures of the spins, one large quench each."""
 
-    side: int = 128
-    """Side of the large lattice; even."""
-    duration: float = 3000.0
-    """Length of its quenches."""
-    frames: int = 40
-    """Configurations kept of each, denser in the beginning."""
+    large: Quench = dataclasses.field(default_factory=lambda: Quench(side=128, duration=3000.0, frames=40))
+    """Each large quench, its frames denser in the beginning; the side is even."""
     threshold: float = 0.5
     """Mean neighbour correlation above which a site belongs to a puddle."""
     window: tuple[float, float] = (30.0, 3000.0)
     """Times between which the growth of the puddles is fitted."""
 
-    compare_side: int = 20
-    """Side of the lattice quenched with both fields, where an exact field takes seconds; 0 leaves that out."""
-    compare_duration: float = 100.0
-    """Length of these quenches, at the lowest bath temperature."""
-    compare_frames: int = 20
-    """Configurations kept of each."""
+    compare: Quench = dataclasses.field(default_factory=lambda: Quench(side=20, duration=100.0, frames=20))
+    """With both fields at the lowest bath temperature, where an exact field takes seconds; side 0 leaves that out."""
 
     def __post_init__(self):
         if self.electrons.lattice != "square":
             raise ValueError(f"the quench is on the square lattice, got {self.electrons.lattice}; use square.")
-        for name in ("side", "compare_side"):
-            if getattr(self, name) % 2:
-                raise ValueError(
-                    f"{name} = {getattr(self, name)}: Neel order needs an even number; use {getattr(self, name) + 1}."
-                )
-        check_positive(self, "side", "duration", "frames", "compare_duration", "compare_frames")
+        for name, side in {"large.side": self.large.side, "compare.side": self.compare.side}.items():
+            if side % 2:
+                raise ValueError(f"{name} = {side}: Neel order needs an even number; use {side + 1}.")
+        check_positive(self.large, "side")
         if not -1 < self.threshold < 1:
             raise ValueError(f"threshold compares with S_i . S_j, got {self.threshold}; use 0.5.")
         if not self.bath_temperatures:
             raise ValueError("no bath temperature is given; use --bath-temperatures 0.0025.")
         for temperature in self.bath_temperatures:
-            self.motion(temperature)
-
-    def motion(self, temperature: float) -> Motion:
-        """Of a run at this bath temperature."""
-        return Motion(self.damping, self.step, temperature)
+            self.motion.at(temperature)
 
 
 def run(config: Config) -> dict[str, Any]:
     """Comparison and large quenches; returns what `summary.json` holds."""
     model = stored_forcefield(config.forcefield, config.electrons)
-    lattice = config.electrons.on(config.side)
+    lattice = config.electrons.on(config.large.side)
     moved = model.on(lattice)
-    if config.compare_side:
-        model.on(config.electrons.on(config.compare_side))  # fails early
+    if config.compare.side:
+        model.on(config.electrons.on(config.compare.side))  # fails early
     folder = open_folder(config)
     timer, origin = Timer(folder), provenance(config, config.seed)
     summary: dict[str, Any] = {}
-    if config.compare_side:
+    if config.compare.side:
         with timer("comparison"):
             summary["comparison"] = beside_exact(config, model, folder)
     rows = []
@@ -132,9 +113,9 @@ def run(config: Config) -> dict[str, Any]:
                 folder / f"quench_{temperature:g}.zarr",
                 moved,
                 js.random_spins(lattice, key=start_key),
-                config.motion(temperature),
-                duration=config.duration,
-                frames=config.frames,
+                config.motion.at(temperature),
+                duration=config.large.duration,
+                frames=config.large.frames,
                 spacing=2.0,
                 key=noise,
                 settings=settings_of(config),
@@ -187,12 +168,10 @@ def puddle_history(config: Config, found: js.Trajectory) -> dict[str, Any]:
     }
     times, sizes = np.asarray(found.times, float), history["mean size weighted by size"]
     begin, end = config.window[0], min(config.window[1], times[-1])
-    growth: dict[str, Growth | str] = {}
-    for name, first in (("whole window", begin), ("later half", float(np.sqrt(begin * end)))):
-        try:
-            growth[name] = fit_growth(times, sizes, (first, end), offset=False)
-        except ValueError as error:
-            growth[name] = str(error)
+    growth = {
+        name: growth_or_reason(times, sizes, (first, end), offset=False)
+        for name, first in (("whole window", begin), ("later half", float(np.sqrt(begin * end))))
+    }
     factor = structure_factor(lattice, found.final)
     return {
         "times": times,
@@ -206,35 +185,30 @@ def puddle_history(config: Config, found: js.Trajectory) -> dict[str, Any]:
 
 def beside_exact(config: Config, model: js.BehlerParrinello, folder: Path) -> dict[str, Any]:
     """One quench with the exact and with the learnt field: correlations, structure factors, energies."""
-    exact = config.electrons.exact(config.compare_side)
-    lattice, motion = exact.lattice, config.motion(min(config.bath_temperatures))
+    exact = config.electrons.exact(config.compare.side)
+    lattice, motion = exact.lattice, config.motion.at(min(config.bath_temperatures))
     moved = model.on(lattice)
     compared = compare(
         folder,
         {"exact": exact, "learnt": moved},
         js.random_spins(lattice, key=jax.random.key(config.seed + 2)),
         motion,
-        duration=config.compare_duration,
-        frames=config.compare_frames,
+        duration=config.compare.duration,
+        frames=config.compare.frames,
         key=jax.random.key(config.seed + 3),
         settings=settings_of(config),
     )
     measures = {"mean S.S": lambda s: jnp.mean(nearest_neighbor_correlations(lattice, s))}
     path = folder / "exact_against_learnt.png"
     numbers = draw_comparison(path, moved, compared, measures, "mean neighbour correlation")
-    figure = plotting.new_figure(12.6, 3.1)
-    axes = figure.subplots(1, 3)
-    histograms = {}
-    for ax, (name, found) in zip(axes[1:], compared.items(), strict=True):
+    histograms, factors = {}, {}
+    for name, found in compared.items():
         last = spins_of(found)[-max(1, len(found) // 4) :]
         histograms[name] = correlation_histogram(lattice, last)
-        axes[0].stairs(histograms[name], BINS, label=f"{name} field")
-        factor = jnp.mean(jnp.stack([structure_factor(lattice, spins) for spins in last]), axis=0)
-        numbers[f"{name} field: share of the structure factor"] = peak_shares(lattice, factor, ("Gamma", "M"), 1)
-        plotting.plot_structure_factor(lattice, factor, title=f"{name} field", ax=ax)
-    axes[0].set(xlabel=r"$\mathbf{S}_i\cdot\mathbf{S}_j$", ylabel="probability density")
-    axes[0].legend()
-    plotting.save_figure(figure, folder / "correlations.png")
+        factors[name] = jnp.mean(jnp.stack([structure_factor(lattice, spins) for spins in last]), axis=0)
+        shares = peak_shares(lattice, factors[name], ("Gamma", "M"), 1)
+        numbers[f"{name} field: share of the structure factor"] = shares
+    draw_correlations(folder / "correlations.png", lattice, histograms, factors)
     holes = jax.jit(lambda s: correlation_of_holes(lattice, s, electron_density(exact, s)))
     for name, found in compared.items():
         for when, spins in (("at the start", spins_of(found)[0]), ("at the end", found.final)):
@@ -244,23 +218,6 @@ def beside_exact(config: Config, model: js.BehlerParrinello, folder: Path) -> di
     numbers["P(S.S) over the last quarter"] = histograms
     numbers["total variation between the two"] = float(difference)
     return numbers
-
-
-def draw_puddles(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Correlations at the end, and fraction and size of the puddles against time, for each bath temperature."""
-    figure = plotting.new_figure(12.6, 3.1)
-    left, middle, right = figure.subplots(1, 3)
-    for row in rows:
-        label, later = f"T = {row['bath temperature']:g}", row["times"] > 0
-        t, history = row["times"][later], row["puddles"]
-        left.stairs(row["P(S.S) at the end"], BINS, label=label)
-        middle.plot(t, history["fraction of sites"][later], label=label)
-        right.plot(t, history["mean size weighted by size"][later], label=label)
-    left.set(xlabel=r"$\mathbf{S}_i\cdot\mathbf{S}_j$", ylabel="probability density", yscale="log")
-    middle.set(xscale="log", xlabel=r"time  ($\hbar/t$)", ylabel="sites in ferromagnetic puddles")
-    right.set(xscale="log", yscale="log", xlabel=r"time  ($\hbar/t$)", ylabel="puddle size  (sites)")
-    left.legend()
-    plotting.save_figure(figure, path)
 
 
 if __name__ == "__main__":

@@ -23,16 +23,53 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm
 
 import jaxspin as js
-from experiments.stages import Resumable, main, open_folder
+from experiments.quenches.phase_diagram_figures import draw
+from experiments.stages import Dynamics, Resumable, main, open_folder
 from experiments.stages.checks import check_counts, check_positive
-from experiments.stages.figures import PERFECT_CHIRALITY
-from experiments.stages.phases import COLORS, TEXTURES, check_side
-from jaxspin import plotting
+from experiments.stages.phases import TEXTURES, check_side, classified, margin
 from jaxspin.io import provenance, save_json
-from jaxspin.observables import high_symmetry_points, scalar_chirality, structure_factor_at
+
+
+@dataclasses.dataclass(frozen=True)
+class Annealing:
+    """Spins that start at random, are cooled, and then fall into a minimum."""
+
+    cells: tuple[int, int] = (6, 12)
+    """Cells of the lattice; multiples of 6."""
+    couplings: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0)
+    """J."""
+    fillings: tuple[float, ...] = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75)
+    """Electrons per spin-orbital."""
+    hot: float = 0.03
+    """Bath temperature at which the annealing begins."""
+    cold: float = 0.001
+    """That at which it ends; after it the bath is at zero."""
+    cooling: int = 20
+    """Pieces of the cooling, each at its own temperature, falling by one factor."""
+    piece: float = 10.0
+    """Duration of a piece."""
+    motion: Dynamics = dataclasses.field(default_factory=Dynamics)
+    """Of the spins."""
+    tolerance: float = 3e-3
+    """Largest torque on a spin at which a state is at rest."""
+    limit: int = 60
+    """Most pieces of a point, cooling included."""
+    batch: int = 4
+    """Points at once."""
+
+    def __post_init__(self):
+        for side in self.cells:
+            check_side("annealing.cells", side)
+        check_counts(self, "cooling", "batch")
+        check_positive(self, "piece", "tolerance")
+        if any(not 0 < n < 1 for n in self.fillings):
+            raise ValueError("fillings count electrons per spin-orbital; give numbers between 0 and 1.")
+        if not self.hot >= self.cold > 0:
+            raise ValueError(f"the bath cools from {self.hot} to {self.cold}; give positive temperatures that fall.")
+        if self.limit < self.cooling:
+            raise ValueError(f"limit = {self.limit} ends before the cooling does; use at least {self.cooling}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +78,6 @@ class Config(Resumable):
 
     output: Path = Path("runs/phase_diagram")
     """Folder for the stores, `summary.json` and the figure; an existing one is refused."""
-    resume: bool = False
-    """Go on in an output folder of the same settings."""
     smoke: bool = False
     """Run everything at a tiny size."""
     seed: int = 0
@@ -57,42 +92,13 @@ class Config(Resumable):
     """Number of values of J."""
     fillings: int = 39
     """Number of fillings between 0 and 1, both left out; 39 is a step of 0.025."""
-    annealed_cells: tuple[int, int] = (6, 12)
-    """Cells of the lattice of the annealing; multiples of 6."""
-    annealed_couplings: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0)
-    """J of the annealing."""
-    annealed_fillings: tuple[float, ...] = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75)
-    """Fillings of the annealing."""
-    hot: float = 0.03
-    """Bath temperature at which the annealing begins."""
-    cold: float = 0.001
-    """That at which it ends; after it the bath is at zero."""
-    cooling: int = 20
-    """Pieces of the cooling, each at its own temperature, falling by one factor."""
-    piece: float = 10.0
-    """Duration of a piece."""
-    step: float = 0.5
-    """Time step."""
-    damping: float = 0.5
-    """Gilbert damping."""
-    tolerance: float = 3e-3
-    """Largest torque on a spin at which an annealed state is at rest."""
-    limit: int = 60
-    """Most pieces of a point, cooling included."""
-    batch: int = 4
-    """Annealed points at once."""
+    annealing: Annealing = dataclasses.field(default_factory=Annealing)
+    """The second sweep."""
 
     def __post_init__(self):
-        for name, side in (("side", self.side), *(("annealed_cells", cells) for cells in self.annealed_cells)):
-            check_side(name, side)
-        check_counts(self, "couplings", "fillings", "cooling", "batch")
-        check_positive(self, "largest_coupling", "temperature", "piece", "step", "tolerance")
-        if any(not 0 < n < 1 for n in self.annealed_fillings):
-            raise ValueError("fillings count electrons per spin-orbital; give numbers between 0 and 1.")
-        if not self.hot >= self.cold > 0:
-            raise ValueError(f"the bath cools from {self.hot} to {self.cold}; give positive temperatures that fall.")
-        if self.limit < self.cooling:
-            raise ValueError(f"limit = {self.limit} ends before the cooling does; use at least {self.cooling}.")
+        check_side("side", self.side)
+        check_counts(self, "couplings", "fillings")
+        check_positive(self, "largest_coupling", "temperature")
 
 
 def smoke_size(config: Config) -> Config:
@@ -102,13 +108,16 @@ def smoke_size(config: Config) -> Config:
         side=6,
         couplings=3,
         fillings=3,
-        annealed_cells=(6, 6),
-        annealed_couplings=(3.0,),
-        annealed_fillings=(0.25, 0.5),
-        cooling=2,
-        limit=3,
-        piece=2.0,
-        batch=2,
+        annealing=dataclasses.replace(
+            config.annealing,
+            cells=(6, 6),
+            couplings=(3.0,),
+            fillings=(0.25, 0.5),
+            cooling=2,
+            limit=3,
+            piece=2.0,
+            batch=2,
+        ),
     )
 
 
@@ -150,9 +159,12 @@ def energies(config: Config, store: Path) -> xr.Dataset:
     )
     fillings = np.arange(1, config.fillings + 1) / (config.fillings + 1)
 
+    temperature, cells = config.temperature, (config.side, config.side)
+
+    # what the function holds must be the same when it is resumed, and `config` says that it is
     def energy(texture, coupling):
         # the levels do not depend on the filling: mapped here they are computed once for all
-        at = jax.vmap(lambda n: texture_energy(texture, coupling, n, config.temperature, (config.side, config.side)))
+        at = jax.vmap(lambda n: texture_energy(texture, coupling, n, temperature, cells))
         return {"energy": at(jnp.asarray(fillings))}
 
     found = js.sweeps.sweep(
@@ -177,12 +189,13 @@ def texture_energy(name: str, coupling, filling, temperature: float, cells: tupl
 
 def anneal(config: Config, store: Path) -> xr.Dataset:
     """Spins cooled from random, with their largest torque and the number of pieces they took."""
-    lattice = js.triangular(*config.annealed_cells)
-    design = js.sweeps.grid(coupling=config.annealed_couplings, filling=config.annealed_fillings, seed=[config.seed])
+    settings, temperature = config.annealing, config.temperature
+    lattice = js.triangular(*settings.cells)
+    design = js.sweeps.grid(coupling=settings.couplings, filling=settings.fillings, seed=[config.seed])
 
     def electrons(state):
         model = js.SDModel(lattice, 1.0, state["coupling"])
-        return js.ExactDiagonalization(model, filling=state["filling"], temperature=config.temperature)
+        return js.ExactDiagonalization(model, filling=state["filling"], temperature=temperature)
 
     def start(coupling, filling, seed):
         begin, noise = jax.random.split(jax.random.key(seed))
@@ -201,17 +214,17 @@ def anneal(config: Config, store: Path) -> xr.Dataset:
 
     def advance(state):
         pieces, field = state["pieces"], electrons(state)
-        fraction = pieces.astype(state["torque"].dtype) / max(1, config.cooling - 1)
-        bath = config.hot * (config.cold / config.hot) ** fraction
+        fraction = pieces.astype(state["torque"].dtype) / max(1, settings.cooling - 1)
+        bath = settings.hot * (settings.cold / settings.hot) ** fraction
         spins = js.simulate(
             field,
             state["spins"],
-            duration=config.piece,
-            step=config.step,
-            damping=config.damping,
-            temperature=jnp.where(pieces < config.cooling, bath, 0.0),
+            duration=settings.piece,
+            step=settings.motion.step,
+            damping=settings.motion.damping,
+            temperature=jnp.where(pieces < settings.cooling, bath, 0.0),
             key=jax.random.fold_in(state["key"], pieces),
-            save_every=config.piece,
+            save_every=settings.piece,
             throw=False,
         ).final
         torque = jnp.sqrt(jnp.max(jnp.sum(jnp.cross(spins, field.push(spins)) ** 2, axis=-1)))
@@ -220,18 +233,22 @@ def anneal(config: Config, store: Path) -> xr.Dataset:
     job = js.sweeps.Stepwise(
         start=start,
         advance=advance,
-        done=lambda s: (s["pieces"] >= config.cooling) & (s["torque"] < config.tolerance),
+        done=lambda s: (s["pieces"] >= settings.cooling) & (s["torque"] < settings.tolerance),
         result=lambda s: {name: s[name] for name in ("spins", "torque", "pieces")},
-        limit=config.limit,
+        limit=settings.limit,
     )
-    settings = dataclasses.asdict(config)
-    kept = ("temperature", "annealed_cells", "hot", "cold", "cooling", "piece", "step", "damping", "tolerance", "limit")
+    kept = ("hot", "cold", "cooling", "piece", "tolerance", "limit")
     return js.sweeps.sweep(
         job,
         design,
         store=store,
-        batch=config.batch,
-        attributes={name: settings[name] for name in kept},
+        batch=settings.batch,
+        attributes={
+            "temperature": temperature,
+            "annealed_cells": settings.cells,
+            **dataclasses.asdict(settings.motion),
+            **{name: getattr(settings, name) for name in kept},
+        },
         dims={"spins": ("cell_1", "cell_2", "sublattice", "component")},
         resume=config.resume,
     )
@@ -243,9 +260,9 @@ def compare(config: Config, annealed: xr.Dataset) -> list[dict[str, Any]]:
     On its own small lattice a state may owe its energy to a few shells of levels. So it is repeated, too, until it
     fills the lattice of the textures: a state that is lower there is a better one.
     """
-    lattice = js.triangular(*config.annealed_cells)
-    along = tuple(max(1, config.side // cells) for cells in config.annealed_cells)
-    large = (along[0] * config.annealed_cells[0], along[1] * config.annealed_cells[1])
+    lattice = js.triangular(*config.annealing.cells)
+    along = tuple(max(1, config.side // cells) for cells in config.annealing.cells)
+    large = (along[0] * config.annealing.cells[0], along[1] * config.annealing.cells[1])
     rows = []
     for coupling in annealed.coupling.values:
         for filling in annealed.filling.values:
@@ -255,7 +272,7 @@ def compare(config: Config, annealed: xr.Dataset) -> list[dict[str, Any]]:
             exact = js.ExactDiagonalization(model, filling=filling, temperature=config.temperature)
             energy = float(js.electrons.bloch_energy(exact, spins, along))
             named = all_textures(coupling, filling, config.temperature, large)
-            small = all_textures(coupling, filling, config.temperature, config.annealed_cells)
+            small = all_textures(coupling, filling, config.temperature, config.annealing.cells)
             lowest = min(named, key=lambda name: named[name])
             order, shares, chirality = classified(lattice, spins)
             rows.append(
@@ -285,71 +302,6 @@ def _textures(coupling, filling, temperature, cells: tuple[int, int]):
 def all_textures(coupling: float, filling: float, temperature: float, cells: tuple[int, int]) -> dict[str, float]:
     """Free energy per site of every texture on one lattice."""
     return dict(zip(TEXTURES, map(float, _textures(coupling, filling, temperature, cells)), strict=True))
-
-
-def classified(lattice: js.Lattice, spins: jax.Array) -> tuple[str, dict[str, float], float]:
-    """The texture that a state most looks like, or "other"; the shares of S(q) at Gamma, K and the three M; chirality.
-
-    One wave vector, or star of them, must hold half of the weight. At M the participation of the three tells a stripe
-    (one) from double-Q (two) and from the tetrahedral state (three), whose chirality is half the perfect one at least.
-    """
-    points = high_symmetry_points(lattice)
-    names = ("Gamma", "K", "K'", "M", "M'", "M''")
-    weights = structure_factor_at(lattice, spins, jnp.asarray([points[name] for name in names])) / lattice.sites
-    share: dict[str, float] = dict(zip(names, map(float, weights), strict=True))
-    chirality = float(jnp.mean(jnp.abs(scalar_chirality(lattice, spins)))) / PERFECT_CHIRALITY
-    at_m = np.array([share[name] for name in names[3:]])
-    totals = {"ferromagnet": share["Gamma"], "120 degrees": share["K"] + share["K'"], "M": float(at_m.sum())}
-    order = max(totals, key=lambda name: totals[name])
-    if totals[order] < 0.5:
-        return "other", share, chirality
-    if order == "M":
-        waves = at_m.sum() ** 2 / np.sum(at_m**2)
-        three = "tetrahedral" if chirality > 0.5 else "other"
-        order = "stripe" if waves < 1.5 else "coplanar double-Q" if waves < 2.5 else three
-    return order, share, chirality
-
-
-def margin(table: np.ndarray) -> np.ndarray:
-    """The distance of the lowest energy from the next, first axis the textures."""
-    return np.diff(np.sort(table, axis=0)[:2], axis=0)[0]
-
-
-def draw(path: Path, textures: xr.Dataset, rows: list[dict[str, Any]]) -> None:
-    """The lowest texture with the annealed order over it, its margin, and the annealed energy against it."""
-    names = list(TEXTURES)
-    table = textures.energy.transpose("texture", "coupling", "filling").values
-    fillings, couplings = textures.filling.values, textures.coupling.values
-    figure = plotting.new_figure(14, 3.8)
-    phases, lead, above = figure.subplots(1, 3, sharey=True)
-    colors = ListedColormap(COLORS)
-    lowest = np.ma.masked_where(margin(table) < 1e-4, table.argmin(axis=0))
-    image = phases.pcolormesh(
-        fillings, couplings, lowest, cmap=colors, vmin=-0.5, vmax=len(names) - 0.5, shading="nearest", alpha=0.75
-    )
-    bar = figure.colorbar(image, ax=phases, ticks=range(len(names)))
-    bar.ax.set_yticklabels(names)
-    n, j = (np.array([row[name] for row in rows]) for name in ("filling", "coupling"))
-    faces = [COLORS[names.index(row["order"])] if row["order"] in names else "white" for row in rows]
-    phases.scatter(n, j, s=46, c=faces, edgecolors="black", linewidths=0.9, zorder=3)
-    moving = np.array([bool(row["why not at rest"]) for row in rows])
-    phases.plot(n[moving], j[moving], "kx", markersize=4, zorder=4)
-    phases.set(
-        title="lowest of five (white: closer than $10^{-4}\\,t$)\ndots: annealed (white: another, x: not at rest)",
-        ylabel="coupling $J$ ($t$)",
-    )
-    distance = np.maximum(1e3 * margin(table), 1e-2)
-    image = lead.pcolormesh(fillings, couplings, distance, cmap="viridis", shading="nearest", norm=LogNorm(1e-2, 400))
-    figure.colorbar(image, ax=lead, label="margin ($10^{-3}\\,t$ per site)")
-    lead.set(title="its distance from the next")
-    excess = 1e3 * np.array([row["above the lowest texture"] for row in rows])
-    steps = BoundaryNorm([-30, -10, -3, -1, -0.1, 0.1, 1, 3, 10, 30], 256, extend="both")
-    image = above.scatter(n, j, s=110, c=excess, cmap="RdBu_r", norm=steps, edgecolors="0.3", linewidths=0.6)
-    figure.colorbar(image, ax=above, label="difference ($10^{-3}\\,t$ per site)")
-    above.set(title="annealed against the lowest of five\n(blue: below them all)")
-    for ax in (phases, lead, above):
-        ax.set(xlabel="filling $n$", xlim=(0, 1))
-    plotting.save_figure(figure, path)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from experiments.stages import (
     Electrons,
     Motion,
     Network,
+    Quench,
     Resumable,
     Sampling,
     Texture,
@@ -30,7 +31,7 @@ from experiments.stages import (
     spins_of,
     textures_on,
 )
-from experiments.stages.checks import check_positive
+from experiments.stages.checks import check_counts
 from jaxspin.forcefield import load_metadata
 from jaxspin.io import provenance, save_json
 from jaxspin.training import SpinData, perturbed_configurations
@@ -80,31 +81,23 @@ class Config(Resumable):
     """Side of the lattice on which energies of the perfect textures are compared; a multiple of 6."""
     near_order: int = 12
     """States near the perfect order, for the torque error there."""
-    compare_side: int = 12
-    """Side of the lattice quenched with both fields; exact diagonalization must be possible."""
-    compare_duration: float = 300.0
-    """Length of these quenches."""
-    compare_frames: int = 60
-    """Frames of each, which are also labelled exactly."""
-    large_side: int = 96
-    """Side of the large lattice."""
-    large_duration: float = 1000.0
-    """Length of its quench."""
-    large_frames: int = 40
-    """Frames of it, denser in the beginning."""
+    compare: Quench = dataclasses.field(default_factory=lambda: Quench(side=12, duration=300.0, frames=60))
+    """With both fields; exact diagonalization must be possible, and labels the frames as well."""
+    large: Quench = dataclasses.field(default_factory=lambda: Quench(side=96, duration=1000.0, frames=40))
+    """With the learnt field alone, its frames denser in the beginning."""
 
     def __post_init__(self):
         if self.electrons.lattice != "triangular":
             raise ValueError(f"the orders here are triangular, got {self.electrons.lattice}; use triangular.")
-        for name in ("compare_side", "large_side", "energy_side"):
+        sides = {"compare.side": self.compare.side, "large.side": self.large.side, "energy_side": self.energy_side}
+        for name, side in sides.items():
             needed = TEXTURES if name == "energy_side" else (self.order,)
-            side = getattr(self, name)
             try:
                 textures_on(self.electrons.on(side), needed)
                 self.network.on(self.electrons, side)
             except ValueError as error:
                 raise ValueError(f"{name} = {side} does not serve: {error}") from error
-        check_positive(self, "compare_duration", "large_duration", "compare_frames", "large_frames", "near_order")
+        check_counts(self, "near_order")
         self.sampling.check(self.electrons)
         if self.forcefield is None:
             self.network.on(self.electrons, self.sampling.side)
@@ -144,12 +137,8 @@ def smoke_size(config: Config) -> Config:
         more_quenches=min(config.more_quenches, 1),
         energy_side=6,
         near_order=2,
-        compare_side=6,
-        compare_duration=4.0,
-        compare_frames=4,
-        large_side=12,
-        large_duration=4.0,
-        large_frames=4,
+        compare=Quench(side=6, duration=4.0, frames=4),
+        large=Quench(side=12, duration=4.0, frames=4),
     )
 
 
@@ -256,14 +245,14 @@ def energies(config: Config, model: js.BehlerParrinello) -> dict[str, Any]:
 
 def compare(config: Config, model: js.BehlerParrinello, folder: Path) -> dict[str, js.Trajectory]:
     """One quench from random spins with the exact and with the learnt field, from one start with one noise."""
-    exact = config.electrons.exact(config.compare_side)
+    exact = config.electrons.exact(config.compare.side)
     return stages.compare(
         folder,
         {"exact": exact, "learnt": model.on(exact.lattice)},
         js.random_spins(exact.lattice, key=jax.random.key(config.seed + 2)),
         config.motion,
-        duration=config.compare_duration,
-        frames=config.compare_frames,
+        duration=config.compare.duration,
+        frames=config.compare.frames,
         key=jax.random.key(config.seed + 3),
         settings=_identity(config),
     )
@@ -274,7 +263,7 @@ def label_unseen(config: Config, exact_run: js.Trajectory, folder: Path) -> Spin
     path = folder / "unseen.zarr"
     if path.exists():
         return SpinData.load(path)
-    exact = config.electrons.exact(config.compare_side)
+    exact = config.electrons.exact(config.compare.side)
     perfect = textures_on(exact.lattice, (config.order,))[config.order]
     amplitudes = jnp.linspace(*NEAR, config.near_order)
     near = perturbed_configurations(perfect, amplitudes, key=jax.random.key(config.seed + 6))
@@ -302,14 +291,14 @@ def torque_errors(model: js.AbstractPotential, unseen: SpinData) -> dict[str, di
 
 def quench(config: Config, model: js.BehlerParrinello, folder: Path) -> js.Trajectory:
     """The large lattice from random spins, with the learnt field."""
-    lattice = config.electrons.on(config.large_side)
+    lattice = config.electrons.on(config.large.side)
     return stages.quench(
         folder / "quench_large.zarr",
         model.on(lattice),
         js.random_spins(lattice, key=jax.random.key(config.seed + 4)),
         config.motion,
-        duration=config.large_duration,
-        frames=config.large_frames,
+        duration=config.large.duration,
+        frames=config.large.frames,
         spacing=2.0,
         key=jax.random.key(config.seed + 5),
         settings=_identity(config),

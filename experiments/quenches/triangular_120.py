@@ -12,7 +12,7 @@ spins with antiferromagnetic bonds: H. Kawamura and S. Miyashita, J. Phys. Soc. 
 from pathlib import Path
 
 from experiments.quenches import triangular
-from experiments.stages import Electrons, Sampling
+from experiments.stages import Electrons, Quench, Sampling
 
 DEFAULT = triangular.Config(
     output=Path("runs/triangular_120"),
@@ -27,7 +27,7 @@ DEFAULT = triangular.Config(
         ordered=150,
         overlap=0.995,
     ),
-    large_duration=300.0,
+    large=Quench(side=96, duration=300.0, frames=40),
 )
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import jaxspin as js
 from experiments.quenches import triangular
-from experiments.stages import Electrons, Moments, Network, Sampling
+from experiments.stages import Electrons, Moments, Network, Quench, Sampling
 
 DEFAULT = triangular.Config(
     output=Path("runs/triangular_tetrahedral"),
@@ -33,8 +33,7 @@ DEFAULT = triangular.Config(
         steps=12000, batch=8, learning_rate=4e-3, validation=0.06, balance=0.5, evaluate_every=1000, memory=9.0
     ),
     more_quenches=24,
-    large_side=48,
-    large_duration=300.0,
+    large=Quench(side=48, duration=300.0, frames=40),
 )
 
 if __name__ == "__main__":

@@ -16,13 +16,12 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import ListedColormap
 from tqdm import tqdm
 
 import jaxspin as js
 from experiments.stages import Output, main
 from experiments.stages.checks import check_counts
-from experiments.stages.phases import COLORS, TEXTURES, check_side
+from experiments.stages.phases import TEXTURES, check_side, draw_lowest, margin
 from jaxspin.electrons import bloch_levels
 from jaxspin.io import new_folder, provenance, save_json
 
@@ -62,7 +61,7 @@ def run(config: Config) -> dict[str, Any]:
         "fillings": fillings,
         "textures": names,
         "lowest": [[names[i] for i in row] for row in table.argmin(axis=0)],
-        "lead over the next in energy per site": np.diff(np.sort(table, axis=0)[:2], axis=0)[0],
+        "lead over the next in energy per site": margin(table),
         "provenance": provenance(config),
     }
     save_json(folder / "summary.json", summary, indent=None)
@@ -93,16 +92,8 @@ def per_site(levels: np.ndarray, fillings: np.ndarray) -> np.ndarray:
 
 def draw(path: Path, couplings: np.ndarray, fillings: np.ndarray, table: np.ndarray) -> None:
     """The lowest texture as a coloured map; white where the lead is less than 1e-4 t a site."""
-    names = list(TEXTURES)
-    lead = np.diff(np.sort(table, axis=0)[:2], axis=0)[0]
-    lowest = np.ma.masked_where(lead < 1e-4, table.argmin(axis=0))
-    colors = ListedColormap(COLORS)
     figure, axes = plt.subplots(figsize=(6.4, 4), layout="constrained")
-    image = axes.pcolormesh(
-        fillings, couplings, lowest, cmap=colors, vmin=-0.5, vmax=len(names) - 0.5, shading="nearest"
-    )
-    bar = figure.colorbar(image, ticks=range(len(names)))
-    bar.ax.set_yticklabels(names)
+    draw_lowest(figure, axes, fillings, couplings, table)
     axes.set(xlabel="filling $n$", ylabel="coupling $J$ ($t$)", title="Lowest named texture at $T = 0$")
     figure.savefig(path, dpi=150)
     plt.close(figure)

@@ -12,18 +12,20 @@ from experiments.stages.folder import (
     stored_table,
 )
 from experiments.stages.learning import Network, learn, parameters, stored_forcefield
-from experiments.stages.model import Electrons, Motion, Texture, textures_on
+from experiments.stages.model import Dynamics, Electrons, Motion, Quench, Texture, textures_on
 from experiments.stages.motion import compare, frame_steps, kept_frames, quench, spins_of
 from experiments.stages.sampling import Sampling, hold_out, judge, sample, sample_quenches, sample_random
 
 __all__ = [
     "Bispectrum",
+    "Dynamics",
     "Electrons",
     "FilledClusters",
     "Moments",
     "Motion",
     "Network",
     "Output",
+    "Quench",
     "Resumable",
     "Sampling",
     "Texture",

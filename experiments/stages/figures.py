@@ -12,7 +12,7 @@ import jaxspin as js
 from experiments.stages.motion import spins_of
 from jaxspin import plotting
 from jaxspin.lattice import Lattice
-from jaxspin.observables import high_symmetry_points
+from jaxspin.observables import Growth, fit_growth, high_symmetry_points
 from jaxspin.training import SpinData, predict
 
 # |S_i . (S_j x S_k)| of the perfect tetrahedral state.
@@ -90,6 +90,16 @@ def draw_maps(
         found = jax.jit(values)(spins_of(run)[frame])
         plotting.plot_map(run.lattice, found, label, limits=limits, cmap=cmap, title=title, ax=ax)
     plotting.save_figure(figure, path)
+
+
+def growth_or_reason(
+    times: np.ndarray, lengths: np.ndarray, window: tuple[float, float], *, offset: bool
+) -> Growth | str:
+    """What `fit_growth` finds, or why it finds nothing."""
+    try:
+        return fit_growth(times, lengths, window, offset=offset)
+    except ValueError as error:
+        return str(error)
 
 
 def peak_shares(lattice: Lattice, factor: jax.Array, points: Sequence[str], reach: int = 4) -> dict[str, float]:

@@ -7,6 +7,7 @@ from typing import Literal
 import jax
 
 import jaxspin as js
+from experiments.stages.checks import check_counts, check_positive
 from jaxspin.lattice import Lattice
 
 Texture = Literal["ferromagnet", "neel", "stripe", "one_hundred_twenty", "tetrahedral", "double_q"]
@@ -52,21 +53,54 @@ class Electrons:
 
 
 @dataclasses.dataclass(frozen=True)
-class Motion:
-    """How the spins move: stochastic Landau-Lifshitz-Gilbert at constant temperature."""
+class Dynamics:
+    """How the spins move: Landau-Lifshitz-Gilbert; a bath, if there is one, is set apart."""
 
     damping: float = 0.5
     """Gilbert damping."""
     step: float = 0.5
-    """Time step in hbar/t."""
-    temperature: float = 0.001
-    """Of the bath the spins are coupled to."""
+    """Time step, in hbar over the unit of energy."""
 
     def __post_init__(self):
         if not self.step > 0:
             raise ValueError(f"the time step must be positive, got {self.step}; 0.5 is usual.")
-        if not (self.damping >= 0 and self.temperature >= 0):
-            raise ValueError("damping and temperature must not be negative; 0.5 and 0.001 are usual.")
+        if not self.damping >= 0:
+            raise ValueError(f"damping must not be negative, got {self.damping}; 0.5 is usual.")
+
+    def at(self, temperature: float) -> "Motion":
+        """The same in a bath of this temperature."""
+        return Motion(self.damping, self.step, temperature)
+
+
+@dataclasses.dataclass(frozen=True)
+class Motion(Dynamics):
+    """How the spins move: stochastic Landau-Lifshitz-Gilbert at constant temperature."""
+
+    temperature: float = 0.001
+    """Of the bath the spins are coupled to."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.temperature >= 0:
+            raise ValueError(f"temperature must not be negative, got {self.temperature}; 0.001 is usual.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Quench:
+    """How large a quench is."""
+
+    side: int
+    """Side of the lattice."""
+    duration: float
+    """Length, in hbar over the unit of energy."""
+    frames: int
+    """Configurations kept of it."""
+
+    def __post_init__(self):
+        check_counts(self, "frames")
+        check_positive(self, "duration")
+        if self.side < 0:
+            raise ValueError(f"the side of a lattice is not negative, got {self.side}; see --help for the default.")
 
 
 def textures_on(lattice: Lattice, names: Sequence[Texture]) -> dict[str, jax.Array]:

@@ -15,6 +15,7 @@ import numpy as np
 import optax
 
 import jaxspin as js
+from experiments.stages.checks import check_counts, check_positive
 from jaxspin.classical import ZeemanPulse
 
 # The order at the end of one pulse and its derivative; the orders at the end of many pulses.
@@ -24,22 +25,33 @@ Final = Callable[[jax.Array], jax.Array]
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """How pulses are looked for."""
+    """Which pulses are looked for, and how."""
 
-    duration: float
+    duration: float = 100.0
     """Time within which a pulse acts."""
-    below: float
-    """The order at the end that counts as switched."""
-    iterations: int
+    knots: int = 81
+    """Points of a shaped pulse, straight lines between them."""
+    below: float = -0.1
+    """The order after a pulse that counts as switched."""
+    iterations: int = 250
     """Steps of Adam at each price."""
-    rate: float
+    rate: float = 0.03
     """Of Adam, in units of the shape's rms."""
-    bisections: int
-    """Halvings of the range of prices, on a logarithmic scale."""
-    seed: int
-    """Of the noise that leaves symmetric shapes."""
     noise: float = 0.05
-    """Its standard deviation, in units of the shape's rms."""
+    """Standard deviation of the noise that leaves symmetric shapes, in the same units."""
+    bisections: int = 8
+    """Halvings of the range of prices, on a logarithmic scale."""
+
+    def __post_init__(self):
+        if self.knots < 5:
+            raise ValueError(f"a pulse needs five knots, got {self.knots}; see --help for the default.")
+        check_counts(self, "iterations", "bisections")
+        check_positive(self, "duration", "rate")
+
+    @property
+    def times(self) -> np.ndarray:
+        """Of the knots."""
+        return np.linspace(0, self.duration, self.knots)
 
 
 class Knots(eqx.Module):
@@ -58,6 +70,11 @@ def driven(field: js.AbstractField, pulse: jax.Array, duration: float) -> js.Abs
     for axis, direction in enumerate(np.eye(3)):
         field = field + ZeemanPulse(direction.tolist(), Knots(pulse[:, axis], duration))
     return field
+
+
+def gaussian(t: np.ndarray, width: float) -> np.ndarray:
+    """In the middle of the times, four standard deviations wide."""
+    return np.exp(-8 * ((t - t[-1] / 2) / width) ** 2)
 
 
 def price_of(pulse: jax.Array, duration: float) -> jax.Array:
@@ -90,12 +107,14 @@ def cheapest_simple(search: Search, final: Final, shapes: jax.Array, grid: np.nd
     return high
 
 
-def cheapest_shaped(search: Search, slope: Slope, shape: jax.Array, low: float, high: float) -> tuple[jax.Array, float]:
+def cheapest_shaped(
+    search: Search, slope: Slope, shape: jax.Array, low: float, high: float, *, key: jax.Array
+) -> tuple[jax.Array, float]:
     """Shape and price by bisection from a shape that switches at the price `high`; `low` is too little for any."""
     best = shape
     for number in range(search.bisections):
         middle = float(np.sqrt(low * high))
-        done, found = improved(search, slope, best, middle, jax.random.fold_in(jax.random.key(search.seed), number))
+        done, found = improved(search, slope, best, middle, jax.random.fold_in(key, number))
         print(f"price {middle:.4g}: {'switched' if done else 'not switched'}", flush=True)
         if done:
             best, high = found, middle
@@ -105,7 +124,7 @@ def cheapest_shaped(search: Search, slope: Slope, shape: jax.Array, low: float, 
 
 
 def lowered(
-    search: Search, slope: Slope, shape: jax.Array, price: float, ratio: float, tries: int
+    search: Search, slope: Slope, shape: jax.Array, price: float, ratio: float, tries: int, *, key: jax.Array
 ) -> tuple[jax.Array, float]:
     """Shape and price from a shape that switches at `price`: the price times `ratio` is tried next, and where the
     search fails there, a ratio half as far from 1 (on a logarithmic scale).
@@ -113,8 +132,7 @@ def lowered(
     Of use where only the neighbourhood of what switches has a slope to speak of: bisection would leave it.
     """
     for number in range(tries):
-        key = jax.random.fold_in(jax.random.key(search.seed), number)
-        done, found = improved(search, slope, shape, price * ratio, key)
+        done, found = improved(search, slope, shape, price * ratio, jax.random.fold_in(key, number))
         print(f"price {price * ratio:.4g}: {'switched' if done else 'not switched'}", flush=True)
         if done:
             shape, price = found, price * ratio
@@ -142,3 +160,10 @@ def improved(search: Search, slope: Slope, shape: jax.Array, price: float, key: 
         updates, state = optimizer.update(back(by_pulse)[0], state)
         shape = jnp.asarray(optax.apply_updates(shape, updates))
     return False, shape
+
+
+def plot_pulse(ax: Any, pulse: jax.Array, duration: float) -> None:
+    """The three components against time."""
+    t = np.linspace(0, duration, len(pulse))
+    for component, label in zip(np.asarray(pulse).T, ("$h_x$", "$h_y$", "$h_z$"), strict=True):
+        ax.plot(t, component, label=label)

@@ -100,7 +100,7 @@ def sample(
     quench_key, hot_key, ordered_key, random_key = jax.random.split(key, 4)
 
     def followed(source, start, duration, frames, spacing, temperature, noise):
-        chosen = dataclasses.replace(motion, temperature=temperature)
+        chosen = motion.at(temperature)
         found = _frames(field, start, chosen, duration, frames, spacing, noise)
         return js.sample(exact, found[np.array(_kept(found, sampling.overlap))], source=source, run=0)
 
