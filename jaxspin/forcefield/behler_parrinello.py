@@ -23,6 +23,7 @@ from jaxspin.descriptors import (
 )
 from jaxspin.devices.shards import shards_of
 from jaxspin.field import AbstractPotential, Spins, Time
+from jaxspin.forcefield import tiles
 from jaxspin.forcefield.message_passing import MessagePassing
 from jaxspin.forcefield.networks import (
     AbstractLatticeNetwork,
@@ -135,29 +136,71 @@ class BehlerParrinello(AbstractPotential):
         occupied = jnp.moveaxis(jnp.sum(spins * spins, axis=-1) > 0, -1, 0)
         return jnp.sum(jnp.where(occupied, self.from_rows(rows, known=known), 0))
 
+    def energy_and_slopes(
+        self, rows: Float[Array, "features sublattices *cells"], spins: Spins, *, known: bool = True
+    ) -> tuple[Float[Array, ""], Float[Array, "features sublattices *cells"]]:
+        """`energy_of_rows` and its derivative with respect to the rows, by tiles where a network reads the lattice."""
+        if not isinstance(self.network, AbstractLatticeNetwork):
+            return jax.value_and_grad(lambda rows: self.energy_of_rows(rows, spins, known=known))(rows)
+        occupied = jnp.moveaxis(jnp.any(spins != 0, axis=-1), -1, 0)
+        reach = self.network.reach(self.lattice)
+        shards = shards_of(self.lattice, rows)
+        if shards is None:
+            energy, slopes = tiles.summed(self._network_energies, self.lattice, rows, reach)
+        else:
+            energy, slopes = tiles.summed_over_shards(self._network_energies, shards, rows, reach)
+        shift = jax.lax.stop_gradient(self.shift).astype(rows.dtype)
+        energy = energy + shift * jnp.sum(occupied).astype(rows.dtype)
+        if known:
+            estimate, of_estimate = jax.value_and_grad(self._known)(rows, occupied)
+            energy, slopes = energy + estimate, slopes + of_estimate
+        return energy, slopes
+
+    def _known(self, rows: Array, occupied: Array) -> Float[Array, ""]:
+        estimate = self.descriptor.known_energy(rows)
+        return jnp.zeros((), rows.dtype) if estimate is None else jnp.sum(jnp.where(occupied, estimate, 0))
+
+    def _network_energies(self, rows: Array, trim: tuple[bool, ...]) -> Array:
+        """scale epsilon of the sites that have a spin, of a network that reads the lattice; zero elsewhere."""
+        number, dtype = self.descriptor.components, rows.dtype
+        local = {name: jax.lax.stop_gradient(getattr(self, name)).astype(dtype) for name in _CONSTANTS}
+        shape = (-1, *(1,) * (rows.ndim - 1))
+        mean, deviation = (local[name][number:].reshape(shape) for name in ("mean", "deviation"))
+        network = cast(AbstractLatticeNetwork, in_precision(self.network, dtype))
+        energies = network.energies(self.lattice, rows[:number], (rows[number:] - mean) / deviation, trim)
+        occupied = jnp.any(rows[:number] != 0, axis=0)
+        for axis, (n, cut) in enumerate(zip(network.reach(self.lattice), trim, strict=True), 1):
+            if cut and n:
+                occupied = jax.lax.slice_in_dim(occupied, n, occupied.shape[axis] - n, axis=axis)
+        return jnp.where(occupied, local["scale"] * energies, 0)
+
     def from_rows(self, rows: Float[Array, "features *sites"], *, known: bool = True) -> Float[Array, "*sites"]:
         """epsilon of sites with these features, whether or not they have a spin."""
         shards = shards_of(self.lattice, rows) if rows.shape[2:] == self.lattice.cells else None
-        if shards is None or isinstance(self.network, AbstractLatticeNetwork):
+        if shards is None:
             return self._from_rows(rows, known)
+        if isinstance(self.network, AbstractLatticeNetwork):
+            reach = self.network.reach(self.lattice)
+            energies = tiles.energies_over_shards(self._network_energies, shards, rows, reach)
+            return self._with_shift_and_estimate(energies, rows, known)
         arrays, rest = eqx.partition(self, eqx.is_array)
         return shards.by_site(lambda own, part: eqx.combine(own, rest)._from_rows(part, known), arrays, rows)
 
     def _from_rows(self, rows: Float[Array, "features *sites"], known: bool) -> Float[Array, "*sites"]:
         local = {name: jax.lax.stop_gradient(getattr(self, name)).astype(rows.dtype) for name in _CONSTANTS}
-        network = in_precision(self.network, rows.dtype)
-        if isinstance(network, AbstractLatticeNetwork):
-            number = self.descriptor.components
-            shape = (-1, *(1,) * (rows.ndim - 1))
-            mean, deviation = (local[name][number:].reshape(shape) for name in ("mean", "deviation"))
-            energies = network.energies(self.lattice, rows[:number], (rows[number:] - mean) / deviation)
+        if isinstance(self.network, AbstractLatticeNetwork):
+            energies = self._network_energies(rows, (False,) * self.lattice.dimension)
         else:
             # a contiguous copy, which XLA on CPUs would otherwise make again for every product with it
             features = jax.lax.optimization_barrier(rows.reshape(rows.shape[0], -1).T)
+            network = in_precision(self.network, rows.dtype)
             scaled = jax.lax.optimization_barrier((features - local["mean"][None]) / local["deviation"][None])
-            energies = network(scaled).reshape(rows.shape[1:])
+            energies = local["scale"] * network(scaled).reshape(rows.shape[1:])
+        return self._with_shift_and_estimate(energies, rows, known)
+
+    def _with_shift_and_estimate(self, energies: Array, rows: Array, known: bool) -> Array:
         estimate = self.descriptor.known_energy(rows) if known else None
-        energies = local["shift"] + local["scale"] * energies
+        energies = jax.lax.stop_gradient(self.shift).astype(rows.dtype) + energies
         return energies if estimate is None else estimate + energies
 
     def redrawn(self, key: PRNGKeyArray) -> "BehlerParrinello":
@@ -305,7 +348,7 @@ def _site_energies(model: BehlerParrinello, spins: Spins) -> Float[Array, "*cell
 def _energy_and_field(model: BehlerParrinello, spins: Spins) -> tuple[Float[Array, ""], Spins]:
     check_spins(model.lattice, spins)
     rows, pullback = model.descriptor.rows_and_pullback(spins)
-    energy, slopes = jax.value_and_grad(lambda rows: model.energy_of_rows(rows, spins))(rows)
+    energy, slopes = model.energy_and_slopes(rows, spins)
     return energy, -pullback(slopes)
 
 

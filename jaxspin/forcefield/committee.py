@@ -179,6 +179,13 @@ def _energies(
     return eqx.filter_vmap(lambda member: member.energy_of_rows(rows, spins))(members)
 
 
+def _energies_and_slopes(
+    members: BehlerParrinello, rows: Float[Array, "features sublattices *cells"], spins: Spins
+) -> tuple[Float[Array, " members"], Float[Array, "members features sublattices *cells"]]:
+    """E_m of every member and its derivative with respect to the rows."""
+    return eqx.filter_vmap(lambda member: member.energy_and_slopes(rows, spins))(members)
+
+
 @one_program
 def _share_beyond(spins: Spins, spread: Array, reference: Array) -> Float[Array, ""]:
     occupied = jnp.any(spins != 0, axis=-1)
@@ -194,16 +201,16 @@ def _energy(members: BehlerParrinello, spins: Spins) -> Float[Array, ""]:
 @eqx.filter_jit
 def _energy_and_field(members: BehlerParrinello, spins: Spins) -> tuple[Float[Array, ""], Spins]:
     rows, pullback = _descriptor(members).rows_and_pullback(spins)
-    energy, slopes = jax.value_and_grad(lambda rows: jnp.mean(_energies(members, rows, spins)))(rows)
-    return energy, -pullback(slopes)
+    energies, slopes = _energies_and_slopes(members, rows, spins)
+    return jnp.mean(energies), -pullback(jnp.mean(slopes, axis=0))
 
 
 @eqx.filter_jit
 def _fields(members: BehlerParrinello, spins: Spins) -> Float[Array, "members *cells sublattices 3"]:
     descriptor = _descriptor(members)
     rows = descriptor.rows(spins)
-    slopes = eqx.filter_vmap(jax.grad(lambda rows, member: member.energy_of_rows(rows, spins)), in_axes=(None, 0))
-    return -jax.vmap(descriptor.pullback, in_axes=(None, 0))(spins, slopes(rows, members))
+    slopes = _energies_and_slopes(members, rows, spins)[1]
+    return -jax.vmap(descriptor.pullback, in_axes=(None, 0))(spins, slopes)
 
 
 @eqx.filter_jit

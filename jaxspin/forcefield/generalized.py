@@ -119,6 +119,12 @@ class GeneralizedPotential(AbstractField):
         """G where the descriptor's rows are known: of what they know of the energy G has no part."""
         return self._of_rotor().energy_of_rows(rows, spins, known=False)
 
+    def generator_and_slopes(
+        self, rows: Float[Array, "features sublattices *cells"], spins: Spins
+    ) -> tuple[Float[Array, ""], Float[Array, "features sublattices *cells"]]:
+        """G and its derivative with respect to the rows."""
+        return self._of_rotor().energy_and_slopes(rows, spins, known=False)
+
     def generator_from_rows(self, rows: Float[Array, "features *sites"]) -> Float[Array, "*sites"]:
         """The part of each site in G, of sites with these features."""
         return self._of_rotor().from_rows(rows, known=False)
@@ -196,8 +202,8 @@ def _parts(model: GeneralizedPotential, spins: Spins) -> tuple[Float[Array, ""],
     """E, -dE/dS_i and -S_i x dG/dS_i."""
     check_spins(model.lattice, spins)
     rows = model.descriptor.rows(spins)
-    energy, of_energy = jax.value_and_grad(lambda r: model.energy_of_rows(r, spins))(rows)
-    of_generator = jax.grad(lambda r: model.generator_of_rows(r, spins))(rows)
+    energy, of_energy = model.conservative.energy_and_slopes(rows, spins)
+    _, of_generator = model.generator_and_slopes(rows, spins)
     slopes = jax.vmap(model.descriptor.pullback, in_axes=(None, 0))(spins, jnp.stack([of_energy, of_generator]))
     return energy, -slopes[0], -cross(spins, slopes[1])
 

@@ -116,7 +116,7 @@ class MessagePassing(AbstractLatticeNetwork):
                 scalar, odd, even = _later(layer, sent, here, scalar, odd, even, beside)
             else:
                 scalar, odd, even = _first(layer, sent, here, odd, beside)
-            scalar, odd, even = occupied * scalar, occupied * odd, occupied * even
+            scalar, odd, even = (occupied * _bounded(x) for x in (scalar, odd, even))
             scalars = [*(sent.own(a) for a in scalars), scalar]
         out = self.readout
         hidden = jax.nn.silu(_hidden(out, here, scalars, beside))
@@ -260,6 +260,12 @@ def _gates(layer: Any, here: Convolution, scalars: Sequence[Array], beside: Arra
     hidden = jax.nn.silu(_hidden(layer, here, scalars, beside))
     made = here.dense(layer["made"][...], [hidden], count) + here.bias(layer["shift"][...], count)
     return jnp.split(made, count, axis=-1)
+
+
+def _bounded(x: Array) -> Array:
+    """At most of some size, whatever the products of one layer after another make, and smooth."""
+    square = jnp.sum(x * x, axis=0, keepdims=True)
+    return x * jax.lax.rsqrt(1 + jnp.mean(square, axis=-1, keepdims=True) / 4)
 
 
 def _dot(a: Array, b: Array) -> Array:

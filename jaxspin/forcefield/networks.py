@@ -72,8 +72,17 @@ class AbstractLatticeNetwork(nnx.Module):
         lattice: Lattice,
         spins: Float[Array, "3 sublattices *cells"],
         features: Float[Array, "features sublattices *cells"],
-    ) -> Float[Array, "sublattices *cells"]:
-        """One number a site, invariant under rotations of all spins."""
+        trim: Sequence[bool] | None = None,
+    ) -> Float[Array, "sublattices *left"]:
+        """One number a site, invariant under rotations of all spins, of what lies within `reach` cells of it.
+
+        Along axes that `trim` names the arrays are cut out of a larger lattice, and the cells within reach of their
+        ends are left out; None: none.
+        """
+
+    @abc.abstractmethod
+    def reach(self, lattice: Lattice) -> tuple[int, ...]:
+        """How many cells away a site is seen, along each axis."""
 
     @abc.abstractmethod
     def settings(self) -> dict[str, Any]:
