@@ -1,24 +1,20 @@
-"""The sphere of unit spins: arrays `(..., 3)`, usually `(*cells, sublattices, 3)`; and the one check of them.
+"""The one check of spins, wherever they come in: `as_spins`, and the decorator `takes_spins` that calls it.
 
-A vacancy is a spin of length zero: every function here leaves it at zero, and so do the dynamics. Whatever takes spins
-takes them through `as_spins`: functions by the decorator `takes_spins`, fields and descriptors by their base class.
+Functions take the decorator; fields and descriptors have it from their base class. `check_finite` and `check_unit` look
+at the numbers themselves.
 """
 
 import functools
 import inspect
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, overload
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array
 
-from jaxspin.arrays import vectors
-from jaxspin.arrays.precision import einsum, matmul
-from jaxspin.arrays.vectors import add, cross, dot, one_program, scale, subtract
 from jaxspin.devices.hosts import looked_at
 from jaxspin.lattice import Lattice
 
@@ -138,17 +134,17 @@ def takes_spins(
 
     inner: Callable[..., Any] = function
     names = list(inspect.signature(inner).parameters)
-    place, where = names.index(name), names.index("lattice") if "lattice" in names else None
+    position, where = names.index(name), names.index("lattice") if "lattice" in names else None
 
     @functools.wraps(inner)
     def checked(*arguments: Any, **keywords: Any) -> Any:
         lattice = keywords.get("lattice")
         if where is not None and where < len(arguments):
             lattice = arguments[where]
-        if lattice is None and place > 0:
+        if lattice is None and position > 0:
             lattice = getattr(arguments[0] if arguments else keywords.get(names[0]), "lattice", None)
-        if place < len(arguments):
-            arguments = (*arguments[:place], taken(arguments[place], lattice), *arguments[place + 1 :])
+        if position < len(arguments):
+            arguments = (*arguments[:position], taken(arguments[position], lattice), *arguments[position + 1 :])
         elif keywords.get(name) is not None:
             keywords[name] = taken(keywords[name], lattice)
         return inner(*arguments, **keywords)
@@ -171,172 +167,6 @@ def check_methods(owner: type, *, half: bool = True) -> None:
             continue
         if "spins" in inspect.signature(method).parameters:
             setattr(owner, name, takes_spins(half=half)(method))
-
-
-normalize = takes_spins(name="a")(vectors.normalize)
-
-
-@functools.partial(one_program, static_argnames="dtype")
-def random_spins(lattice: Lattice, *, key: PRNGKeyArray, dtype=None) -> Float[Array, "..."]:
-    """Independent spins, uniform on the sphere, of shape `(*cells, sublattices, 3)`.
-
-    Example:
-        >>> js.random_spins(lattice, key=jax.random.key(0)).shape
-        (4, 4, 1, 3)
-    """
-    return normalize(jax.random.normal(key, (*lattice.shape, 3), dtype or jnp.result_type(float)))
-
-
-@takes_spins
-@one_program
-def tangent(spins: Float[Array, "*n 3"], vectors: Float[Array, "*n 3"]) -> Float[Array, "*n 3"]:
-    """The part of `vectors` perpendicular to the spins, v - S (S . v): the only part of a field that acts.
-
-    Example:
-        >>> across = js.spins.tangent(spins, jnp.ones_like(spins))
-        >>> round(float(jnp.max(jnp.abs(jnp.sum(across * spins, -1)))), 3)
-        0.0
-    """
-    return subtract(vectors, scale(dot(spins, vectors), spins))
-
-
-@takes_spins
-@one_program
-def tangent_frame(spins: Float[Array, "*n 3"]) -> Float[Array, "*n 2 3"]:
-    """Two orthonormal vectors perpendicular to each spin, e and S x e; zero at vacancies. They jump where S_z = 1/2.
-
-    Example:
-        >>> js.spins.tangent_frame(spins).shape
-        (4, 4, 1, 2, 3)
-    """
-    axis = jnp.where(jnp.abs(spins[..., 2:]) < 0.5, jnp.eye(3, dtype=spins.dtype)[2], jnp.eye(3, dtype=spins.dtype)[0])
-    first = normalize(jnp.cross(spins, axis))
-    return jnp.stack([first, jnp.cross(spins, first)], axis=-2)
-
-
-@takes_spins
-def torque(spins: Float[Array, "*n 3"], field: Float[Array, "*n 3"]) -> Float[Array, "*n 3"]:
-    """S x B, which is dS/dt without damping.
-
-    Example:
-        >>> js.spins.torque(jnp.array([1.0, 0.0, 0.0]), jnp.array([0.0, 0.0, 2.0])).tolist()
-        [0.0, -2.0, 0.0]
-    """
-    return cross(spins, field)
-
-
-@one_program
-def rotation_matrix(axis: Float[Array, "3"], angle: Float[Array, ""] | float) -> Float[Array, "3 3"]:
-    """The right-handed rotation by `angle` (radians) about `axis` (any length but zero): exp(angle [axis]x).
-
-    Example:
-        >>> quarter = js.spins.rotation_matrix(jnp.array([0.0, 0.0, 1.0]), jnp.pi / 2)
-        >>> (jnp.round(quarter @ jnp.array([1.0, 0.0, 0.0])) + 0.0).tolist()
-        [0.0, 1.0, 0.0]
-    """
-    x, y, z = axis / jnp.linalg.norm(axis)
-    zero = jnp.zeros_like(x)
-    cross = jnp.stack([jnp.stack([zero, -z, y]), jnp.stack([z, zero, -x]), jnp.stack([-y, x, zero])])
-    return jnp.eye(3, dtype=cross.dtype) + jnp.sin(angle) * cross + (1 - jnp.cos(angle)) * matmul(cross, cross)
-
-
-@functools.partial(one_program, static_argnames="dtype")
-def random_rotation(*, key: PRNGKeyArray, dtype=None) -> Float[Array, "3 3"]:
-    """A proper rotation, uniform (Haar) on SO(3), from a random unit quaternion.
-
-    Example:
-        >>> rotation = js.spins.random_rotation(key=jax.random.key(0))
-        >>> rotation.shape, round(float(jnp.linalg.det(rotation)), 3)
-        ((3, 3), 1.0)
-    """
-    q = jax.random.normal(key, (4,), dtype or jnp.result_type(float))
-    w, x, y, z = q / jnp.linalg.norm(q)
-    return jnp.stack(
-        [
-            jnp.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)]),
-            jnp.stack([2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)]),
-            jnp.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)]),
-        ]
-    )
-
-
-@takes_spins
-@one_program
-def rotate(spins: Float[Array, "*n 3"], rotation: Float[Array, "3 3"]) -> Float[Array, "*n 3"]:
-    """The same rotation `(3, 3)` applied to every spin.
-
-    Example:
-        >>> quarter = js.spins.rotation_matrix(jnp.array([1.0, 0.0, 0.0]), jnp.pi / 2)
-        >>> (jnp.round(js.spins.rotate(js.textures.ferromagnet(lattice), quarter)[0, 0, 0]) + 0.0).tolist()
-        [0.0, -1.0, 0.0]
-    """
-    return einsum("ab,...b->...a", rotation, spins)
-
-
-@takes_spins
-@one_program
-def retract(spins: Float[Array, "*n 3"], vectors: Float[Array, "*n 3"]) -> Float[Array, "*n 3"]:
-    """Rotate every spin by the small rotation vector w: S -> exp([w]x) S, exact and norm-preserving.
-
-    `vectors` are rotation vectors (radians), not tangent displacements; for a displacement v in the tangent
-    plane use w = S x v.
-
-    Example:
-        >>> turned = js.spins.retract(jnp.array([1.0, 0.0, 0.0]), jnp.array([0.0, 0.0, jnp.pi / 2]))
-        >>> (jnp.round(turned) + 0.0).tolist()
-        [0.0, 1.0, 0.0]
-    """
-    sinc, versine = rotation_factors(dot(vectors, vectors))
-    turn = cross(vectors, spins)
-    return add(spins, scale(sinc, turn), scale(versine, cross(vectors, turn)))
-
-
-@one_program
-def rotation_factors(square: Float[Array, "*n"]) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
-    """sin(x)/x and (1 - cos x)/x^2 of the square of x, to rounding.
-
-    By sums of additions and products, which XLA vectorizes on CPUs where it calls the sine and cosine of one number
-    after another. With half the angle, h = k pi + r and abs(r) <= pi/2, they are (sin r/h) cos r and (sin r/h)^2/2:
-    free of cancellation, and of the sign of (-1)^k.
-
-    Example:
-        >>> [round(float(x), 3) for x in js.spins.rotation_factors(jnp.asarray(1.0))]
-        [0.841, 0.46]
-    """
-    dtype = square.dtype
-    pi, far = np.asarray(np.pi, dtype), square > np.pi**2
-    half = jnp.sqrt(jnp.where(far, square, 1)) / 2
-    turns = jnp.where(far, jnp.round(half / pi), 0)
-    rest = (half - turns * pi) - turns * np.asarray(np.pi - float(pi), dtype)
-    ratio = jnp.where(far, rest / half, 1)
-    rest = jnp.where(far, rest**2, square / 4)
-    # the next terms of both series are below a unit in the last place of the largest at a right angle
-    terms = 7 if dtype.itemsize <= 4 else 12
-    sine = _series(rest, [(-1) ** n / math.factorial(2 * n + 1) for n in range(terms)]) * ratio
-    cosine = _series(rest, [(-1) ** n / math.factorial(2 * n) for n in range(terms)])
-    return sine * cosine, sine**2 / 2
-
-
-def _series(x: Float[Array, "*n"], coefficients: Sequence[float]) -> Float[Array, "*n"]:
-    """sum_n c_n x^n."""
-    *others, last = (np.asarray(c, x.dtype) for c in coefficients)
-    total = jnp.full_like(x, last)
-    for c in reversed(others):
-        total = total * x + c
-    return total
-
-
-@takes_spins
-@one_program
-def dilute(spins: Float[Array, "*n 3"], occupied: Bool[Array, "*n"]) -> Float[Array, "*n 3"]:
-    """Spins with vacancies: zero where the mask `occupied` (shape of the lattice) is False.
-
-    Example:
-        >>> occupied = jnp.arange(16).reshape(lattice.shape) != 5
-        >>> float(jnp.sum(js.spins.dilute(js.textures.ferromagnet(lattice), occupied)))
-        15.0
-    """
-    return jnp.where(occupied[..., None], spins, 0)
 
 
 def check_finite(spins: Array) -> None:
