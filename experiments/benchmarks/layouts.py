@@ -20,8 +20,9 @@ import jaxspin as js
 from experiments.benchmarks.report import Report
 from experiments.benchmarks.timing import timed
 from experiments.stages import main_without_folder
-from jaxspin.electrons import chebyshev, kpm
-from jaxspin.electrons.model import join, split
+from jaxspin.arrays import columns
+from jaxspin.arrays.spinors import join, split
+from jaxspin.electrons import kpm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +108,7 @@ def layouts(config: Config, solver: js.KernelPolynomial, spins: jax.Array) -> di
         return rescaled(tuple(map(halo, a)), local, a)
 
     def in_blocks(a):
-        parts = jax.tree.map(lambda p: chebyshev.in_blocks(p, width), a)
+        parts = jax.tree.map(lambda p: columns.in_blocks(p, width), a)
         parts = jax.lax.map(own, parts)
         return jax.tree.map(lambda p, x: jnp.moveaxis(p, 0, 2).reshape(*x.shape[:2], -1)[..., : x.shape[2]], parts, a)
 

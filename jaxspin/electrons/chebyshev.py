@@ -14,9 +14,9 @@ import numpy as np
 from jax.sharding import AxisType
 from jaxtyping import Array, Float, PyTree
 
+from jaxspin.arrays.columns import in_blocks, sum_columns_on_a_cpu
 from jaxspin.arrays.precision import matmul
 
-_LANES = 8  # numbers that a CPU adds side by side, before it adds up those
 _ROW = 64  # products of two vectors that are added up at a time
 
 
@@ -44,12 +44,6 @@ def moments(operator, start: PyTree[Array], order: int, *, width: int | None = N
     # within [-1, 1] no moment exceeds the first
     good = jnp.max(jnp.abs(found)) <= 1.01 * found[0]
     return found * jnp.where(good & _held(grown, start), 1, jnp.nan).astype(found.dtype)
-
-
-def in_blocks(x: Array, width: int) -> Array:
-    """The columns, the last axis, in blocks of `width`, filled up with zeros; the blocks first."""
-    x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, -x.shape[-1] % width)])
-    return jnp.moveaxis(x.reshape(*x.shape[:-1], -1, width), -2, 0)
 
 
 def _local(spinor: PyTree[Array]) -> Array:
@@ -221,49 +215,6 @@ def filling_error(order: int, temperature: Float[Array, ""], halfwidth: Float[Ar
     return 8 * x / jnp.sinh(rate) + 100 * jnp.finfo(x.dtype).eps
 
 
-@jax.custom_vjp
-def sums(arrays: tuple[Float[Array, "*cells columns"], ...]) -> tuple[Float[Array, "*cells 1"], ...]:
-    """The sum of each array over the last axis, which stays with length one: all of them in one pass.
-
-    On a CPU, XLA reads what is summed once for each array otherwise, and adds up a short last axis slowly.
-    """
-    return _sums(arrays)
-
-
-def spread(arrays: tuple[Float[Array, "*cells 1"], ...], columns: int) -> tuple[Float[Array, "*cells columns"], ...]:
-    """Each array repeated along the last axis; a derivative with respect to all of them is one pass of `sums`."""
-    return _spread(arrays, columns)
-
-
-def _repeat(arrays, columns: int) -> tuple[Array, ...]:
-    return tuple(jnp.broadcast_to(x, (*x.shape[:-1], columns)) for x in arrays)
-
-
-_spread = jax.custom_vjp(_repeat, nondiff_argnums=(1,))
-_spread.defvjp(lambda x, columns: (_repeat(x, columns), None), lambda columns, _, slopes: (sums(slopes),))
-sums.defvjp(lambda x: (_sums(x), x[0].shape[-1]), lambda columns, slopes: (_repeat(slopes, columns),))
-
-
-def _sums(arrays) -> tuple[Array, ...]:
-    return jax.lax.platform_dependent(*arrays, cpu=_sums_on_a_cpu, default=_sums_elsewhere)
-
-
-def _sums_elsewhere(*arrays) -> tuple[Array, ...]:
-    return tuple(jnp.sum(x, axis=-1, keepdims=True) for x in arrays)
-
-
-def _sums_on_a_cpu(*arrays) -> tuple[Array, ...]:
-    zeros = (jnp.zeros((), arrays[0].dtype),) * len(arrays)
-
-    def add(a, b):
-        return tuple(x + y for x, y in zip(a, b, strict=True))
-
-    if arrays[0].shape[-1] % _LANES == 0:
-        arrays = tuple(x.reshape(*x.shape[:-1], -1, _LANES) for x in arrays)
-        arrays = jax.lax.reduce(arrays, zeros, add, (arrays[0].ndim - 2,))
-    return tuple(x[..., None] for x in jax.lax.reduce(arrays, zeros, add, (arrays[0].ndim - 1,)))
-
-
 def _dots(now, after) -> tuple[Array, Array]:
     """(<now|now>, Re <after|now>)."""
     if _on_a_mesh(jax.tree.leaves(now)[0]):
@@ -280,7 +231,7 @@ def _dots_on_a_cpu(now, after) -> tuple[Array, Array]:
     for x, y in zip(_real_parts(now), _real_parts(after), strict=True):
         if x.size % _ROW == 0:
             x, y = x.reshape(-1, _ROW), y.reshape(-1, _ROW)
-        a, b = _sums_on_a_cpu(x * x, x * y)
+        a, b = sum_columns_on_a_cpu(x * x, x * y)
         own.append(jnp.sum(a))
         mixed.append(jnp.sum(b))
     return functools.reduce(jnp.add, own), functools.reduce(jnp.add, mixed)

@@ -11,12 +11,13 @@ from jax.core import Tracer
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
+from jaxspin.arrays.spinors import Spinor
 from jaxspin.couplings import at_least
 from jaxspin.devices.shards import Shards, shards_of
 from jaxspin.electrons import chebyshev
 from jaxspin.electrons.ensemble import AbstractEquilibrium, Ensemble
 from jaxspin.electrons.memory import warn_of_memory
-from jaxspin.electrons.model import SDModel, Spinor
+from jaxspin.electrons.model import SDModel
 from jaxspin.electrons.probes import AbstractProbes, Coloring, ExactTrace, colors_for
 from jaxspin.field import Spins, Time
 from jaxspin.lattice import Lattice

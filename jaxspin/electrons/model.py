@@ -3,9 +3,8 @@
 H = - sum_(ij),ss' c+_is t_ij M_ss' c_js' + h.c. + sum_i V_i n_i - J sum_i S_i . c+_ia sigma_ab c_ib
 
 Shapes: spins `(*cells, sublattices, 3)`; electron vectors `(*cells, sublattices, 2, columns)` in public, and inside
-solvers a *spinor*: for each sublattice four real arrays `(*cells, columns)`, Re and Im of the up and of the down
-component, which a CPU moves and adds up fast (`python -m experiments.benchmarks.layouts` compares others). Dense
-matrices are `(2N, 2N)` with orbitals in the C order of `(*cells, sublattices, 2)`.
+solvers a spinor, see `jaxspin.arrays.spinors`. Dense matrices are `(2N, 2N)` with orbitals in the C order of
+`(*cells, sublattices, 2)`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,10 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Int
 
+from jaxspin.arrays.spinors import Spinor, complex_of, complex_parts, join, mix, multiply, split
 from jaxspin.couplings import holds, real
 from jaxspin.electrons.bounds import band_edges, row_sums
 from jaxspin.electrons.hoppings import Hopping
-from jaxspin.electrons.terms import Site, Spinor, Term, both_directions, complex_of, complex_parts, mix, multiply
+from jaxspin.electrons.terms import Site, Term, both_directions
 from jaxspin.lattice import Lattice, check_bonds
 from jaxspin.spins import takes_spins
 
@@ -137,7 +137,7 @@ class SDModel(eqx.Module):
 
     @takes_spins(half=False)
     def apply(self, spins: Spins, spinor: Spinor) -> Spinor:
-        """H psi in the solvers' layout. `spinor` must be zero at vacancies."""
+        """H psi of a spinor, which must be zero at vacancies."""
         lattice, dtype = self.lattice, spins.dtype
         out = [site.times(parts) for site, parts in zip(self.onsite(spins), spinor, strict=True)]
         for term in self.terms():
@@ -227,27 +227,3 @@ class SDModel(eqx.Module):
             return low - reach, high + reach
         v = self.potential.astype(low.dtype)
         return low - reach + jnp.min(v), high + reach + jnp.max(v)
-
-
-def split(vectors: Complex[Array, "..."]) -> Spinor:
-    """`(*cells, sublattices, 2, columns)` to the solvers' layout."""
-    real, imaginary = jnp.real(vectors), jnp.imag(vectors)
-    return tuple(
-        (real[..., a, 0, :], imaginary[..., a, 0, :], real[..., a, 1, :], imaginary[..., a, 1, :])
-        for a in range(vectors.shape[-3])
-    )
-
-
-def join(spinor: Spinor) -> Complex[Array, "..."]:
-    """The inverse of `split`."""
-    pairs = [jnp.stack([jax.lax.complex(ur, ui), jax.lax.complex(dr, di)], axis=-2) for ur, ui, dr, di in spinor]
-    return jnp.stack(pairs, axis=-3)
-
-
-def unit_spinor(lattice: Lattice, site: Int[Array, " k"], dtype, occupied: Array | None = None) -> Spinor:
-    """Two columns, spin up and spin down on one site (cell indices and sublattice); zero on a vacancy."""
-    value = 1 if occupied is None else occupied[tuple(site)].astype(dtype)
-    one = jnp.zeros(lattice.shape, dtype).at[tuple(site)].set(value)[..., None]
-    zero = jnp.zeros_like(one)
-    up, down, none = (jnp.concatenate(pair, -1) for pair in ((one, zero), (zero, one), (zero, zero)))
-    return tuple((up[..., a, :], none[..., a, :], down[..., a, :], none[..., a, :]) for a in range(lattice.sublattices))

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from jaxspin.electrons.model import Spinor
+from jaxspin.arrays.spinors import Spinor
 from jaxspin.electrons.superlattices import best_superlattice
 from jaxspin.lattice import Lattice
 

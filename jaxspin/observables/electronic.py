@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxspin.arrays.spinors import unit_spinor
 from jaxspin.electrons import ExactDiagonalization, GreensFunction, KernelPolynomial
 from jaxspin.electrons.chebyshev import moments, quadrature
-from jaxspin.electrons.model import unit_spinor
 from jaxspin.electrons.spectral import local_sums
 from jaxspin.field import Spins
 from jaxspin.spins import takes_spins
@@ -180,7 +180,7 @@ def _series_at(solver, spins, energies, width, kernel, order, sites):
     operator, model = solver.rescaled(spins), solver.model
 
     def at(site):
-        unit = unit_spinor(model.lattice, site, spins.dtype, model.occupied)
+        unit = unit_spinor(model.lattice.shape, site, spins.dtype, model.occupied)
         return _series(solver, moments(operator, unit, order), energies, width, kernel)
 
     return jax.lax.map(at, sites)

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float, PRNGKeyArray
 
 from jaxspin.arrays.precision import einsum, matmul, tensordot
+from jaxspin.arrays.spinors import Spinor, unit_spinor
 from jaxspin.electrons import (
     ExactDiagonalization,
     GreensFunction,
@@ -22,7 +23,6 @@ from jaxspin.electrons import (
     fermi,
     spectral,
 )
-from jaxspin.electrons.model import Spinor, unit_spinor
 from jaxspin.field import Spins
 from jaxspin.spins import takes_spins
 
@@ -307,7 +307,7 @@ def _marker(solver, spins, sites):
         return tuple(tuple(r[..., a, None] * p for p in parts) for a, parts in enumerate(spinor))
 
     def at(site):
-        p = project(unit_spinor(lattice, site, dtype, solver.model.occupied))
+        p = project(unit_spinor(lattice.shape, site, dtype, solver.model.occupied))
         b = times(y, p)
         rest = jax.tree.map(jnp.subtract, b, project(b))
         terms = [

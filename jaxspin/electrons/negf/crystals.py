@@ -8,11 +8,12 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from jaxspin.arrays.precision import tensordot
+from jaxspin.arrays.spinors import complex_of
 from jaxspin.couplings import optional, real, scalar
 from jaxspin.electrons.negf.leads import ENDS, AbstractSelfEnergy, AbstractTerminal, Contact, Extent, check_temperature
 from jaxspin.electrons.negf.slices import reach
 from jaxspin.electrons.negf.surfaces import Chains, Layers, lead_modes, lead_slices
-from jaxspin.electrons.terms import Site, complex_of
+from jaxspin.electrons.terms import Site
 from jaxspin.lattice import Lattice
 
 

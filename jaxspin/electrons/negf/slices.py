@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxspin.arrays.spinors import complex_of
 from jaxspin.electrons.model import SDModel
-from jaxspin.electrons.terms import complex_of
 from jaxspin.field import Spins
 from jaxspin.lattice import Bond, Lattice
 

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxspin.arrays.spinors import complex_of
 from jaxspin.electrons.model import SDModel
 from jaxspin.electrons.negf.leads import AbstractSelfEnergy, AbstractTerminal, Contact, broadening_of
 from jaxspin.electrons.negf.linalg import dagger, multiply
 from jaxspin.electrons.negf.slices import Cut, blocks
-from jaxspin.electrons.terms import complex_of
 from jaxspin.field import Spins
 
 
