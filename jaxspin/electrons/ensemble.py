@@ -40,13 +40,18 @@ class Ensemble(eqx.Module):
     - `temperature`: T in units of the hopping. 0 is the ground state: levels below mu are full, and a degenerate one
       at mu is filled evenly.
 
-    `ground_state` says which of the two, and is known when a program is compiled: a traced temperature counts as above
-    zero, and is kept above rounding.
+    `ground_state` says whether T is 0. It has to be known when a program is compiled, so a traced temperature counts as
+    above zero, and is made no smaller than rounding.
 
-        ensemble = Ensemble(filling=0.25, temperature=0.05)
-        energy, mu, number, occupations = ensemble.fill(levels, jnp.ones_like(levels), levels.size)
+    Solvers make one from their own arguments; use it for levels of your own.
 
     Raises `ValueError` if both or neither of filling and chemical potential are given, or one is out of range.
+
+    Example:
+        >>> ensemble, levels = js.electrons.Ensemble(filling=0.5, temperature=0.1), jnp.array([-1.0, 1.0])
+        >>> energy, mu, number, occupations = ensemble.fill(levels, jnp.ones_like(levels), levels.size)
+        >>> float(number), [round(float(f), 3) for f in occupations]
+        (1.0, [1.0, 0.0])
     """
 
     filling: Scalar | None

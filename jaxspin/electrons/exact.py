@@ -21,16 +21,26 @@ from jaxspin.spins import check_finite, check_spins, takes_spins
 class ExactDiagonalization(AbstractEquilibrium):
     """The electrons of `model` in thermal equilibrium, from all eigenvalues and eigenvectors.
 
-    Give one of `filling` n = N_e/(number of spin-orbitals), then the energy is the free energy F = Omega + mu N_e, or
-    `chemical_potential`, then it is the grand potential Omega = -T sum_k ln(1 + exp(-(e_k - mu)/T)). `temperature` is
-    that of the electrons, in units of the hopping; 0 gives the ground state, a level at the Fermi energy shared
-    equally among degenerate states. The field is B_i = J <sigma_i>.
+    Give exactly one of
 
-    First and second derivatives are right at degeneracies too (divided differences of the Fermi function, Daleckii and
-    Krein, AMS Transl. 47, 1 (1965)); third derivatives are not. Time grows as (2N)^3 and memory as (2N)^2; use
-    `KernelPolynomial` beyond about a thousand sites.
+    - `filling` n = N_e/(number of spin-orbitals): the energy is the free energy F = Omega + mu N_e;
+    - `chemical_potential` mu: the energy is the grand potential Omega = -T sum_k ln(1 + exp(-(e_k - mu)/T)).
 
-    Raises `ValueError` if both or neither of filling and chemical potential are given, or one is out of range.
+    `temperature` is that of the electrons; 0 is the ground state, where degenerate states at the Fermi energy share
+    their electrons equally. The field is B_i = J <sigma_i>. Spins and field are `(*cells, sublattices, 3)`, energies in
+    units of the hopping.
+
+    First and second derivatives are right at degeneracies too, by divided differences of the Fermi function (Daleckii
+    and Krein, AMS Transl. 47, 1 (1965)); third derivatives are not. Time grows as (2N)^3 and memory as (2N)^2: use
+    `KernelPolynomial` beyond about a thousand sites, `BlochDiagonalization` for textures that repeat.
+
+    Raises `ValueError` if both or neither of filling and chemical potential are given, or one is out of range, and for
+    spins that do not fit the lattice or are not finite.
+
+    Example:
+        >>> solver = js.ExactDiagonalization(js.SDModel(lattice, coupling=2.0), filling=0.25, temperature=0.1)
+        >>> round(float(solver.energy(js.textures.ferromagnet(lattice))), 3), solver.field(spins).shape
+        (-28.478, (4, 4, 1, 3))
     """
 
     parallel_part_is_fixed: ClassVar[bool] = False
@@ -113,7 +123,15 @@ def _warn(lattice: Lattice) -> None:
 def bloch_levels(model: SDModel, spins: Spins, points: int | tuple[int, ...]) -> Float[Array, " levels"]:
     """All one-electron energies, ascending, of the texture `spins` repeated `points` times along each axis.
 
-    Those of vacancies come last. Raises `ValueError` for an open axis, or another number of `points` than of axes.
+    The model's lattice is the magnetic cell of N sites; the result has `(2 N points^d,)` energies, in units of the
+    hopping, those of vacancies last. `points` is one number, or one for each axis.
+
+    Raises `ValueError` for an open axis, or another number of `points` than of axes.
+
+    Example:
+        >>> model, cell_spins = js.SDModel(js.square(2), coupling=2.0), js.textures.neel(js.square(2))
+        >>> js.electrons.bloch_levels(model, cell_spins, 3).shape
+        (72,)
     """
     dimension = model.lattice.dimension
     along = (points,) * dimension if isinstance(points, int) else points
@@ -129,8 +147,17 @@ def bloch_levels(model: SDModel, spins: Spins, points: int | tuple[int, ...]) ->
 def bloch_energy(solver: ExactDiagonalization, spins: Spins, points: int | tuple[int, ...]) -> Float[Array, ""]:
     """Energy per site of the texture whose magnetic cell is `spins`, repeated `points` times along each axis.
 
-    The model's lattice is the magnetic cell; one small `eigh` per wavevector instead of one large. Equals
-    `ExactDiagonalization` on the repeated lattice.
+    The model's lattice is the magnetic cell. It equals the energy of `ExactDiagonalization` on the repeated lattice
+    divided by its sites, in units of the hopping, with one small `eigh` for each wavevector in place of one large.
+    `BlochDiagonalization` has the field too.
+
+    Raises `ValueError` for an open axis, or another number of `points` than of axes.
+
+    Example:
+        >>> cell = js.square(1)
+        >>> solver = js.ExactDiagonalization(js.SDModel(cell, coupling=2.0), filling=0.25, temperature=0.1)
+        >>> round(float(js.electrons.bloch_energy(solver, js.textures.ferromagnet(cell), 4)), 3)
+        -1.78
     """
     model = solver.model
     levels = bloch_levels(model, spins, points)

@@ -27,35 +27,40 @@ from jaxspin.spins import check_finite, check_spins
 class KernelPolynomial(AbstractEquilibrium):
     """The electrons of `model` in thermal equilibrium, from Chebyshev moments of H.
 
-    The grand potential Omega = sum_m c_m Tr T_m((H - c)/a), or the free energy at fixed filling, with traces over
-    probing vectors; the field is the exact gradient of that estimate, by the recursion run backwards. Time and memory
-    are linear in the sites and memory does not depend on the order. No damping kernel: at T > 0 the series converges
-    exponentially, as exp(-m pi T/a).
+    The energy is the grand potential Omega = sum_m c_m Tr T_m((H - c)/a), or the free energy at fixed filling, with
+    traces over probing vectors. The field is the exact gradient of that estimate, by the recursion run backwards.
+    Time and memory are linear in the sites, and memory does not depend on the order. There is no damping kernel: at
+    T > 0 the series converges exponentially, as exp(-m pi T/a).
 
-    Spins on a mesh (`jaxspin.devices`) share out the probing vectors, as far as their number divides, and only
-    then the lattice. Vectors meet in one sum at the end; a lattice that is shared out exchanges edges of all vectors in
-    every product with H, which is less only beyond tens of thousands of sites along an axis.
+    Spins on a mesh (`jaxspin.devices`) share out the probing vectors, as far as their number divides, and only then the
+    lattice. The vectors meet in one sum at the end, while a lattice that is shared out exchanges the edges of all
+    vectors in every product with H. That is less only beyond tens of thousands of sites along an axis.
 
     **Arguments**
 
     - `filling` n in (0, 1), or `chemical_potential`: exactly one.
     - `temperature` of the electrons, above zero; for T = 0 use `ExactDiagonalization`.
-    - `tolerance` of the field: its rms error at a site, in units of the hopping. From it follow, where they are not
-      given, the colours (by `colors_for`, made for the hardest case) and the order. `tune` looks at the spins instead,
-      and `measure_accuracy` tells what was reached.
+    - `tolerance` of the field: its rms error at a site, in units of the hopping. It chooses colours and order where
+      they are not given, for the hardest case. `tune` looks at the spins instead, and `measure_accuracy` measures.
     - `probes`: `Coloring(number)`, or `ExactTrace()` for no sampling error.
-    - `order`: the number of moments; None takes it from temperature, window and `tolerance`, which the end of the
-      series stays a factor of ten below.
+    - `order`: the number of moments; None takes as many as bring the error of the series to a tenth of `tolerance`.
     - `window`: (lowest, highest) energy that must hold the spectrum of every configuration; None takes
       `model.spectral_bounds()`. A spectrum that leaves the window gives NaN.
 
-    Energies in units of the hopping. Pass `key` to `energy` and `field` for new random phases in every call; without it
-    they are always the same, and energy and field conserve each other. First and second derivatives (reverse mode)
-    with respect to spins and every array of the model.
+    Energies are in units of the hopping, spins and field `(*cells, sublattices, 3)`. Pass `key` to `energy` and `field`
+    for new random phases in every call; without it they are always the same, so that the field conserves the energy.
+    First and second derivatives, in reverse mode, by spins and every array of the model.
 
-    Raises `ValueError` for T <= 0, a doubled or missing ensemble, an empty window, or an order that is odd or absurd.
+    Raises `ValueError` for T <= 0, both or neither of filling and chemical potential, an empty window, an order that is
+    odd or beyond 20 000, and traced values from which colours or order would have to be chosen.
     Sources: Weisse, Wellein, Alvermann and Fehske, Rev. Mod. Phys. 78, 275 (2006), 10.1103/RevModPhys.78.275;
     Barros and Kato, Phys. Rev. B 88, 235101 (2013), 10.1103/PhysRevB.88.235101.
+
+    Example:
+        >>> model, probes = js.SDModel(lattice, coupling=2.0), js.electrons.ExactTrace()
+        >>> solver = js.KernelPolynomial(model, filling=0.25, temperature=0.1, probes=probes)
+        >>> round(float(solver.energy(js.textures.ferromagnet(lattice))), 2), solver.field(spins).shape
+        (-28.48, (4, 4, 1, 3))
     """
 
     parallel_part_is_fixed: ClassVar[bool] = False

@@ -27,7 +27,10 @@ Spins = Float[Array, "*cells sublattices 3"]
 
 
 class SDModel(eqx.Module):
-    """Electrons hopping on `lattice`, coupled to the spins with `coupling` J (eigenvalues -+J of -J S.sigma).
+    """Electrons hopping on `lattice`, coupled to the spins: the s-d, Kondo-lattice or double-exchange model.
+
+    H = - sum_(ij) c+_i t_ij M c_j + h.c. + sum_i V_i n_i - J sum_i S_i . c+_i sigma c_i; at a site -J S.sigma has the
+    eigenvalues -+J.
 
     **Arguments**
 
@@ -36,8 +39,17 @@ class SDModel(eqx.Module):
     - `potential`: site energies V, `(*cells, sublattices)`, or None.
     - `occupied`: a mask `(*cells, sublattices)`, False at vacancies: sites without orbital (and without spin).
 
-    Energies in units of the hopping. Raises `ValueError` for arrays that do not fit the lattice, a complex `coupling`
-    or `potential`, a bond given together with its reverse, and where every site is vacant.
+    Energies are in units of the hopping, spins `(*cells, sublattices, 3)`. It has H as a matrix (`dense`), as products
+    with vectors (`matvec`) and of a cell that repeats (`bloch`); energies and fields come from solvers such as
+    `ExactDiagonalization` and `KernelPolynomial`.
+
+    Raises `ValueError` for arrays that do not fit the lattice, a complex `coupling` or `potential`, a bond given
+    together with its reverse, and where every site is vacant.
+
+    Example:
+        >>> model = js.SDModel(lattice, (1.0, -0.3), coupling=2.0)
+        >>> model.dense(spins).shape, model.matvec(spins, jnp.ones((4, 4, 1, 2, 5), complex)).shape
+        ((32, 32), (4, 4, 1, 2, 5))
     """
 
     lattice: Lattice = eqx.field(static=True)

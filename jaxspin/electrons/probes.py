@@ -19,7 +19,19 @@ from jaxspin.lattice import Lattice
 
 
 class AbstractProbes(eqx.Module):
-    """A choice of vectors r with the average of r r^+ the identity."""
+    """A choice of vectors r for traces, Tr g(H) = average of sum_r r^+ g(H) r: the average of sum_r r r^+ is 1.
+
+    Every site has a colour, and a vector holds random phases on the sites of one colour for one spin. Subclass it with
+    `colors` for a choice of your own; `Coloring` and `ExactTrace` are there.
+
+    Example:
+        >>> class Rows(js.electrons.AbstractProbes):
+        ...     def colors(self, lattice):
+        ...         return np.broadcast_to(np.arange(lattice.cells[0])[:, None, None], lattice.shape)
+        >>> parts = Rows().vectors(lattice, key=None, dtype=jnp.float32)[0]
+        >>> len(parts), parts[0].shape
+        (4, (4, 4, 8))
+    """
 
     @abc.abstractmethod
     def colors(self, lattice: Lattice) -> np.ndarray:
@@ -56,18 +68,31 @@ class AbstractProbes(eqx.Module):
 
 
 class ExactTrace(AbstractProbes):
-    """Every site a colour of its own: the trace without sampling error, quadratic in the number of sites."""
+    """Every site a colour of its own: the trace without sampling error, in time quadratic in the number of sites.
+
+    For small lattices and tests; `Coloring` is linear.
+
+    Example:
+        >>> int(js.electrons.ExactTrace().colors(lattice).max()) + 1
+        16
+    """
 
     def colors(self, lattice: Lattice) -> np.ndarray:
         return np.arange(lattice.sites).reshape(lattice.shape)
 
 
 class Coloring(AbstractProbes):
-    """At most `number` colours (one a sublattice if fewer), equal ones as far apart as possible: linear in the sites.
+    """At most `number` colours (at least one a sublattice), equal ones as far apart as possible: linear in the sites.
 
-    The error of the field falls as number^(-(d+2)/2d) in the hardest case, a metal at T = 0 in d dimensions, and
-    exponentially where g_ij decays exponentially. Source: Wang, Chern, Batista and Barros, J. Chem. Phys. 148, 094107
-    (2018), 10.1063/1.5017741.
+    In the hardest case, a metal at T = 0 in d dimensions, the error of the field falls as number^(-(d+2)/2d); it falls
+    exponentially where g_ij decays exponentially. `ExactTrace` has no error.
+
+    Raises `ValueError` for fewer than one colour.
+    Source: Wang, Chern, Batista and Barros, J. Chem. Phys. 148, 094107 (2018), 10.1063/1.5017741.
+
+    Example:
+        >>> js.electrons.Coloring(4).colors(lattice)[:, :, 0].tolist()
+        [[0, 1, 2, 3], [2, 3, 0, 1], [0, 1, 2, 3], [2, 3, 0, 1]]
     """
 
     number: int = eqx.field(static=True)

@@ -35,10 +35,18 @@ class Crystal(AbstractTerminal):
     - `broadening`: the imaginary part of the energy in a decimation, in units of the hopping; closed forms need none.
     - `mu`, `temperature`: its chemical potential and temperature. None: of the solver; see `GreensFunction`.
 
-    `MagneticCrystal` has spins of its own.
+    Raises `ValueError` for sites that are no end of the channel, another number of couplings than of hoppings, and a
+    broadening or temperature that is not positive. `MagneticCrystal` has spins of its own.
 
     Source of the decimation: Lopez Sancho, Lopez Sancho and Rubio, J. Phys. F 15, 851 (1985),
     10.1088/0305-4608/15/4/009.
+
+    Example:
+        >>> model = js.SDModel(js.chain(6, periodic=False), coupling=0.0)
+        >>> leads = (js.electrons.Crystal("left"), js.electrons.Crystal("right"))
+        >>> wire = js.GreensFunction(model, leads=leads, voltage=0.5, temperature=0.1)
+        >>> round(float(wire.transmission(js.textures.ferromagnet(wire.lattice), jnp.array([0.3]))[0]), 3)
+        2.0
     """
 
     name: str = eqx.field(static=True)
@@ -149,12 +157,15 @@ class MagneticCrystal(AbstractTerminal):
       right end comes the first of these cells, and the last of them lies before the left end.
     - `exchange`: J of the lead, in units of the hopping.
 
-        left = js.electrons.MagneticCrystal(js.electrons.Crystal("left"), (0.0, 0.0, 1.0), exchange=2.0)
-        solver = js.GreensFunction(model, leads=(left, js.electrons.Crystal("right")), voltage=0.2, temperature=0.1)
-
-    Raises `ValueError` for spins that do not fit the device's cross-section.
+    Raises `ValueError` in the solver for spins that do not fit the cross-section of the device.
     Source of the decimation: Lopez Sancho, Lopez Sancho and Rubio, J. Phys. F 15, 851 (1985),
     10.1088/0305-4608/15/4/009.
+
+    Example:
+        >>> left = js.electrons.MagneticCrystal(js.electrons.Crystal("left"), (0.0, 0.0, 1.0), exchange=2.0)
+        >>> model = js.SDModel(js.chain(6, periodic=False), coupling=1.0)
+        >>> js.GreensFunction(model, leads=(left, js.electrons.Crystal("right")), temperature=0.1).terminals
+        ('left', 'right', 'bath')
     """
 
     name: str = eqx.field(static=True)

@@ -96,20 +96,28 @@ class AbstractTerminal(eqx.Module):
 
 
 class AbstractLead(AbstractTerminal, AbstractSelfEnergy):
-    """A lead that is its own self-energy: subclass it, with `self_energy`, for one of your own.
+    """A lead that is its own self-energy Sigma^r(z): subclass it, with `self_energy`, for one of your own.
 
-        class Contact(AbstractLead):
-            gamma: float  # a wide band on the two sites of an end
-            name: str = eqx.field(static=True, default="left")
-            sites: str = eqx.field(static=True, default="left")
-            mu: None = None
-            temperature: None = None
+    Sigma^r is `(2m, 2m)` on the m sites of the contact, in units of the hopping; see `self_energy`. Unless it is a
+    `rate`, the sites have to lie in one slice: with the solver's method="dense" the device is one slice. Give the
+    solver `poles` where the lead has levels further from zero than the device has.
 
-            def self_energy(self, energy):
-                return -0.5j * jnp.asarray(self.gamma, energy.dtype) * jnp.eye(4, dtype=energy.dtype)
+    The solver raises `ValueError` for a self-energy of another shape. `WideBand` and `Crystal` are there.
 
-    The sites of a self-energy that depends on the energy, or is a matrix, have to lie in one slice; the solver's
-    method="dense" makes the device one. Give the solver `poles` where its levels reach further than the device's.
+    Example:
+        >>> import equinox as eqx
+        >>> class Wire(js.electrons.AbstractLead):
+        ...     gamma: float = 0.5
+        ...     name: str = eqx.field(static=True, default="left")
+        ...     sites: str = eqx.field(static=True, default="left")
+        ...     mu: None = None
+        ...     temperature: None = None
+        ...
+        ...     def self_energy(self, energy):
+        ...         return -0.5j * jnp.asarray(self.gamma, energy.dtype)
+        >>> model = js.SDModel(js.chain(6, periodic=False))
+        >>> js.GreensFunction(model, leads=[Wire(), js.WideBand("right")], temperature=0.1).terminals
+        ('left', 'right', 'bath')
     """
 
     def connect(self, contact: Contact, raised: Float[Array, ""]) -> AbstractSelfEnergy:
@@ -131,7 +139,13 @@ class WideBand(AbstractLead):
     - `sites`: "left", "right", or a mask `(*cells, sublattices)`; None takes the name.
     - `mu`, `temperature`: its chemical potential and temperature. None: of the solver; see `GreensFunction`.
 
-    `Crystal` has a band and a contact that depends on energy.
+    Raises `ValueError` for a coupling that is no number or negative, a temperature that is not positive, and a name
+    that is no end without `sites`. `Crystal` has a band, and a contact that depends on energy.
+
+    Example:
+        >>> lead = js.WideBand("left", 0.5)
+        >>> complex(lead.self_energy(jnp.asarray(0.3 + 0.0j)))
+        -0.25j
     """
 
     name: str = eqx.field(static=True)

@@ -22,9 +22,6 @@ _SERIES = (1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12)
 class WideBandModes(AbstractField):
     """The same field as a `GreensFunction` of wide-band leads, without a grid of energies: exact, for small channels.
 
-        leads = (js.WideBand("left"), js.WideBand("right"))
-        WideBandModes(js.GreensFunction(model, leads=leads, voltage=0.5, temperature=0.1, bath=0.02)).push(spins)
-
     Losses Gamma/2 that do not depend on the energy make H - i Gamma/2 = R diag(l) L one matrix, diagonalized once.
     With C_a = L Gamma_a L+ and psi the digamma function, terminal a with (mu, T) fills
 
@@ -39,6 +36,12 @@ class WideBandModes(AbstractField):
 
     Source of the digamma function: Abramowitz and Stegun, Handbook of Mathematical Functions, 6.3.5 and 6.3.18; I(l, z)
     is the sum of its residues at the poles of the Fermi function.
+
+    Example:
+        >>> model, leads = js.SDModel(js.chain(6, periodic=False)), (js.WideBand("left"), js.WideBand("right"))
+        >>> solver = js.GreensFunction(model, leads=leads, voltage=0.5, temperature=0.1, bath=0.02)
+        >>> js.electrons.WideBandModes(solver).field(js.textures.ferromagnet(model.lattice)).shape
+        (6, 1, 3)
     """
 
     parallel_part_is_fixed: ClassVar[bool] = False

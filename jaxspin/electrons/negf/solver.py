@@ -26,10 +26,12 @@ from jaxspin.spins import check_finite, check_spins
 class GreensFunction(AbstractField):
     """The electrons of `model` between `leads` at different chemical potentials: a field without an energy.
 
-    G^r(w) = [w - H - Sigma^r(w)]^-1, rho = int dw/(2 pi) sum_a f_a(w) G^r Gamma_a G^a, B_i = J tr(sigma rho_ii). All
-    that is filled like the reference, bound states included, comes from complex frequencies (`negf.poles`); what the
-    leads fill differently, (f_a - f_ref) G^r Gamma_a G^a, from an integral over the window of the bias
-    (`negf.quadrature`). Cost: linear in the length of the open axis, cubic in the width of a slice.
+    G^r(w) = [w - H - Sigma^r(w)]^-1, rho = int dw/(2 pi) sum_a f_a(w) G^r Gamma_a G^a, B_i = J tr(sigma rho_ii).
+    Spins and field are `(*cells, sublattices, 3)`, energies in units of the hopping, currents electrons per hbar/t.
+
+    Two parts add up to rho. With all states filled like the reference, bound states included, it comes from complex
+    frequencies (`negf.poles`). What the leads fill differently, (f_a - f_ref) G^r Gamma_a G^a, is integrated over the
+    window of the bias (`negf.quadrature`). Cost: linear in the length of the open axis, cubic in the width of a slice.
 
     **Arguments**
 
@@ -47,11 +49,18 @@ class GreensFunction(AbstractField):
     - `max_panels`: where the integral over the window gives up (15 energies each); `batch`: how many at once.
 
     The reference is the bath, or without one (mu, temperature): bound states outside the leads' bands are filled so.
-    An integral that misses the tolerance raises `RuntimeError`; inside `jit`, where nothing can be raised, all
-    results are NaN. Derivatives of any kind in spins and parameters are those of the sum at the energies chosen.
+    Derivatives of any kind in spins and parameters are those of the sum at the energies that the integral took.
 
-    Raises `ValueError` for leads that fit no end or site, no lead at all, or numbers out of range. In equilibrium
-    `ExactDiagonalization` and `KernelPolynomial` are faster and have an energy.
+    Raises `ValueError` for leads that fit no end or site, no lead at all, or numbers out of range, and `RuntimeError`
+    where the integral misses the tolerance; inside `jit`, where nothing can be raised, all results are NaN then.
+    Without a voltage `ExactDiagonalization` and `KernelPolynomial` are faster and have an energy.
+
+    Example:
+        >>> model, leads = js.SDModel(js.chain(6, periodic=False)), (js.WideBand("left"), js.WideBand("right"))
+        >>> solver = js.GreensFunction(model, leads=leads, voltage=0.5, temperature=0.1)
+        >>> up = js.textures.ferromagnet(model.lattice)
+        >>> solver.field(up).shape, round(float(solver.current(up)), 2)
+        ((6, 1, 3), 0.11)
     """
 
     parallel_part_is_fixed: ClassVar[bool] = False
