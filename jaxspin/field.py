@@ -301,11 +301,11 @@ def _split(key: PRNGKeyArray | None, number: int):
 
 
 def _common_lattice(terms: tuple[AbstractField, ...]) -> Lattice | None:
-    found = {term.lattice for term in terms} - {None}
-    if len(found) > 1:
+    lattices = {term.lattice for term in terms} - {None}
+    if len(lattices) > 1:
         raise ValueError(
             "fields on different lattices cannot be added: "
-            + " and ".join(f"{x.name} {x.cells}, periodic {x.periodic}" for x in found if x is not None)
+            + " and ".join(f"{x.name} {x.cells}, periodic {x.periodic}" for x in lattices if x is not None)
             + "; build every term on the same lattice."
         )
-    return next(iter(found), None)
+    return next(iter(lattices), None)

@@ -205,24 +205,24 @@ class Lattice:
         """
         a, basis = np.array(self.vectors), np.array(self.basis)
         radius = radius * (1 + self.tolerance)
-        spread = max(np.linalg.norm(x - y) for x in basis for y in basis)
-        reach = np.ceil((radius + spread) * np.linalg.norm(np.linalg.inv(a), axis=0) + 1e-9).astype(int)
-        found = []
+        extent = max(np.linalg.norm(x - y) for x in basis for y in basis)
+        reach = np.ceil((radius + extent) * np.linalg.norm(np.linalg.inv(a), axis=0) + 1e-9).astype(int)
+        bonds = []
         for offset in itertools.product(*(range(-r, r + 1) for r in reach)):
             for end in range(self.sublattices):
                 if end == start and not any(offset):
                     continue
                 vector = np.array(offset) @ a + basis[end] - basis[start]
                 if np.linalg.norm(vector) <= radius:
-                    found.append(Bond(start, end, tuple(map(int, offset)), tuple(map(float, vector))))
-        ranks = self._ranks([bond.length for bond in found])
+                    bonds.append(Bond(start, end, tuple(map(int, offset)), tuple(map(float, vector))))
+        ranks = self._ranks([bond.length for bond in bonds])
 
-        def place(item: tuple[int, Bond]):
+        def order(item: tuple[int, Bond]):
             rank, vector = item[0], np.array(item[1].vector)
             angle = np.arctan2(vector[1], vector[0]) % (2 * np.pi - 1e-9) if self.dimension > 1 else 0.0
             return rank, *np.round(vector[2:], 6), round(float(angle), 6), *np.round(vector, 6)
 
-        return tuple(bond for _, bond in sorted(zip(ranks, found, strict=True), key=place))
+        return tuple(bond for _, bond in sorted(zip(ranks, bonds, strict=True), key=order))
 
     @functools.lru_cache(maxsize=256)  # noqa: B019
     def shell(self, number: int) -> tuple[Bond, ...]:

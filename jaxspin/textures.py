@@ -378,8 +378,8 @@ def _check_plane(lattice: Lattice, order: str) -> None:
 
 def _images(lattice: Lattice) -> np.ndarray:
     """The translations `(images, dimension)` to the next copies of a periodic lattice, zero included."""
-    reach = [(-1, 0, 1) if wraps else (0,) for wraps in lattice.periodic]
-    return np.array(list(itertools.product(*reach))) * np.array(lattice.cells) @ np.array(lattice.vectors)
+    copies = [(-1, 0, 1) if wraps else (0,) for wraps in lattice.periodic]
+    return np.array(list(itertools.product(*copies))) * np.array(lattice.cells) @ np.array(lattice.vectors)
 
 
 def _displacement(lattice: Lattice, center: Array) -> Array:

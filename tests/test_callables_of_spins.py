@@ -37,7 +37,7 @@ BEHIND = {
     "jaxspin.dynamics.solvers": ("AbstractSpinSolver", "ProjectedHeun", "DepondtMertens", "SemiImplicit", "cayley"),
     "jaxspin.descriptors.clusters": ("Recursion", "product_with", "orbital_at_center", "spinor_along"),
     "jaxspin.descriptors.invariants": ("term_values", "invariants"),
-    "jaxspin.electrons.negf.slices": ("blocks",),
+    "jaxspin.electrons.negf.slices": ("hamiltonian",),
     "jaxspin.electrons.negf.system": ("assemble",),
     "jaxspin.training.linearized": ("LinearizedSet.bytes_needed",),
 }

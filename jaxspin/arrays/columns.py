@@ -1,4 +1,4 @@
-"""Vectors side by side along the last axis, the columns: their sum, its transpose, and blocks of them."""
+"""Vectors side by side along the last axis, the columns: their sum, its transpose, and groups of them."""
 
 import jax
 import jax.numpy as jnp
@@ -7,8 +7,8 @@ from jaxtyping import Array, Float
 _LANES = 8  # numbers that a CPU adds side by side, before it adds up those
 
 
-def in_blocks(x: Array, width: int) -> Array:
-    """The columns, the last axis, in blocks of `width`, filled up with zeros; the blocks first."""
+def in_groups(x: Array, width: int) -> Array:
+    """The columns, the last axis, in groups of `width`, the last padded with zeros; the groups are the first axis."""
     x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, -x.shape[-1] % width)])
     return jnp.moveaxis(x.reshape(*x.shape[:-1], -1, width), -2, 0)
 

@@ -228,7 +228,7 @@ _lower(_translations_p, translations_by_windows, translations_by_roll)
 
 _settled_p = Primitive("settled")
 _settled_p.def_impl(lambda x: x)
-# with the mesh it lives on, by which fields tell how their lattice is spread
+# with the mesh it lives on, by which fields tell how their lattice is shared out
 _settled_p.def_abstract_eval(lambda x: x.update(weak_type=False))
 ad.deflinear2(_settled_p, lambda cotangent, x: [cotangent])
 batching.defvectorized(_settled_p)

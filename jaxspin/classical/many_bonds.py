@@ -47,9 +47,9 @@ def sum_over_bonds(
 
     # recomputed in a derivative: keeping it would store the field once for every bond
     @jax.checkpoint
-    def push(number, start, end, offset, strength, spins):
+    def push(index, start, end, offset, strength, spins):
         there, here = of_planes(moved(spins[end], offset, periodic)), of_planes(spins[start])
-        along, against = (scale(strength, act(number, s, sign)) for s, sign in ((there, one), (here, -one)))
+        along, against = (scale(strength, act(index, s, sign)) for s, sign in ((there, one), (here, -one)))
         return planes(along), moved(planes(against), -offset, periodic)
 
     def step(total, bond):
@@ -60,16 +60,16 @@ def sum_over_bonds(
 
     # those of one number a shell are stacked as numbers, not as arrays
     for uniform in (True, False):
-        chosen = [k for k, c in enumerate(couplings) if (c.ndim == 0) == uniform]
-        if not chosen:
+        group = [k for k, c in enumerate(couplings) if (c.ndim == 0) == uniform]
+        if not group:
             continue
-        bonds = [bond for k in chosen for bond in shells[k]]
-        numbers = np.concatenate([first[k] + np.arange(len(shells[k])) for k in chosen])
-        tables = (numbers, *(np.array([getattr(b, name) for b in bonds]) for name in ("start", "end", "offset")))
+        bonds = [bond for k in group for bond in shells[k]]
+        indices = np.concatenate([first[k] + np.arange(len(shells[k])) for k in group])
+        tables = (indices, *(np.array([getattr(b, name) for b in bonds]) for name in ("start", "end", "offset")))
         strength = jnp.concatenate(
             [
                 jnp.broadcast_to(c, (len(shells[k]),)) if uniform else jnp.moveaxis(c, -1, 0)
-                for k in chosen
+                for k in group
                 for c in (couplings[k].astype(spins.dtype),)
             ]
         )

@@ -40,15 +40,15 @@ def mesh(
         _check_along(lattice, along)
     else:
         along = _shortest_edges(lattice, len(available) if devices is None else devices)
-    number = int(np.prod(along))
-    if number > len(available):
+    count = int(np.prod(along))
+    if count > len(available):
         raise ValueError(
-            f"{number} devices are wanted and {len(available)} found; use fewer, or start more "
+            f"{count} devices are wanted and {len(available)} found; use fewer, or start more "
             "(on a CPU: XLA_FLAGS=--xla_force_host_platform_device_count=8)."
         )
     names = tuple(axis_name(axis) for axis in range(lattice.dimension))
     kinds = (AxisType.Auto,) * lattice.dimension
-    return jax.make_mesh(along, names, axis_types=kinds, devices=available[:number])
+    return jax.make_mesh(along, names, axis_types=kinds, devices=available[:count])
 
 
 def sharding(mesh: Mesh, *, before: int = 0) -> NamedSharding:
@@ -87,11 +87,11 @@ def shard(tree: Any, mesh: Mesh, lattice: Lattice | None = None) -> Any:
     if lattice is None and (lattice := getattr(tree, "lattice", None)) is None and not isinstance(tree, _ARRAYS):
         raise ValueError("a tree of arrays does not tell its lattice; pass shard(tree, mesh, lattice).")
     leaves, structure = jax.tree.flatten(tree)
-    placed = [
-        jax.device_put(leaf, place) if isinstance(leaf, _ARRAYS) else leaf
-        for leaf, place in zip(leaves, _placements(leaves, mesh, lattice), strict=True)
+    shared = [
+        jax.device_put(leaf, where) if isinstance(leaf, _ARRAYS) else leaf
+        for leaf, where in zip(leaves, _placements(leaves, mesh, lattice), strict=True)
     ]
-    return jax.tree.unflatten(structure, placed)
+    return jax.tree.unflatten(structure, shared)
 
 
 def gather(tree: PyTree[Array]) -> PyTree[np.ndarray]:

@@ -52,23 +52,23 @@ def fixed_grid(
     if not step > 0 or not math.isfinite(step):
         raise ValueError(f"step = {step:g} must be positive; leave it out to have one suggested.")
     ratio = duration / step
-    number = max(1, round(ratio))
-    if abs(ratio - number) > _TOLERANCE * ratio:
-        number = max(1, math.ceil(ratio))
-        step = duration / number
-    if max_steps is not None and number > max_steps:
-        raise ValueError(f"{number} steps exceed max_steps = {max_steps}; shorten duration or raise max_steps.")
-    stride = min(number, max(1, round(number / _FRAMES if save_every is None else save_every / step)))
+    count = max(1, round(ratio))
+    if abs(ratio - count) > _TOLERANCE * ratio:
+        count = max(1, math.ceil(ratio))
+        step = duration / count
+    if max_steps is not None and count > max_steps:
+        raise ValueError(f"{count} steps exceed max_steps = {max_steps}; shorten duration or raise max_steps.")
+    stride = min(count, max(1, round(count / _FRAMES if save_every is None else save_every / step)))
     longest = 2 ** (jnp.finfo(dtype).nmant + 1)
     if stride > longest:
         raise ValueError(f"{dtype} counts {longest} steps between frames, not {stride}; use a smaller save_every.")
-    lengths = np.full(-(-number // stride), stride)
-    lengths[-1] = number - stride * (len(lengths) - 1)
+    lengths = np.full(-(-count // stride), stride)
+    lengths[-1] = count - stride * (len(lengths) - 1)
     first = round(start / step)
     origin = start - first * step
     if abs(origin) <= max(_TOLERANCE * step, 4 * rounding * abs(start)):
         origin = 0.0
-    if abs(first) + number >= 2**31:
+    if abs(first) + count >= 2**31:
         raise ValueError(
             f"start = {start:g} is step {first}, which no 32-bit integer counts; let the time begin later, start = 0."
         )

@@ -154,12 +154,12 @@ def _relax(field, spins, tolerance, max_steps, moving, t, key) -> Relaxation:
         calmer = torque < state.best[1]
         progress = accepted & ((torque < 0.9 * state.best[1]) | (energy < state.best[2] - rounding))
         quiet = jnp.where(progress, 0, state.quiet + 1)
-        kept = accepted & calmer
+        better = accepted & calmer
         best = (
-            jnp.where(kept, spins, state.best[0]),
-            jnp.where(kept, torque, state.best[1]),
+            jnp.where(better, spins, state.best[0]),
+            jnp.where(better, torque, state.best[1]),
             jnp.where(accepted, jnp.minimum(energy, state.best[2]), state.best[2]),
-            jnp.where(kept, energy, state.best[3]),
+            jnp.where(better, energy, state.best[3]),
         )
         step = state.step + 1
         stuck = (quiet >= _PATIENCE) | (length * state.torque < eps)
@@ -181,8 +181,8 @@ def _relax(field, spins, tolerance, max_steps, moving, t, key) -> Relaxation:
         )
 
     energy, b, slope, torque = evaluate(spins)
-    scale = jnp.sqrt(jnp.max(jnp.sum(b * b, axis=-1)))
-    limit = jnp.sqrt(eps) * scale if tolerance is None else tolerance
+    largest = jnp.sqrt(jnp.max(jnp.sum(b * b, axis=-1)))
+    limit = jnp.sqrt(eps) * largest if tolerance is None else tolerance
     started = jnp.where(torque <= jnp.where(torque == 0, torque, limit), _CONVERGED, _RUNNING)
     code = jnp.where(jnp.isfinite(energy) & jnp.isfinite(torque), started, _NON_FINITE)
     state = _State(
@@ -190,7 +190,7 @@ def _relax(field, spins, tolerance, max_steps, moving, t, key) -> Relaxation:
         energy=energy,
         slope=slope,
         torque=torque,
-        length=0.5 / jnp.where(scale > 0, scale, 1),
+        length=0.5 / jnp.where(largest > 0, largest, 1),
         mean=energy,
         weight=jnp.ones((), spins.dtype),
         best=(spins, torque, energy, energy),

@@ -218,7 +218,7 @@ def simulate(
         jnp.asarray(clock.step, dtype), jnp.asarray(clock.last, jnp.int32), jnp.asarray(clock.origin, dtype)
     )
     warn_of_frames(settings.frame(spins, device_clock), len(grid.lengths) + 1, spins)
-    found = run_frames(
+    outcome = run_frames(
         settings,
         spins,
         device_clock,
@@ -232,22 +232,22 @@ def simulate(
     )
     run = Trajectory(
         times=grid.times,
-        spins=found.kept if save is None else None,
-        saved=None if save is None else found.kept,
-        final=found.final,
-        finite=found.finite,
-        temperature=found.temperature,
+        spins=outcome.saved if save is None else None,
+        saved=None if save is None else outcome.saved,
+        final=outcome.final,
+        finite=outcome.finite,
+        temperature=outcome.temperature,
         damping=sizes[0],
         step=jnp.asarray(float("nan") if adaptive else clock.step, dtype),
-        steps=found.steps,
+        steps=outcome.steps,
         lattice=lattice,
-        stopped=found.stopped,
-        held=_not_made(found.made),
-        solved=found.solved,
-        largest_turn=found.largest_turn,
+        stopped=outcome.stopped,
+        held=_not_made(outcome.made),
+        solved=outcome.solved,
+        largest_turn=outcome.largest_turn,
     )
     run = run if until is None else run.shortened()
-    run = thrown(run, settings, found.sound, None if not adaptive else grid.bound) if throw else run
+    run = thrown(run, settings, outcome.sound, None if not adaptive else grid.bound) if throw else run
     warn_of_turns(run, solver)
     return run
 

@@ -82,14 +82,14 @@ def suggest_timestep(
     times = jnp.atleast_1d(jnp.asarray(t, dtype))
     field = by_content(field)
     sizes = (jnp.asarray(damping, dtype), None if moment is None else jnp.asarray(moment, dtype))
-    found = _rates(field, spins, *sizes, times, key)
-    if any(isinstance(x, Tracer) for x in found):
+    rates = _rates(field, spins, *sizes, times, key)
+    if any(isinstance(x, Tracer) for x in rates):
         raise ValueError(NO_TRACERS)
-    fastest = [float(found[0]), largest_frequency(found[1])]
+    fastest = [float(rates[0]), largest_frequency(rates[1])]
     if np.any(np.asarray(damping) > 0) and np.isfinite(fastest).all():
-        later = relax(field, spins, max_steps=_STEPS_DOWN, t=found[2], key=key).spins
-        fastest.append(largest_frequency(_rates(field, later, *sizes, found[2][None], key)[1]))
-    rate, diffusion = max(fastest), float(found[3]) * float(temperature)
+        later = relax(field, spins, max_steps=_STEPS_DOWN, t=rates[2], key=key).spins
+        fastest.append(largest_frequency(_rates(field, later, *sizes, rates[2][None], key)[1]))
+    rate, diffusion = max(fastest), float(rates[3]) * float(temperature)
     if not rate + diffusion > 0 or rate + diffusion == float("inf"):
         raise ValueError("the field is zero or not finite in this state, so no step follows; pass step=...")
     square = 6 * tolerance / life(float(np.min(np.asarray(damping))))

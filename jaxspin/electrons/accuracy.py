@@ -140,35 +140,35 @@ def tune(
         safe, spare = model.spectral_bounds(), (high - low) / 20
         window = (jnp.maximum(low - spare, safe[0]), jnp.minimum(high + spare, safe[1]))
 
-    def build(number: int, moments: int | None) -> KernelPolynomial:
-        exact = number >= model.lattice.sites
-        chosen = (ExactTrace() if exact else Coloring(number)) if probes is None else probes
-        return KernelPolynomial(model, **state, probes=chosen, order=moments, window=window, tolerance=tolerance)
+    def build(count: int, moments: int | None) -> KernelPolynomial:
+        exact = count >= model.lattice.sites
+        vectors = (ExactTrace() if exact else Coloring(count)) if probes is None else probes
+        return KernelPolynomial(model, **state, probes=vectors, order=moments, window=window, tolerance=tolerance)
 
     def measure(solver: KernelPolynomial) -> Accuracy:
-        found = measure_accuracy(solver, spins, key=key, draws=draws)
-        if not np.isfinite(found.error):
+        accuracy = measure_accuracy(solver, spins, key=key, draws=draws)
+        if not np.isfinite(accuracy.error):
             raise ValueError(
-                f"the field of these spins is not finite: their spectrum leaves the window {found.window[0]:.3g} to "
-                f"{found.window[1]:.3g}; give a wider window, or None for bounds that hold for all spins."
+                f"the field of these spins is not finite: their spectrum leaves the window {accuracy.window[0]:.3g} to "
+                f"{accuracy.window[1]:.3g}; give a wider window, or None for bounds that hold for all spins."
             )
-        return found
+        return accuracy
 
     colours = min(model.lattice.sites, colors_for(tolerance, _largest(model), model.lattice.dimension))
     solver = build(colours, order)
-    found = measure(solver)
-    while probes is None and found.spread < tolerance / 4 and colours > 2:
+    accuracy = measure(solver)
+    while probes is None and accuracy.spread < tolerance / 4 and colours > 2:
         colours = max(2, colours // 2)
         solver = build(colours, solver.order)
-        found = measure(solver)
-    while found.error > tolerance:
-        if found.bias > tolerance / 2 and order is None:
+        accuracy = measure(solver)
+    while accuracy.error > tolerance:
+        if accuracy.bias > tolerance / 2 and order is None:
             longer = 2 * round(0.75 * solver.order)
             if longer > _most_moments(solver, spins.dtype):
                 raise ValueError(
-                    f"the series reaches {found.bias:.2g} in {spins.dtype}, not {tolerance:.2g}: more than "
-                    f"{solver.order} moments change nothing but rounding; use a tolerance above {3 * found.bias:.1g}, "
-                    "or spins in double precision."
+                    f"the series reaches {accuracy.bias:.2g} in {spins.dtype}, not {tolerance:.2g}: more than "
+                    f"{solver.order} moments change nothing but rounding; use a tolerance above "
+                    f"{3 * accuracy.bias:.1g}, or spins in double precision."
                 )
             solver = solver.with_order(longer)
         elif probes is None and colours < model.lattice.sites:
@@ -176,11 +176,11 @@ def tune(
             solver = build(colours, solver.order)
         else:
             raise ValueError(
-                f"the given settings reach {found.error:.2g}, not {tolerance:.2g} ({found}); "
+                f"the given settings reach {accuracy.error:.2g}, not {tolerance:.2g} ({accuracy}); "
                 "give more colours or moments, or leave them to be chosen."
             )
-        found = measure(solver)
-    return solver, found
+        accuracy = measure(solver)
+    return solver, accuracy
 
 
 def _most_moments(solver: KernelPolynomial, dtype) -> int:
@@ -217,9 +217,9 @@ def direct_field(solver: KernelPolynomial, spins: Spins, *, key: PRNGKeyArray | 
         lambda e: fermi.occupation(e, mu, temperature), solver.order, center, halfwidth
     )
     start = solver.start(spins, key=key)
-    filled = chebyshev.expand(solver.rescaled(spins), start, coefficients)
+    product = chebyshev.expand(solver.rescaled(spins), start, coefficients)
     sigma = []
-    for (ur, ui, dr, di), (vr, vi, er, ei) in zip(start, filled, strict=True):
+    for (ur, ui, dr, di), (vr, vi, er, ei) in zip(start, product, strict=True):
         x = ur * er + ui * ei + dr * vr + di * vi
         y = ur * ei - ui * er - dr * vi + di * vr
         z = ur * vr + ui * vi - dr * er - di * ei

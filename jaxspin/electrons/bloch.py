@@ -8,7 +8,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxspin.electrons.exact import ExactDiagonalization, equilibrium, spin_density
+from jaxspin.electrons.exact import ExactDiagonalization, fill_matrix, spin_density
 from jaxspin.electrons.hoppings import Hopping
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.lattice import Lattice
@@ -87,7 +87,7 @@ class BlochDiagonalization(AbstractPotential):
         h = solver.model.bloch(spins, jnp.asarray(k, dtype))
         weights = jnp.broadcast_to(jnp.asarray(share, dtype)[:, None], h.shape[:2])
         orbitals = jnp.asarray(h.shape[-1], dtype)
-        energy, _, _, density = equilibrium(solver.ensemble.astype(dtype), h, weights, orbitals)
+        energy, _, _, density = fill_matrix(solver.ensemble.astype(dtype), h, weights, orbitals)
         return energy, spin_density(solver.model, jnp.sum(density, axis=0), spins)
 
 
@@ -107,7 +107,7 @@ def _even(lattice: Lattice, hop: Hopping) -> bool:
 def _wavevectors(dimension: int, points: int, even: bool) -> tuple[np.ndarray, np.ndarray]:
     """Reduced wavevectors `(k, d)` and the share of each, 1 together; of k and -k one where they give the same."""
     grid = np.stack(np.meshgrid(*(np.arange(points),) * dimension, indexing="ij"), -1).reshape(-1, dimension)
-    number = np.arange(len(grid))
-    back = np.ravel_multi_index(tuple((-grid % points).T), (points,) * dimension) if even else number
-    kept = number <= back
-    return grid[kept] / points, np.where(back == number, 1.0, 2.0)[kept] / len(grid)
+    index = np.arange(len(grid))
+    back = np.ravel_multi_index(tuple((-grid % points).T), (points,) * dimension) if even else index
+    first = index <= back
+    return grid[first] / points, np.where(back == index, 1.0, 2.0)[first] / len(grid)

@@ -14,7 +14,7 @@ import numpy as np
 from jax.sharding import AxisType
 from jaxtyping import Array, Float, PyTree
 
-from jaxspin.arrays.columns import in_blocks, sum_columns_on_a_cpu
+from jaxspin.arrays.columns import in_groups, sum_columns_on_a_cpu
 from jaxspin.arrays.precision import matmul
 
 _ROW = 64  # products of two vectors that are added up at a time
@@ -23,7 +23,7 @@ _ROW = 64  # products of two vectors that are added up at a time
 def moments(operator, start: PyTree[Array], order: int, *, width: int | None = None) -> Float[Array, " order"]:
     """mu_m = Re <start| T_m(operator) |start>, m = 0 ... order-1, summed over columns, the last axis of `start`.
 
-    The columns are taken `width` at a time, the last block filled up with zeros (None: all at once): less memory, and
+    The columns are taken `width` at a time, the last group padded with zeros (None: all at once): less memory, and
     vectors that fit into a cache. A spectrum outside [-1, 1] gives NaN, that of one site among many too: no vector may
     grow anywhere.
 
@@ -36,14 +36,14 @@ def moments(operator, start: PyTree[Array], order: int, *, width: int | None = N
     """
     check_order(order)
     if width is None:
-        found, grown = _moments(operator, start, order)
+        mu, grown = _moments(operator, start, order)
     else:
-        parted = jax.tree.map(lambda x: in_blocks(x, width), start)
+        parted = jax.tree.map(lambda x: in_groups(x, width), start)
         parts = jax.lax.map(lambda part: _moments(operator, part, order), parted)
-        found, grown = jax.tree.map(lambda x: jnp.sum(x, axis=0), parts)
+        mu, grown = jax.tree.map(lambda x: jnp.sum(x, axis=0), parts)
     # within [-1, 1] no moment exceeds the first
-    good = jnp.max(jnp.abs(found)) <= 1.01 * found[0]
-    return found * jnp.where(good & _held(grown, start), 1, jnp.nan).astype(found.dtype)
+    good = jnp.max(jnp.abs(mu)) <= 1.01 * mu[0]
+    return mu * jnp.where(good & _held(grown, start), 1, jnp.nan).astype(mu.dtype)
 
 
 def _local(spinor: PyTree[Array]) -> Array:

@@ -107,7 +107,7 @@ class ExactDiagonalization(AbstractEquilibrium):
         h = self.model.dense(spins)
         orbitals = jnp.asarray(self.model.orbitals())
         weights = (jnp.arange(h.shape[0]) < orbitals).astype(spins.dtype)
-        return equilibrium(self.ensemble.astype(spins.dtype), h, weights, orbitals.astype(spins.dtype))
+        return fill_matrix(self.ensemble.astype(spins.dtype), h, weights, orbitals.astype(spins.dtype))
 
 
 def _warn(lattice: Lattice) -> None:
@@ -168,34 +168,34 @@ def bloch_energy(solver: ExactDiagonalization, spins: Spins, points: int | tuple
     return energy / (copies * model.lattice.sites)
 
 
-# --- equilibrium of a matrix, with its derivatives ------------------------------------------------------------------
+# --- a matrix filled with electrons, with its derivatives -----------------------------------------------------------
 
 
 @jax.custom_jvp
-def equilibrium(ensemble: Ensemble, h: Array, weights: Array, orbitals: Array) -> tuple[Array, Array, Array, Array]:
-    """(energy, mu, N_e, rho) of the matrix `h`, all in one precision; `orbitals` hold the electrons of a filling of 1.
+def fill_matrix(ensemble: Ensemble, h: Array, weights: Array, orbitals: Array) -> tuple[Array, Array, Array, Array]:
+    """(energy, mu, N_e, rho) of the matrix `h` `(n, n)`, all in one precision. A filling of 1 is `orbitals` electrons.
 
-    Above T = 0 also of many matrices `(..., n, n)` together, `weights` `(..., n)` counting the states of each: rho is
-    then weighted, and to be summed over them.
+    Above T = 0 also of many matrices `(..., n, n)` that share their electrons: `weights` `(..., n)` count the states of
+    each. The sum of rho over them is the density matrix, each already with its weight.
     """
     levels, states = jnp.linalg.eigh(h)
-    energy, mu, number, f = ensemble.fill(levels, weights, orbitals)
-    return energy, mu, number, matmul(states * f[..., None, :].astype(states.dtype), _adjoint(states))
+    energy, mu, electrons, f = ensemble.fill(levels, weights, orbitals)
+    return energy, mu, electrons, matmul(states * f[..., None, :].astype(states.dtype), _adjoint(states))
 
 
 def _adjoint(matrix):
     return jnp.conj(jnp.swapaxes(matrix, -1, -2))
 
 
-@equilibrium.defjvp
-def _equilibrium_jvp(primals, tangents):
+@fill_matrix.defjvp
+def _fill_matrix_jvp(primals, tangents):
     ensemble, h, weights, orbitals = primals
     d_ensemble, dh, _, _ = tangents
     fixed_filling, ground_state = ensemble.fixed_filling, ensemble.ground_state
     constraint, d_constraint = ensemble.constraint(orbitals), d_ensemble.constraint(orbitals)
     temperature, d_temperature = ensemble.temperature, d_ensemble.temperature
-    out = equilibrium(*primals)
-    _, mu, number, density = out
+    out = fill_matrix(*primals)
+    _, mu, electrons, density = out
     dh = (dh + _adjoint(dh)) / 2
 
     levels, states = jnp.linalg.eigh(h)
@@ -214,23 +214,23 @@ def _equilibrium_jvp(primals, tangents):
         entropy = fermi.entropy(levels, weights, mu, temperature)
 
     if fixed_filling:
-        d_number = d_constraint
+        d_electrons = d_constraint
         if ground_state:
             homo, lumo = frontier(weights, constraint)
             d_mu = (d_levels[homo] + d_levels[lumo]) / 2
-            d_filled = jnp.zeros_like(levels)
+            d_occupations = jnp.zeros_like(levels)
         else:
             # shares of levels, since in a gap by_mu may be smaller than any number
             share, compressibility = fermi.shares(levels, weights, mu, temperature)
             d_mu = jnp.sum(share * (d_levels - (levels - mu) / temperature * d_temperature))
-            d_filled = by_mu * d_mu + share * d_constraint
+            d_occupations = by_mu * d_mu + share * d_constraint
             d_mu = d_mu + d_constraint / compressibility
-        d_energy = mu * d_number
+        d_energy = mu * d_electrons
     else:
         d_mu = d_constraint
-        d_number = jnp.sum(by_level * d_levels) + jnp.sum(by_mu) * d_mu + jnp.sum(by_temperature) * d_temperature
-        d_energy = -number * d_mu
-        d_filled = by_mu * d_mu
+        d_electrons = jnp.sum(by_level * d_levels) + jnp.sum(by_mu) * d_mu + jnp.sum(by_temperature) * d_temperature
+        d_energy = -electrons * d_mu
+        d_occupations = by_mu * d_mu
     d_energy = d_energy - entropy * d_temperature + jnp.real(jnp.sum(jnp.conj(density) * dh))
 
     # Daleckii-Krein; the midpoint derivative where the difference would cancel
@@ -243,11 +243,11 @@ def _equilibrium_jvp(primals, tangents):
         middle = (by_level[..., :, None] + by_level[..., None, :]) / 2
     ratio = jnp.where(close, middle, (f[..., :, None] - f[..., None, :]) / jnp.where(close, 1, gap))
     in_states = in_states * ratio.astype(states.dtype)
-    direct = (d_filled + by_temperature * d_temperature).astype(states.dtype)
+    direct = (d_occupations + by_temperature * d_temperature).astype(states.dtype)
     diagonal = jnp.broadcast_to(jnp.eye(levels.shape[-1], dtype=states.dtype), states.shape)
     in_states = in_states + direct[..., None] * diagonal
     d_density = matmul(states, in_states, _adjoint(states))
-    return out, (d_energy, d_mu, d_number, d_density)
+    return out, (d_energy, d_mu, d_electrons, d_density)
 
 
 @takes_spins(half=False)
@@ -256,6 +256,6 @@ def spin_density(model: SDModel, density, spins):
     """B_i = J sum_ab sigma_ab <c+_ia c_ib> from rho_(ib)(ia) = <c+_ia c_ib>."""
     n = model.lattice.sites
     site = jnp.arange(n)
-    blocks = density.reshape(n, 2, n, 2)[site, :, site, :]
-    sigma = jnp.real(einsum("cab,nba->nc", jnp.asarray(PAULI, density.dtype), blocks))
+    on_site = density.reshape(n, 2, n, 2)[site, :, site, :]
+    sigma = jnp.real(einsum("cab,nba->nc", jnp.asarray(PAULI, density.dtype), on_site))
     return model.coupled_spins(jnp.ones_like(spins)) * sigma.reshape(spins.shape).astype(spins.dtype)

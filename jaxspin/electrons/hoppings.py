@@ -99,8 +99,8 @@ def magnetic_flux(lattice: Lattice, quanta: int, *amplitudes: ArrayLike) -> tupl
     inverse = np.linalg.inv(np.array(lattice.vectors))
     n1, n2 = np.meshgrid(*(np.arange(c) for c in lattice.cells), indexing="ij")
     terms = []
-    for number, amplitude in enumerate(amplitudes, start=1):
-        for bond in lattice.shell(number):
+    for shell, amplitude in enumerate(amplitudes, start=1):
+        for bond in lattice.shell(shell):
             b = np.array(lattice.basis[bond.start]) @ inverse
             d = np.array(bond.vector) @ inverse
             u1, u2 = n1 + b[0], n2 + b[1]

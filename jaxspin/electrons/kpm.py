@@ -133,17 +133,17 @@ class KernelPolynomial(AbstractEquilibrium):
         return jax.jit(over)(operator, start)
 
     def _moments(self, operator: "Rescaled", start: Spinor, order: int) -> Float[Array, " order"]:
-        width = block_width(start[0][0])
+        width = group_width(start[0][0])
         if width == start[0][0].shape[-1] or shards_of(self.lattice, operator.spins) is not None:
             return chebyshev.moments(operator, start, order)
         # vectors in the cache of a CPU; an accelerator wants all columns at once
         arrays, rest = eqx.partition(operator, eqx.is_array)
 
-        def found(width, arrays, start):
+        def by_width(width, arrays, start):
             return chebyshev.moments(eqx.combine(arrays, rest), start, order, width=width)
 
-        in_blocks, whole = (functools.partial(found, w) for w in (width, None))
-        return jax.lax.platform_dependent(arrays, start, cpu=in_blocks, default=whole)
+        in_groups, whole = (functools.partial(by_width, w) for w in (width, None))
+        return jax.lax.platform_dependent(arrays, start, cpu=in_groups, default=whole)
 
     def rescaled(self, spins: Spins) -> "Rescaled":
         """(H - c)/a as an operator on spinors, its spectrum inside [-1, 1]."""
@@ -218,14 +218,14 @@ class Rescaled(eqx.Module):
 
     def __call__(self, spinor: Spinor) -> Any:
         product = self.model.apply(self.spins, spinor)
-        center, scale = self.center, 1 / self.halfwidth
-        return jax.tree.map(lambda p, x: (p - center * x) * scale, product, spinor)
+        center, factor = self.center, 1 / self.halfwidth
+        return jax.tree.map(lambda p, x: (p - center * x) * factor, product, spinor)
 
 
-def block_width(part: Array) -> int:
+def group_width(part: Array) -> int:
     """How many columns of vectors like `part` to treat at once on a CPU, so that they stay in its cache.
 
-    As many as make the fewest blocks, all of one width, and a multiple of four.
+    As many as make the fewest groups, all of one width, and a multiple of four.
     """
     columns = part.shape[-1]
     fit = max(_NARROWEST, _CACHED // (4 * part.size // columns * part.dtype.itemsize))
@@ -239,12 +239,12 @@ def shared_probes(shards: Shards, columns: int) -> tuple[str, ...]:
     The vectors of different devices meet in one sum at the end, while a lattice that is shared out exchanges the edges
     of all vectors in every product with H.
     """
-    found, rest = [], columns
+    names, rest = [], columns
     for name in sorted((n for n in shards.names if n is not None), key=shards.count, reverse=True):
         if rest % shards.count(name) == 0:
-            found.append(name)
+            names.append(name)
             rest //= shards.count(name)
-    return tuple(found)
+    return tuple(names)
 
 
 # Bytes of a vector, of which the reverse pass reuses four from cache, and columns below which the short last axis costs
@@ -291,8 +291,8 @@ def _warn(lattice: Lattice, probes: AbstractProbes) -> None:
 def _probes(model: SDModel, tolerance: float) -> AbstractProbes:
     if isinstance(model.coupling, Tracer):
         raise ValueError("the colours cannot be chosen from a traced coupling; pass probes=Coloring(...).")
-    number = colors_for(tolerance, float(np.max(np.abs(np.asarray(model.coupling)))), model.lattice.dimension)
-    return Coloring(number) if number < model.lattice.sites else ExactTrace()
+    count = colors_for(tolerance, float(np.max(np.abs(np.asarray(model.coupling)))), model.lattice.dimension)
+    return Coloring(count) if count < model.lattice.sites else ExactTrace()
 
 
 def _order(temperature, halfwidth, tolerance: float) -> int:

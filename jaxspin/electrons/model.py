@@ -75,11 +75,11 @@ class SDModel(eqx.Module):
                 "write the numbers as (*kinetic(lattice, t_1, t_2, ...), *others)."
             )
         hoppings = []
-        for number, entry in enumerate(shells, start=1):
+        for shell, entry in enumerate(shells, start=1):
             if isinstance(entry, Hopping):
                 hoppings.append(entry)
             else:
-                hoppings += [Hopping(bond, entry) for bond in lattice.shell(number)]
+                hoppings += [Hopping(bond, entry) for bond in lattice.shell(shell)]
         self.hoppings = tuple(hoppings)
         self.coupling = real(coupling, "coupling")
         self.potential = None if potential is None else real(potential, "potential")
@@ -234,8 +234,8 @@ class SDModel(eqx.Module):
         if any(h.amplitude.shape != () for h in self.hoppings):
             return -self.bound(), self.bound()
         low, high = band_edges(self)
-        reach = jnp.max(jnp.abs(self.coupling)).astype(low.dtype)
+        shift = jnp.max(jnp.abs(self.coupling)).astype(low.dtype)
         if self.potential is None:
-            return low - reach, high + reach
+            return low - shift, high + shift
         v = self.potential.astype(low.dtype)
-        return low - reach + jnp.min(v), high + reach + jnp.max(v)
+        return low - shift + jnp.min(v), high + shift + jnp.max(v)

@@ -40,13 +40,13 @@ class AbstractProbes(eqx.Module):
     def filling_error(self, lattice: Lattice) -> float:
         """Electrons an orbital that the random phases may add or hide at a given chemical potential.
 
-        Two and a half times the standard deviation in the hardest case, a metal, 0.6 number^(-(d+2)/2d)/sqrt(2N): the
+        Two and a half times the standard deviation in the hardest case, a metal, 0.6 count^(-(d+2)/2d)/sqrt(2N): the
         count is a sum over 2N orbitals, each with the error that `colors_for` tells of its field. None for exact ones.
         """
-        number, d = int(self.colors(lattice).max()) + 1, lattice.dimension
-        if number == lattice.sites:
+        count, d = int(self.colors(lattice).max()) + 1, lattice.dimension
+        if count == lattice.sites:
             return 0.0
-        return 1.5 * number ** (-(d + 2) / (2 * d)) / (2 * lattice.sites) ** 0.5
+        return 1.5 * count ** (-(d + 2) / (2 * d)) / (2 * lattice.sites) ** 0.5
 
     def vectors(self, lattice: Lattice, *, key: PRNGKeyArray | None, dtype) -> Spinor:
         """The vectors as a spinor with two columns (spin up, spin down) for each colour.
@@ -54,12 +54,12 @@ class AbstractProbes(eqx.Module):
         Without a key the phases are the same in every call, so that energy and field belong together.
         """
         colors = self.colors(lattice)
-        number = int(colors.max()) + 1
+        count = int(colors.max()) + 1
         key = jax.random.key(0) if key is None else key
         angle = jax.random.uniform(key, lattice.shape, dtype, maxval=2 * np.pi)
         spinor = []
         for a in range(lattice.sublattices):
-            own = jnp.asarray(colors[..., a, None] == np.arange(number))
+            own = jnp.asarray(colors[..., a, None] == np.arange(count))
             re, im = (jnp.where(own, part(angle)[..., a, None], 0) for part in (jnp.cos, jnp.sin))
             empty = jnp.zeros_like(re)
             columns = ((re, empty), (im, empty), (empty, re), (empty, im))
@@ -121,14 +121,14 @@ def colors_for(tolerance: float, coupling: float, dimension: int) -> int:
 
 
 @functools.lru_cache(maxsize=64)
-def _coloring(lattice: Lattice, number: int) -> np.ndarray:
+def _coloring(lattice: Lattice, count: int) -> np.ndarray:
     """The coset colouring by the best superlattice that fits the periodic axes, or a greedy one where none is good."""
-    cells = max(1, number // lattice.sublattices)
+    cells = max(1, count // lattice.sublattices)
     distance, hermite = best_superlattice(lattice, cells)
     volume = abs(np.linalg.det(np.array(lattice.vectors)))
     ideal = (cells * volume) ** (1 / lattice.dimension)
     if distance < 0.75 * ideal:
-        colors = _greediest(lattice, (distance, 1.1 * ideal), number)
+        colors = _greediest(lattice, (distance, 1.1 * ideal), count)
         if colors is not None:
             return colors
     n = np.stack(np.meshgrid(*(np.arange(c) for c in lattice.cells), indexing="ij"), -1)
@@ -139,15 +139,15 @@ def _coloring(lattice: Lattice, number: int) -> np.ndarray:
     return cell[..., None] * lattice.sublattices + np.arange(lattice.sublattices)
 
 
-def _greediest(lattice: Lattice, between: tuple[float, float], number: int) -> np.ndarray | None:
-    """The greedy colouring of the largest distance in this range that `number` colours allow: by halvings."""
+def _greediest(lattice: Lattice, between: tuple[float, float], count: int) -> np.ndarray | None:
+    """The greedy colouring of the largest distance in this range that `count` colours allow: by halvings."""
     bonds = [b for a in range(lattice.sublattices) for b in lattice.neighbors(between[1], a)]
     lengths = np.unique(np.round([b.length for b in bonds], 5))
     lengths = lengths[lengths > between[0]]
     best, low, high = None, 0, len(lengths) - 1
     while low <= high:
         middle = (low + high + 1) // 2
-        colors = _greedy(lattice, lengths[middle], number)
+        colors = _greedy(lattice, lengths[middle], count)
         if colors is None:
             high = middle - 1
         else:
@@ -155,8 +155,8 @@ def _greediest(lattice: Lattice, between: tuple[float, float], number: int) -> n
     return best
 
 
-def _greedy(lattice: Lattice, distance: float, number: int) -> np.ndarray | None:
-    """First-fit colouring with equal colours at least `distance` apart, None if it takes more than `number`."""
+def _greedy(lattice: Lattice, distance: float, count: int) -> np.ndarray | None:
+    """First-fit colouring with equal colours at least `distance` apart, None if it takes more than `count`."""
     strides = np.cumprod([lattice.sublattices, *lattice.cells[:0:-1]])[::-1]
     beyond = lattice.sites  # in the place of sites beyond an edge
     # the numbers of the neighbours of a site: one of these for each axis, added up
@@ -171,15 +171,15 @@ def _greedy(lattice: Lattice, distance: float, number: int) -> np.ndarray | None
             tables[a].append(np.where(inside, there % n * strides[axis], beyond))
         tables[a][0] = tables[a][0] + np.array([b.end for b in bonds], int)
     # no colour yet counts as the last one; the one before, which is one too many, is never taken
-    colors = np.full(lattice.sites + 1, number + 1)
-    taken = np.zeros(number + 2, bool)
+    colors = np.full(lattice.sites + 1, count + 1)
+    taken = np.zeros(count + 2, bool)
     for site, (*cell, a) in enumerate(np.ndindex(*lattice.shape)):
         near = sum(table[n] for table, n in zip(tables[a], cell, strict=True))
         here = colors[np.minimum(near, beyond)]
         taken[here] = True
         color = int(np.argmin(taken))
         taken[here] = False
-        if color >= number:
+        if color >= count:
             return None
         colors[site] = color
     return colors[:-1].reshape(lattice.shape)

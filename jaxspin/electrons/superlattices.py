@@ -43,19 +43,19 @@ def hermite_matrices(index: int, lattice: Lattice) -> np.ndarray:
     dimension, above = lattice.dimension, _ABOVE[lattice.dimension]
     shapes = [(sizes, [_entries(lattice, sizes, i, j) for i, j in above]) for sizes in _diagonals(index, lattice)]
     every = -(-sum(int(np.prod([len(c) for c in choices])) for _, choices in shapes) // _MOST)
-    found = [np.zeros((0, dimension, dimension), int)]
+    allowed = [np.zeros((0, dimension, dimension), int)]
     for sizes, choices in shapes:
         counts = [len(c) for c in choices] or [1]
-        numbers = np.unravel_index(np.arange(0, np.prod(counts), every), counts)
-        matrices = np.zeros((len(numbers[0]), dimension, dimension), int)
+        entries = np.unravel_index(np.arange(0, np.prod(counts), every), counts)
+        matrices = np.zeros((len(entries[0]), dimension, dimension), int)
         matrices[:, range(dimension), range(dimension)] = sizes
-        for (i, j), values, number in zip(above, choices, numbers, strict=False):
-            matrices[:, i, j] = values[number]
+        for (i, j), values, entry in zip(above, choices, entries, strict=False):
+            matrices[:, i, j] = values[entry]
         for axis, period in enumerate(lattice.cells):
             if lattice.periodic[axis]:
                 matrices = matrices[_holds(matrices, axis, period)]
-        found.append(matrices)
-    return np.concatenate(found)
+        allowed.append(matrices)
+    return np.concatenate(allowed)
 
 
 _ABOVE = {d: list(itertools.combinations(range(d), 2)) for d in (1, 2, 3)}

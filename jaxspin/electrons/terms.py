@@ -76,11 +76,11 @@ class Site(NamedTuple):
 
     def block(self, ctype) -> Complex[Array, "*cells 2 2"]:
         """The 2x2 matrices."""
-        found = -einsum("...c,cab->...ab", self.exchange.astype(ctype), jnp.asarray(PAULI, ctype))
+        matrices = -einsum("...c,cab->...ab", self.exchange.astype(ctype), jnp.asarray(PAULI, ctype))
         if self.energy is None:
-            return found
-        energy = jnp.broadcast_to(self.energy.astype(ctype), found.shape[:-2])
-        return found + _times(energy, jnp.eye(2, dtype=ctype))
+            return matrices
+        energy = jnp.broadcast_to(self.energy.astype(ctype), matrices.shape[:-2])
+        return matrices + _times(energy, jnp.eye(2, dtype=ctype))
 
     def times(self, parts: Parts) -> Parts:
         """The product with the parts of a spinor."""

@@ -140,8 +140,8 @@ def _package(value: Any) -> str:
 def _first_function(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         for field in dataclasses.fields(value):
-            if isinstance(found := getattr(value, field.name), types.FunctionType):
-                return found
+            if isinstance(function := getattr(value, field.name), types.FunctionType):
+                return function
     return type(value)
 
 

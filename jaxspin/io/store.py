@@ -212,8 +212,8 @@ def check_chunks(path: Path, name: str, array: zarr.Array, needed: Iterable[Sequ
     `needed` are the chunks, by their numbers along each axis, that must be there: all unless given.
     """
     grid = [-(-n // c) for n, c in zip(array.shape, array.chunks, strict=True)]
-    for place in np.ndindex(*grid) if needed is None else needed:
-        key = array.metadata.encode_chunk_key(tuple(map(int, place)))
+    for chunk in np.ndindex(*grid) if needed is None else needed:
+        key = array.metadata.encode_chunk_key(tuple(map(int, chunk)))
         if not (path / name / key).is_file():
             raise ValueError(
                 f"{path} is damaged: its array {name!r} lacks the file {name}/{key}; "

@@ -66,8 +66,8 @@ def decay_length(lattice: Lattice, values: Float[Array, "..."]) -> Float[Array, 
         falls = below[first] & (first > 0)
         above, under = line[jnp.maximum(first - 1, 0)], line[first]
         crossing = first.astype(line.dtype) - (0.5 - under) / jnp.where(falls, above - under, 1)
-        reach = jnp.asarray(lattice.cells[axis] // 2, line.dtype)
-        lengths.append(jnp.where(falls, crossing, jnp.where(below[first], 0, reach)) * float(np.linalg.norm(vector)))
+        half = jnp.asarray(lattice.cells[axis] // 2, line.dtype)
+        lengths.append(jnp.where(falls, crossing, jnp.where(below[first], 0, half)) * float(np.linalg.norm(vector)))
     return jnp.mean(jnp.stack(lengths))
 
 

@@ -16,8 +16,8 @@ class Growth:
     """L(t) = offset + rate t^exponent, what `fit_growth` returns.
 
     - `exponent`, `error`: a, and both errors below together; infinite where the best exponent is the last one tried.
-    - `seed_error`: the spread over resampled seeds, NaN for a single seed.
-    - `window_error`: the spread over where the fit begins.
+    - `seed_error`: the standard deviation over resampled seeds, NaN for a single seed.
+    - `window_error`: the standard deviation over where the fit begins.
     - `offset`, `rate`: L0 in units of the lengths, c in units of length/time^exponent.
     - `window`: the first and the last time that were fitted.
 
@@ -89,14 +89,14 @@ def fit_growth(
 
 def _least_squares(t: np.ndarray, values: np.ndarray, offset: bool) -> tuple[float, float, float]:
     """Exponent, L0 and c with the least sum of ((L0 + c t^a)/L - 1)^2, c > 0."""
-    found = []
+    fits = []
     for exponent in _BESIDE_OFFSET if offset else _EXPONENTS:
         columns = [t**exponent] if not offset else [t**exponent, np.ones_like(t)]
         design = np.stack(columns, axis=1) / values[:, None]
-        scale = np.linalg.norm(design, axis=0)
-        solution, *_ = np.linalg.lstsq(design / scale, np.ones_like(t), rcond=None)
-        residual = float(np.sum((design / scale @ solution - 1) ** 2))
-        rate, *rest = solution / scale
-        found.append((residual if rate > 0 else np.inf, exponent, rest[0] if rest else 0.0, rate))
-    _, exponent, start, rate = min(found)
+        norms = np.linalg.norm(design, axis=0)
+        solution, *_ = np.linalg.lstsq(design / norms, np.ones_like(t), rcond=None)
+        residual = float(np.sum((design / norms @ solution - 1) ** 2))
+        rate, *rest = solution / norms
+        fits.append((residual if rate > 0 else np.inf, exponent, rest[0] if rest else 0.0, rate))
+    _, exponent, start, rate = min(fits)
     return float(exponent), float(start), float(rate)

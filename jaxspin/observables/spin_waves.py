@@ -122,14 +122,14 @@ def spin_waves(
         raise ValueError("moment must be positive; for a vacancy take a lattice without that site.")
     # in y = sqrt(m) x the motion is Omega (m^-1/2 H m^-1/2) y, as Omega acts within a spin
     root = np.repeat(np.sqrt(lengths), 2)
-    found = _modes(hessian / root[:, None] / root, spins.dtype)
-    modes = np.asarray(found.modes) / root[:, None]
+    waves = _modes(hessian / root[:, None] / root, spins.dtype)
+    modes = np.asarray(waves.modes) / root[:, None]
     modes = modes / np.maximum(np.linalg.norm(modes, axis=0), np.finfo(float).tiny)
     return SpinWaves(
-        found.frequencies,
-        found.growth,
+        waves.frequencies,
+        waves.growth,
         jnp.asarray(np.linalg.eigvalsh(hessian), spins.dtype),
-        jnp.asarray(modes, found.modes.dtype),
+        jnp.asarray(modes, waves.modes.dtype),
     )
 
 
@@ -147,13 +147,13 @@ def spin_wave_frequencies(
         >>> [abs(round(float(w), 2)) for w in found]
         [0.0, 2.0, 2.0, 4.0]
     """
-    found = spin_waves(potential, spins, moment=moment)
-    if not found.stable:
+    waves = spin_waves(potential, spins, moment=moment)
+    if not waves.stable:
         raise ValueError(
-            f"displacements grow at the rate {float(jnp.max(found.growth)):.3g}: the state is unstable; "
+            f"displacements grow at the rate {float(jnp.max(waves.growth)):.3g}: the state is unstable; "
             "relax it after a small random turn, or look at spin_waves(...).growth."
         )
-    return found.frequencies
+    return waves.frequencies
 
 
 @takes_spins(half=False, unit=True)
@@ -174,9 +174,9 @@ def effective_exchange(lattice: Lattice, hessian: Float[Array, "n2 n2"], spins: 
     sites = lattice.sites
     frames = tangent_frame(spins).reshape(sites, 2, 3)
     overlaps = einsum("iax,jbx->iajb", frames, frames)
-    blocks = hessian.reshape(sites, 2, sites, 2)
-    found = -jnp.sum(blocks * overlaps, axis=(1, 3)) / jnp.sum(overlaps**2, axis=(1, 3))
-    return jnp.where(jnp.eye(sites, dtype=bool), 0, found)
+    by_spins = hessian.reshape(sites, 2, sites, 2)
+    exchange = -jnp.sum(by_spins * overlaps, axis=(1, 3)) / jnp.sum(overlaps**2, axis=(1, 3))
+    return jnp.where(jnp.eye(sites, dtype=bool), 0, exchange)
 
 
 def _check(potential: AbstractPotential, spins: Spins) -> None:
@@ -213,8 +213,8 @@ def _modes(hessian: np.ndarray, dtype: Any) -> SpinWaves:
     turn = np.kron(np.eye(n), np.array([[0.0, 1.0], [-1.0, 0.0]]))
     curvatures, axes = np.linalg.eigh(hessian)
     ctype = np.result_type(dtype, np.complex64)
-    scale = max(np.abs(curvatures).max(), 1e-30)
-    if curvatures.min() >= -1e-10 * scale:
+    largest = max(np.abs(curvatures).max(), 1e-30)
+    if curvatures.min() >= -1e-10 * largest:
         # a double zero stays exactly zero this way, where the plain eigenvalues would split it
         root = (axes * np.sqrt(np.clip(curvatures, 0, None))) @ axes.T
         values, vectors = np.linalg.eigh(1j * root @ turn @ root)

@@ -34,15 +34,15 @@ def elementary_triangles(lattice: Lattice) -> tuple[Triangle, ...]:
         >>> [len(js.observables.elementary_triangles(made)) for made in (js.triangular(4), lattice)]
         [2, 4]
     """
-    found: list[tuple[float, Triangle]] = []
+    candidates: list[tuple[float, Triangle]] = []
     for corners, points in _candidates(lattice):
         a, b, c = sorted(np.linalg.norm(points - np.roll(points, 1, 0), axis=1))
         near = lattice.tolerance * c
         # a right angle within the tolerance of its sides is one
         if (b - a < near or c - b < near) and c * c < a * a + b * b + 4 * near * c:
-            found.append((a + b + c, corners))
-    smallest = min(size for size, _ in found)
-    return tuple(sorted(corners for size, corners in found if size <= smallest * (1 + lattice.tolerance)))
+            candidates.append((a + b + c, corners))
+    smallest = min(size for size, _ in candidates)
+    return tuple(sorted(corners for size, corners in candidates if size <= smallest * (1 + lattice.tolerance)))
 
 
 @functools.lru_cache(maxsize=64)
@@ -59,14 +59,14 @@ def triangulation(lattice: Lattice) -> tuple[Triangle, ...]:
     shear = np.array([[1.0, 1.3e-3], [0.0, 1.0 + 7e-4]])
     _, sites = _neighborhood(lattice)
     sites = sites @ shear
-    chosen = []
+    triangles = []
     for corners, points in _candidates(lattice):
         center, square = _circumcircle(points @ shear)
         if np.all(np.sum((sites - center) ** 2, axis=1) > square - 1e-9):
-            chosen.append(corners)
-    if len(chosen) != 2 * lattice.sublattices:
+            triangles.append(corners)
+    if len(triangles) != 2 * lattice.sublattices:
         raise ValueError(f"the {lattice.name} lattice was not triangulated; use its shortest lattice vectors.")
-    return tuple(sorted(chosen))
+    return tuple(sorted(triangles))
 
 
 @takes_spins(unit=True)
@@ -234,13 +234,13 @@ def _half_angle(sides: list[tuple[Array, ...]]) -> Array:
 @functools.lru_cache(maxsize=64)
 def _edges(lattice: Lattice) -> tuple[tuple[int, int, tuple[int, ...]], ...]:
     """The sides of the `triangulation`, each once: (start, end, cell offset)."""
-    found: dict[tuple[int, int, tuple[int, ...]], None] = {}
+    edges: dict[tuple[int, int, tuple[int, ...]], None] = {}
     for corners in triangulation(lattice):
         for (a, n), (b, m) in zip(corners, (*corners[1:], corners[0]), strict=True):
             step = tuple(np.subtract(m, n).tolist())
-            if (b, a, tuple(-x for x in step)) not in found:
-                found[a, b, step] = None
-    return tuple(found)
+            if (b, a, tuple(-x for x in step)) not in edges:
+                edges[a, b, step] = None
+    return tuple(edges)
 
 
 @jax.jit
@@ -274,8 +274,8 @@ def texture_center(lattice: Lattice, weights: Float[Array, "*cells"]) -> Float[A
         smooth = functools.reduce(jnp.add, [lattice.translate(smooth, step) for step in steps])
     weights = jnp.maximum(smooth - _COUNTS * jnp.max(smooth), 0)
     total = jnp.sum(weights)
-    found = total > 0
-    total = jnp.where(found, total, 1)
+    nonzero = total > 0
+    total = jnp.where(nonzero, total, 1)
     along = []
     for axis, (cells, wraps) in enumerate(zip(lattice.cells, lattice.periodic, strict=True)):
         profile = jnp.sum(weights, axis=tuple(k for k in range(lattice.dimension) if k != axis)) / total
@@ -288,7 +288,7 @@ def texture_center(lattice: Lattice, weights: Float[Array, "*cells"]) -> Float[A
         else:
             along.append(jnp.sum(profile * jnp.asarray(n, weights.dtype)))
     center = jnp.matmul(jnp.stack(along), jnp.asarray(lattice.vectors, weights.dtype), precision=EXACT)
-    return jnp.where(found, center, jnp.nan)
+    return jnp.where(nonzero, center, jnp.nan)
 
 
 def _corner_spins(lattice: Lattice, spins: Array, triangle: Triangle) -> list[Array]:
@@ -316,18 +316,18 @@ def _neighborhood(lattice: Lattice) -> tuple[list[Corner], np.ndarray]:
 def _candidates(lattice: Lattice) -> list[tuple[Triangle, np.ndarray]]:
     """Counter-clockwise triangles with short edges, one for each class under translation."""
     corners, sites = _neighborhood(lattice)
-    reach = 1.5 * max(np.linalg.norm(v) for v in lattice.vectors)
-    found: dict[Triangle, np.ndarray] = {}
+    longest = 1.5 * max(np.linalg.norm(v) for v in lattice.vectors)
+    triangles: dict[Triangle, np.ndarray] = {}
     for first in (k for k, (_, n) in enumerate(corners) if n == (0, 0)):
-        near = [k for k in np.flatnonzero(np.linalg.norm(sites - sites[first], axis=1) < reach) if k != first]
+        near = [k for k in np.flatnonzero(np.linalg.norm(sites - sites[first], axis=1) < longest) if k != first]
         for second, third in itertools.combinations(near, 2):
             points = sites[[first, second, third]]
             area = np.linalg.det(points[1:] - points[0]) / 2
-            if abs(area) < _TOLERANCE or np.linalg.norm(points[1] - points[2]) >= reach:
+            if abs(area) < _TOLERANCE or np.linalg.norm(points[1] - points[2]) >= longest:
                 continue
             order = (first, second, third) if area > 0 else (first, third, second)
-            found[_canonical(lattice, [corners[k] for k in order])] = sites[np.array(order)]
-    return list(found.items())
+            triangles[_canonical(lattice, [corners[k] for k in order])] = sites[np.array(order)]
+    return list(triangles.items())
 
 
 def _canonical(lattice: Lattice, corners: list[Corner]) -> Triangle:

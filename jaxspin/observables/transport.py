@@ -164,12 +164,12 @@ def local_chern_marker(solver: Solver, spins: Spins, sites: Array | np.ndarray |
     lattice = solver.lattice
     if lattice.dimension != 2 or any(lattice.periodic):
         raise ValueError("the local Chern marker is that of an open sheet; build a 2D lattice with periodic=False.")
-    chosen = np.argwhere(np.ones(lattice.shape, bool)) if sites is None else np.asarray(sites)
-    if chosen.ndim != 2 or chosen.shape[1] != lattice.dimension + 1:
+    indices = np.argwhere(np.ones(lattice.shape, bool)) if sites is None else np.asarray(sites)
+    if indices.ndim != 2 or indices.shape[1] != lattice.dimension + 1:
         raise ValueError(
-            f"sites must be (n, {lattice.dimension + 1}) indices, got shape {chosen.shape}; see np.argwhere."
+            f"sites must be (n, {lattice.dimension + 1}) indices, got shape {indices.shape}; see np.argwhere."
         )
-    return _marker(solver, spins, jnp.asarray(chosen))
+    return _marker(solver, spins, jnp.asarray(indices))
 
 
 # --- Kubo sums ------------------------------------------------------------------------------------------------------
@@ -241,9 +241,9 @@ def _kubo_chebyshev(solver, operators, spins, eta, omega, order, key):
         )
         return pair, rows
 
-    (_, last), blocks = jax.lax.scan(chunk, vectors, None, length=order // _CHUNK)
-    blocks = chebyshev.held(last, after, blocks)
-    moments = jnp.moveaxis(blocks, 0, 1).reshape(order, order)  # (m, n)
+    (_, last), chunks = jax.lax.scan(chunk, vectors, None, length=order // _CHUNK)
+    chunks = chebyshev.held(last, after, chunks)
+    moments = jnp.moveaxis(chunks, 0, 1).reshape(order, order)  # (m, n)
     nodes = 2 * order
     theta = np.pi * (np.arange(nodes) + 0.5) / nodes
     cosines = np.cos(np.arange(order)[:, None] * theta[None]) * np.where(np.arange(order) > 0, 2, 1)[:, None] / nodes
@@ -283,15 +283,15 @@ def _area(model: SDModel) -> float:
 @eqx.filter_jit
 def _marker(solver, spins, sites):
     lattice, dtype = solver.lattice, spins.dtype
-    place = lattice.positions() - lattice.positions().reshape(-1, 2).mean(axis=0)
-    x, y = (jnp.asarray(place[..., a], dtype) for a in range(2))
-    scale = 4 * np.pi * lattice.sites / _area(solver.model)
+    positions = lattice.positions() - lattice.positions().reshape(-1, 2).mean(axis=0)
+    x, y = (jnp.asarray(positions[..., a], dtype) for a in range(2))
+    factor = 4 * np.pi * lattice.sites / _area(solver.model)
     if isinstance(solver, ExactDiagonalization):
         p = solver.density_matrix(spins)
         xs, ys = (jnp.repeat(r.reshape(-1), 2).astype(p.dtype) for r in (x, y))
         b = ys[:, None] * p
         diagonal = jnp.sum(jnp.conj(xs[:, None] * p) * (b - matmul(p, b)), axis=0)
-        per_site = scale * jnp.imag(diagonal.reshape(*lattice.shape, 2).sum(axis=-1))
+        per_site = factor * jnp.imag(diagonal.reshape(*lattice.shape, 2).sum(axis=-1))
         return per_site[tuple(sites.T)]
     mu, temperature = solver.fermi_level(spins), solver.temperature.astype(dtype)
     center, halfwidth = (v.astype(dtype) for v in solver.scaling())
@@ -315,7 +315,7 @@ def _marker(solver, spins, sites):
             for u, v in zip(times(x, p), rest, strict=True)
             for re, im in ((0, 1), (2, 3))
         ]
-        return scale * functools.reduce(jnp.add, terms)
+        return factor * functools.reduce(jnp.add, terms)
 
     return jax.lax.map(at, sites)
 

@@ -134,13 +134,13 @@ def plot_map(
     flat, array = flatten(lattice, array, layer)
     box, folded = drawn_box(flat)
     x, y = pixels(box)
-    found = nearest(np.array(flat.vectors), value_centers(flat, array.shape[-1]), x, y)
-    along = [found.first, found.second]
+    point = nearest(np.array(flat.vectors), value_centers(flat, array.shape[-1]), x, y)
+    along = [point.first, point.second]
     for axis, wraps in enumerate((folded, folded and flat.periodic[1])):
         along[axis] = np.mod(along[axis], flat.cells[axis]) if wraps else along[axis]
     inside = np.all([(n >= 0) & (n < cells) for n, cells in zip(along, flat.cells, strict=True)], axis=0)
     first, second = (np.where(inside, n, 0) for n in along)
-    image = np.where(inside, array[first, second, found.kind], np.nan)
+    image = np.where(inside, array[first, second, point.kind], np.nan)
     if limits is None:
         low, high = float(np.nanmin(array)), float(np.nanmax(array))
         floor = _ROUNDING * float(np.finfo(array.dtype if array.dtype.kind == "f" else np.float64).eps)
@@ -209,21 +209,21 @@ def plot_structure_factor(
         ax.set(xlabel=r"$q$  ($\pi/a$)", ylabel="$S(q)$", title=title)
         return figure_of(ax)
     corners = brillouin_zone(lattice.reciprocal()[:2, :2])
-    reach = (1.3 if lattice.sublattices == 1 else 2.3) * np.abs(corners).max(axis=0)
+    extent = (1.3 if lattice.sublattices == 1 else 2.3) * np.abs(corners).max(axis=0)
     powers = np.sum(np.abs(waves) ** 2, axis=(-2, -1)) / lattice.sites
     if layer is None:
         layer = int(np.argmax(powers.max(axis=(0, 1)))) if lattice.dimension == 3 else 0
     if lattice.dimension == 3:
         cut = f"cut at $q_3 = $ {layer}/{lattice.cells[2]} $b_3$"
         title = f"{title}, {cut}" if title else cut
-    box = (-reach[0], reach[0], -reach[1], reach[1])
-    found = nearest(grid[:2, :2], np.zeros((1, 2)), *pixels(box))
-    image = at(found.first, found.second, *(np.full_like(found.kind, layer),) * (lattice.dimension - 2))
+    box = (-extent[0], extent[0], -extent[1], extent[1])
+    point = nearest(grid[:2, :2], np.zeros((1, 2)), *pixels(box))
+    image = at(point.first, point.second, *(np.full_like(point.kind, layer),) * (lattice.dimension - 2))
     # below that a transform of so many numbers is rounding
     rounding = 1e-12 * float(powers.sum() or 1.0)
     top = max(float(image.max()), 10 * rounding)
     floor = max(top * 10.0**-decades, rounding)
-    ax = axes_or_new(ax, _WIDTH + 0.9, _WIDTH * reach[1] / reach[0] + 0.4)
+    ax = axes_or_new(ax, _WIDTH + 0.9, _WIDTH * extent[1] / extent[0] + 0.4)
     shown = ax.imshow(
         np.maximum(image, floor),
         cmap="magma",

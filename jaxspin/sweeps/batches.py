@@ -116,13 +116,13 @@ class AbstractProgram(abc.ABC):
         """The pieces of `attempt` as one, in the order of `numbers`; `blank` where a point raised."""
         outputs = {k: np.full((len(numbers), *s.shape), blank(s.dtype), s.dtype) for k, s in self.outputs.items()}
         reasons = [""] * len(numbers)
-        for rows, found in pieces:
-            if isinstance(found, Exception):
-                reasons[int(rows[0])] = message(found)
+        for rows, part in pieces:
+            if isinstance(part, Exception):
+                reasons[int(rows[0])] = message(part)
                 continue
-            for name, values in found.items():
+            for name, values in part.items():
                 outputs[name][rows] = values
-            for row, reason in zip(rows, verdicts(found), strict=True):
+            for row, reason in zip(rows, verdicts(part), strict=True):
                 reasons[int(row)] = reason
         return numbers, outputs, reasons
 
@@ -145,8 +145,8 @@ class Batches(AbstractProgram):
         for numbers in batches:
 
             def call(rows, numbers=numbers):
-                found = jax.device_get(self._compiled(self.settings(numbers[rows]), self._slot))
-                return {name: values[: len(rows)] for name, values in found.items()}
+                outputs = jax.device_get(self._compiled(self.settings(numbers[rows]), self._slot))
+                return {name: values[: len(rows)] for name, values in outputs.items()}
 
             yield self.merged(numbers, attempt(call, np.arange(len(numbers))))
 
@@ -182,9 +182,9 @@ class Slots(AbstractProgram):
                 return _where(idle, states, _arrays(jax.vmap(job.advance)(states))), jnp.where(idle, pieces, pieces + 1)
 
             states, pieces = jax.lax.while_loop(goes_on, advanced, (states, pieces))
-            found = jax.vmap(lambda s: as_outputs(job.result(s)))(states)
+            outputs = jax.vmap(lambda s: as_outputs(job.result(s)))(states)
             flags = {"over": ended(states, pieces), "done": jax.vmap(job.done)(states), "nan": _has_nan(states)}
-            return states, pieces, found, flags
+            return states, pieces, outputs, flags
 
         settings = self.settings(np.zeros(1, int))
         shapes = jax.eval_shape(jax.vmap(lambda s, _: _arrays(self._call(s))), settings, self._slot)
@@ -197,7 +197,7 @@ class Slots(AbstractProgram):
 
     def finished(self, batches: Sequence[np.ndarray]) -> Iterator[Finished]:
         self.compile()
-        queue = [int(number) for batch in batches for number in batch]
+        queue = [int(point) for batch in batches for point in batch]
         held = (self._states, self._pieces)
         occupant = np.full(self.size, -1)
         while queue or (occupant >= 0).any():
@@ -228,14 +228,14 @@ class Slots(AbstractProgram):
         slots = np.arange(self.size)
         # slots nobody needs repeat a point, for an error in one of theirs not to be an error of the batch
         if len(rows) == len(busy):
-            place, mask, kept = np.where(occupant >= 0, slots, busy[0]), occupant >= 0, busy
+            source, mask, real = np.where(occupant >= 0, slots, busy[0]), occupant >= 0, busy
         else:
-            place, mask, kept = np.resize(busy[rows], self.size), slots < len(rows), np.arange(len(rows))
-            held = jax.tree.map(lambda x: self.put(x[place]), held)
-        settings, begin = self.settings(occupant[place]), self.put(fresh[place] & mask)
-        states, pieces, found, flags = self._compiled(*held, settings, self._slot, begin, self.put(mask))
-        found, flags = jax.tree.map(lambda x: np.asarray(x)[kept], (found, flags))
-        return (states, pieces), found, flags
+            source, mask, real = np.resize(busy[rows], self.size), slots < len(rows), np.arange(len(rows))
+            held = jax.tree.map(lambda x: self.put(x[source]), held)
+        settings, begin = self.settings(occupant[source]), self.put(fresh[source] & mask)
+        states, pieces, outputs, flags = self._compiled(*held, settings, self._slot, begin, self.put(mask))
+        outputs, flags = jax.tree.map(lambda x: np.asarray(x)[real], (outputs, flags))
+        return (states, pieces), outputs, flags
 
     def _gathered(self, held, busy: np.ndarray, parts: list[tuple[np.ndarray, Any]]):
         """The states of all slots after a round, from those of its parts."""
@@ -243,8 +243,8 @@ class Slots(AbstractProgram):
             return held if isinstance(parts[0][1], Exception) else parts[0][1][0]
         for rows, part in parts:
             if not isinstance(part, Exception):
-                at, number = busy[rows], len(rows)
-                held = jax.tree.map(lambda x, y, at=at, n=number: self.put(x.at[at].set(y[:n])), held, part[0])
+                at, count = busy[rows], len(rows)
+                held = jax.tree.map(lambda x, y, at=at, n=count: self.put(x.at[at].set(y[:n])), held, part[0])
         return held
 
 
@@ -266,32 +266,33 @@ def attempt(call: Callable[[np.ndarray], Any], rows: np.ndarray) -> list[tuple[n
     return attempt(call, rows[:half]) + attempt(call, rows[half:])
 
 
-def as_outputs(found: Any) -> dict[str, jax.Array]:
+def as_outputs(returned: Any) -> dict[str, jax.Array]:
     """What a function returned, as arrays; `ValueError` where it is no dictionary of arrays."""
-    if not isinstance(found, Mapping) or not found or not all(isinstance(name, str) for name in found):
+    if not isinstance(returned, Mapping) or not returned or not all(isinstance(name, str) for name in returned):
         raise ValueError(
-            f"the function returned a {type(found).__name__}; return a dictionary of arrays, such as {{'energy': e}}."
+            f"the function returned a {type(returned).__name__}; return a dictionary of arrays, such as "
+            "{'energy': e}."
         )
-    for name, value in found.items():
+    for name, value in returned.items():
         if len(jax.tree.leaves(value)) != 1 or jax.tree.structure(value) != jax.tree.structure(0):
             raise ValueError(f"output {name!r} is a {type(value).__name__}; return each array under its own name.")
-    arrays = {name: jnp.asarray(value) for name, value in found.items()}
+    arrays = {name: jnp.asarray(value) for name, value in returned.items()}
     for name, array in arrays.items():
         if jax.dtypes.issubdtype(array.dtype, jax.dtypes.extended):
             raise ValueError(f"output {name!r} is a random key; return jax.random.key_data of it.")
     return arrays
 
 
-def verdicts(found: Mapping[str, np.ndarray]) -> list[str]:
+def verdicts(outputs: Mapping[str, np.ndarray]) -> list[str]:
     """Why each point failed, "" where it did not."""
-    number = len(next(iter(found.values())))
-    reasons = [""] * number
-    for name, values in found.items():
+    count = len(next(iter(outputs.values())))
+    reasons = [""] * count
+    for name, values in outputs.items():
         if np.issubdtype(values.dtype, np.inexact):
-            for row in np.flatnonzero(~np.isfinite(values).reshape(number, -1).all(axis=1)):
+            for row in np.flatnonzero(~np.isfinite(values).reshape(count, -1).all(axis=1)):
                 reasons[row] = reasons[row] or f"{name} is not finite"
         elif name == "converged":
-            for row in np.flatnonzero(~values.astype(bool).reshape(number, -1).all(axis=1)):
+            for row in np.flatnonzero(~values.astype(bool).reshape(count, -1).all(axis=1)):
                 reasons[row] = reasons[row] or "not converged"
     return reasons
 
@@ -299,7 +300,7 @@ def verdicts(found: Mapping[str, np.ndarray]) -> list[str]:
 def message(error: Exception) -> str:
     """The kind of an exception and its own words, without the trace that a compiled program adds."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [found[1] for line in lines if (found := re.match(r"(?:[\w.]+)(?:Error|Exception): (.+)", line))]
+    told = [match[1] for line in lines if (match := re.match(r"(?:[\w.]+)(?:Error|Exception): (.+)", line))]
     return f"{type(error).__name__}: {(told or lines or [''])[-1]}"[:500]
 
 
@@ -320,8 +321,8 @@ def _where(mask: jax.Array, new: Any, old: Any) -> Any:
 
 def _has_nan(states: Any) -> jax.Array:
     leaves = [x for x in jax.tree.leaves(states) if jnp.issubdtype(x.dtype, jnp.inexact)]
-    number = jax.tree.leaves(states)[0].shape[0]
-    found = jnp.zeros(number, bool)
+    count = jax.tree.leaves(states)[0].shape[0]
+    bad = jnp.zeros(count, bool)
     for x in leaves:
-        found = found | jnp.any(jnp.isnan(x).reshape(number, -1), axis=1)
-    return found
+        bad = bad | jnp.any(jnp.isnan(x).reshape(count, -1), axis=1)
+    return bad

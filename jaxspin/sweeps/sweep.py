@@ -128,8 +128,8 @@ def _jobs(
     fixed = [name for name in design.names if name in static or design.values[name].dtype.kind == "U"]
     pending = np.ones(len(design), bool) if known is None else known.pending
     groups: dict[tuple, list[int]] = {}
-    for number in range(len(design)):
-        groups.setdefault(tuple(design.values[name][number].item() for name in fixed), []).append(number)
+    for point in range(len(design)):
+        groups.setdefault(tuple(design.values[name][point].item() for name in fixed), []).append(point)
     for values, rows in groups.items():
         parts = [np.array(rows[start : start + size]) for start in range(0, len(rows), size)]
         parts = [part[pending[part]] for part in parts if pending[part].any()]
@@ -214,7 +214,7 @@ class _Buffer:
     """Finished points on their way to the store; none stays behind, whatever ends the sweep."""
 
     def __init__(self, known: SweepStore):
-        self._known, self._kept = known, []
+        self._known, self._waiting = known, []
         self._next = 0.0
 
     def __enter__(self) -> "_Buffer":
@@ -224,16 +224,16 @@ class _Buffer:
         self._flush()
 
     def add(self, finished: Finished) -> None:
-        self._kept.append(finished)
+        self._waiting.append(finished)
         if time.perf_counter() >= self._next:
             self._flush()
 
     def _flush(self) -> None:
-        kept, self._kept = self._kept, []
-        if not kept:
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
             return
         began = time.perf_counter()
-        numbers, values, reasons = zip(*kept, strict=True)
+        numbers, values, reasons = zip(*waiting, strict=True)
         together = {name: np.concatenate([part[name] for part in values]) for name in values[0]}
         self._known.write(np.concatenate(numbers), together, [reason for part in reasons for reason in part])
         now = time.perf_counter()

@@ -94,10 +94,10 @@ class Crystal(AbstractTerminal):
 
     def connect(self, contact: Contact, raised: Float[Array, ""]) -> AbstractSelfEnergy:
         """Chains where slices and hoppings share their modes, else layers."""
-        place = self._place(contact)
-        modes = lead_modes(*place)
+        slicing = self._slicing(contact)
+        modes = lead_modes(*slicing)
         if modes is None:
-            return self.layers(contact, raised, place[2])
+            return self.layers(contact, raised, slicing[2])
         dtype = raised.dtype
         t, tc = self.hopping.astype(dtype), self.coupling.astype(dtype)
 
@@ -106,13 +106,13 @@ class Crystal(AbstractTerminal):
             return re**2 + im**2
 
         levels = self._shift(raised) - tensordot(t, jnp.asarray(modes[1], dtype), axes=1)
-        return Chains(levels, square(t), square(tc), place)
+        return Chains(levels, square(t), square(tc), slicing)
 
     def layers(self, contact: Contact, raised: Float[Array, ""], thickness: int) -> Layers:
-        """The lead in layers of `thickness` cells, at least as many as the hoppings reach, of either spin."""
+        """The lead in layers of `thickness` cells, at least as many as the longest hopping crosses, of either spin."""
         dtype, m = raised.dtype, len(contact.sites)
         t, tc = self.hopping.astype(dtype), self.coupling.astype(dtype)
-        lattice, axis, _, shells = self._place(contact)
+        lattice, axis, _, shells = self._slicing(contact)
         h, v = (jnp.asarray(x, dtype) for x in lead_slices(lattice, axis, thickness, shells))
         onsite = self._shift(raised) * jnp.eye(h.shape[1], dtype=dtype) - tensordot(t, h, axes=1)
         hop, touching = -tensordot(t, v, axes=1), -tensordot(tc, v, axes=1)
@@ -136,7 +136,7 @@ class Crystal(AbstractTerminal):
         width = 2 * np.abs(t @ modes[2])
         return np.concatenate([center - width, center + width])
 
-    def _place(self, contact: Contact) -> tuple[Lattice, int, int, int]:
+    def _slicing(self, contact: Contact) -> tuple[Lattice, int, int, int]:
         lattice, axis = contact.where.lattice, contact.axis
         assert axis is not None  # a lead at an end has one
         return lattice, axis, self.depth(lattice, axis), self.hopping.shape[0]

@@ -20,7 +20,7 @@ SelfEnergy = Complex[Array, "orbitals orbitals"] | Complex[Array, " orbitals"] |
 
 @dataclasses.dataclass(frozen=True)
 class Contact:
-    """Where a lead touches: for each of its m sites the slice and the number within it, in C order along the axis."""
+    """Where a lead touches: for each of its m sites the slice and the index within it, in C order along the axis."""
 
     where: Cut
     axis: int | None
@@ -64,7 +64,7 @@ class AbstractSelfEnergy(eqx.Module):
 
 
 class AbstractTerminal(eqx.Module):
-    """A lead as it is given to `GreensFunction`: its name, where it sits, and how it is filled.
+    """A lead as it is given to `GreensFunction`: its name, where it sits, its chemical potential and its temperature.
 
     `sites` is "left", "right" or a tuple of site numbers, in C order of `(*cells, sublattices)`; `mu` and
     `temperature` are those of the solver where they are None.
@@ -196,15 +196,15 @@ def contact(lead: AbstractTerminal, where: Cut, axis: int | None) -> Contact:
     """Where `lead` touches. Raises `ValueError` where it cannot."""
     lattice = where.lattice
     lead.check(lattice, axis)
-    at = _end_of(lead, where, axis) if isinstance(lead.sites, str) else [where.place(site) for site in lead.sites]
-    found = Contact(where, axis, tuple(p[0] for p in at), tuple(p[1] for p in at), lead.sites == "right")
+    at = _end_of(lead, where, axis) if isinstance(lead.sites, str) else [where.locate(site) for site in lead.sites]
+    touching = Contact(where, axis, tuple(p[0] for p in at), tuple(p[1] for p in at), lead.sites == "right")
     anywhere = isinstance(lead, AbstractSelfEnergy) and lead.rate() is not None
-    if not anywhere and len(set(found.slices)) > 1:
+    if not anywhere and len(set(touching.slices)) > 1:
         raise ValueError(
             f"the hopping of lead {lead.name!r} reaches further than that of the device; "
             "give it no more shells than the model has, or sites in one slice, or method='dense'."
         )
-    return found
+    return touching
 
 
 def _end_of(lead: AbstractTerminal, where: Cut, axis: int | None) -> list[tuple[int, int]]:
@@ -244,12 +244,12 @@ def _positive(what: str, value: ArrayLike, whose: str) -> Array:
 
 
 def _sites(name: str, sites: Any) -> tuple[str | tuple[int, ...], tuple[int, ...] | None]:
-    chosen = name if sites is None else sites
-    if isinstance(chosen, str):
-        if chosen not in ENDS:
+    where = name if sites is None else sites
+    if isinstance(where, str):
+        if where not in ENDS:
             raise ValueError(f"lead {name!r} sits nowhere; name it 'left' or 'right', or give sites=mask.")
-        return chosen, None
-    mask = np.asarray(chosen)
+        return where, None
+    mask = np.asarray(where)
     if mask.dtype != bool:
         raise ValueError(f"sites of lead {name!r} must be a mask, got {mask.dtype}; make it with dtype bool.")
     return tuple(int(n) for n in np.flatnonzero(mask)), mask.shape

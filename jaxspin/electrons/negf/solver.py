@@ -148,8 +148,8 @@ class GreensFunction(AbstractField):
                 f"leads {masks} sit on a mask of sites; build a new GreensFunction with masks of the size."
             )
         same = ("leads", "voltage", "mu", "temperature", "bath", "bath_mu", "bath_temperature", "tolerance", "axis")
-        kept = {name: getattr(self, name) for name in (*same, "method", "poles", "max_panels", "batch")}
-        return GreensFunction(self.model.on(lattice), **kept)
+        settings = {name: getattr(self, name) for name in (*same, "method", "poles", "max_panels", "batch")}
+        return GreensFunction(self.model.on(lattice), **settings)
 
     def field(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
         """B_i = J <sigma_i>."""
@@ -175,8 +175,8 @@ class GreensFunction(AbstractField):
         """
         check_spins(self.lattice, spins)
         check_finite(spins)
-        found = self._checked(spins, *self._out_of_leads(spins))
-        return jnp.concatenate([found, -jnp.sum(found)[None]])
+        out = self._checked(spins, *self._out_of_leads(spins))
+        return jnp.concatenate([out, -jnp.sum(out)[None]])
 
     def current(self, spins: Spins, lead: str | None = None) -> Float[Array, ""]:
         """The current out of one terminal, the first lead if None: out of "left", positive from left to right."""
@@ -234,19 +234,19 @@ class GreensFunction(AbstractField):
         check_finite(spins)
         return self._checked(spins, *self._solved(spins, measure))
 
-    def _checked(self, spins: Spins, found: Any, error: Array) -> Any:
+    def _checked(self, spins: Spins, value: Any, error: Array) -> Any:
         allowed = max(self.tolerance, 200 * float(jnp.finfo(spins.dtype).eps))
         if not isinstance(error, Tracer) and not float(error) <= allowed:
             raise RuntimeError(
                 f"the integral over the bias window has an error of {float(error):.1e} after {self.max_panels} panels, "
                 f"tolerance {allowed:.1e}; raise max_panels, tolerance, or bath, which broadens the levels."
             )
-        return found
+        return value
 
     @eqx.filter_jit
     def _solved(self, spins: Spins, measure: AbstractMeasure) -> tuple[Found, Array]:
         setup = self._setup(whole=measure.whole)
-        return integrals.filled(setup, self._system(setup, spins), measure)
+        return integrals.measured(setup, self._system(setup, spins), measure)
 
     @eqx.filter_jit
     def _out_of_leads(self, spins: Spins) -> tuple[Array, Array]:
@@ -280,8 +280,8 @@ class GreensFunction(AbstractField):
             z = jax.lax.complex(energy, jnp.zeros_like(energy))
             return recursion.spectral(setup, system, z) / np.pi
 
-        found = jax.lax.map(at, energies.astype(spins.dtype), batch_size=15 * self.batch)
-        whole = setup.where.back(jnp.moveaxis(found, 0, -1))
+        density = jax.lax.map(at, energies.astype(spins.dtype), batch_size=15 * self.batch)
+        whole = setup.where.back(jnp.moveaxis(density, 0, -1))
         return whole if self.model.occupied is None else jnp.where(self.model.occupied[..., None], whole, 0)
 
     @eqx.filter_jit
@@ -330,11 +330,11 @@ class GreensFunction(AbstractField):
         mu, temperature, reference = self.reservoirs()
         if any(isinstance(x, Tracer) for x in jax.tree.leaves((self.leads, mu, temperature, reference))):
             return jnp.zeros(0, jnp.result_type(float))
-        found = [np.zeros(0)]
+        corners = [np.zeros(0)]
         for lead, level in zip(self.leads, mu, strict=True):
             if isinstance(lead.sites, str) and self.axis is not None:
-                found.append(lead.band_edges(self.lattice, self.axis, float(level - self.mu)))
-        edges = np.unique(np.round(np.concatenate(found), 12))
+                corners.append(lead.band_edges(self.lattice, self.axis, float(level - self.mu)))
+        edges = np.unique(np.round(np.concatenate(corners), 12))
         far = np.log(100 / self.tolerance) * np.concatenate([temperature, reference[1:]])
         at = np.concatenate([mu, reference[:1]])
         inside = (edges > np.min(at - far)) & (edges < np.max(at + far))
@@ -346,13 +346,13 @@ class GreensFunction(AbstractField):
             raise ValueError("the number of poles cannot be found while tracing; give poles=, 32 suit most bands.")
         mu, temperature = (float(x) for x in self._reference())
         # orbitals of vacancies lie above the spectrum
-        spread = (1 if self._cut().full(self.model.occupied) is None else 2) * float(bound) + 1
+        highest = (1 if self._cut().full(self.model.occupied) is None else 2) * float(bound) + 1
         loss = float(self.bath)
         for extent in extents:
-            spread = max(spread, float(extent.levels)) + float(extent.coupling)
+            highest = max(highest, float(extent.levels)) + float(extent.coupling)
             loss += float(extent.loss)
         tolerance = max(1e-13, min(1e-3, self.tolerance / 10))
-        return number_for(tolerance, (spread + abs(mu)) / temperature, loss / temperature / 2)
+        return number_for(tolerance, (highest + abs(mu)) / temperature, loss / temperature / 2)
 
     def _number(self, name: str, names: tuple[str, ...]) -> int:
         if name not in names:
