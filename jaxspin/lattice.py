@@ -17,7 +17,7 @@ from jaxtyping import Array, Shaped
 
 from jaxspin.arrays.translation import translate, translations
 
-# Two shells nearer to each other than this many tolerances may be one shell, or were not meant to be two.
+# Two shells whose lengths differ by less than so many tolerances are warned of: they may be meant as one.
 _FEW = 5
 
 
@@ -49,9 +49,9 @@ class Lattice:
     Lengths that differ by less than the share `tolerance` are one length, in shells and in radii: coordinates may be
     typed with three digits or more. Only what knows the lattice's rotations (descriptors) asks for all digits.
 
-    Every bond of a cell exists in every cell, so that along a periodic axis of one or two cells a site meets itself, or
-    the same neighbour from both sides, and such bonds count once each time: energies are those of the texture
-    repeated without end. `wraps_onto_itself` tells.
+    Every bond of a cell exists in every cell. Along a periodic axis of one or two cells a site is its own neighbour, or
+    has the same neighbour on both sides, and every such bond counts: energies are those of the texture repeated without
+    end. `wraps_onto_itself` says whether a lattice has such bonds.
 
     Raises `ValueError` for inconsistent dimensions, sizes below 1, vectors in one plane, or two sites in one place.
 
@@ -140,9 +140,9 @@ class Lattice:
     def translations(self, array: Shaped[Array, "..."], offsets: Sequence[Sequence[int]]) -> list[Shaped[Array, "..."]]:
         """`result[k][..., R] = array[..., R + offsets[k]]`: several translations of one array, zero beyond open edges.
 
-        `array` has the cells as its trailing axes, and so numbers next to each other in memory are those of
-        neighbouring cells. On one CPU device the array is written once with edges to it and every result is a
-        window of that, or two, read in place by the loop that follows; elsewhere it is a roll each.
+        `array` has the cells as its trailing axes, so that neighbouring cells are neighbours in memory. On one CPU
+        device the array is written once, with edges around it. Every result is a window of that, or two, which the loop
+        that uses it reads in place. Elsewhere each is a roll.
         """
         for offset in offsets:
             self._check_offset(offset)
@@ -168,8 +168,8 @@ class Lattice:
         if len(offset) != self.dimension:
             raise ValueError(f"offset {tuple(offset)} needs {self.dimension} entries, one per lattice vector.")
 
-    def _check_cells(self, found: tuple[int, ...], shape: tuple[int, ...], where: str) -> None:
-        if found != self.cells:
+    def _check_cells(self, cells: tuple[int, ...], shape: tuple[int, ...], where: str) -> None:
+        if cells != self.cells:
             raise ValueError(
                 f"an array of shape {shape} does not {where} with the lattice's cells {self.cells}; "
                 "make it with the shape lattice.shape, or use lattice.resize(...) for another size."
@@ -178,8 +178,8 @@ class Lattice:
     def wraps_onto_itself(self, radius: float) -> bool:
         """Whether some site has two bonds within `radius` to one and the same site, or one to itself.
 
-        So it is along periodic axes of few cells: of one or two for nearest neighbours. Energies there count every such
-        bond; see it before comparing small lattices with large ones, or with programs that count pairs of sites.
+        That is so along periodic axes of few cells: of one or two for nearest neighbours. Energies there count every
+        such bond. Ask before you compare small lattices with large ones, or with programs that count pairs of sites.
         """
         for start in range(self.sublattices):
             ends = [
@@ -228,8 +228,8 @@ class Lattice:
     def shell(self, number: int) -> tuple[Bond, ...]:
         """The bonds of the `number`-th neighbour shell (1: nearest), each undirected bond once per cell.
 
-        Lengths no farther apart than the share `tolerance` are one shell. Warns where the shell lies within five times
-        that of another, as coordinates typed with too few digits make them.
+        Lengths no farther apart than the share `tolerance` are one shell. Warns where another shell is closer than five
+        times that, as happens with coordinates typed with too few digits.
         """
         if number < 1:
             raise ValueError(f"shells are counted from 1 (nearest neighbours), got {number}.")
@@ -240,7 +240,7 @@ class Lattice:
             lengths = [
                 min(b.length for b, r in zip(bonds, ranks, strict=True) if r == rank) for rank in sorted(set(ranks))
             ]
-            # a shell at the edge of what was looked at may not be whole
+            # a shell near this radius may not be complete
             if len(lengths) < number or lengths[number - 1] * (1 + _FEW * self.tolerance) > radius:
                 continue
             self._warn_of_close(number, lengths)
@@ -248,7 +248,7 @@ class Lattice:
         raise AssertionError  # the radii never end
 
     def _ranks(self, lengths: Sequence[float]) -> list[int]:
-        """The number of the shell, from 0, that each of the lengths belongs to."""
+        """The shell of each length, counted from 0."""
         ranks, first, rank = {}, 0.0, -1
         for length in sorted(set(lengths)):
             if rank < 0 or length > first * (1 + self.tolerance):

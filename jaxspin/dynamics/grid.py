@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxspin.dynamics.llg import Clock
 
-# What misses a whole number of steps by less is meant to be one.
+# A ratio this near to a whole number, relative to it, counts as one.
 _TOLERANCE = 1e-6
 _FRAMES = 100
 # The bound on the steps of a frame is a power of two, at least this: runs of similar length share a program.
@@ -22,8 +22,9 @@ _ADAPTIVE_BOUND = 2**16
 
 
 class Grid(NamedTuple):
-    """The clock at the start (`last` is the first step's number), the length of every frame, a bound on its
-    steps.
+    """The clock at the start, with the number of the first step as its `last`; frames; and a bound.
+
+    `lengths` are those of the frames, in steps; `bound` is the largest number of steps of a frame that is allowed.
     """
 
     clock: Clock
@@ -46,8 +47,9 @@ def fixed_grid(
     dtype,
     rounding: float = float(np.finfo(float).eps),
 ) -> Grid:
-    """Equal steps, the longest that are no longer than `step` and fill the duration; frames of whole
-    steps. `rounding` is the relative error of `start`.
+    """Equal steps no longer than `step`, as few as fill the duration, in frames of whole steps.
+
+    `rounding` is the relative error of `start`.
     """
     if not step > 0 or not math.isfinite(step):
         raise ValueError(f"step = {step:g} must be positive; leave it out to have one suggested.")
@@ -76,7 +78,7 @@ def fixed_grid(
 
 
 def adaptive_grid(duration: float, start: float, save_every: float | None, max_steps: int | None) -> Grid:
-    """Equal frames, of length one by a clock whose unit they are."""
+    """Equal frames: the unit of the clock is a frame, so each has the length one."""
     frames = _FRAMES if save_every is None else max(1, round(duration / save_every))
     clock = Clock(duration / frames, 0, start)
     return Grid(clock, np.ones(frames, int), _ADAPTIVE_BOUND if max_steps is None else max_steps)

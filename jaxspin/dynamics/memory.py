@@ -8,7 +8,7 @@ from typing import Any
 import jax
 from jax.core import Tracer
 
-# Of what the devices have: frames are read again (observables, plots, files), which needs room as well.
+# Of the memory of the devices: to read frames again (observables, plots, files) needs room as well.
 _FRACTION = 0.5
 
 

@@ -28,7 +28,7 @@ def _series_of_sine(terms: int) -> list[float]:
     return [(-1) ** n / math.factorial(2 * n + 1) for n in range(terms)]
 
 
-# As long as rounding asks for. Of integers as wide as the numbers: type, bits of the fraction.
+# Polynomials exact to rounding; and for each precision the integer of its width and the bits of its fraction.
 _LOG = {"float32": _series_of_log(8), "float64": _series_of_log(19)}
 _SINE = {"float32": _series_of_sine(6), "float64": _series_of_sine(11)}
 _BITS = {"float32": (np.int32, 23), "float64": (np.int64, 52)}
@@ -56,8 +56,8 @@ def box_muller(radial: Words, angular: Words, dtype) -> Float[Array, "*n"]:
     """A number from N(0, 1) of two independent words of 32 bits: sqrt(-2 ln u) sin(pi v), to rounding.
 
     u = (k + 1/2)/2^31 with k the upper 31 bits of `radial`, so that the largest number is 6.66; v in [-1/2, 1/2) is
-    `angular`, read as a signed integer, over 2^32. Half of the circle has all of the sine's values. The cosine would be
-    a second number, but XLA on CPUs writes one array a loop: it would take a second run of all before.
+    `angular`, read as a signed integer, over 2^32. Half of the circle has all values of the sine. The cosine would give
+    a second number, but XLA on CPUs writes one array a loop, and would compute all before it a second time.
 
     Source: Box and Muller, Ann. Math. Stat. 29, 610 (1958), doi:10.1214/aoms/1177706645.
     """

@@ -30,14 +30,16 @@ _BYTES_AT_ONCE = 2**27
 class Trajectory(eqx.Module):
     """A run at its n saved times.
 
-    `times` are in double precision whatever the spins have (inside jit in that of JAX). `spins` holds the frames, or is
-    None for a run made with `save=...`, whose results are in `saved` (leading axis n). `final` is the state at the last
-    time: start from it to continue. `finite` says per frame whether all spins were finite. `temperature` is that of the
-    bath at the saved times; `step` the time step (NaN if adaptive), `steps` how many were made, `largest_turn` the
-    largest angle (radians) by which the field turned a spin in one of them (NaN for solvers that do not tell); `solved`
-    whether the solver reached each frame. `stopped` says whether the condition `until` ended the run, at `times[-1]`;
-    inside jit the last `held` frames then repeat
-    the one before them, times included.
+    - `times`: in double precision whatever the spins have (inside jit in that of JAX).
+    - `spins`: the frames, or None for a run made with `save=...`, whose results are in `saved` (leading axis n).
+    - `final`: the state at the last time; start from it to continue.
+    - `finite`, `solved`: for each frame, whether all spins were finite, and whether the solver converged up to it.
+    - `temperature`: that of the bath at the saved times.
+    - `step`, `steps`: the time step (NaN if adaptive), and how many were made.
+    - `largest_turn`: the largest angle (radians) by which the field turned a spin in a step; NaN for solvers that do
+      not tell.
+    - `stopped`: whether the condition `until` ended the run, at `times[-1]`. Inside jit the last `held` frames then
+      repeat the one before them, times included.
 
     A run made with `store=...` has its frames in that file and `spins` None; the methods read them from there.
 

@@ -275,7 +275,7 @@ def _edges(model: SDModel, spins: Spins, key, steps: int):
 
     carry = (jax.tree.map(jnp.zeros_like, first), first, jnp.zeros((), dtype))
     _, (alpha, beta) = jax.lax.scan(step, carry, None, length=steps)
-    # an invariant subspace ends the recursion: what follows belongs to nothing
+    # where the vectors span an invariant subspace the recursion ends: later coefficients are rounding alone
     goes_on = (beta[:-1] > 1e-5 * jnp.max(beta)).astype(dtype)
     alive = jnp.cumprod(jnp.concatenate([jnp.ones(1, dtype), goes_on]))
     alpha = jnp.where(alive > 0, alpha, alpha[0])

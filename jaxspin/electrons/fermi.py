@@ -40,8 +40,8 @@ def electrons(levels: Levels, weights: Levels, mu: Scalar, temperature: Scalar) 
 def shares(levels: Levels, weights: Levels, mu: Scalar, temperature: Scalar) -> tuple[Levels, Scalar]:
     """The share of each level in dN_e/dmu, and dN_e/dmu itself: p_k ~ w_k f_k (1 - f_k), 1 together.
 
-    From logarithms, so that they are right where no number holds f or 1 - f, deep in a gap. dN_e/dmu is held above what
-    a number can divide by. `weights` must not be negative.
+    From logarithms, so that they are right deep in a gap, where f or 1 - f underflow. dN_e/dmu is kept large enough to
+    divide by. `weights` must not be negative.
     """
     x = (mu - levels) / temperature
     logs = jax.nn.log_sigmoid(x) + jax.nn.log_sigmoid(-x)
@@ -148,8 +148,7 @@ def _bracket(levels: Levels, weights: Levels, count: Scalar, temperature: Scalar
 
 
 def _bisect(increasing: Callable, lower: Scalar, upper: Scalar) -> Scalar:
-    # flip is given since its detection would put a host callback into the program; halvings down to the last bit of mu
-    # are the end whatever the tolerance
+    # with flip given, optimistix needs no host callback to detect it; it halves down to the last bit of mu
     return optx.root_find(
         increasing,
         optx.Bisection(rtol=0.0, atol=0.0, flip=False),

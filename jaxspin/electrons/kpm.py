@@ -92,10 +92,10 @@ class KernelPolynomial(AbstractEquilibrium):
             raise ValueError(f"tolerance must be positive, got {tolerance}; 0.01 is usual.")
         self.model = model
         self.tolerance = float(tolerance)
-        self.colored = probes is None  # by the tolerance, which another size of the lattice meets with other colours
+        self.colored = probes is None  # then another size of the lattice has other colours
         self.probes = _probes(model, tolerance) if probes is None else probes
         _warn(model.lattice, self.probes)
-        self.bounded = window is None  # by the model's own bounds, which another size of the lattice may widen
+        self.bounded = window is None  # then another size of the lattice may have another window
         self.window = low, high = _bounds(model) if window is None else _window(window)
         _check(self.temperature, low, high)
         if order is None:
@@ -176,7 +176,7 @@ class KernelPolynomial(AbstractEquilibrium):
         return self.ensemble.fermi_level(levels, weights, *self._counted(levels.dtype))
 
     def _counted(self, dtype) -> tuple[Float[Array, ""], Float[Array, ""]]:
-        """The number of orbitals, and how many electrons the series and the probes may miss at a given mu."""
+        """The number of orbitals, and the error in electrons of series and probes together at a given mu."""
         orbitals = jnp.asarray(self.model.orbitals(), dtype)
         temperature, halfwidth = (x.astype(dtype) for x in (self.temperature, self.scaling()[1]))
         noise = chebyshev.filling_error(self.order, temperature, halfwidth) + self.probes.filling_error(self.lattice)
@@ -196,9 +196,9 @@ class KernelPolynomial(AbstractEquilibrium):
         )
 
     def on(self, lattice: Lattice) -> "KernelPolynomial":
-        """The same solver on another size of the lattice, with window and colours of that size unless they were given.
+        """The same solver on another size of the lattice; window and colours are chosen anew unless they were given.
 
-        Warns of an `ExactTrace` that was given for a small lattice and takes gigabytes on this one.
+        Warns where an `ExactTrace` that was given takes gigabytes on this lattice.
         """
         model = self.model.on(lattice)
         window = _bounds(model) if self.bounded else self.window
@@ -247,8 +247,8 @@ def shared_probes(shards: Shards, columns: int) -> tuple[str, ...]:
     return tuple(names)
 
 
-# Bytes of a vector, of which the reverse pass reuses four from cache, and columns below which the short last axis costs
-# more than the cache gains: measured on 32 to 128 squared sites.
+# Bytes of a vector: the reverse pass reuses four vectors from a cache. Below so many columns the short last axis costs
+# more than the cache gains. Both measured on 32 to 128 squared sites.
 _CACHED = 1 << 18
 _NARROWEST = 16
 

@@ -1,7 +1,7 @@
 """Probing vectors for traces: one random-phase vector for each colour of sites and each spin.
 
-Sites of equal colour are far apart, so that what the estimate of Tr g(H) mixes up, g_ij between equal colours, is
-small.
+The error of the estimate of Tr g(H) is made of g_ij between sites i and j of equal colour; these are far apart, so that
+it is small.
 """
 
 import abc
@@ -38,10 +38,11 @@ class AbstractProbes(eqx.Module):
         """The colour 0, 1, ... of each site, an integer array `(*cells, sublattices)`."""
 
     def filling_error(self, lattice: Lattice) -> float:
-        """Electrons an orbital that the random phases may add or hide at a given chemical potential.
+        """The error, in electrons an orbital, that the random phases make at a given chemical potential.
 
-        Two and a half times the standard deviation in the hardest case, a metal, 0.6 count^(-(d+2)/2d)/sqrt(2N): the
-        count is a sum over 2N orbitals, each with the error that `colors_for` tells of its field. None for exact ones.
+        With c colours it is two and a half times the standard deviation in the hardest case, a metal,
+        0.6 c^(-(d+2)/2d)/sqrt(2N): the number of electrons is a sum over 2N orbitals, each with the error of a field
+        in `colors_for`. It is zero where every site has its own colour.
         """
         count, d = int(self.colors(lattice).max()) + 1, lattice.dimension
         if count == lattice.sites:
@@ -111,9 +112,9 @@ class Coloring(AbstractProbes):
 def colors_for(tolerance: float, coupling: float, dimension: int) -> int:
     """Colours with which the rms error of a site's field is about `tolerance` in the hardest case, a metal.
 
-    From error = 0.45 |J| number^(-(d+2)/2d), whose factor holds for random spins at T = 0.05 on the square (J = 1) and
-    triangular lattice (J = 3); hot, gapped and ordered systems are several times better. Sides that no good colouring
-    divides are up to one and a half times worse, which `tune` sees.
+    From error = 0.45 |J| colours^(-(d+2)/2d), with the factor measured for random spins at T = 0.05 on the square
+    (J = 1) and triangular lattice (J = 3). Hot, gapped and ordered systems are several times better. Lattices whose
+    sides fit no good colouring are up to one and a half times worse; `tune` measures that.
     """
     if not tolerance > 0:
         raise ValueError(f"tolerance must be positive, got {tolerance}; 0.01 is usual.")
@@ -158,8 +159,8 @@ def _greediest(lattice: Lattice, between: tuple[float, float], count: int) -> np
 def _greedy(lattice: Lattice, distance: float, count: int) -> np.ndarray | None:
     """First-fit colouring with equal colours at least `distance` apart, None if it takes more than `count`."""
     strides = np.cumprod([lattice.sublattices, *lattice.cells[:0:-1]])[::-1]
-    beyond = lattice.sites  # in the place of sites beyond an edge
-    # the numbers of the neighbours of a site: one of these for each axis, added up
+    beyond = lattice.sites  # stands for sites beyond an edge
+    # the index of a neighbour is a sum of one entry for each axis
     tables: list[list[np.ndarray]] = []
     for a in range(lattice.sublattices):
         bonds = lattice.neighbors(distance * (1 - 2 * lattice.tolerance), a)

@@ -41,15 +41,17 @@ def check_spins(lattice: Lattice, spins: Array) -> None:
 def as_spins(
     spins: Any, lattice: Lattice | None = None, *, half: bool = True, batch: bool = False, host: bool = False
 ) -> Any:
-    """The spins as an array of floats `(*cells, sublattices, 3)`, looked at once, wherever spins enter.
+    """The spins as an array of floats `(*cells, sublattices, 3)`; without a `lattice`, any `(..., 3)`.
 
-    Lists and NumPy arrays become JAX's (`host=True`: lists become NumPy's), integers floats; nothing else is converted.
-    Only shape and dtype are looked at, so that it costs nothing inside `jit` and takes traced spins. Without a
-    `lattice`, any `(..., 3)`. `batch=True` lets axes precede those of the lattice, `half=False` refuses floats of less
-    than 32 bits.
+    Lists and NumPy arrays become JAX's, and integers floats; nothing else is converted. It checks shape and dtype, not
+    the numbers, so it costs nothing inside `jit` and takes traced spins.
 
-    Raises `ValueError` for complex numbers, what is no number, and arrays that do not fit the lattice: spins of another
-    one, or a batch (map over it with `jax.vmap`).
+    - `half=False` refuses floats of less than 32 bits.
+    - `batch=True` allows more axes before those of the lattice.
+    - `host=True` leaves NumPy arrays as they are, and makes them of lists.
+
+    Raises `ValueError` for complex numbers, for what is no number, and for an array that does not fit the lattice:
+    spins of another one, or a batch (map over it with `jax.vmap`).
 
     Example:
         >>> js.spins.as_spins([[0, 0, 1], [0, 0, -1]]).dtype.name
@@ -113,9 +115,9 @@ def takes_spins(
 ) -> Any:
     """A decorator: the argument `name` passes through `as_spins` before the function sees it.
 
-    The lattice is the argument called `lattice`, or that of the first argument (of the field, the solver, `self`), or
-    unknown. Options as those of `as_spins`. `unit` refuses spins longer than 1 (in other units), and takes shorter ones
-    (averages). Put it outside `jit`, so that lists are arrays before they are traced.
+    The lattice is the argument called `lattice`, else that of the first argument (the field, the solver, `self`), else
+    unknown. The options are those of `as_spins`, and `unit`, which refuses spins longer than 1 (in other units), not
+    shorter ones (averages). Put it outside `jit`, so that lists are arrays before they are traced.
 
     Example:
         >>> up = js.spins.takes_spins(lambda spins: spins[..., 2].mean())
@@ -197,10 +199,10 @@ def _all_finite(spins: Array) -> Array:
 
 
 def check_unit(spins: Any, *, shorter: bool = False) -> None:
-    """Refuse spins whose lengths differ from 1 by more than 1e-3, or are larger than that where `shorter` ones may be.
+    """Refuse spins whose lengths differ from 1 by more than 1e-3; with `shorter`, only those that are longer.
 
-    Vacancies, and traced values, are let through. Raises `ValueError` with the length found: magnetizations of other
-    programs are in A/m.
+    Vacancies pass, and traced values. Raises `ValueError` with the length of such a spin: magnetizations of other
+    programs may be in A/m.
 
     Example:
         >>> try:
@@ -227,9 +229,9 @@ def check_unit(spins: Any, *, shorter: bool = False) -> None:
 
 
 def _lengths(xp: Any, spins: Any, margin: float, shorter: bool) -> tuple[Any, Any]:
-    """Whether all lengths are good, and the largest that is not; one that is nan is good where `shorter` ones are.
+    """Whether all lengths are good, and the largest that is not, computed by `xp`, NumPy or `jax.numpy`.
 
-    By `xp`, NumPy or `jax.numpy`.
+    With `shorter`, a length that is nan counts as good.
     """
     dtype = np.float32 if jnp.finfo(spins.dtype).bits < 32 else spins.dtype
     square = xp.sum(xp.square(spins.astype(dtype)), axis=-1)
