@@ -1,7 +1,7 @@
-"""Sums over very many bonds, one after another in a loop: a program whose length does not grow with their number.
+"""Sums over very many bonds in a loop, so that the length of the program does not grow with their number.
 
-Written out, every bond is some ten operations, and as many again in every derivative: a few hundred bonds a cell take
-minutes to compile. The loop moves the array once for every bond, so that few bonds run faster written out.
+Without a loop every bond is some ten operations, and as many again in every derivative: a few hundred bonds a cell take
+minutes to compile. The loop moves the whole array for each bond, so few bonds are faster without it.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ def sum_over_bonds(
     spins: Shaped[Array, "*cells sublattices 3"],
     act: Callable[[Array, Array, Array], Array],
 ) -> Array:
-    """At every site the sum of coupling act(number of the bond, spin at its other end, 1 from its start or -1).
+    """At every site the sum of coupling act(index of the bond, spin at its other end, 1 from its start or -1).
 
     `couplings` are one number or `(*cells, bonds)` for each of the `shells`, through which bonds are counted.
     Derivatives need the memory of a few fields.

@@ -9,7 +9,7 @@ from jax.experimental import multihost_utils
 
 _Result = TypeVar("_Result")
 
-# Numbers that are sooner looked at in the host's memory than by a program compiled for it.
+# Up to so many numbers NumPy is faster than a program compiled to look at them.
 _FEW = 2**16
 
 

@@ -97,10 +97,10 @@ def charge_density(lattice: Lattice, spins: Float[Array, "*cells sublattices 3"]
     coherent states, Omega/2 = arg(<S_1|S_2> <S_2|S_3> <S_3|S_1>), each of which two triangles share: their sum over a
     closed lattice is an integer whatever the spins.
 
-    Where Omega is not defined, a rule decides as if all spins leaned a little towards one fixed direction: between
-    spins antiparallel to 1e-3, and on triangles of a great circle to 1e-5 (single precision: 1e-3). Collinear and
-    coplanar states (Neel, stripes, 120 degrees) have the total charge 0 that way. Triangles with a vacancy or beyond
-    an open edge count zero.
+    Omega is not defined between antiparallel spins (here: to 1e-3), nor has it a sign on triangles of a great circle
+    (to 1e-5, in single precision 1e-3). There it is that of spins which all lean a little towards one fixed direction.
+    So collinear and coplanar states (Neel, stripes, 120 degrees) have the total charge 0. Triangles with a vacancy or
+    beyond an open edge count zero.
 
     Raises `ValueError` off two dimensions, and for spins that are not of length one (or zero).
 
@@ -165,17 +165,17 @@ def _charge(lattice: Lattice, spins: Array) -> Array:
 
 # A cell counts for the centre of a texture from this share of the largest smoothed weight on.
 _COUNTS = 0.3
-# How far, and where to, spins lean where a rule must decide: a direction that no lattice or texture singles out.
+# How far spins lean where Omega is not defined, and where to: a direction that no lattice or texture singles out.
 _LEAN = 3e-3 * np.array([0.536, -0.271, 0.799])
-# Overlaps below the first are of antiparallel spins; triangles that near to a great circle, of either solid angle
-# (in single precision as near as `relax` brings a state).
+# Spins count as antiparallel where their overlap is below the first, and a triangle as one of a great circle within the
+# second; in single precision within the third, which is as near as `relax` brings a state.
 _ANTIPARALLEL, _FLAT, _FLAT_SINGLE = 1e-3, 1e-5, 1e-3
 
 
 def _coherent(spins: Array, leaning: Array) -> tuple[Array, ...]:
-    """Spinors (complex, as 2 x 2 numbers) along the spins and along the leaning ones, one after the other.
+    """Spinors along the spins and then along the leaning ones, each two complex numbers as four real ones.
 
-    Of two gauges that of the nearer pole, (1 + z, x + iy) or (x - iy, 1 - z), both of length 1 at least.
+    The gauge is that of the nearer pole, (1 + z, x + iy) or (x - iy, 1 - z), before it is divided by its length.
     """
     upper = spins[..., 2] >= 0
 
@@ -247,15 +247,15 @@ def _edges(lattice: Lattice) -> tuple[tuple[int, int, tuple[int, ...]], ...]:
 def texture_center(lattice: Lattice, weights: Float[Array, "*cells"]) -> Float[Array, " dimension"]:
     """The Cartesian centre of `weights`, such as `charge_density` with its sign; it follows a moving skyrmion.
 
-    Noise far away, which is as far from the texture as the lattice is large, must not draw it: the weights are
-    smoothed (twice over five cells along every axis, in which the two signs of thermal charges cancel), taken with the
-    sign of their sum, and lessened by 0.3 of their maximum; below that a cell does not count. On an open square of 40
-    cells with spins that noise turns by 0.1, a skyrmion of radius 3 is found to 0.08 a, by abs(`charge_density`) as it
-    is to 7 a. Of several textures of like size it is the centre of all.
+    Noise in cells far from the texture would shift a plain centre of mass. So the weights are smoothed, twice over five
+    cells along every axis, in which thermal charges of both signs cancel. They are taken with the sign of their sum,
+    and only what exceeds 0.3 of their maximum counts. On an open square of 40 cells, with spins that noise turns by
+    0.1, the centre of a skyrmion of radius 3 is right to 0.08 a; that of abs(`charge_density`) itself is off by 7 a.
+    Of several textures of like size it is the centre of all.
 
-    Along a periodic axis the circular mean, which crosses the edge smoothly; along an open one the plain mean. A cell
-    counts at its origin: add half a cell for `charge_density`, whose triangles fill the cell. NaN for weights that sum
-    to zero. Differentiable, the sign and the choice of cells as they are.
+    Along a periodic axis it is the circular mean, which crosses the edge smoothly, along an open one the plain mean. A
+    cell counts at its origin: add half a cell for `charge_density`, whose triangles fill the cell. NaN for weights that
+    sum to zero. Differentiable, with the sign and the cells that count held fixed.
 
     Example:
         >>> lattice = js.square(12)

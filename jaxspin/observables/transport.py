@@ -102,14 +102,15 @@ def conductivity(
 ) -> Complex[Array, ""]:
     """sigma_ab(w) by the Kubo formula, in e^2/h (times a^(2-d) in d dimensions), at the solver's T and filling or mu.
 
-    sigma_ab = (2 pi i/A) sum_mn [(f_m - f_n)/(e_n - e_m)] v^a_mn v^b_nm/(w + e_m - e_n + i eta), A the area; the static
-    one is real. `broadening` eta > 0 is the scattering rate that cuts off a clean metal's Drude peak and a finite
-    lattice's discreteness; make it larger than the level spacing of a metal. First derivatives, by spins and couplings,
-    are right where levels coincide; second ones of exact diagonalization only elsewhere.
+    sigma_ab = (2 pi i/A) sum_mn [(f_m - f_n)/(e_n - e_m)] v^a_mn v^b_nm/(w + e_m - e_n + i eta), A the area; at w = 0
+    it is real. `broadening` eta > 0 is the scattering rate: it keeps the Drude peak of a clean metal finite, and hides
+    the single levels of a finite lattice. Make it larger than the level spacing of a metal. First derivatives, by spins
+    and couplings, are right where levels coincide; second ones of exact diagonalization only elsewhere.
 
-    Exact diagonalization: `points` wavevectors along each axis, the texture being repeated so many times. Kernel
-    polynomials (`points` must be 1): the same sum from the moments Tr[T_m v_a T_n v_b], `order` of each (None: as many
-    as eta and T need), without damping kernel, since the summand is smooth; `order`/32 times `order` products with H.
+    Exact diagonalization takes `points` wavevectors along each axis, the texture being repeated so many times. Kernel
+    polynomials (`points` must be 1) take the same sum from the moments Tr[T_m v_a T_n v_b], with m and n up to `order`
+    (None: as many as eta and T need). There is no damping kernel, since the summand is smooth. That takes `order`/32
+    times `order` products with H.
 
     Raises `ValueError` for T = 0 (use a temperature well below the gap), for an open axis (no wavevectors and no bulk
     current), or a `broadening` that is not positive.

@@ -19,21 +19,24 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxspin.sweeps.design import Caller, Design
 from jaxspin.sweeps.results import blank
 
-# A share of the slots may wait, finished, for others before they are refilled together.
+# One slot of so many may wait, finished, until several are refilled together.
 _WAITING = 8
 
-# Numbers of points, what they gave, and why each failed ("" where it did not).
+# The indices of points, their outputs, and why each failed ("" where it did not).
 Finished = tuple[np.ndarray, dict[str, np.ndarray], list[str]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Stepwise:
-    """A run in pieces, for points that take different times: as one ends, its place in the batch goes to the next.
+    """A run in pieces, for points that take different times: as one ends, the next point takes its slot in the batch.
 
-    `start(**settings)` (or `start(config)`) gives a state, a pytree of arrays that holds whatever the rest needs;
-    `advance(state)` makes a piece of work and returns the new state; `done(state)` says whether it is the last;
-    `result(state)` gives the dictionary of outputs. A point that is not done after `limit` pieces, or whose state holds
-    NaN, is failed. Pieces should take much longer than the copy of a state, a field or more, say.
+    - `start(**settings)` (or `start(config)`): a state, a pytree of arrays with all that the rest needs.
+    - `advance(state)`: the state after the next piece of work.
+    - `done(state)`: whether that was the last piece.
+    - `result(state)`: the dictionary of outputs.
+    - `limit`: a point that is not done after so many pieces has failed; so has one whose state holds NaN.
+
+    A piece should take much longer than the copy of a state: a field or more, say.
 
     Example:
         >>> job = js.sweeps.Stepwise(
@@ -60,9 +63,9 @@ class Stepwise:
 
 
 class AbstractProgram(abc.ABC):
-    """The points of one shape (static settings `fixed`), and the function of their batches.
+    """The program for all points with the same static settings, `fixed`.
 
-    Its trace is made at construction, and raises what the user's function raises.
+    It is traced when it is made, which raises what the user's function raises.
     """
 
     outputs: dict[str, jax.ShapeDtypeStruct]
@@ -105,7 +108,7 @@ class AbstractProgram(abc.ABC):
         return f"{need / 1e6:.3g} MB a device and batch"
 
     def settings(self, numbers: np.ndarray) -> dict[str, jax.Array]:
-        """The settings of some points, repeated until the batch is full."""
+        """The settings of some points, repeated to the size of a batch."""
         return {name: self.put(np.resize(column[numbers], self.size)) for name, column in self._columns.items()}
 
     def put(self, array: Any) -> jax.Array:
@@ -132,7 +135,7 @@ class Batches(AbstractProgram):
 
     def _build(self) -> tuple[Any, tuple]:
         def sweep_batch(settings, slot):
-            # the slot is there for a function without a single traced setting
+            # vmap needs the slot where no setting is traced
             return jax.vmap(lambda s, _: as_outputs(self._call(s)))(settings, slot)
 
         return jax.jit(sweep_batch), (self.settings(np.zeros(1, int)), self._slot)
@@ -226,7 +229,7 @@ class Slots(AbstractProgram):
     def _round(self, held, occupant: np.ndarray, fresh: np.ndarray, busy: np.ndarray, rows: np.ndarray):
         """States, outputs and flags of some of the busy slots after as many pieces as it takes until some end."""
         slots = np.arange(self.size)
-        # slots nobody needs repeat a point, for an error in one of theirs not to be an error of the batch
+        # idle slots repeat a point of the round: whatever they held before could raise
         if len(rows) == len(busy):
             source, mask, real = np.where(occupant >= 0, slots, busy[0]), occupant >= 0, busy
         else:

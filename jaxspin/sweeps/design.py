@@ -198,7 +198,7 @@ def _replaced(config: Any, path: Sequence[str], value: Any) -> Any:
 
 
 def _planted(config: Any, path: Sequence[str], value: Any) -> Any:
-    """The same past the constructor: its checks have seen the number, and cannot see a traced one."""
+    """The same without the constructor, whose checks have seen the number and fail for a traced one."""
     name, rest = path[0], path[1:]
     new = copy.copy(config)
     object.__setattr__(new, name, _planted(getattr(config, name), rest, value) if rest else value)

@@ -1,7 +1,7 @@
-"""The store of a sweep: one Zarr store with the settings as axes, filled point by point, safe to kill.
+"""The store of a sweep: one Zarr store with the settings as axes, written point by point, safe to kill.
 
-It has its full size from the start. What a point gave is written first, its `status` last, each file replaced as a
-whole: a point counts as finished if, and only if, all of it is there.
+It has its full size from the start. The outputs of a point are written first, its `status` last, and each file is
+replaced as a whole: so all of a point is there if its status says that it is finished.
 """
 
 import itertools
@@ -222,7 +222,7 @@ def _check_function(path: Path, stored: Mapping[str, str] | None, given: Mapping
 
 
 def blank(dtype: np.dtype) -> float | int:
-    """What stands where there is no output: NaN, or 0 for types that have none."""
+    """What the store holds in place of an output: NaN, or 0 for types that have no NaN."""
     return np.nan if np.issubdtype(dtype, np.inexact) else 0
 
 
