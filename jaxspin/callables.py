@@ -1,6 +1,6 @@
 """Functions that are equal by what they do: a lambda written twice, or made anew in every call, is compiled once.
 
-jit knows functions by identity. Here two are the same where their code is, and everything it can reach (closure,
+jit knows functions by identity. Here two are the same where their code is, and everything it uses (closure,
 defaults, the globals it names) is equal and cannot change.
 """
 
@@ -27,7 +27,7 @@ _FUNCTIONS = types.FunctionType | functools.partial
 
 
 class _Changeable(Exception):
-    """Something in reach of a function may change, or cannot be compared: it is known by its identity."""
+    """Something that a function uses may change, or cannot be compared: the function is known by its identity."""
 
 
 def by_content(tree: Any) -> Any:
@@ -35,7 +35,7 @@ def by_content(tree: Any) -> Any:
 
     Two do the same if their code is equal and so are the closures, defaults, arguments and named globals: constants,
     tuples, NumPy arrays (by value), JAX arrays (by identity: they cannot change), frozen modules of those, functions
-    and modules. Where anything else is in reach (a list, a plain object) the function stays what it is.
+    and modules. Where a function uses anything else (a list, a plain object), it stays what it is.
     """
     return jax.tree.map(_known, tree, is_leaf=lambda x: isinstance(x, _FUNCTIONS))
 
@@ -45,13 +45,13 @@ def _known(x: Any) -> Any:
         return x
     try:
         key = _content(x, ())
-        found = _KNOWN.setdefault(key, x)
+        same = _KNOWN.setdefault(key, x)
     except (_Changeable, TypeError, ValueError):  # the latter from keys that cannot be hashed or compared
         return x
     _KNOWN.move_to_end(key)
     while len(_KNOWN) > _MOST_KNOWN:
         _KNOWN.popitem(last=False)
-    return found
+    return same
 
 
 class _Identity:

@@ -1,7 +1,8 @@
-"""The one place where couplings, energies and other settings given as numbers become arrays, and are looked at.
+"""The one place where couplings, energies and other settings given as numbers become arrays, and are checked.
 
-Integers become floats, so that there is a derivative with respect to them; complex numbers are refused where only a
-real one has a meaning, instead of being cut. Everything takes traced values, of which only shape and dtype are known.
+Integers become floats, so that there is a derivative with respect to them. Complex numbers are refused where only a
+real one has a meaning: no imaginary part is dropped in silence. Everything takes traced values, of which only shape and
+dtype are known.
 """
 
 import functools
@@ -64,7 +65,7 @@ def optional(value: Any, name: str) -> Array | None:
 
 
 def holds(condition: Callable[[Any], Any], value: Any) -> bool:
-    """Whether `condition` holds for all values, as far as it can be known: traced ones are let through.
+    """Whether `condition` holds for all values; True for traced ones, whose values are not known.
 
     It is a function of a module, such as `positive`, written with operators: it gets NumPy's arrays or JAX's.
     """
@@ -109,7 +110,7 @@ def finite_and_positive(x: Any) -> Any:
 
 
 def at_least(value: float, digits: int = 2) -> str:
-    """The value in `digits` digits, rounded up: for a message that tells the smallest number that will do."""
+    """The value in `digits` digits, rounded up, for messages that name the smallest value allowed."""
     if not (value > 0 and math.isfinite(value)):
         return f"{value:g}"
     unit = 10.0 ** (math.floor(math.log10(value)) - digits + 1)

@@ -41,11 +41,11 @@ class AbstractField(eqx.Module):
         (4, 4, 1, 3)
     """
 
-    # whether the part of B along the spin stays where it is when the spin turns, as that of an outer field does
+    # whether B keeps its direction when the spin turns, as an outer field does; see `push`
     parallel_part_is_fixed: ClassVar[bool] = True
     # whether B is a rate of motion, which is not divided by the length of a spin, rather than an energy
     is_velocity: ClassVar[bool] = False
-    # whether floats of less than 32 bits are good enough: not where many levels are summed
+    # whether floats of less than 32 bits are allowed: not where many levels are summed
     half_precision: ClassVar[bool] = True
 
     def __init_subclass__(cls, **keywords: Any) -> None:
@@ -66,10 +66,10 @@ class AbstractField(eqx.Module):
     def push(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
         """The field as the dynamics takes it: that of `field`, or its part perpendicular to the spins.
 
-        The parallel part does not move a spin. That of electrons, J <sigma> . S, is many times larger than the
-        perpendicular one and turns with the spin; held still during a step it would turn the spin about itself, and
-        a time step would have to resolve that. That of an outer field stands still, and with it a step of the
-        rotation solvers is exact.
+        The parallel part does not move a spin. That of electrons, J <sigma> . S, turns with the spin and is many times
+        larger than the perpendicular part. A step that held it still would turn the spin about it, and would have to
+        be short enough for that: so it is left out. An outer field does not turn with the spin; it stays whole, and a
+        step of the rotation solvers is exact in it.
         """
         field = self.field(spins, t, key=key)
         return field if self.parallel_part_is_fixed else tangent(spins, field)
@@ -79,7 +79,7 @@ class AbstractField(eqx.Module):
         """How fast the push turns spins of length m (`moment`, one number or one a site; 1 unless given): B_i/m_i.
 
         A torque that is given by a velocity instead of an energy moves spins of every length alike: it has
-        `is_velocity` = True and is not divided. Sums divide term by term.
+        `is_velocity` = True and is not divided by m. In a sum each term follows its own rule.
         """
         push = self.push(spins, t, key=key)
         return push if moment is None or self.is_velocity else scale(1 / moment, push)
@@ -285,7 +285,7 @@ class SumPotential(_AbstractSum, AbstractPotential):
 
 
 def sum_of(arrays):
-    """The sum without the leading integer zero of `sum`, which strict dtype promotion would see."""
+    """The sum without the integer zero that `sum` begins with, which strict dtype promotion refuses."""
     first, *rest = arrays
     for array in rest:
         first = first + array
@@ -296,16 +296,16 @@ def _terms(field: AbstractField) -> tuple[AbstractField, ...]:
     return tuple(field.terms) if isinstance(field, _AbstractSum) else (field,)
 
 
-def _split(key: PRNGKeyArray | None, number: int):
-    return (None,) * number if key is None else tuple(jax.random.split(key, number))
+def _split(key: PRNGKeyArray | None, count: int):
+    return (None,) * count if key is None else tuple(jax.random.split(key, count))
 
 
 def _common_lattice(terms: tuple[AbstractField, ...]) -> Lattice | None:
-    found = {term.lattice for term in terms} - {None}
-    if len(found) > 1:
+    lattices = {term.lattice for term in terms} - {None}
+    if len(lattices) > 1:
         raise ValueError(
             "fields on different lattices cannot be added: "
-            + " and ".join(f"{x.name} {x.cells}, periodic {x.periodic}" for x in found if x is not None)
+            + " and ".join(f"{x.name} {x.cells}, periodic {x.periodic}" for x in lattices if x is not None)
             + "; build every term on the same lattice."
         )
-    return next(iter(found), None)
+    return next(iter(lattices), None)

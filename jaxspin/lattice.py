@@ -17,7 +17,7 @@ from jaxtyping import Array, Shaped
 
 from jaxspin.arrays.translation import translate, translations
 
-# Two shells nearer to each other than this many tolerances may be one shell, or were not meant to be two.
+# Two shells whose lengths differ by less than so many tolerances are warned of: they may be meant as one.
 _FEW = 5
 
 
@@ -49,9 +49,9 @@ class Lattice:
     Lengths that differ by less than the share `tolerance` are one length, in shells and in radii: coordinates may be
     typed with three digits or more. Only what knows the lattice's rotations (descriptors) asks for all digits.
 
-    Every bond of a cell exists in every cell, so that along a periodic axis of one or two cells a site meets itself, or
-    the same neighbour from both sides, and such bonds count once each time: energies are those of the texture
-    repeated without end. `wraps_onto_itself` tells.
+    Every bond of a cell exists in every cell. Along a periodic axis of one or two cells a site is its own neighbour, or
+    has the same neighbour on both sides, and every such bond counts: energies are those of the texture repeated without
+    end. `wraps_onto_itself` says whether a lattice has such bonds.
 
     Raises `ValueError` for inconsistent dimensions, sizes below 1, vectors in one plane, or two sites in one place.
 
@@ -140,9 +140,9 @@ class Lattice:
     def translations(self, array: Shaped[Array, "..."], offsets: Sequence[Sequence[int]]) -> list[Shaped[Array, "..."]]:
         """`result[k][..., R] = array[..., R + offsets[k]]`: several translations of one array, zero beyond open edges.
 
-        `array` has the cells as its trailing axes, and so numbers next to each other in memory are those of
-        neighbouring cells. On one CPU device the array is written once with edges to it and every result is a
-        window of that, or two, read in place by the loop that follows; elsewhere it is a roll each.
+        `array` has the cells as its trailing axes, so that neighbouring cells are neighbours in memory. On one CPU
+        device the array is written once, with edges around it. Every result is a window of that, or two, which the loop
+        that uses it reads in place. Elsewhere each is a roll.
         """
         for offset in offsets:
             self._check_offset(offset)
@@ -168,8 +168,8 @@ class Lattice:
         if len(offset) != self.dimension:
             raise ValueError(f"offset {tuple(offset)} needs {self.dimension} entries, one per lattice vector.")
 
-    def _check_cells(self, found: tuple[int, ...], shape: tuple[int, ...], where: str) -> None:
-        if found != self.cells:
+    def _check_cells(self, cells: tuple[int, ...], shape: tuple[int, ...], where: str) -> None:
+        if cells != self.cells:
             raise ValueError(
                 f"an array of shape {shape} does not {where} with the lattice's cells {self.cells}; "
                 "make it with the shape lattice.shape, or use lattice.resize(...) for another size."
@@ -178,8 +178,8 @@ class Lattice:
     def wraps_onto_itself(self, radius: float) -> bool:
         """Whether some site has two bonds within `radius` to one and the same site, or one to itself.
 
-        So it is along periodic axes of few cells: of one or two for nearest neighbours. Energies there count every such
-        bond; see it before comparing small lattices with large ones, or with programs that count pairs of sites.
+        That is so along periodic axes of few cells: of one or two for nearest neighbours. Energies there count every
+        such bond. Ask before you compare small lattices with large ones, or with programs that count pairs of sites.
         """
         for start in range(self.sublattices):
             ends = [
@@ -205,31 +205,31 @@ class Lattice:
         """
         a, basis = np.array(self.vectors), np.array(self.basis)
         radius = radius * (1 + self.tolerance)
-        spread = max(np.linalg.norm(x - y) for x in basis for y in basis)
-        reach = np.ceil((radius + spread) * np.linalg.norm(np.linalg.inv(a), axis=0) + 1e-9).astype(int)
-        found = []
+        extent = max(np.linalg.norm(x - y) for x in basis for y in basis)
+        reach = np.ceil((radius + extent) * np.linalg.norm(np.linalg.inv(a), axis=0) + 1e-9).astype(int)
+        bonds = []
         for offset in itertools.product(*(range(-r, r + 1) for r in reach)):
             for end in range(self.sublattices):
                 if end == start and not any(offset):
                     continue
                 vector = np.array(offset) @ a + basis[end] - basis[start]
                 if np.linalg.norm(vector) <= radius:
-                    found.append(Bond(start, end, tuple(map(int, offset)), tuple(map(float, vector))))
-        ranks = self._ranks([bond.length for bond in found])
+                    bonds.append(Bond(start, end, tuple(map(int, offset)), tuple(map(float, vector))))
+        ranks = self._ranks([bond.length for bond in bonds])
 
-        def place(item: tuple[int, Bond]):
+        def order(item: tuple[int, Bond]):
             rank, vector = item[0], np.array(item[1].vector)
             angle = np.arctan2(vector[1], vector[0]) % (2 * np.pi - 1e-9) if self.dimension > 1 else 0.0
             return rank, *np.round(vector[2:], 6), round(float(angle), 6), *np.round(vector, 6)
 
-        return tuple(bond for _, bond in sorted(zip(ranks, found, strict=True), key=place))
+        return tuple(bond for _, bond in sorted(zip(ranks, bonds, strict=True), key=order))
 
     @functools.lru_cache(maxsize=256)  # noqa: B019
     def shell(self, number: int) -> tuple[Bond, ...]:
         """The bonds of the `number`-th neighbour shell (1: nearest), each undirected bond once per cell.
 
-        Lengths no farther apart than the share `tolerance` are one shell. Warns where the shell lies within five times
-        that of another, as coordinates typed with too few digits make them.
+        Lengths no farther apart than the share `tolerance` are one shell. Warns where another shell is closer than five
+        times that, as happens with coordinates typed with too few digits.
         """
         if number < 1:
             raise ValueError(f"shells are counted from 1 (nearest neighbours), got {number}.")
@@ -240,7 +240,7 @@ class Lattice:
             lengths = [
                 min(b.length for b, r in zip(bonds, ranks, strict=True) if r == rank) for rank in sorted(set(ranks))
             ]
-            # a shell at the edge of what was looked at may not be whole
+            # a shell near this radius may not be complete
             if len(lengths) < number or lengths[number - 1] * (1 + _FEW * self.tolerance) > radius:
                 continue
             self._warn_of_close(number, lengths)
@@ -248,7 +248,7 @@ class Lattice:
         raise AssertionError  # the radii never end
 
     def _ranks(self, lengths: Sequence[float]) -> list[int]:
-        """The number of the shell, from 0, that each of the lengths belongs to."""
+        """The shell of each length, counted from 0."""
         ranks, first, rank = {}, 0.0, -1
         for length in sorted(set(lengths)):
             if rank < 0 or length > first * (1 + self.tolerance):

@@ -88,15 +88,15 @@ class PointGroup:
             atol=1e-9,
         ):
             raise ValueError(f"not a representation of {self.name}; give one matrix per element, in its order.")
-        found = {}
+        subspaces = {}
         for name, matrices in self.irreps.items():
             dim = matrices.shape[1]
             # columns of the first row of the transfer operators  W_u0 = dim/order sum_g D_u0(g) R(g)
             transfer = np.einsum("gu,gab->uab", matrices[:, :, 0], representation) * (dim / self.order)
             first = _range(transfer[0])
             if len(first):
-                found[name] = np.einsum("uab,rb->rua", transfer, first)
-        return found
+                subspaces[name] = np.einsum("uab,rb->rua", transfer, first)
+        return subspaces
 
 
 def generate_group(generators: Sequence[np.ndarray], name: str | None = None) -> PointGroup:
@@ -153,24 +153,24 @@ def site_maps(lattice: Lattice, start: int = 0, end: int = 0) -> np.ndarray:
         >>> js.symmetry.site_maps(js.honeycomb(4), start=0, end=1).shape
         (6, 2, 2)
     """
-    found = _maps(lattice, start, end, _TOLERANCE)
+    maps = _maps(lattice, start, end, _TOLERANCE)
     nearly = _maps(lattice, start, end, lattice.tolerance)
-    if len(nearly) > len(found):
+    if len(nearly) > len(maps):
         warnings.warn(
-            f"{len(found)} rotations and reflections map sublattice {start} of the {lattice.name} lattice on {end}, "
+            f"{len(maps)} rotations and reflections map sublattice {start} of the {lattice.name} lattice on {end}, "
             f"but {len(nearly)} to within {lattice.tolerance:g}: its coordinates have too few digits; type all of "
             "them, such as 3**0.5 / 2, or give the Lattice a smaller tolerance=... if it is meant to be distorted.",
             stacklevel=3,
         )
-    return found
+    return maps
 
 
 def _maps(lattice: Lattice, start: int, end: int, tolerance: float) -> np.ndarray:
     kind = infinite(lattice)
     vectors = np.array(lattice.vectors)
-    spread = max(np.linalg.norm(np.subtract(x, y)) for x in lattice.basis for y in lattice.basis)
+    extent = max(np.linalg.norm(np.subtract(x, y)) for x in lattice.basis for y in lattice.basis)
     # twice the longest lattice vector sees every sublattice in every direction
-    radius = 2 * np.linalg.norm(vectors, axis=1).max() + spread
+    radius = 2 * np.linalg.norm(vectors, axis=1).max() + extent
     here = np.array([b.vector for b in kind.neighbors(float(radius), start)])
     there = np.array([b.vector for b in kind.neighbors(float(radius), end)])
     frame: list[np.ndarray] = []
@@ -180,7 +180,7 @@ def _maps(lattice: Lattice, start: int, end: int, tolerance: float) -> np.ndarra
     inverse = np.linalg.inv(np.array(frame))
     lengths = np.linalg.norm(there, axis=1)
     images = [there[np.abs(lengths - np.linalg.norm(v)) < tolerance * np.linalg.norm(v)] for v in frame]
-    found = []
+    maps = []
     for image in itertools.product(*images):
         matrix = (inverse @ np.array(image)).T
         # the errors of both lengths meet in an angle
@@ -188,8 +188,8 @@ def _maps(lattice: Lattice, start: int, end: int, tolerance: float) -> np.ndarra
         if orthogonal and len(here) == len(there):
             apart = np.linalg.norm((here @ matrix.T)[:, None] - there[None], axis=-1)
             if np.all(np.min(apart, axis=1) < 4 * tolerance * lengths.max()):
-                found.append(matrix)
-    return np.array(sorted(found, key=_element_order)).reshape(-1, lattice.dimension, lattice.dimension)
+                maps.append(matrix)
+    return np.array(sorted(maps, key=_element_order)).reshape(-1, lattice.dimension, lattice.dimension)
 
 
 def point_group(lattice: Lattice, sublattice: int = 0) -> PointGroup:
@@ -357,11 +357,11 @@ def _irreps(matrices, table, inverse, classes) -> dict[str, np.ndarray]:
         gap = gaps[gaps > _TOLERANCE].min(initial=np.inf)
         best = max(best, (gap, values, vectors), key=lambda item: item[0])
     _, values, vectors = best
-    found = {}
+    spaces = {}
     for space in np.split(vectors, np.nonzero(np.diff(values) > _TOLERANCE)[0] + 1, axis=1):
         irrep = np.einsum("ai,gaj->gij", space, space[table[inverse]])
-        found.setdefault(tuple(np.round(np.trace(irrep, axis1=1, axis2=2), 4) + 0.0), irrep)
-    if sum(x.shape[1] ** 2 for x in found.values()) != n:
+        spaces.setdefault(tuple(np.round(np.trace(irrep, axis1=1, axis2=2), 4) + 0.0), irrep)
+    if sum(x.shape[1] ** 2 for x in spaces.values()) != n:
         raise ValueError(
             f"the group of order {n} has irreducible representations that are not real; use a subgroup "
             "with real ones, for example the identity with the half turn."
@@ -371,7 +371,7 @@ def _irreps(matrices, table, inverse, classes) -> dict[str, np.ndarray]:
     leading = sorted((c[0] for c in classes), key=lambda g: (-np.linalg.det(matrices[g]), -orders[g], g))
     inversion = [g for g, m in enumerate(matrices) if len(m) == 3 and np.allclose(m, -np.eye(3))]
     names: dict[str, list[np.ndarray]] = {}
-    for characters, irrep in sorted(found.items(), key=lambda item: [-item[0][g] for g in leading]):
+    for characters, irrep in sorted(spaces.items(), key=lambda item: [-item[0][g] for g in leading]):
         letter = {1: "A", 2: "E", 3: "T"}.get(irrep.shape[1], f"G{irrep.shape[1]}-")
         parity = "" if not inversion else ("g" if characters[inversion[0]] > 0 else "u")
         names.setdefault(f"{letter}|{parity}", []).append(irrep)

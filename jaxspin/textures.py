@@ -22,7 +22,7 @@ from jaxspin.lattice import Lattice
 Vector = Sequence[float | int] | np.ndarray
 Scalar = float | int | Float[Array, ""]
 
-# A wavevector counts as fitting when it closes around the lattice to this fraction of a turn: typed with few digits.
+# A wavevector fits if it closes around the lattice to this fraction of a turn: it may be typed with few digits.
 _TURN_TOLERANCE = 1e-3
 
 
@@ -94,9 +94,9 @@ def spiral(
     """S = sin(cone) [u cos(q.r + phase) + v sin(q.r + phase)] + cos(cone) axis, with u, v, axis right-handed.
 
     Along q the spins turn right-handed about `axis`; u is x made perpendicular to it (y if `axis` is x).
-    `cone` = pi/2 is the flat spiral. A q that closes around the periodic axes to a thousandth of a turn, as one typed
-    with few digits does, is taken for the one that closes. Raises `ValueError` for others; the fitting ones are sums of
-    m_k b_k/L_k (`observables.wavevectors`).
+    `cone` = pi/2 is the flat spiral. The spiral has to close around the periodic axes: q is a sum of m_k b_k/L_k with
+    integers m_k (`observables.wavevectors`). A q that misses by at most a thousandth of a turn, as one typed with few
+    digits may, is replaced by the one that closes. Raises `ValueError` for any other.
 
     Example:
         >>> helix = js.textures.spiral(js.chain(4), [jnp.pi / 2])
@@ -378,8 +378,8 @@ def _check_plane(lattice: Lattice, order: str) -> None:
 
 def _images(lattice: Lattice) -> np.ndarray:
     """The translations `(images, dimension)` to the next copies of a periodic lattice, zero included."""
-    reach = [(-1, 0, 1) if wraps else (0,) for wraps in lattice.periodic]
-    return np.array(list(itertools.product(*reach))) * np.array(lattice.cells) @ np.array(lattice.vectors)
+    copies = [(-1, 0, 1) if wraps else (0,) for wraps in lattice.periodic]
+    return np.array(list(itertools.product(*copies))) * np.array(lattice.cells) @ np.array(lattice.vectors)
 
 
 def _displacement(lattice: Lattice, center: Array) -> Array:

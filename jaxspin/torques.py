@@ -202,7 +202,7 @@ def directional_derivative(
 def _difference_weights(lattice: Lattice, sublattice: int) -> tuple[tuple[Bond, ...], np.ndarray]:
     """The nearest neighbours, and the weights `(2^z, z, dimension)` of their differences in the gradient.
 
-    One entry for each set of neighbours present; no more than 12 spheres touch one, so the table is small.
+    One entry for each set of neighbours present. There are at most 12 (spheres that touch one), so the table is small.
     """
     radius = 1.0
     while not (bonds := lattice.neighbors(radius, sublattice)):

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxspin.arrays.columns import repeat_columns, sum_columns
 from jaxspin.electrons import chebyshev, fermi
 from tests.helpers import compiled
 from tests.kpm_models import Matrix
@@ -59,13 +60,13 @@ def test_sums_and_their_transpose(columns, key):
     """Several arrays at once, batched, and derivatives of both of every order."""
     arrays = tuple(jax.random.normal(key, (2, 4, 3, columns)))
     expected = [jnp.sum(x, axis=-1, keepdims=True) for x in arrays]
-    for found in (chebyshev.sums(arrays), jax.vmap(chebyshev.sums)(arrays)):
+    for found in (sum_columns(arrays), jax.vmap(sum_columns)(arrays)):
         for x, y in zip(found, expected, strict=True):
             np.testing.assert_allclose(x, y, atol=ROUNDING)
 
     def quartic(x):
-        there, back = chebyshev.spread(tuple(expected), columns), chebyshev.sums((x**2, x))
-        return jnp.sum((there[0] * x) ** 2) + jnp.sum(chebyshev.spread(back, columns)[0] * x**2)
+        there, back = repeat_columns(tuple(expected), columns), sum_columns((x**2, x))
+        return jnp.sum((there[0] * x) ** 2) + jnp.sum(repeat_columns(back, columns)[0] * x**2)
 
     def plain(x):
         return jnp.sum((expected[0] * x) ** 2) + jnp.sum(jnp.sum(x**2, axis=-1, keepdims=True) * x**2)

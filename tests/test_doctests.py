@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from inspect import getdoc, isclass, isfunction, ismodule
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ ROOMS = [
     "descriptors",
     "devices",
     "dynamics",
+    "electrons",
+    "electrons.negf",
     "forcefield",
     "io",
     "observables",
@@ -38,12 +41,12 @@ WITHOUT = {
 
 
 def public_names():
-    """Every public name of the package and its rooms but modules and what the room of electrons has."""
+    """Every public name of the package and its rooms but modules."""
     import jaxspin as js
 
     found = {}
     for room in ("", *ROOMS):
-        owner = getattr(js, room) if room else js
+        owner = attrgetter(room)(js) if room else js
         names = getattr(owner, "__all__", None)
         if names is None:
             # a room that is a single file has what is defined there, one that is a folder what it imports as public
@@ -57,7 +60,7 @@ def public_names():
             ]
         for name in names:
             value = getattr(owner, name)
-            if not ismodule(value) and not str(getattr(value, "__module__", "")).startswith("jaxspin.electrons"):
+            if not ismodule(value):
                 found[f"{room}.{name}".lstrip(".")] = value
     return found
 
@@ -86,7 +89,7 @@ def docstrings():
                 found.setdefault(ast.get_docstring(node) or "", name)
     for name, value in public_names().items():
         found.setdefault(getdoc(value) or "", name)
-    return [(name, text) for text, name in found.items() if ">>> " in text and "electrons" not in name.split("/")[0]]
+    return [(name, text) for text, name in found.items() if ">>> " in text]
 
 
 def namespace(folder):

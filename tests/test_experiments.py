@@ -12,8 +12,8 @@ import jaxspin as js
 from experiments.benchmarks import layouts
 from experiments.checks import probing
 from experiments.quenches import variational
+from jaxspin.arrays.spinors import join
 from jaxspin.electrons import direct_field
-from jaxspin.electrons.model import join
 
 
 def test_variational_energies_are_those_of_the_solver():

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import jaxspin.lattice as lattices
+from jaxspin.arrays.spinors import join
 from jaxspin.electrons import Coloring, ExactDiagonalization, ExactTrace, KernelPolynomial, SDModel, chebyshev, fermi
-from jaxspin.electrons.model import join
 from jaxspin.spins import random_spins
 from jaxspin.textures import ferromagnet, neel
 from tests.helpers import compiled

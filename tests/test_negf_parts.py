@@ -115,7 +115,7 @@ def test_slices_are_as_thin_as_the_hoppings_allow(cells, shells, end, thickness,
     numbers = jnp.arange(1.0, cells + 1)
     np.testing.assert_array_equal(where.back(where.into(numbers[:, None]))[:, 0], numbers)
     np.testing.assert_array_equal(where.cells_back(where.cells_into(numbers)), numbers)
-    assert [where.place(site) for site in range(cells)] == [divmod(site, thickness) for site in range(cells)]
+    assert [where.locate(site) for site in range(cells)] == [divmod(site, thickness) for site in range(cells)]
     full = where.full(None)
     assert (full is None) == (slices * thickness == cells)
     assert full is None or int(jnp.sum(full)) == cells

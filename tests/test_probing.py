@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import jaxspin.lattice as lattices
+from jaxspin.arrays.spinors import join
 from jaxspin.electrons import Coloring, ExactDiagonalization, ExactTrace, KernelPolynomial, SDModel
-from jaxspin.electrons.model import join
 from jaxspin.spins import random_spins, retract, tangent
 from tests.helpers import compiled
 from tests.kpm_models import CASES, WARM

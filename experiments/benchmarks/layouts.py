@@ -20,8 +20,9 @@ import jaxspin as js
 from experiments.benchmarks.report import Report
 from experiments.benchmarks.timing import timed
 from experiments.stages import main_without_folder
-from jaxspin.electrons import chebyshev, kpm
-from jaxspin.electrons.model import join, split
+from jaxspin.arrays import columns
+from jaxspin.arrays.spinors import join, split
+from jaxspin.electrons import kpm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,11 +108,11 @@ def layouts(config: Config, solver: js.KernelPolynomial, spins: jax.Array) -> di
         return rescaled(tuple(map(halo, a)), local, a)
 
     def in_blocks(a):
-        parts = jax.tree.map(lambda p: chebyshev.in_blocks(p, width), a)
+        parts = jax.tree.map(lambda p: columns.in_groups(p, width), a)
         parts = jax.lax.map(own, parts)
         return jax.tree.map(lambda p, x: jnp.moveaxis(p, 0, 2).reshape(*x.shape[:2], -1)[..., : x.shape[2]], parts, a)
 
-    width = kpm.block_width(solver.start(spins)[0][0])  # as the solver does
+    width = kpm.group_width(solver.start(spins)[0][0])  # as the solver does
     own = steps(solver.rescaled(spins))
     return {
         "one complex array, roll": (lambda a: join(a)[:, :, 0], lambda a: split(a[:, :, None]), steps(stacked)),

@@ -28,8 +28,8 @@ from tqdm import tqdm
 
 import jaxspin as js
 from experiments.stages import Output, main
+from jaxspin.arrays.spinors import Spinor, split
 from jaxspin.electrons import chebyshev, direct_field, fermi
-from jaxspin.electrons.model import Spinor, split
 from jaxspin.io import new_folder, provenance, save_json
 from jaxspin.training import perturbed_configurations
 

@@ -1,1 +1,1 @@
-"""Arithmetic on arrays in the form that XLA makes fast: translations, 3-vectors by component, stated precision."""
+"""Arithmetic on arrays in the form that XLA makes fast: translations, 3-vectors, spinors, columns, stated precision."""

@@ -77,10 +77,10 @@ def translations_by_roll(x, *, offsets: Sequence[Offset], periodic: tuple[bool, 
 def translations_by_windows(x, *, offsets: Sequence[Offset], periodic: tuple[bool, ...]):
     """The array with its edges around it, and a window of that for each offset.
 
-    A window is read with a fixed distance in memory, so the loop that reads it is vectorized, which a roll's seam
-    in the middle of a row prevents. The last axis gets no edges, which would take another copy: in the line that the
-    rows make one after another, a neighbour beyond the end of its row is found in a second window, one row away. The
-    barrier keeps XLA from reading through the copy, window by window.
+    All numbers of a window are at the same distance in memory from those they are added to, so the loop that reads it
+    is vectorized; the seam of a roll in the middle of a row would prevent that. The last axis gets no edges, which
+    would take another copy: the rows lie one after another in memory, and a neighbour beyond the end of its row is
+    read from a second window, one row away. The barrier makes XLA write the copy once, and not anew for each window.
     """
     if len(periodic) == 1:
         rows = translations_by_windows(x[..., None], offsets=[(*n, 0) for n in offsets], periodic=(*periodic, True))
@@ -105,16 +105,16 @@ def translations_by_windows(x, *, offsets: Sequence[Offset], periodic: tuple[boo
     column = jax.lax.broadcasted_iota(jnp.int32, x.shape, x.ndim - 1)
     windows = []
     for (*_, n), line in zip(offsets, lines, strict=True):
-        found = window(line[0])
+        here = window(line[0])
         if n:
             beyond = column >= row - n if n > 0 else column < -n
-            found = jnp.where(beyond, window(line[1]) if periodic[-1] else jnp.zeros((), x.dtype), found)
-        windows.append(found)
+            here = jnp.where(beyond, window(line[1]) if periodic[-1] else jnp.zeros((), x.dtype), here)
+        windows.append(here)
     return windows
 
 
 def _turns(n: int, row: int) -> tuple[int, ...]:
-    """A translation along the rows, and the one that reaches the same column of a periodic row from its other end."""
+    """A translation along the rows, and that to the same column of a periodic row from the other side."""
     return (n, n - row if n > 0 else n + row) if n else (n,)
 
 
@@ -142,18 +142,18 @@ def _within(n: int, cells: int, wraps: bool) -> int:
 
 def _on_one_device(context) -> bool:
     """Whether what is lowered runs on one device, or is written for each of many by itself."""
-    placed = context.module_context.axis_context
-    if manual := getattr(placed, "manual_axes", None):
-        return all(name in manual for name, size in placed.mesh.shape.items() if size > 1)
-    return getattr(placed, "num_devices", jax.device_count()) == 1
+    axes = context.module_context.axis_context
+    if manual := getattr(axes, "manual_axes", None):
+        return all(name in manual for name, size in axes.mesh.shape.items() if size > 1)
+    return getattr(axes, "num_devices", jax.device_count()) == 1
 
 
 def _lower(primitive: Primitive, on_one_cpu, elsewhere) -> None:
     several = primitive.multiple_results
 
     def on_cpu(context, x, **static):
-        chosen = on_one_cpu if _on_one_device(context) else elsewhere
-        return mlir.lower_fun(functools.partial(chosen, **static), multiple_results=several)(context, x)
+        lowered = on_one_cpu if _on_one_device(context) else elsewhere
+        return mlir.lower_fun(functools.partial(lowered, **static), multiple_results=several)(context, x)
 
     mlir.register_lowering(primitive, mlir.lower_fun(elsewhere, multiple_results=several))
     mlir.register_lowering(primitive, on_cpu, platform="cpu")
@@ -228,7 +228,7 @@ _lower(_translations_p, translations_by_windows, translations_by_roll)
 
 _settled_p = Primitive("settled")
 _settled_p.def_impl(lambda x: x)
-# with the mesh it lives on, by which fields tell how their lattice is spread
+# with the mesh it lives on, by which fields tell how their lattice is shared out
 _settled_p.def_abstract_eval(lambda x: x.update(weak_type=False))
 ad.deflinear2(_settled_p, lambda cotangent, x: [cotangent])
 batching.defvectorized(_settled_p)

@@ -97,8 +97,8 @@ def where(condition: Bool[Array, "*#n"], a: Vectors, b: Vectors) -> Vectors:
 def normalize(a: Vectors) -> Vectors:
     """a / |a|, and zero where a is zero; its derivative at zero is zero.
 
-    Of any length that is a number of the dtype: where the square would leave its range, the largest component is
-    divided out first. That does not change the result, so the derivative does not know of it.
+    Right for every length that the dtype holds: where the square would over- or underflow, the vector is divided by its
+    largest component first. That does not change the result, so the derivative leaves it out.
 
     Example:
         >>> [round(float(x), 3) for x in js.normalize(jnp.array([3.0, 0.0, 4.0]))]

@@ -37,7 +37,7 @@ def over_bonds(
     spins: Spins,
     act: Callable[[Any, Array, Any], Array],
 ) -> Spins:
-    """At every site the sum of coupling act(number of the bond, spin at its other end, 1 from its start or -1).
+    """At every site the sum of coupling act(index of the bond, spin at its other end, 1 from its start or -1).
 
     `couplings` are one number or `(*cells, bonds)` for each shell; bonds are counted through all shells.
     """
@@ -47,12 +47,12 @@ def over_bonds(
     strengths = [c if c.ndim == 0 else c[..., n] for c, s in zip(couplings, shells, strict=True) for n in range(len(s))]
     around = neighbors_of(lattice, spins, bonds)
     sites = [jnp.zeros_like(spins[..., 0, :]) for _ in range(lattice.sublattices)]
-    for number, (bond, strength) in enumerate(zip(bonds, strengths, strict=True)):
+    for index, (bond, strength) in enumerate(zip(bonds, strengths, strict=True)):
         strength = strength.astype(spins.dtype)
         arriving = strength if strength.ndim == 0 else lattice.translate(strength, back(bond))
         there, arrived = around[bond.end, bond.offset], around[bond.start, back(bond)]
-        sites[bond.start] = add(sites[bond.start], scale(strength, act(number, there, 1)))
-        sites[bond.end] = add(sites[bond.end], scale(arriving, act(number, arrived, -1)))
+        sites[bond.start] = add(sites[bond.start], scale(strength, act(index, there, 1)))
+        sites[bond.end] = add(sites[bond.end], scale(arriving, act(index, arrived, -1)))
     # components first here too; and stored, as every component of a torque reads all three of the field
     return settled(stacked([jnp.stack(parts, axis=-1) for parts in zip(*map(components, sites), strict=True)]))
 
@@ -60,26 +60,26 @@ def over_bonds(
 def neighbors_of(lattice: Lattice, spins: Spins, bonds: Sequence[Bond]) -> dict[tuple[int, tuple[int, ...]], Array]:
     """The spins `(*cells, 3)` of sublattice b at R + offset, by (b, offset), for both ends of every bond."""
     ends = [(bond.end, bond.offset) for bond in bonds] + [(bond.start, back(bond)) for bond in bonds]
-    found = {}
+    spins_at = {}
     for b in range(lattice.sublattices):
         offsets = list(dict.fromkeys(offset for end, offset in ends if end == b))
         if offsets:
             # components first: XLA cancels taking them apart against the stack the spins are, and copies otherwise
             brought = lattice.translations(planes(spins)[..., b], offsets)
-            found |= {(b, offset): of_planes(parts) for offset, parts in zip(offsets, brought, strict=True)}
-    return found
+            spins_at |= {(b, offset): of_planes(parts) for offset, parts in zip(offsets, brought, strict=True)}
+    return spins_at
 
 
 def back(bond: Bond) -> tuple[int, ...]:
     return tuple(-n for n in bond.offset)
 
 
-def bond_array(lattice: Lattice, number: int, values: Numbers) -> Array:
-    array, shape = real(values, "a coupling"), (*lattice.cells, len(lattice.shell(number)))
+def bond_array(lattice: Lattice, shell: int, values: Numbers) -> Array:
+    array, shape = real(values, "a coupling"), (*lattice.cells, len(lattice.shell(shell)))
     if array.shape not in ((), shape):
         raise ValueError(
-            f"couplings of shape {array.shape} do not fit shell {number} of the {lattice.name} lattice; "
-            f"give one number, or {shape} for a value on each bond of lattice.shell({number})."
+            f"couplings of shape {array.shape} do not fit shell {shell} of the {lattice.name} lattice; "
+            f"give one number, or {shape} for a value on each bond of lattice.shell({shell})."
         )
     return array
 

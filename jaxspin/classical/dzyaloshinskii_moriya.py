@@ -82,8 +82,8 @@ class DzyaloshinskiiMoriya(AbstractPotential):
         bonds = self._lattice.shell(self.shell)
         along = self.directions.astype(spins.dtype)
 
-        def act(number: Any, neighbor: Array, sign: Any) -> Array:
-            return cross(neighbor, sign * along[number])
+        def act(index: Any, neighbor: Array, sign: Any) -> Array:
+            return cross(neighbor, sign * along[index])
 
         return over_bonds(self._lattice, [bonds], [self.strength], spins, act)
 

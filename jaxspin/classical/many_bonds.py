@@ -1,7 +1,7 @@
-"""Sums over very many bonds, one after another in a loop: a program whose length does not grow with their number.
+"""Sums over very many bonds in a loop, so that the length of the program does not grow with their number.
 
-Written out, every bond is some ten operations, and as many again in every derivative: a few hundred bonds a cell take
-minutes to compile. The loop moves the array once for every bond, so that few bonds run faster written out.
+Without a loop every bond is some ten operations, and as many again in every derivative: a few hundred bonds a cell take
+minutes to compile. The loop moves the whole array for each bond, so few bonds are faster without it.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ def sum_over_bonds(
     spins: Shaped[Array, "*cells sublattices 3"],
     act: Callable[[Array, Array, Array], Array],
 ) -> Array:
-    """At every site the sum of coupling act(number of the bond, spin at its other end, 1 from its start or -1).
+    """At every site the sum of coupling act(index of the bond, spin at its other end, 1 from its start or -1).
 
     `couplings` are one number or `(*cells, bonds)` for each of the `shells`, through which bonds are counted.
     Derivatives need the memory of a few fields.
@@ -47,9 +47,9 @@ def sum_over_bonds(
 
     # recomputed in a derivative: keeping it would store the field once for every bond
     @jax.checkpoint
-    def push(number, start, end, offset, strength, spins):
+    def push(index, start, end, offset, strength, spins):
         there, here = of_planes(moved(spins[end], offset, periodic)), of_planes(spins[start])
-        along, against = (scale(strength, act(number, s, sign)) for s, sign in ((there, one), (here, -one)))
+        along, against = (scale(strength, act(index, s, sign)) for s, sign in ((there, one), (here, -one)))
         return planes(along), moved(planes(against), -offset, periodic)
 
     def step(total, bond):
@@ -60,16 +60,16 @@ def sum_over_bonds(
 
     # those of one number a shell are stacked as numbers, not as arrays
     for uniform in (True, False):
-        chosen = [k for k, c in enumerate(couplings) if (c.ndim == 0) == uniform]
-        if not chosen:
+        group = [k for k, c in enumerate(couplings) if (c.ndim == 0) == uniform]
+        if not group:
             continue
-        bonds = [bond for k in chosen for bond in shells[k]]
-        numbers = np.concatenate([first[k] + np.arange(len(shells[k])) for k in chosen])
-        tables = (numbers, *(np.array([getattr(b, name) for b in bonds]) for name in ("start", "end", "offset")))
+        bonds = [bond for k in group for bond in shells[k]]
+        indices = np.concatenate([first[k] + np.arange(len(shells[k])) for k in group])
+        tables = (indices, *(np.array([getattr(b, name) for b in bonds]) for name in ("start", "end", "offset")))
         strength = jnp.concatenate(
             [
                 jnp.broadcast_to(c, (len(shells[k]),)) if uniform else jnp.moveaxis(c, -1, 0)
-                for k in chosen
+                for k in group
                 for c in (couplings[k].astype(spins.dtype),)
             ]
         )

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from jaxspin.couplings import finite, holds, not_negative, real
 from jaxspin.field import Time
 
-# Where a Gaussian pulse is looked at, in widths from its center: all but 1e-8 of it lies between the outermost.
+# Times at which a run looks at a Gaussian pulse, in widths from its center: beyond the outermost it is below 1e-7.
 _PULSE = (-6, -3, -1, 0, 1, 3, 6)
 
 

@@ -16,10 +16,11 @@ from jaxspin.lattice import Lattice
 class Zeeman(AbstractPotential):
     """A constant applied field, E = - sum_i m_i h_i . S_i, so B_i = m_i h_i.
 
-    `applied` h is `(3,)` or `(*cells, sublattices, 3)`, in units of the hopping; `moment` m, the length of a spin, one
-    number or `(*cells, sublattices)`, 1 unless given. The energies of a field do not know the moments of a run: pass
-    those of `simulate(moment=...)` here too, and every spin precesses at the rate h. Raises `ValueError` when used on
-    spins of another shape. For a field in time use `ZeemanPulse`.
+    - `applied`: h, `(3,)` or `(*cells, sublattices, 3)`, in units of the hopping.
+    - `moment`: m, the length of a spin, one number or `(*cells, sublattices)`; 1 unless given. A field does not know
+      the moments of a run: give those of `simulate(moment=...)` here too. Then every spin precesses at the rate h.
+
+    Raises `ValueError` when used on spins of another shape. For a field in time use `ZeemanPulse`.
 
     Example:
         >>> up = js.textures.ferromagnet(lattice)

@@ -1,4 +1,4 @@
-"""From one device to many: lattices of spins `(*cells, sublattices, 3)` spread over a mesh of devices and hosts.
+"""From one device to many: lattices of spins `(*cells, sublattices, 3)` shared out over a mesh of devices and hosts.
 
 `mesh` shares a lattice out, `shard` places spins, data and models on it; everything else then runs as on one device.
 `save` and `load` write and read arrays that no process holds whole.

@@ -37,13 +37,13 @@ def save(path: str | os.PathLike, tree: PyTree[Array], *, overwrite: bool = Fals
     by_first_process(check)
     partial = path.with_name(f".{path.name}.partial")
     with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(partial, _named(tree), force=True)  # of what a killed process left
+        checkpointer.save(partial, _named(tree), force=True)  # over what a killed process left
     by_first_process(lambda: replace(partial, path))
     return path
 
 
 def load(path: str | os.PathLike, like: PyTree[Array]) -> PyTree[Array]:
-    """What `save` wrote, in the form, types and places of `like`: on whatever mesh, of any number of processes.
+    """What `save` wrote, as a tree like `like`, on its mesh: on any mesh, by any number of processes.
 
     `like` holds arrays, or `jax.ShapeDtypeStruct` with a sharding (`jaxspin.devices.sharding(mesh)`). Raises
     `FileNotFoundError` where nothing is, `ValueError` where `like` has other shapes.

@@ -9,19 +9,19 @@ from jax.experimental import multihost_utils
 
 _Result = TypeVar("_Result")
 
-# Numbers that are sooner looked at in the host's memory than by a program compiled for it.
+# Up to so many numbers NumPy is faster than a program compiled to look at them.
 _FEW = 2**16
 
 
 def looked_at(array: Any) -> Any:
-    """NumPy's copy of few numbers that this process holds whole; many, or those spread out, as they are."""
+    """A small array that this process holds whole as NumPy's copy; any other as it is."""
     if isinstance(array, jax.Array) and (array.size > _FEW or not array.is_fully_addressable):
         return array
     return np.asarray(array)
 
 
 def to_host(array: Any) -> np.ndarray:
-    """The whole array in the memory of this process; one that is spread over processes is gathered by all of them."""
+    """The whole array in the memory of this process; one shared out over processes is gathered, by all of them."""
     if isinstance(array, jax.Array) and not array.is_fully_addressable:
         if array.is_fully_replicated:
             return np.asarray(array.addressable_data(0))

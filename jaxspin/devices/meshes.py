@@ -23,10 +23,12 @@ def mesh(
 ) -> Mesh:
     """A mesh that shares the cells of `lattice` out evenly over devices, one axis of the mesh for each of the lattice.
 
-    `devices` is how many (None: all there are), shared out along the axes so that the edges that a device exchanges
-    with its neighbours are shortest; or how many along each axis, such as (4, 2). `of` names the devices to choose
-    from, all those of all processes unless given. The axes are called `cell_1`, `cell_2`, ... and are of
-    `AxisType.Auto`: the compiler moves the data, and `jaxspin` sees to it that only edges are moved.
+    - `devices`: how many (None: all there are), divided over the axes so that a device exchanges the shortest edges
+      with its neighbours; or how many along each axis, such as (4, 2).
+    - `of`: the devices to choose from; all those of all processes unless given.
+
+    The axes of the mesh are called `cell_1`, `cell_2`, ..., and are of `AxisType.Auto`: the compiler moves the data,
+    and `jaxspin` writes its programs so that only edges have to be moved.
 
     Raises `ValueError` where there are fewer devices, or no way to share the cells out evenly.
 
@@ -40,15 +42,15 @@ def mesh(
         _check_along(lattice, along)
     else:
         along = _shortest_edges(lattice, len(available) if devices is None else devices)
-    number = int(np.prod(along))
-    if number > len(available):
+    count = int(np.prod(along))
+    if count > len(available):
         raise ValueError(
-            f"{number} devices are wanted and {len(available)} found; use fewer, or start more "
+            f"{count} devices are wanted and {len(available)} found; use fewer, or start more "
             "(on a CPU: XLA_FLAGS=--xla_force_host_platform_device_count=8)."
         )
     names = tuple(axis_name(axis) for axis in range(lattice.dimension))
     kinds = (AxisType.Auto,) * lattice.dimension
-    return jax.make_mesh(along, names, axis_types=kinds, devices=available[:number])
+    return jax.make_mesh(along, names, axis_types=kinds, devices=available[:count])
 
 
 def sharding(mesh: Mesh, *, before: int = 0) -> NamedSharding:
@@ -68,11 +70,14 @@ def sharding(mesh: Mesh, *, before: int = 0) -> NamedSharding:
 def shard(tree: Any, mesh: Mesh, lattice: Lattice | None = None) -> Any:
     """`tree` on the mesh: arrays on the sites are shared out, all others held by every device.
 
-    `tree` is an array that begins with the cells, such as spins; anything with a `lattice` (a field, `SpinData`, a
-    `Trajectory`), of whose arrays those that begin with its cells are shared out, or with one axis before them; a
-    pytree of arrays, with the `lattice` given; or a function of no arguments that makes one of these, which is then
-    computed where it is to lie, for what no device could hold alone:
-    `shard(lambda: random_spins(lattice, key=key), mesh)`.
+    `tree` is one of these:
+
+    - an array that begins with the cells, such as spins;
+    - anything with a `lattice` (a field, `SpinData`, a `Trajectory`): those of its arrays are shared out that begin
+      with the cells, or have them after one axis;
+    - a pytree of arrays, with the `lattice` given;
+    - a function without arguments that makes one of these, for what no device could hold alone: each device computes
+      its own part, as in `shard(lambda: random_spins(lattice, key=key), mesh)`.
 
     Raises `ValueError` for an array that cannot be shared out evenly.
 
@@ -87,11 +92,11 @@ def shard(tree: Any, mesh: Mesh, lattice: Lattice | None = None) -> Any:
     if lattice is None and (lattice := getattr(tree, "lattice", None)) is None and not isinstance(tree, _ARRAYS):
         raise ValueError("a tree of arrays does not tell its lattice; pass shard(tree, mesh, lattice).")
     leaves, structure = jax.tree.flatten(tree)
-    placed = [
-        jax.device_put(leaf, place) if isinstance(leaf, _ARRAYS) else leaf
-        for leaf, place in zip(leaves, _placements(leaves, mesh, lattice), strict=True)
+    shared = [
+        jax.device_put(leaf, where) if isinstance(leaf, _ARRAYS) else leaf
+        for leaf, where in zip(leaves, _placements(leaves, mesh, lattice), strict=True)
     ]
-    return jax.tree.unflatten(structure, placed)
+    return jax.tree.unflatten(structure, shared)
 
 
 def gather(tree: PyTree[Array]) -> PyTree[np.ndarray]:
@@ -151,25 +156,25 @@ def _check_division(cells: tuple[int, ...], along: tuple[int, ...]) -> None:
             )
 
 
-def _shortest_edges(lattice: Lattice, number: int) -> tuple[int, ...]:
-    """How many devices along each axis: the least surface of a device's block, the fewest axes where equal."""
-    if number < 1:
-        raise ValueError(f"a mesh needs at least one device, got {number}; leave devices out for all there are.")
-    divisors = [n for n in range(1, number + 1) if number % n == 0]
+def _shortest_edges(lattice: Lattice, count: int) -> tuple[int, ...]:
+    """How many devices along each axis: the least surface of a device's cells; of equal ones the fewest axes."""
+    if count < 1:
+        raise ValueError(f"a mesh needs at least one device, got {count}; leave devices out for all there are.")
+    divisors = [n for n in range(1, count + 1) if count % n == 0]
     choices = [
         along
         for along in itertools.product(divisors, repeat=lattice.dimension)
-        if np.prod(along) == number and all(n % d == 0 for n, d in zip(lattice.cells, along, strict=True))
+        if np.prod(along) == count and all(n % d == 0 for n, d in zip(lattice.cells, along, strict=True))
     ]
     if not choices:
         raise ValueError(
-            f"{lattice.cells} cells cannot be shared out evenly by {number} devices; use cells that they divide, or "
+            f"{lattice.cells} cells cannot be shared out evenly by {count} devices; use cells that they divide, or "
             "another number of devices."
         )
 
     def cost(along):
-        block = [n // d for n, d in zip(lattice.cells, along, strict=True)]
-        surface = sum(np.prod(block) / n for n, d in zip(block, along, strict=True) if d > 1)
+        own = [n // d for n, d in zip(lattice.cells, along, strict=True)]
+        surface = sum(np.prod(own) / n for n, d in zip(own, along, strict=True) if d > 1)
         return surface, sum(d > 1 for d in along), tuple(-d for d in along)
 
     return min(choices, key=cost)

@@ -1,4 +1,4 @@
-"""A lattice spread over devices: which cells a device holds, and how it sees the neighbours beyond its edge.
+"""A lattice shared out over devices: which cells a device holds, and how it sees the neighbours beyond its edge.
 
 A mesh with an axis called `cell_1` (`cell_2`, `cell_3`) shares the cells along the first (second, third) lattice axis
 out evenly. An array tells by its type, while a program is traced, whether it lives on such a mesh, so the same call
@@ -117,7 +117,7 @@ class Shards(NamedTuple):
 
 
 def shards_of(lattice: Lattice, array: Array) -> Shards | None:
-    """How `lattice` is spread where `array` lives, None on one device (and within `Shards.run`, on each of them).
+    """How `lattice` is shared out where `array` lives, None on one device (and within `Shards.run`, on each of them).
 
     Raises `ValueError` where the cells cannot be shared out evenly, or the mesh wants every sharding spelled out.
     """

@@ -95,7 +95,7 @@ def check_schedule(schedule: Callable[[Any], Any], start: float, duration: float
     """
     end = start + duration
     times = [*np.linspace(start, end, _LOOKS), *(t for t in times_of_change(schedule))]
-    found = []
+    temperatures = []
     for t in times:
         if isinstance(t, Tracer):
             return None
@@ -113,8 +113,8 @@ def check_schedule(schedule: Callable[[Any], Any], start: float, duration: float
                 f"the temperature at t = {time:g} is {float(temperature):g}; return a finite one, zero or more, at "
                 "every time of the run."
             )
-        found.append(float(temperature))
-    return max(found)
+        temperatures.append(float(temperature))
+    return max(temperatures)
 
 
 @eqx.filter_jit

@@ -19,9 +19,9 @@ Condition = Callable[[Time, Spins], bool | Bool[Array, ""]]
 class Relaxed(eqx.Module):
     """True where max_i |S_i x B_i| < `tolerance` (energy units), over the spins that may move.
 
-    `field` B and the mask `frozen` are those of the run unless given. A state that moves along unchanged, such
-    as a driven wall, is not relaxed; and with thermal noise none ever is. To relax without caring how long it
-    takes use `relax`, which is much faster.
+    `field` B and the mask `frozen` are those of the run unless given. A driven wall that moves unchanged is not
+    relaxed, nor is any state with thermal noise. Where the time of the decay does not matter use `relax`, which is much
+    faster.
 
     Raises `ValueError` when called, outside `simulate`, without a field.
 

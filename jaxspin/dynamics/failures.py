@@ -15,7 +15,7 @@ from jaxspin.dynamics.solvers import AbstractSpinSolver
 from jaxspin.dynamics.timestep import life
 from jaxspin.dynamics.trajectory import Trajectory
 
-# The error of the fastest motion, by the estimate of `suggest_timestep`, above which a run is told of.
+# A run warns where the error of the fastest motion, as `suggest_timestep` estimates it, is above this.
 _LARGEST_ERROR = 0.2
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxspin.dynamics.llg import Clock
 
-# What misses a whole number of steps by less is meant to be one.
+# A ratio this near to a whole number, relative to it, counts as one.
 _TOLERANCE = 1e-6
 _FRAMES = 100
 # The bound on the steps of a frame is a power of two, at least this: runs of similar length share a program.
@@ -22,8 +22,9 @@ _ADAPTIVE_BOUND = 2**16
 
 
 class Grid(NamedTuple):
-    """The clock at the start (`last` is the first step's number), the length of every frame, a bound on its
-    steps.
+    """The clock at the start, with the number of the first step as its `last`; frames; and a bound.
+
+    `lengths` are those of the frames, in steps; `bound` is the largest number of steps of a frame that is allowed.
     """
 
     clock: Clock
@@ -46,29 +47,30 @@ def fixed_grid(
     dtype,
     rounding: float = float(np.finfo(float).eps),
 ) -> Grid:
-    """Equal steps, the longest that are no longer than `step` and fill the duration; frames of whole
-    steps. `rounding` is the relative error of `start`.
+    """Equal steps no longer than `step`, as few as fill the duration, in frames of whole steps.
+
+    `rounding` is the relative error of `start`.
     """
     if not step > 0 or not math.isfinite(step):
         raise ValueError(f"step = {step:g} must be positive; leave it out to have one suggested.")
     ratio = duration / step
-    number = max(1, round(ratio))
-    if abs(ratio - number) > _TOLERANCE * ratio:
-        number = max(1, math.ceil(ratio))
-        step = duration / number
-    if max_steps is not None and number > max_steps:
-        raise ValueError(f"{number} steps exceed max_steps = {max_steps}; shorten duration or raise max_steps.")
-    stride = min(number, max(1, round(number / _FRAMES if save_every is None else save_every / step)))
+    count = max(1, round(ratio))
+    if abs(ratio - count) > _TOLERANCE * ratio:
+        count = max(1, math.ceil(ratio))
+        step = duration / count
+    if max_steps is not None and count > max_steps:
+        raise ValueError(f"{count} steps exceed max_steps = {max_steps}; shorten duration or raise max_steps.")
+    stride = min(count, max(1, round(count / _FRAMES if save_every is None else save_every / step)))
     longest = 2 ** (jnp.finfo(dtype).nmant + 1)
     if stride > longest:
         raise ValueError(f"{dtype} counts {longest} steps between frames, not {stride}; use a smaller save_every.")
-    lengths = np.full(-(-number // stride), stride)
-    lengths[-1] = number - stride * (len(lengths) - 1)
+    lengths = np.full(-(-count // stride), stride)
+    lengths[-1] = count - stride * (len(lengths) - 1)
     first = round(start / step)
     origin = start - first * step
     if abs(origin) <= max(_TOLERANCE * step, 4 * rounding * abs(start)):
         origin = 0.0
-    if abs(first) + number >= 2**31:
+    if abs(first) + count >= 2**31:
         raise ValueError(
             f"start = {start:g} is step {first}, which no 32-bit integer counts; let the time begin later, start = 0."
         )
@@ -76,7 +78,7 @@ def fixed_grid(
 
 
 def adaptive_grid(duration: float, start: float, save_every: float | None, max_steps: int | None) -> Grid:
-    """Equal frames, of length one by a clock whose unit they are."""
+    """Equal frames: the unit of the clock is a frame, so each has the length one."""
     frames = _FRAMES if save_every is None else max(1, round(duration / save_every))
     clock = Clock(duration / frames, 0, start)
     return Grid(clock, np.ones(frames, int), _ADAPTIVE_BOUND if max_steps is None else max_steps)

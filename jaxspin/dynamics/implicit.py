@@ -60,7 +60,7 @@ class AbstractMidpoint(AbstractSpinSolver):
 
         begun = terms.vf(t0, spins, t0)
         tolerance = 10 * float(jnp.finfo(spins.dtype).eps) if self.tolerance is None else self.tolerance
-        found = optx.fixed_point(
+        solution = optx.fixed_point(
             improved,
             _Iteration(rtol=0.0, atol=tolerance),
             jax.lax.stop_gradient(cayley(spins, begun.rotation(interval))),
@@ -70,7 +70,7 @@ class AbstractMidpoint(AbstractSpinSolver):
             adjoint=optx.ImplicitAdjoint(lx.GMRES(rtol=tolerance, atol=tolerance)),
             throw=False,
         )
-        return begun.hold(normalize(found.value)), begun, found.result
+        return begun.hold(normalize(solution.value)), begun, solution.result
 
 
 class ImplicitMidpoint(AbstractMidpoint):

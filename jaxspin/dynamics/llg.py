@@ -30,8 +30,8 @@ def as_mask(frozen: Mask | None) -> Bool[Array, "*cells sublattices"] | None:
 class Clock(eqx.Module):
     """Solver time n, counted in steps, to t = origin + step (n + last) and to the step number n + last.
 
-    Integers stay exact in single precision where 0.05, 0.10, ... would not, and `last` is an integer of its
-    own, so a continued run has the very times and step numbers of the unbroken one. The default is t = n.
+    Integers are exact in single precision, where 0.05, 0.10, ... are not. With the integer `last`, the steps made
+    before, a continued run has exactly the times and step numbers of the unbroken one. The default is t = n.
 
     Example:
         >>> clock = js.dynamics.Clock(step=0.1, last=5)
@@ -62,7 +62,7 @@ class Interval(eqx.Module):
 
     time: Float[Array, ""]
     wiener: Float[Array, "..."] | None
-    # whether a turn by more than half a turn within it is an error: it is where it is a time step
+    # whether to refuse a spin that turns by more than half a turn in it, as in a time step
     bounded: bool = eqx.field(static=True, default=False)
 
 
@@ -104,7 +104,8 @@ class Push(eqx.Module):
     def square_of_turn(self, interval: Interval) -> Float[Array, ""]:
         """The square of the largest angle (radians) by which the field, without noise, turns a spin that moves.
 
-        About its axis, as the rotation solvers see it: a spin nearly along it hardly moves, and counts all the same.
+        It is the angle about the field's axis, which a rotation solver must resolve. A spin nearly along the field
+        hardly moves, but counts like any other.
         """
         square = dot(self.field, self.field) * dot(self.spins, self.spins) / (1 + self.damping**2)
         square = square if self.moving is None else jnp.where(self.moving, square, 0)
@@ -132,7 +133,7 @@ class LLG(diffrax.AbstractTerm):
 
     A spin of length m (`moment`; hbar and the gyromagnetic ratio are 1) is turned by B/m and feels the noise of
     T/m, while `spins` and energies are those of the unit vector along it. The equilibrium does not depend on m.
-    What is no field in energy units but a velocity, as `SpinTransferTorque`, is not divided (`AbstractField.rate`).
+    A term that is a velocity and no energy, such as `SpinTransferTorque`, is not divided by m (`AbstractField.rate`).
 
     Stratonovich solvers of diffrax itself, such as `diffrax.Heun`, accept the term too, but only those of
     `jaxspin.dynamics` keep the length of the spins.

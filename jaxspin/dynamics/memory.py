@@ -8,17 +8,17 @@ from typing import Any
 import jax
 from jax.core import Tracer
 
-# Of what the devices have: frames are read again (observables, plots, files), which needs room as well.
+# Of the memory of the devices: to read frames again (observables, plots, files) needs room as well.
 _FRACTION = 0.5
 
 
-def warn_of_frames(frame: Any, number: int, spins: Any) -> None:
-    """A warning where `number` frames of this shape (a pytree) fill more than half of the memory of the devices."""
-    bytes_ = number * sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(frame))
+def warn_of_frames(frame: Any, count: int, spins: Any) -> None:
+    """A warning where `count` frames of this shape (a pytree) fill more than half of the memory of the devices."""
+    bytes_ = count * sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(frame))
     room = memory_of(spins)
     if bytes_ > _FRACTION * room:
         warnings.warn(
-            f"{number} frames take {bytes_ / 1e9:.3g} GB of the {room / 1e9:.3g} GB of memory; save fewer with a "
+            f"{count} frames take {bytes_ / 1e9:.3g} GB of the {room / 1e9:.3g} GB of memory; save fewer with a "
             "larger save_every, observables with save=..., or write the frames to a file as they are made with "
             "store=...",
             stacklevel=3,

@@ -51,6 +51,6 @@ class StepNoise(diffrax.AbstractBrownianPath):
             raise ValueError("StepNoise knows increments only; ask for evaluate(t0, t1).")
         if use_levy:
             raise ValueError("StepNoise has no Levy area; use a solver of jaxspin.dynamics.solvers or diffrax.Heun.")
-        number = jnp.round(jnp.asarray(t0)).astype(jnp.int32) + self.first
-        draw = normal_components(jax.random.fold_in(self.key, number), self.shape[:-1], self.dtype)
+        step = jnp.round(jnp.asarray(t0)).astype(jnp.int32) + self.first
+        draw = normal_components(jax.random.fold_in(self.key, step), self.shape[:-1], self.dtype)
         return scale(jnp.sqrt(jnp.asarray(t1 - t0, self.dtype)), stacked(draw))

@@ -28,7 +28,7 @@ def _series_of_sine(terms: int) -> list[float]:
     return [(-1) ** n / math.factorial(2 * n + 1) for n in range(terms)]
 
 
-# As long as rounding asks for. Of integers as wide as the numbers: type, bits of the fraction.
+# Polynomials exact to rounding; and for each precision the integer of its width and the bits of its fraction.
 _LOG = {"float32": _series_of_log(8), "float64": _series_of_log(19)}
 _SINE = {"float32": _series_of_sine(6), "float64": _series_of_sine(11)}
 _BITS = {"float32": (np.int32, 23), "float64": (np.int64, 52)}
@@ -55,9 +55,9 @@ def threefry2x32(key: tuple[Words, Words], counter: tuple[Words, Words]) -> tupl
 def box_muller(radial: Words, angular: Words, dtype) -> Float[Array, "*n"]:
     """A number from N(0, 1) of two independent words of 32 bits: sqrt(-2 ln u) sin(pi v), to rounding.
 
-    u = (k + 1/2)/2^31 with k the upper 31 bits of `radial`, so that numbers reach to 6.66; v in [-1/2, 1/2) is
-    `angular`, read as a signed integer, over 2^32. Half of the circle has all of the sine's values. The cosine would be
-    a second number, but XLA on CPUs writes one array a loop: it would take a second run of all before.
+    u = (k + 1/2)/2^31 with k the upper 31 bits of `radial`, so that the largest number is 6.66; v in [-1/2, 1/2) is
+    `angular`, read as a signed integer, over 2^32. Half of the circle has all values of the sine. The cosine would give
+    a second number, but XLA on CPUs writes one array a loop, and would compute all before it a second time.
 
     Source: Box and Muller, Ann. Math. Stat. 29, 610 (1958), doi:10.1214/aoms/1177706645.
     """
@@ -69,10 +69,10 @@ def box_muller(radial: Words, angular: Words, dtype) -> Float[Array, "*n"]:
 
 def _minus_two_log(word: Words, dtype: jnp.dtype) -> Float[Array, "*n"]:
     """-2 ln u, from 0 to 44.4."""
-    number = (word >> np.uint32(1)).astype(jnp.int32).astype(dtype) + np.asarray(0.5, dtype)
+    value = (word >> np.uint32(1)).astype(jnp.int32).astype(dtype) + np.asarray(0.5, dtype)
     integer, places = _BITS[dtype.name]
-    bits, places = lax.bitcast_convert_type(number, integer), integer(places)
-    # number = 2^exponent fraction, the fraction between the roots of 1/2 and of 2
+    bits, places = lax.bitcast_convert_type(value, integer), integer(places)
+    # value = 2^exponent fraction, the fraction between the roots of 1/2 and of 2
     exponent = (bits - np.sqrt(np.asarray(0.5, dtype)).view(integer)) >> places
     rest = lax.bitcast_convert_type(bits - (exponent << places), dtype) - np.asarray(1, dtype)
     halvings = (np.int32(31) - exponent.astype(jnp.int32)).astype(dtype)
@@ -108,10 +108,10 @@ def normal_components(
         stride = np.uint32(math.prod(sites[axis + 1 :]))
         site = site + stride * lax.broadcasted_iota(jnp.uint32, sites, axis)
 
-    def component(number: int) -> Array:
-        counter = (jnp.full(sites, number, jnp.uint32), site)
+    def component(index: int) -> Array:
+        counter = (jnp.full(sites, index, jnp.uint32), site)
         return box_muller(*threefry2x32((words[0], words[1]), counter), dtype)
 
     # In one array behind a barrier: XLA would draw anew in each of the loops that read the numbers.
-    x, y, z = lax.optimization_barrier(jnp.stack([component(number) for number in range(3)]))
+    x, y, z = lax.optimization_barrier(jnp.stack([component(index) for index in range(3)]))
     return x, y, z

@@ -18,8 +18,8 @@ from jaxspin.dynamics.solvers import AbstractSpinSolver
 class Apart(eqx.Module):
     """An interval with the components of its Brownian increment held apart.
 
-    diffrax multiplies every array of a control, by the direction of time: the product of components side by side
-    would be written, and then read in strides by every loop of the step.
+    diffrax multiplies every array of a control by the direction of time. Of components side by side, that product
+    would be written to memory, and every loop of the step would read it in strides.
     """
 
     time: Float[Array, ""]

@@ -41,8 +41,8 @@ class Settings(eqx.Module):
         """What a frame stores: spins or observables, temperature, and whether the spins are finite."""
         t = clock.time(jnp.zeros((), spins.dtype))
         temperature = 0.0 if self.schedule is None else self.schedule(t)
-        kept = spins if self.save is None else self.save(t, spins)
-        return kept, jnp.asarray(temperature, spins.dtype), jnp.all(jnp.isfinite(spins))
+        saved = spins if self.save is None else self.save(t, spins)
+        return saved, jnp.asarray(temperature, spins.dtype), jnp.all(jnp.isfinite(spins))
 
     def frame(self, spins, clock: Clock):
         """The shapes of what a frame stores."""
@@ -58,10 +58,10 @@ class Settings(eqx.Module):
         return answer.astype(bool)
 
 
-class Found(eqx.Module):
+class Outcome(eqx.Module):
     """What a run of n frames leaves."""
 
-    kept: Any
+    saved: Any
     final: Array
     temperature: Array
     finite: Array
@@ -77,7 +77,7 @@ class Found(eqx.Module):
 
 
 @eqx.filter_jit
-def run_frames(settings, spins, clock, lengths, changes, solver, controller, adjoint, max_steps, meter) -> Found:
+def run_frames(settings, spins, clock, lengths, changes, solver, controller, adjoint, max_steps, meter) -> Outcome:
     """Frames after `lengths` steps each; the first length is 0, so that the start is a frame like all others.
 
     They are written once, where they stay: a start put before them afterwards would copy them all.
@@ -133,9 +133,9 @@ def run_frames(settings, spins, clock, lengths, changes, solver, controller, adj
     def frame(carry, length):
         state, bar, looked, stopped = carry
         if stopped is None:
-            state, found, _, done, solved = advance(state, length)
+            state, looked, _, done, solved = advance(state, length)
             bar = meter.step(bar, (state[1] - clock.last).astype(dtype) / total)
-            return (state, bar, None, None), (found, done, solved, jnp.ones((), bool))
+            return (state, bar, None, None), (looked, done, solved, jnp.ones((), bool))
         # the last frame is carried along, so that nothing is computed for those after it
         state, looked, ended, done, solved = jax.lax.cond(
             stopped,
@@ -152,11 +152,11 @@ def run_frames(settings, spins, clock, lengths, changes, solver, controller, adj
         looked = jax.tree.map(jnp.zeros_like, jax.eval_shape(settings.look, spins, clock))
         begun = jnp.zeros((), bool)
     start = (state, meter.init(), looked, begun)
-    carry, ((kept, temperatures, finite), (steps, turns), solved, made) = jax.lax.scan(frame, start, lengths)
+    carry, ((saved, temperatures, finite), (steps, turns), solved, made) = jax.lax.scan(frame, start, lengths)
     (final, _, sound, _), bar, _, stopped = carry
     meter.close(bar)
     stopped = jnp.zeros((), bool) if stopped is None else stopped
-    return Found(kept, final, temperatures, finite, jnp.sum(steps), solved, stopped, made, sound, jnp.max(turns))
+    return Outcome(saved, final, temperatures, finite, jnp.sum(steps), solved, stopped, made, sound, jnp.max(turns))
 
 
 def _stopping_at(controller, changes, end: Clock):

@@ -15,9 +15,10 @@ from jaxspin.spins import retract, takes_spins
 # Sufficient decrease, and the memory of the non-monotone line search (0: monotone, 1: mean of all energies).
 _DECREASE = 1e-4
 _MEMORY = 0.85
-# The largest turn of a spin in one iteration (radians): half a right angle keeps the quadratic model honest.
+# The largest turn of a spin in one iteration (radians), about half a right angle: further away the energy is not
+# quadratic.
 _LARGEST_TURN = 0.8
-# Iterations without a lower energy or a smaller torque after which rounding is what is left.
+# After so many iterations without a lower energy or a smaller torque only rounding is left.
 _PATIENCE = 200
 # Energies closer than this many units in the last place are equal: sums over sites are rounded more than once.
 _ROUNDING = 16
@@ -27,8 +28,10 @@ _RUNNING, _CONVERGED, _STEP_LIMIT, _NON_FINITE, _STALLED = range(5)
 
 
 class Relaxation(eqx.Module):
-    """The state with the smallest torque met, its `energy` (NaN for a field without one), `max_torque` =
-    max_i |S_i x B_i|, and the number of `steps` (one field each).
+    """What `relax` returns: of all states on its way, the `spins` with the smallest torque.
+
+    `energy` is theirs (NaN for a field without one), `max_torque` is max_i |S_i x B_i|, and `steps` is the number of
+    iterations, one field each.
 
     Example:
         >>> found = js.relax(js.Zeeman((0.0, 0.0, 1.0)), spins)
@@ -82,10 +85,10 @@ def relax(
 ) -> Relaxation:
     """Turn the spins towards their fields until max_i |S_i x B_i| < `tolerance` (energy units).
 
-    Barzilai-Borwein steps along the torque, S_i -> exp([l S_i x B_i]x) S_i, alternating the two step lengths;
-    for a potential with the non-monotone line search of Zhang and Hager, for a plain field without. Much
-    faster than damped dynamics, and as it follows the gradient it ends in a nearby minimum. A state that is
-    stationary but unstable (all spins parallel in an antiferromagnet) is converged: disturb it first. For the
+    It makes Barzilai-Borwein steps along the torque, S_i -> exp([l S_i x B_i]x) S_i, with their two step lengths l in
+    turn; for a potential with the non-monotone line search of Zhang and Hager, for a plain field without. It is much
+    faster than damped dynamics, and follows the gradient, so that it ends in a nearby minimum. A state that is
+    stationary but unstable (all spins parallel in an antiferromagnet) counts as converged: disturb it first. For the
     time a decay takes use `simulate`.
 
     `tolerance` None means sqrt(eps) max_i |B_i|: about 1e-8 of the field in double, 3e-4 in single precision.
@@ -154,12 +157,12 @@ def _relax(field, spins, tolerance, max_steps, moving, t, key) -> Relaxation:
         calmer = torque < state.best[1]
         progress = accepted & ((torque < 0.9 * state.best[1]) | (energy < state.best[2] - rounding))
         quiet = jnp.where(progress, 0, state.quiet + 1)
-        kept = accepted & calmer
+        better = accepted & calmer
         best = (
-            jnp.where(kept, spins, state.best[0]),
-            jnp.where(kept, torque, state.best[1]),
+            jnp.where(better, spins, state.best[0]),
+            jnp.where(better, torque, state.best[1]),
             jnp.where(accepted, jnp.minimum(energy, state.best[2]), state.best[2]),
-            jnp.where(kept, energy, state.best[3]),
+            jnp.where(better, energy, state.best[3]),
         )
         step = state.step + 1
         stuck = (quiet >= _PATIENCE) | (length * state.torque < eps)
@@ -181,8 +184,8 @@ def _relax(field, spins, tolerance, max_steps, moving, t, key) -> Relaxation:
         )
 
     energy, b, slope, torque = evaluate(spins)
-    scale = jnp.sqrt(jnp.max(jnp.sum(b * b, axis=-1)))
-    limit = jnp.sqrt(eps) * scale if tolerance is None else tolerance
+    largest = jnp.sqrt(jnp.max(jnp.sum(b * b, axis=-1)))
+    limit = jnp.sqrt(eps) * largest if tolerance is None else tolerance
     started = jnp.where(torque <= jnp.where(torque == 0, torque, limit), _CONVERGED, _RUNNING)
     code = jnp.where(jnp.isfinite(energy) & jnp.isfinite(torque), started, _NON_FINITE)
     state = _State(
@@ -190,7 +193,7 @@ def _relax(field, spins, tolerance, max_steps, moving, t, key) -> Relaxation:
         energy=energy,
         slope=slope,
         torque=torque,
-        length=0.5 / jnp.where(scale > 0, scale, 1),
+        length=0.5 / jnp.where(largest > 0, largest, 1),
         mean=energy,
         weight=jnp.ones((), spins.dtype),
         best=(spins, torque, energy, energy),

@@ -66,15 +66,18 @@ def simulate(
 
     Time. `step` is the longest step allowed: the run makes ceil(duration/step) equal ones, so a step that
     divides the duration is used as it is. None takes `suggest_timestep` for the start and the field's
-    `times_of_change`. A step that turned a spin too far for the solver, an error of 0.2 where a suggested step allows
-    0.01, is warned of after the run (`Trajectory.largest_turn`). "adaptive" (T = 0 only) keeps the error of every
-    step, rms over the spins, below `tolerance` (1e-5 in single, 1e-8 in double precision unless given; 1e-6 is
-    the finest in single precision; errors add up: after 1000 radians 0.08 at 1e-4, less than a quarter of it at 1e-5),
-    stops at those times, and makes no step longer than `max_step`: give it where a field changes briefly
-    without saying so. `save_every` (time; default: about 100 frames) is rounded to whole steps, and frames are states
-    at the end of a step: saving more or less often does not change a run. The first frame is the start, the last the
-    end. `Trajectory.times` are in double precision; the device counts steps, and hands fields and schedules the time in
-    the precision of the spins: where a run in single precision starts late (t > 1e5), let profiles in time begin at 0.
+    `times_of_change`. After the run it warns of a step that turned a spin too far for the solver
+    (`Trajectory.largest_turn`): so far that the error is 0.2, where a suggested step has 0.01.
+
+    "adaptive" (T = 0 only) keeps the error of every step, rms over the spins, below `tolerance`: 1e-5 in single, 1e-8
+    in double precision unless given; 1e-6 is the finest in single precision. Errors add up: after 1000 radians it is
+    0.08 at 1e-4, and less than a quarter of that at 1e-5. Adaptive runs stop at the field's `times_of_change`. Give
+    `max_step`, the longest step, where a field changes briefly without saying so.
+
+    Frames are states at the end of a step, and `save_every` (a time; default: about 100 frames) is rounded to whole
+    steps: saving more or less often does not change a run. The first frame is the start, the last one the end.
+    `Trajectory.times` are in double precision. The device counts steps, and hands fields and schedules the time in the
+    precision of the spins: where a run in single precision starts late (t > 1e5), let profiles in time begin at 0.
 
     Temperature. A number, or a callable of time such as `Ramp`, `Quench`, `Exponential`; one that becomes negative or
     NaN fails. It needs `key`, which gives the noise and feeds fields that draw random numbers. The step number
@@ -86,8 +89,8 @@ def simulate(
     zero. Energies do not know moments: give them to `Zeeman` too.
 
     Output. `save(t, spins)` returns a pytree of arrays stored in place of the spins (`Trajectory.saved`), for
-    large lattices. Memory grows with the number of frames, never with the number of steps, and is warned of before
-    the run where the frames fill more than half of it.
+    large lattices. Memory grows with the number of frames, never with the number of steps; before the run there is a
+    warning where the frames would fill more than half of it.
 
     Files. `store="run.zarr"` writes the frames to a Zarr store as they are made, some at a time, and keeps none in
     memory: `run.map`, `run.energy` and the other methods of the run read them from there, and so does `js.load(path)`
@@ -95,14 +98,13 @@ def simulate(
     an unbroken one gives; with a longer duration of the same step it is made longer. For fixed steps, outside jit.
 
     Events. `until(t, spins) -> bool`, such as `Relaxed(tolerance)`, `Leaves(observable, low, high)` or any
-    function, ends the run at the first frame where it is true: it is asked once a frame, the start included,
-    and not within one, so that a run that stops is the beginning of the run that does not, frame by frame;
-    `save_every` is the resolution. `Trajectory.stopped` says whether it did. The frames after are not
-    computed, and dropped; inside jit or grad, where shapes are fixed, they repeat the last one, and
-    `Trajectory.frames` counts those before. To go on from there, simulate from `run.final`, start=run.times[-1].
+    function, ends the run at the first frame where it is true. It is asked once a frame, the start included, so
+    `save_every` is its resolution, and the frames are the first ones of the run without it. `Trajectory.stopped` says
+    whether the run was ended. There are no frames after that; inside jit or grad, where shapes are fixed, they repeat
+    the last one, and `Trajectory.frames` counts those before. To go on, simulate from `run.final`, start=run.times[-1].
 
-    Gradients flow to the spins, the parameters of the field, damping and temperature, with the noise held
-    fixed; in reverse mode, with memory for one state a frame and the root of the steps in it; for forward
+    Gradients are those by the spins, the parameters of the field, damping and temperature, with the same noise. They
+    are in reverse mode, and hold one state a frame, and in one frame as many as the root of its steps; for forward
     mode pass adjoint=diffrax.ForwardMode(). Inside jit or grad pass `step`, and throw=False where the program
     must do without host callbacks (`jax.export`).
 
@@ -218,7 +220,7 @@ def simulate(
         jnp.asarray(clock.step, dtype), jnp.asarray(clock.last, jnp.int32), jnp.asarray(clock.origin, dtype)
     )
     warn_of_frames(settings.frame(spins, device_clock), len(grid.lengths) + 1, spins)
-    found = run_frames(
+    outcome = run_frames(
         settings,
         spins,
         device_clock,
@@ -232,22 +234,22 @@ def simulate(
     )
     run = Trajectory(
         times=grid.times,
-        spins=found.kept if save is None else None,
-        saved=None if save is None else found.kept,
-        final=found.final,
-        finite=found.finite,
-        temperature=found.temperature,
+        spins=outcome.saved if save is None else None,
+        saved=None if save is None else outcome.saved,
+        final=outcome.final,
+        finite=outcome.finite,
+        temperature=outcome.temperature,
         damping=sizes[0],
         step=jnp.asarray(float("nan") if adaptive else clock.step, dtype),
-        steps=found.steps,
+        steps=outcome.steps,
         lattice=lattice,
-        stopped=found.stopped,
-        held=_not_made(found.made),
-        solved=found.solved,
-        largest_turn=found.largest_turn,
+        stopped=outcome.stopped,
+        held=_not_made(outcome.made),
+        solved=outcome.solved,
+        largest_turn=outcome.largest_turn,
     )
     run = run if until is None else run.shortened()
-    run = thrown(run, settings, found.sound, None if not adaptive else grid.bound) if throw else run
+    run = thrown(run, settings, outcome.sound, None if not adaptive else grid.bound) if throw else run
     warn_of_turns(run, solver)
     return run
 

@@ -40,9 +40,9 @@ class StepInterpolation(diffrax.AbstractLocalInterpolation):
 
 
 class AbstractSpinSolver(diffrax.AbstractStratonovichSolver):
-    """Two fields, one noise increment: a new scheme is one `move`.
+    """The base of solvers with two fields and one noise increment a step: a new scheme defines `move` alone.
 
-    The solver's state is the square of the largest angle by which the field turned a spin in a step so far.
+    The solver's state is the square of the largest angle by which the field has turned a spin in a step so far.
 
     Example:
         >>> isinstance(js.dynamics.DepondtMertens(), js.dynamics.AbstractSpinSolver)
@@ -88,7 +88,7 @@ class AbstractSpinSolver(diffrax.AbstractStratonovichSolver):
 class ProjectedHeun(AbstractSpinSolver):
     """Heun's predictor and corrector, both normalized: S' = norm(S + (dS(S) + dS(norm(S + dS(S))))/2).
 
-    The cheapest arithmetic; precessing by an angle theta a step, its frequency is wrong by up to theta^2/6
+    The cheapest arithmetic. Where a spin precesses by an angle theta a step, its frequency is wrong by up to theta^2/6,
     even in a constant field. Prefer `DepondtMertens` unless the field costs nothing.
 
     Example:
@@ -108,8 +108,8 @@ class ProjectedHeun(AbstractSpinSolver):
 class DepondtMertens(AbstractSpinSolver):
     """Predict by a rotation about the local field, then rotate by the mean of both ends' rotation vectors.
 
-    w = -(b - a S x b)/(1 + a^2);  P = exp([w(S)]x) S;  S' = exp([(w(S) + w(P))/2]x) S. The length of a spin
-    is kept by construction, and undamped precession in a constant field is exact. S' is normalized, as the
+    w = -(b - a S x b)/(1 + a^2);  P = exp([w(S)]x) S;  S' = exp([(w(S) + w(P))/2]x) S. A rotation does not change the
+    length of a spin, and undamped precession in a constant field is exact. S' is normalized all the same, since the
     rounding of millions of rotations would add up.
 
     Source: Depondt and Mertens, J. Phys.: Condens. Matter 21, 336005 (2009),
@@ -133,10 +133,10 @@ class DepondtMertens(AbstractSpinSolver):
 class SemiImplicit(AbstractSpinSolver):
     """Two implicit midpoint steps with the rotation vector given explicitly, each solved in closed form.
 
-    P = S + w(S) x (S + P)/2;  S' = S + w(M) x (S + S')/2 with M = (S + P)/2. Each is a Cayley rotation, so
-    the length of a spin is kept by construction, and S' normalized, as the rounding of millions of rotations
-    would add up. M is shorter than one by a term of second order in the step, and a field must accept that:
-    normalized, it would let the energy of undamped exchange drift 50 times faster.
+    P = S + w(S) x (S + P)/2;  S' = S + w(M) x (S + S')/2 with M = (S + P)/2. Each is a Cayley rotation, which does not
+    change the length of a spin. S' is normalized all the same, since the rounding of millions of rotations would add
+    up. M is shorter than one by a term of second order in the step, and the field gets it so: with M normalized the
+    energy of undamped exchange would drift 50 times faster.
 
     Source: Mentink, Tretyakov, Fasolino, Katsnelson and Rasing, J. Phys.: Condens. Matter 22, 176001 (2010),
     doi:10.1088/0953-8984/22/17/176001, scheme SIB.
@@ -165,7 +165,7 @@ def cayley(spins, rotation):
 
 
 def _ode(terms) -> diffrax.ODETerm:
-    """The same equation with an array as its vector field, which is what Runge-Kutta solvers store."""
+    """The same equation with an array as its vector field, as Runge-Kutta solvers need it."""
     return diffrax.ODETerm(lambda t, y, args: _rate(terms, t, y, args))
 
 

@@ -17,13 +17,13 @@ from jaxspin.dynamics.relax import relax
 from jaxspin.field import AbstractField, Time
 from jaxspin.spins import takes_spins
 
-# Without damping errors add up for ever: one turn is looked at.
+# Without damping errors add up for ever: then that after one turn counts.
 _LONGEST_LIFE = 2 * math.pi
-# Steps towards order (`relax`), one field each: where damped spins will be, small waves are faster than in disorder.
+# Steps of `relax` towards order, one field each: damped spins come to order, and small waves are faster there.
 _STEPS_DOWN = 24
 # Products with the linearized motion.
 _PRODUCTS = 12
-# The largest turn of a spin in a difference: the rounding of fields, and the tolerances of some, are smaller.
+# The largest turn of a spin in a difference: the rounding of a field, and its tolerance, are smaller than its change.
 _SMALL = 0.02
 NO_TRACERS = "the step cannot be chosen inside jit or grad; pass step=... (suggest_timestep outside)."
 
@@ -31,8 +31,8 @@ NO_TRACERS = "the step cannot be chosen inside jit or grad; pass step=... (sugge
 def life(damping: float) -> float:
     """Radians of a wave over which errors of its phase add up: 1/(e a sqrt(1 + a^2)), and a turn at most.
 
-    A wave that turns at the rate w decays as exp(-a w t/(1 + a^2)), and an error that grows with the time beside it
-    has its largest value, a factor of e below the undamped one, at the wave's lifetime.
+    A wave that turns at the rate w decays as exp(-a w t/(1 + a^2)). Its error grows with the time and decays with the
+    wave, so it is largest at the lifetime of the wave, where it is e times smaller than without damping.
     """
     return min(_LONGEST_LIFE, 1 / (math.e * max(damping, 1e-12) * math.sqrt(1 + damping**2)))
 
@@ -51,26 +51,30 @@ def suggest_timestep(
 ) -> float:
     """The step h at which the fastest wave is wrong by `tolerance` of its amplitude, in units of time.
 
-    A second-order scheme errs by (h W)^2/6 for every radian that a motion of the rate W turns (`ProjectedHeun` in a
-    constant field and `DepondtMertens` on small waves by just that), and a damped wave turns by L = 1/(e a sqrt(1 +
-    a^2)) radians before it has gone; where that is more than a turn, L = 2 pi, and errors go on growing. h solves
+    h solves
 
-        L (h W)^2/6 + 2 pi (4 h D)/6 = `tolerance`,
+        L (h W)^2/6 + 2 pi (4 h D)/6 = `tolerance`.
 
-    D = a T/(m (1 + a^2)) the thermal diffusion of a direction, which never ends (the error of thermal averages is of
-    first order in h D). With the default h W is 0.10 rad at a = 0, 0.13 at a = 0.1, 0.30 at a = 0.5. Slower waves are
-    better by the square of their rate: for a quench of the s-d model to t = 96 (exact, triangular 8 x 8, J = 3, n =
-    0.25, a = 0.5) it is about 2, where the mean of 1 - S.S' against a step of 0.25 is 6e-5.
+    - W is the fastest rate. A second-order scheme errs by (h W)^2/6 for every radian that such a motion turns;
+      `ProjectedHeun` in a constant field and `DepondtMertens` on small waves err by just that.
+    - L = 1/(e a sqrt(1 + a^2)) are the radians by which a damped wave turns before it has gone. Where that is more than
+      a turn, L = 2 pi, and errors go on growing afterwards.
+    - D = a T/(m (1 + a^2)) is the thermal diffusion of a direction, which never ends. The error of thermal averages is
+      of first order in h D.
 
-    W is the largest of max_i |B_i|/m_i, how fast spins turn now, and of the largest abs(frequency) of small
-    displacements: the fastest spin wave, which bounds the step near order where no spin turns at all. It is sought
-    about the state given and, with damping, about that after 24 steps of `relax`, as waves become faster where a
-    quench orders; by an Arnoldi iteration on the linearized torque, with differences, a few per cent too low at most.
-    All are divided by sqrt(1 + a^2). m is the `moment`, 1 unless given. It takes 14 fields, 52 with damping, and holds
-    14 arrays of spins.
+    With the default h W is 0.10 rad at a = 0, 0.13 at a = 0.1, 0.30 at a = 0.5. Slower waves are better by the square
+    of their rate. For a quench of the s-d model to t = 96 (exact, triangular 8 x 8, J = 3, n = 0.25, a = 0.5) h is
+    about 2, and the mean of 1 - S.S' against a step of 0.25 is 6e-5.
 
-    The field is looked at at the time `t` or at each of several, of which the fastest counts. Raises `ValueError`
-    where nothing moves, or where the spins are traced.
+    W is the larger of two rates, both divided by sqrt(1 + a^2): max_i |B_i|/m_i, how fast spins turn now, with m the
+    `moment`, 1 unless given; and the largest abs(frequency) of small displacements, that of the fastest spin wave. Near
+    order no spin turns, and the waves alone bound the step. They are those about the given state and, with damping,
+    about the state after 24 steps of `relax`, since waves become faster where a quench orders. An Arnoldi iteration on
+    the linearized torque finds their frequency, at most a few per cent too low. All this takes 14 fields, 52 with
+    damping, and holds 14 arrays of spins.
+
+    The field is that at the time `t`; of several times, the one with the fastest spins. Raises `ValueError` where
+    nothing moves, or where the spins are traced.
 
     Example:
         >>> 0.01 < js.suggest_timestep(field, spins, damping=0.0) < 0.1
@@ -82,14 +86,14 @@ def suggest_timestep(
     times = jnp.atleast_1d(jnp.asarray(t, dtype))
     field = by_content(field)
     sizes = (jnp.asarray(damping, dtype), None if moment is None else jnp.asarray(moment, dtype))
-    found = _rates(field, spins, *sizes, times, key)
-    if any(isinstance(x, Tracer) for x in found):
+    rates = _rates(field, spins, *sizes, times, key)
+    if any(isinstance(x, Tracer) for x in rates):
         raise ValueError(NO_TRACERS)
-    fastest = [float(found[0]), largest_frequency(found[1])]
+    fastest = [float(rates[0]), largest_frequency(rates[1])]
     if np.any(np.asarray(damping) > 0) and np.isfinite(fastest).all():
-        later = relax(field, spins, max_steps=_STEPS_DOWN, t=found[2], key=key).spins
-        fastest.append(largest_frequency(_rates(field, later, *sizes, found[2][None], key)[1]))
-    rate, diffusion = max(fastest), float(found[3]) * float(temperature)
+        later = relax(field, spins, max_steps=_STEPS_DOWN, t=rates[2], key=key).spins
+        fastest.append(largest_frequency(_rates(field, later, *sizes, rates[2][None], key)[1]))
+    rate, diffusion = max(fastest), float(rates[3]) * float(temperature)
     if not rate + diffusion > 0 or rate + diffusion == float("inf"):
         raise ValueError("the field is zero or not finite in this state, so no step follows; pass step=...")
     square = 6 * tolerance / life(float(np.min(np.asarray(damping))))
@@ -100,7 +104,7 @@ def suggest_timestep(
 
 @eqx.filter_jit
 def _rates(field, spins, damping, moment, times, key) -> tuple[Array, Array, Array, Array]:
-    """The fastest rate, the motion of small displacements and the time, both there, and the largest D/T."""
+    """The fastest rate, the matrix of small displacements at its time, this time, and the largest D/T."""
     alive = dot(spins, spins)
     slower = 1 / jnp.sqrt(1 + damping**2)
 
@@ -117,8 +121,8 @@ def _rates(field, spins, damping, moment, times, key) -> tuple[Array, Array, Arr
 def krylov(torque: Callable[[Array], Array], spins: Float[Array, "*n 3"]) -> Float[Array, "k k"]:
     """The derivative of `torque(spins)` along the tangents of unit spins in a Krylov space: an Arnoldi iteration.
 
-    Its extreme eigenvalues are those of the small matrix, a few per cent inside at most. Products are differences over
-    small rotations: they need no derivative of the field, and the torque is traced twice.
+    The extreme eigenvalues of this small matrix are those of the derivative, at most a few per cent too small. Products
+    are differences over small rotations: they need no derivative of the field, and the torque is traced twice.
     """
     dtype = spins.dtype
     held = torque(spins)

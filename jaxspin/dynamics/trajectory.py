@@ -30,14 +30,16 @@ _BYTES_AT_ONCE = 2**27
 class Trajectory(eqx.Module):
     """A run at its n saved times.
 
-    `times` are in double precision whatever the spins have (inside jit in that of JAX). `spins` holds the frames, or is
-    None for a run made with `save=...`, whose results are in `saved` (leading axis n). `final` is the state at the last
-    time: start from it to continue. `finite` says per frame whether all spins were finite. `temperature` is that of the
-    bath at the saved times; `step` the time step (NaN if adaptive), `steps` how many were made, `largest_turn` the
-    largest angle (radians) by which the field turned a spin in one of them (NaN for solvers that do not tell); `solved`
-    whether the solver reached each frame. `stopped` says whether the condition `until` ended the run, at `times[-1]`;
-    inside jit the last `held` frames then repeat
-    the one before them, times included.
+    - `times`: in double precision whatever the spins have (inside jit in that of JAX).
+    - `spins`: the frames, or None for a run made with `save=...`, whose results are in `saved` (leading axis n).
+    - `final`: the state at the last time; start from it to continue.
+    - `finite`, `solved`: for each frame, whether all spins were finite, and whether the solver converged up to it.
+    - `temperature`: that of the bath at the saved times.
+    - `step`, `steps`: the time step (NaN if adaptive), and how many were made.
+    - `largest_turn`: the largest angle (radians) by which the field turned a spin in a step; NaN for solvers that do
+      not tell.
+    - `stopped`: whether the condition `until` ended the run, at `times[-1]`. Inside jit the last `held` frames then
+      repeat the one before them, times included.
 
     A run made with `store=...` has its frames in that file and `spins` None; the methods read them from there.
 
@@ -77,14 +79,14 @@ class Trajectory(eqx.Module):
     def shortened(self) -> "Trajectory":
         """Without the frames that repeat the last one; where their number is traced, with their times alike."""
         if isinstance(self.held, Tracer):
-            number = jnp.minimum(jnp.arange(len(self)), self.frames - 1)
-            return eqx.tree_at(lambda run: run.times, self, jnp.asarray(self.times)[number])
-        number = int(self.frames)
-        if number == len(self):
+            rows = jnp.minimum(jnp.arange(len(self)), self.frames - 1)
+            return eqx.tree_at(lambda run: run.times, self, jnp.asarray(self.times)[rows])
+        count = int(self.frames)
+        if count == len(self):
             return dataclasses.replace(self, held=0)
         names = ("times", "spins", "saved", "finite", "temperature", "solved")
         series = {name: getattr(self, name) for name in names}
-        return dataclasses.replace(self, **jax.tree.map(lambda x: x[:number] if np.ndim(x) else x, series), held=0)
+        return dataclasses.replace(self, **jax.tree.map(lambda x: x[:count] if np.ndim(x) else x, series), held=0)
 
     @property
     def result(self) -> str:
@@ -101,8 +103,8 @@ class Trajectory(eqx.Module):
     def map(self, function: Callable[[Float[Array, "..."]], PyTree[Array]]) -> PyTree[Array]:
         """`function(spins)` of every frame, stacked."""
         function = by_content(function)
-        found = [_mapped(function, spins) for _, spins in self._blocks()]
-        return found[0] if len(found) == 1 else jax.tree.map(lambda *parts: jnp.concatenate(parts), *found)
+        results = [_mapped(function, spins) for _, spins in self._parts()]
+        return results[0] if len(results) == 1 else jax.tree.map(lambda *parts: jnp.concatenate(parts), *results)
 
     def magnetization(self) -> Float[Array, "n 3"]:
         """The mean spin of every frame."""
@@ -149,8 +151,8 @@ class Trajectory(eqx.Module):
 
     def energy(self, potential: AbstractPotential) -> Float[Array, " n"]:
         """E(S, t) of every frame."""
-        found = [_energies(potential, spins, jnp.asarray(times, spins.dtype)) for times, spins in self._blocks()]
-        return found[0] if len(found) == 1 else jnp.concatenate(found)
+        results = [_energies(potential, spins, jnp.asarray(times, spins.dtype)) for times, spins in self._parts()]
+        return results[0] if len(results) == 1 else jnp.concatenate(results)
 
     def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
         """Write times and spins, and what the run says about itself, to a Zarr store that `jaxspin.load` reads back.
@@ -210,7 +212,7 @@ class Trajectory(eqx.Module):
             store=None if in_memory else str(path),
         )
 
-    def _blocks(self) -> Iterator[tuple[Any, Float[Array, "n *cells sublattices 3"]]]:
+    def _parts(self) -> Iterator[tuple[Any, Float[Array, "n *cells sublattices 3"]]]:
         """Times and spins of all frames, some at a time where they are in a file."""
         if self.spins is not None:
             yield self.times, self.spins

@@ -18,11 +18,19 @@ from jaxspin.spins import takes_spins, tangent
 
 @dataclasses.dataclass(frozen=True)
 class Accuracy:
-    """What a solver does and how far its field is off, in units of the hopping.
+    """How accurate the field of a `KernelPolynomial` is: what `measure_accuracy` and `tune` find.
 
-    `spread` and `bias` are root mean square lengths of the error of a site's field: the first from the random phases,
-    the second from the end of the Chebyshev series. `field` and `torque` are the rms lengths of the field and of its
-    part perpendicular to the spin. Printed, it is one sentence.
+    - `colours`, `vectors`, `moments`, `window`: the settings of the solver; two vectors a colour.
+    - `spread`: the error of a site's field from the random phases, `bias`: that from the end of the Chebyshev series.
+      Both are root mean squares over the sites.
+    - `field`, `torque`: the rms length of the field, and of its part perpendicular to the spin.
+
+    Energies in units of the hopping. Printed, it is one sentence.
+
+    Example:
+        >>> of_parts = dict(colours=8, vectors=16, moments=64, window=(-6.0, 6.0), field=0.8, torque=0.3)
+        >>> round(js.electrons.Accuracy(**of_parts, spread=0.03, bias=0.04).error, 3)
+        0.05
     """
 
     colours: int
@@ -50,11 +58,20 @@ class Accuracy:
 
 @takes_spins(half=False)
 def measure_accuracy(solver: KernelPolynomial, spins: Spins, *, key: PRNGKeyArray, draws: int = 4) -> Accuracy:
-    """The error of `solver.field(spins, key=...)`, without a reference solution.
+    """The error of `solver.field(spins, key=...)` on `spins` `(*cells, sublattices, 3)`, without a reference solution.
 
-    Spread: the standard deviation of the field over `draws` sets of phases, which is the error of one draw, as the mean
-    over phases is exact. Bias: the change of the field when the series is made half as long again, with equal phases.
-    Costs `draws` + 1.5 fields. Raises `ValueError` for fewer than two draws.
+    The spread is the standard deviation of the field over `draws` sets of random phases. The mean over phases is exact,
+    so this is the error of one draw. The bias is the change of the field when the series is made half as long again,
+    with the same phases. Both in units of the hopping. The cost is that of `draws` + 1.5 fields.
+
+    Raises `ValueError` for fewer than two draws. `tune` also looks for the settings.
+
+    Example:
+        >>> model = js.SDModel(lattice, coupling=2.0)
+        >>> solver = js.KernelPolynomial(model, filling=0.25, temperature=0.5, probes=js.electrons.ExactTrace())
+        >>> accuracy = js.electrons.measure_accuracy(solver, spins, key=jax.random.key(0), draws=2)
+        >>> accuracy.colours, accuracy.spread, accuracy.bias < 0.01
+        (16, 0.0, True)
     """
     if draws < 2:
         raise ValueError(f"a spread needs at least two draws, got {draws}; 4 tells it to a quarter.")
@@ -94,14 +111,24 @@ def tune(
 ) -> tuple[KernelPolynomial, Accuracy]:
     """The cheapest solver whose field on `spins` has an rms error of at most `tolerance`, and its measured accuracy.
 
-    Starts from what `KernelPolynomial(tolerance=...)` takes without looking, and changes the number of colours by
-    factors of two, and of moments by a half, until error and tolerance meet. What is given (`probes`, `order`,
-    `window`) stays; `window="tight"` takes the edges of the spectrum of these very spins, by `spectral_edges`, with a
-    twentieth of the width to spare: fewer moments for runs that stay near them (elsewhere the field turns NaN). Give
-    spins like those of the run to come; a random configuration of a metal is the hardest.
+    It starts from the settings that `KernelPolynomial(tolerance=...)` takes without looking at spins. It then changes
+    the number of colours by factors of two, and that of moments by half, until the error is just below the tolerance
+    (in units of the hopping). Settings that are given (`probes`, `order`, `window`) stay.
 
-    Raises `ValueError` if the given settings, or single precision, do not reach the tolerance, which the error tells,
-    for a tolerance that is not positive, and where the field is not finite since the spectrum leaves the window.
+    `window="tight"` takes the edges of the spectrum of these very spins, by `spectral_edges`, with a twentieth of the
+    width to spare. That saves moments for a run that stays near these spins; further away the field turns NaN. Give
+    spins like those of the run to come: a random configuration of a metal is the hardest.
+
+    Raises `ValueError` for a tolerance that is not positive, where the given settings or single precision are not good
+    enough for it (the message has the error they give), and where the field is not finite since the spectrum leaves the
+    window. For a solver without looking at spins, give `KernelPolynomial` the tolerance.
+
+    Example:
+        >>> model = js.SDModel(lattice, coupling=2.0)
+        >>> settings = {"filling": 0.25, "temperature": 0.5, "probes": js.electrons.ExactTrace()}
+        >>> solver, accuracy = js.electrons.tune(model, spins, tolerance=0.05, key=jax.random.key(0), **settings)
+        >>> accuracy.error < 0.05, solver.order == accuracy.moments
+        (True, True)
     """
     if not tolerance > 0:
         raise ValueError(f"tolerance must be positive, got {tolerance}; 0.01 is usual.")
@@ -113,35 +140,35 @@ def tune(
         safe, spare = model.spectral_bounds(), (high - low) / 20
         window = (jnp.maximum(low - spare, safe[0]), jnp.minimum(high + spare, safe[1]))
 
-    def build(number: int, moments: int | None) -> KernelPolynomial:
-        exact = number >= model.lattice.sites
-        chosen = (ExactTrace() if exact else Coloring(number)) if probes is None else probes
-        return KernelPolynomial(model, **state, probes=chosen, order=moments, window=window, tolerance=tolerance)
+    def build(count: int, moments: int | None) -> KernelPolynomial:
+        exact = count >= model.lattice.sites
+        vectors = (ExactTrace() if exact else Coloring(count)) if probes is None else probes
+        return KernelPolynomial(model, **state, probes=vectors, order=moments, window=window, tolerance=tolerance)
 
     def measure(solver: KernelPolynomial) -> Accuracy:
-        found = measure_accuracy(solver, spins, key=key, draws=draws)
-        if not np.isfinite(found.error):
+        accuracy = measure_accuracy(solver, spins, key=key, draws=draws)
+        if not np.isfinite(accuracy.error):
             raise ValueError(
-                f"the field of these spins is not finite: their spectrum leaves the window {found.window[0]:.3g} to "
-                f"{found.window[1]:.3g}; give a wider window, or None for bounds that hold for all spins."
+                f"the field of these spins is not finite: their spectrum leaves the window {accuracy.window[0]:.3g} to "
+                f"{accuracy.window[1]:.3g}; give a wider window, or None for bounds that hold for all spins."
             )
-        return found
+        return accuracy
 
     colours = min(model.lattice.sites, colors_for(tolerance, _largest(model), model.lattice.dimension))
     solver = build(colours, order)
-    found = measure(solver)
-    while probes is None and found.spread < tolerance / 4 and colours > 2:
+    accuracy = measure(solver)
+    while probes is None and accuracy.spread < tolerance / 4 and colours > 2:
         colours = max(2, colours // 2)
         solver = build(colours, solver.order)
-        found = measure(solver)
-    while found.error > tolerance:
-        if found.bias > tolerance / 2 and order is None:
+        accuracy = measure(solver)
+    while accuracy.error > tolerance:
+        if accuracy.bias > tolerance / 2 and order is None:
             longer = 2 * round(0.75 * solver.order)
             if longer > _most_moments(solver, spins.dtype):
                 raise ValueError(
-                    f"the series reaches {found.bias:.2g} in {spins.dtype}, not {tolerance:.2g}: more than "
-                    f"{solver.order} moments change nothing but rounding; use a tolerance above {3 * found.bias:.1g}, "
-                    "or spins in double precision."
+                    f"the series reaches {accuracy.bias:.2g} in {spins.dtype}, not {tolerance:.2g}: more than "
+                    f"{solver.order} moments change nothing but rounding; use a tolerance above "
+                    f"{3 * accuracy.bias:.1g}, or spins in double precision."
                 )
             solver = solver.with_order(longer)
         elif probes is None and colours < model.lattice.sites:
@@ -149,11 +176,11 @@ def tune(
             solver = build(colours, solver.order)
         else:
             raise ValueError(
-                f"the given settings reach {found.error:.2g}, not {tolerance:.2g} ({found}); "
+                f"the given settings reach {accuracy.error:.2g}, not {tolerance:.2g} ({accuracy}); "
                 "give more colours or moments, or leave them to be chosen."
             )
-        found = measure(solver)
-    return solver, found
+        accuracy = measure(solver)
+    return solver, accuracy
 
 
 def _most_moments(solver: KernelPolynomial, dtype) -> int:
@@ -168,11 +195,20 @@ def _most_moments(solver: KernelPolynomial, dtype) -> int:
 def direct_field(solver: KernelPolynomial, spins: Spins, *, key: PRNGKeyArray | None = None) -> Spins:
     """B_i = J Re sum_r r_i^+ sigma (f(H) r)_i: the field from the probed density matrix, with the solver's probes.
 
-    For comparison: it is the gradient of nothing, so energy is not conserved. In metals its error is twice that of
-    `solver.field`, the gradient of the probed energy, for equal vectors, and the more the more of them; in a gap, with
-    many colours, it is the smaller one (`python -m experiments.checks.probing` measures both). It takes `solver.order`
+    Spins and field are `(*cells, sublattices, 3)`, the field in units of the hopping. It is there for comparison: use
+    `solver.field`, the gradient of the probed energy. The direct field is the gradient of nothing, so energy is not
+    conserved. In a metal its error is at least twice that of `solver.field` with the same vectors; in a gap, with many
+    colours, it is the smaller one (`python -m experiments.checks.probing` measures both). It takes `solver.order`
     products with H, the gradient one and a half times as many.
+
+    Raises `ValueError` for spins that do not fit the lattice.
     Source: Wang, Chern, Batista and Barros, J. Chem. Phys. 148, 094107 (2018), 10.1063/1.5017741.
+
+    Example:
+        >>> model = js.SDModel(lattice, coupling=2.0)
+        >>> solver = js.KernelPolynomial(model, filling=0.25, temperature=0.5, probes=js.electrons.ExactTrace())
+        >>> bool(jnp.allclose(js.electrons.direct_field(solver, spins), solver.field(spins), atol=0.01))
+        True
     """
     dtype = spins.dtype
     mu, temperature = solver.fermi_level(spins, key=key), solver.temperature.astype(dtype)
@@ -181,9 +217,9 @@ def direct_field(solver: KernelPolynomial, spins: Spins, *, key: PRNGKeyArray | 
         lambda e: fermi.occupation(e, mu, temperature), solver.order, center, halfwidth
     )
     start = solver.start(spins, key=key)
-    filled = chebyshev.expand(solver.rescaled(spins), start, coefficients)
+    product = chebyshev.expand(solver.rescaled(spins), start, coefficients)
     sigma = []
-    for (ur, ui, dr, di), (vr, vi, er, ei) in zip(start, filled, strict=True):
+    for (ur, ui, dr, di), (vr, vi, er, ei) in zip(start, product, strict=True):
         x = ur * er + ui * ei + dr * vr + di * vi
         y = ur * ei - ui * er - dr * vi + di * vr
         z = ur * vr + ui * vi - dr * er - di * ei
@@ -195,11 +231,19 @@ def direct_field(solver: KernelPolynomial, spins: Spins, *, key: PRNGKeyArray | 
 def spectral_edges(
     model: SDModel, spins: Spins, *, key: PRNGKeyArray, steps: int = 60
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """(lowest, highest) energy of H at these spins, widened by the residuals: by `steps` of the Lanczos recursion.
+    """(lowest, highest) energy of H at these spins, in units of the hopping, from `steps` of the Lanczos recursion.
 
-    The extreme Ritz values converge first, and each lies within its residual |beta_k y_k| of a level; a start vector
-    with no part in the edge state is the only way to miss it. Tighter than `model.spectral_bounds()`, which holds for
-    all spins. Source: Zhou and Li, Linear Algebra Appl. 435, 480 (2011), 10.1016/j.laa.2010.06.034.
+    The extreme Ritz values converge first. Each lies within its residual |beta_k y_k| of a level, by which the interval
+    is widened. It misses the edge of the spectrum only where the random start vector has no part in the state there.
+    `model.spectral_bounds()` is wider, and holds for all spins.
+
+    Raises `ValueError` for spins that do not fit the lattice.
+    Source: Zhou and Li, Linear Algebra Appl. 435, 480 (2011), 10.1016/j.laa.2010.06.034.
+
+    Example:
+        >>> low, high = js.electrons.spectral_edges(js.SDModel(lattice, coupling=2.0), spins, key=jax.random.key(0))
+        >>> round(float(low), 2), round(float(high), 2)
+        (-5.14, 5.14)
     """
     steps = min(steps, 2 * model.lattice.sites)
     return _edges(model, spins, key, steps)
@@ -231,7 +275,7 @@ def _edges(model: SDModel, spins: Spins, key, steps: int):
 
     carry = (jax.tree.map(jnp.zeros_like, first), first, jnp.zeros((), dtype))
     _, (alpha, beta) = jax.lax.scan(step, carry, None, length=steps)
-    # an invariant subspace ends the recursion: what follows belongs to nothing
+    # where the vectors span an invariant subspace the recursion ends: later coefficients are rounding alone
     goes_on = (beta[:-1] > 1e-5 * jnp.max(beta)).astype(dtype)
     alive = jnp.cumprod(jnp.concatenate([jnp.ones(1, dtype), goes_on]))
     alpha = jnp.where(alive > 0, alpha, alpha[0])

@@ -8,7 +8,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxspin.electrons.exact import ExactDiagonalization, equilibrium, spin_density
+from jaxspin.electrons.exact import ExactDiagonalization, fill_matrix, spin_density
 from jaxspin.electrons.hoppings import Hopping
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.lattice import Lattice
@@ -16,18 +16,26 @@ from jaxspin.spins import check_finite, check_spins
 
 
 class BlochDiagonalization(AbstractPotential):
-    """The electrons of `solver`, whose lattice is the magnetic cell, over its spins repeated `points` times each way.
+    """The electrons of `solver`, whose lattice is the magnetic cell, on this cell repeated `points` times each way.
 
-    The field B_i = J <sigma_i> is that of `ExactDiagonalization` on the repeated lattice, and the energy its energy
-    divided by the number of copies, from `points`^d small `eigh` instead of one large. Spins move only in ways that
-    keep the repetition: use the repeated lattice where it may break. Derivatives as those of `ExactDiagonalization`.
+    The field B_i = J <sigma_i>, of the shape of the cell's spins `(*cells, sublattices, 3)`, is that of
+    `ExactDiagonalization` on the repeated lattice. The energy is the energy there divided by the number of copies.
+    `points`^d small `eigh` take the place of one large. All copies of the cell move alike: use the repeated lattice for
+    what may break the repetition. Derivatives as those of `ExactDiagonalization`.
 
-    `even` says that the texture is its own image under r -> -r about a site, as any texture with at most two cells of
-    a Bravais lattice along each axis is: k and -k then give the same, and half the wavevectors do. The hoppings must
-    be their own image too, t M of a bond hermitian: real amplitudes are, Rashba coupling and fluxes are not.
+    `even=True` says that r -> -r about a site maps the texture onto itself, as it does every texture of at most two
+    cells of a Bravais lattice along each axis. Then k and -k give the same, and half the wavevectors are enough. The
+    hoppings must be even too, t M of a bond hermitian: real amplitudes are, Rashba coupling and fluxes are not.
 
     Raises `ValueError` for an open axis, fewer points than one, a solver at zero temperature, one with vacancies, or
     `even` with a cell or hoppings that need not be.
+
+    Example:
+        >>> cell = js.square(2)
+        >>> solver = js.ExactDiagonalization(js.SDModel(cell, coupling=2.0), filling=0.25, temperature=0.1)
+        >>> bloch = js.electrons.BlochDiagonalization(solver, points=2)
+        >>> round(float(bloch.energy(js.textures.neel(cell))), 3)
+        -6.591
     """
 
     parallel_part_is_fixed: ClassVar[bool] = False
@@ -79,7 +87,7 @@ class BlochDiagonalization(AbstractPotential):
         h = solver.model.bloch(spins, jnp.asarray(k, dtype))
         weights = jnp.broadcast_to(jnp.asarray(share, dtype)[:, None], h.shape[:2])
         orbitals = jnp.asarray(h.shape[-1], dtype)
-        energy, _, _, density = equilibrium(solver.ensemble.astype(dtype), h, weights, orbitals)
+        energy, _, _, density = fill_matrix(solver.ensemble.astype(dtype), h, weights, orbitals)
         return energy, spin_density(solver.model, jnp.sum(density, axis=0), spins)
 
 
@@ -99,7 +107,7 @@ def _even(lattice: Lattice, hop: Hopping) -> bool:
 def _wavevectors(dimension: int, points: int, even: bool) -> tuple[np.ndarray, np.ndarray]:
     """Reduced wavevectors `(k, d)` and the share of each, 1 together; of k and -k one where they give the same."""
     grid = np.stack(np.meshgrid(*(np.arange(points),) * dimension, indexing="ij"), -1).reshape(-1, dimension)
-    number = np.arange(len(grid))
-    back = np.ravel_multi_index(tuple((-grid % points).T), (points,) * dimension) if even else number
-    kept = number <= back
-    return grid[kept] / points, np.where(back == number, 1.0, 2.0)[kept] / len(grid)
+    index = np.arange(len(grid))
+    back = np.ravel_multi_index(tuple((-grid % points).T), (points,) * dimension) if even else index
+    first = index <= back
+    return grid[first] / points, np.where(back == index, 1.0, 2.0)[first] / len(grid)

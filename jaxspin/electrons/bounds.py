@@ -23,12 +23,12 @@ _POINTS = 2**17  # wavevectors that open axes are looked at with
 
 @eqx.filter_jit
 def band_edges(model: Any) -> tuple[Array, Array]:
-    """Bounds of the hopping's energies, whatever of the lattice is open or vacant: a cut-out of an infinite crystal.
+    """Bounds of the hopping's energies, for open axes and vacancies too: both are cut out of the infinite crystal.
 
-    Along a periodic axis the wavevectors are those of the lattice (and some between). Along an open one all are in
-    play, of which N are looked at: <u|H(k)|u> is a trigonometric polynomial of the degree d of the longest hopping,
-    and such a one rises above its largest value on N > 2d even points by at most 1/cos(pi d/N) (Ehlich and Zeller,
-    Math. Z. 86, 41 (1964), 10.1007/BF01111276), about the middle of its range.
+    Along a periodic axis the wavevectors are those of the lattice (and some between). Along an open one every k counts,
+    and H(k) is computed at N of them. <u|H(k)|u> is a trigonometric polynomial whose degree d is that of the longest
+    hopping. Between N > 2d even points it exceeds its largest value there at most by the factor 1/cos(pi d/N), about
+    the middle of its range (Ehlich and Zeller, Math. Z. 86, 41 (1964), 10.1007/BF01111276).
     """
     lattice = model.lattice
     degrees = [max((abs(h.bond.offset[a]) for h in model.hoppings), default=0) for a in range(lattice.dimension)]

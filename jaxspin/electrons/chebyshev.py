@@ -14,42 +14,37 @@ import numpy as np
 from jax.sharding import AxisType
 from jaxtyping import Array, Float, PyTree
 
+from jaxspin.arrays.columns import in_groups, sum_columns_on_a_cpu
 from jaxspin.arrays.precision import matmul
 
-_LANES = 8  # numbers that a CPU adds side by side, before it adds up those
 _ROW = 64  # products of two vectors that are added up at a time
 
 
 def moments(operator, start: PyTree[Array], order: int, *, width: int | None = None) -> Float[Array, " order"]:
     """mu_m = Re <start| T_m(operator) |start>, m = 0 ... order-1, summed over columns, the last axis of `start`.
 
-    The columns are taken `width` at a time, the last block filled up with zeros (None: all at once): less memory, and
-    vectors that fit into a cache. A spectrum outside [-1, 1] gives NaN, that of one site among many too: no vector may
-    grow anywhere.
+    The columns are taken `width` at a time, the last group padded with zeros (None: all at once): that takes less
+    memory, and the vectors fit into a cache. A spectrum outside [-1, 1] gives NaN, even where a single site of many
+    causes it: no vector may grow at any site.
 
-    From a_m = T_m start by doubling, mu_2m = 2 <a_m|a_m> - mu_0, mu_2m+1 = 2 <a_m+1|a_m> - mu_1: `order`/2 products.
-    Differentiable with respect to the arrays in `operator`, in reverse mode, twice; `start` is a constant. The reverse
-    pass costs two products a step and stores no vectors: a_m-1 = 2 H a_m - a_m+1 runs backwards as stably as forwards.
+    The moments come from a_m = T_m |start> by doubling, mu_2m = 2 <a_m|a_m> - mu_0, mu_2m+1 = 2 <a_m+1|a_m> - mu_1,
+    with `order`/2 products. They are differentiable by the arrays in `operator`, in reverse mode, twice; `start` is a
+    constant. The reverse pass takes two products a step and stores no vectors: a_m-1 = 2 H a_m - a_m+1 is as stable
+    backwards as forwards.
 
     `order` must be even (raises `ValueError`). Source: Weisse et al., Rev. Mod. Phys. 78, 275 (2006), eqs. 36-37;
     reverse pass: Barros and Kato, Phys. Rev. B 88, 235101 (2013), section III.
     """
     check_order(order)
     if width is None:
-        found, grown = _moments(operator, start, order)
+        mu, grown = _moments(operator, start, order)
     else:
-        parted = jax.tree.map(lambda x: in_blocks(x, width), start)
+        parted = jax.tree.map(lambda x: in_groups(x, width), start)
         parts = jax.lax.map(lambda part: _moments(operator, part, order), parted)
-        found, grown = jax.tree.map(lambda x: jnp.sum(x, axis=0), parts)
+        mu, grown = jax.tree.map(lambda x: jnp.sum(x, axis=0), parts)
     # within [-1, 1] no moment exceeds the first
-    good = jnp.max(jnp.abs(found)) <= 1.01 * found[0]
-    return found * jnp.where(good & _held(grown, start), 1, jnp.nan).astype(found.dtype)
-
-
-def in_blocks(x: Array, width: int) -> Array:
-    """The columns, the last axis, in blocks of `width`, filled up with zeros; the blocks first."""
-    x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, -x.shape[-1] % width)])
-    return jnp.moveaxis(x.reshape(*x.shape[:-1], -1, width), -2, 0)
+    good = jnp.max(jnp.abs(mu)) <= 1.01 * mu[0]
+    return mu * jnp.where(good & _held(grown, start), 1, jnp.nan).astype(mu.dtype)
 
 
 def _local(spinor: PyTree[Array]) -> Array:
@@ -58,11 +53,12 @@ def _local(spinor: PyTree[Array]) -> Array:
 
 
 def _held(grown: Array, start: PyTree[Array]) -> Array:
-    """Whether the vectors T_m |start>, of which `grown` is the local square, are as short as in a spectrum in [-1, 1].
+    """Whether the vectors T_m |start> are as short as they must be where the spectrum lies in [-1, 1].
 
-    There T_m shortens every vector, and at a site the sum over columns of random phases is that of the start on
-    average. What it may be by chance is the far end of the distribution of a sum of so many squares, e^-40 of it, twice
-    over. A level outside grows as cosh(m arccosh(x)) where its state is, however few of the sites that are.
+    `grown` is their square at each site, summed over the columns. With a spectrum in [-1, 1], T_m makes no vector
+    longer, and with random phases the square at a site is on average at most that of the start. By chance it may be
+    larger: the bound is twice the value that a sum of so many squares exceeds with the probability e^-40. A level x
+    outside lets the square grow as cosh(m arccosh(x))^2 on the sites of its state, however few these are.
     """
     columns = jax.tree.leaves(start)[0].shape[-1]
     chance = 2 * (1 + (80 / columns) ** 0.5 + 40 / columns)
@@ -70,7 +66,7 @@ def _held(grown: Array, start: PyTree[Array]) -> Array:
 
 
 def check_order(order: int) -> None:
-    """Refuse a number of moments that doubling does not give."""
+    """Refuse a number of moments that is odd or below two, which the doubling in `moments` cannot give."""
     if order < 2 or order % 2:
         raise ValueError(
             f"order must be an even number of moments, at least 2, got {order}; use {max(2, order + order % 2)}."
@@ -106,7 +102,7 @@ def _moments_fwd(perturbed, operator, start, order):
 
 @_moments.def_bwd
 def _moments_bwd(last, cotangent, perturbed, operator, start, order):
-    cotangent, _ = cotangent  # lengths only tell that all is well
+    cotangent, _ = cotangent  # the squares are for the check alone
     even, odd = cotangent[0::2], cotangent[1::2]
     # derivative of the sum with respect to |a_m|^2 and to <a_m+1|a_m>
     even = (2 * even).at[0].set(even[0] - jnp.sum(even[1:]))
@@ -203,65 +199,22 @@ def jackson_kernel(order: int) -> np.ndarray:
 def order_for(temperature: float, halfwidth: float, tolerance: float) -> int:
     """Moments after which the Chebyshev series of the Fermi free energy is converged to about `tolerance`.
 
-    The nearest singularities are at mu +- i pi T, so terms fall as exp(-m pi T/halfwidth): M = ln(1/tolerance)
-    halfwidth/(pi T), made even.
+    The nearest singularities are at mu +- i pi T, so terms fall as exp(-m pi T/halfwidth), and M = ln(1/tolerance)
+    halfwidth/(pi T) of them are enough; made even.
     """
     order = np.log(1 / tolerance) / np.arcsinh(np.pi * temperature / halfwidth)
     return max(16, 2 * int(np.ceil(order / 2)))
 
 
 def filling_error(order: int, temperature: Float[Array, ""], halfwidth: Float[Array, ""]) -> Float[Array, ""]:
-    """Electrons an orbital that a series of `order` terms may miss at a given chemical potential, rounding included.
+    """The error, in electrons an orbital, of a series of `order` terms at a given chemical potential, with rounding.
 
-    The poles of the Fermi function at mu + i pi T (2n + 1) together give terms of (T/a)/sinh(m asinh(pi T/a)), 1/(pi m)
-    at T = 0; eight times that bounds what was found in gaps of ordered states.
+    The poles of the Fermi function at mu + i pi T (2n + 1) together give terms of (T/a)/sinh(m asinh(pi T/a)), which is
+    1/(pi m) at T = 0. Eight times that is above every error measured in gaps of ordered states.
     """
     x = temperature / halfwidth
     rate = jnp.minimum(order * jnp.arcsinh(np.pi * x), 80)  # beyond, rounding is all there is
     return 8 * x / jnp.sinh(rate) + 100 * jnp.finfo(x.dtype).eps
-
-
-@jax.custom_vjp
-def sums(arrays: tuple[Float[Array, "*cells columns"], ...]) -> tuple[Float[Array, "*cells 1"], ...]:
-    """The sum of each array over the last axis, which stays with length one: all of them in one pass.
-
-    On a CPU, XLA reads what is summed once for each array otherwise, and adds up a short last axis slowly.
-    """
-    return _sums(arrays)
-
-
-def spread(arrays: tuple[Float[Array, "*cells 1"], ...], columns: int) -> tuple[Float[Array, "*cells columns"], ...]:
-    """Each array repeated along the last axis; a derivative with respect to all of them is one pass of `sums`."""
-    return _spread(arrays, columns)
-
-
-def _repeat(arrays, columns: int) -> tuple[Array, ...]:
-    return tuple(jnp.broadcast_to(x, (*x.shape[:-1], columns)) for x in arrays)
-
-
-_spread = jax.custom_vjp(_repeat, nondiff_argnums=(1,))
-_spread.defvjp(lambda x, columns: (_repeat(x, columns), None), lambda columns, _, slopes: (sums(slopes),))
-sums.defvjp(lambda x: (_sums(x), x[0].shape[-1]), lambda columns, slopes: (_repeat(slopes, columns),))
-
-
-def _sums(arrays) -> tuple[Array, ...]:
-    return jax.lax.platform_dependent(*arrays, cpu=_sums_on_a_cpu, default=_sums_elsewhere)
-
-
-def _sums_elsewhere(*arrays) -> tuple[Array, ...]:
-    return tuple(jnp.sum(x, axis=-1, keepdims=True) for x in arrays)
-
-
-def _sums_on_a_cpu(*arrays) -> tuple[Array, ...]:
-    zeros = (jnp.zeros((), arrays[0].dtype),) * len(arrays)
-
-    def add(a, b):
-        return tuple(x + y for x, y in zip(a, b, strict=True))
-
-    if arrays[0].shape[-1] % _LANES == 0:
-        arrays = tuple(x.reshape(*x.shape[:-1], -1, _LANES) for x in arrays)
-        arrays = jax.lax.reduce(arrays, zeros, add, (arrays[0].ndim - 2,))
-    return tuple(x[..., None] for x in jax.lax.reduce(arrays, zeros, add, (arrays[0].ndim - 1,)))
 
 
 def _dots(now, after) -> tuple[Array, Array]:
@@ -280,7 +233,7 @@ def _dots_on_a_cpu(now, after) -> tuple[Array, Array]:
     for x, y in zip(_real_parts(now), _real_parts(after), strict=True):
         if x.size % _ROW == 0:
             x, y = x.reshape(-1, _ROW), y.reshape(-1, _ROW)
-        a, b = _sums_on_a_cpu(x * x, x * y)
+        a, b = sum_columns_on_a_cpu(x * x, x * y)
         own.append(jnp.sum(a))
         mixed.append(jnp.sum(b))
     return functools.reduce(jnp.add, own), functools.reduce(jnp.add, mixed)

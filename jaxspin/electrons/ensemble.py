@@ -40,13 +40,18 @@ class Ensemble(eqx.Module):
     - `temperature`: T in units of the hopping. 0 is the ground state: levels below mu are full, and a degenerate one
       at mu is filled evenly.
 
-    `ground_state` says which of the two, and is known when a program is compiled: a traced temperature counts as above
-    zero, and is kept above rounding.
+    `ground_state` says whether T is 0. It has to be known when a program is compiled, so a traced temperature counts as
+    above zero, and is made no smaller than rounding.
 
-        ensemble = Ensemble(filling=0.25, temperature=0.05)
-        energy, mu, number, occupations = ensemble.fill(levels, jnp.ones_like(levels), levels.size)
+    Solvers make one from their own arguments; use it for levels of your own.
 
     Raises `ValueError` if both or neither of filling and chemical potential are given, or one is out of range.
+
+    Example:
+        >>> ensemble, levels = js.electrons.Ensemble(filling=0.5, temperature=0.1), jnp.array([-1.0, 1.0])
+        >>> energy, mu, number, occupations = ensemble.fill(levels, jnp.ones_like(levels), levels.size)
+        >>> float(number), [round(float(f), 3) for f in occupations]
+        (1.0, [1.0, 0.0])
     """
 
     filling: Scalar | None
@@ -179,21 +184,21 @@ def degenerate(levels: Levels) -> Scalar:
     return 32 * jnp.finfo(levels.dtype).eps * (1 + jnp.max(jnp.abs(levels)))
 
 
-def ground_filling(levels: Levels, weights: Levels, number: Scalar) -> Levels:
+def ground_filling(levels: Levels, weights: Levels, electrons: Scalar) -> Levels:
     """Occupations of the lowest of ascending levels, a partly filled degenerate shell filled evenly."""
     apart = jnp.diff(levels, prepend=levels[:1]) > degenerate(levels)
     shell = jnp.cumsum(apart)
     below = jnp.searchsorted(shell, shell, side="left").astype(levels.dtype)
     upto = jnp.searchsorted(shell, shell, side="right").astype(levels.dtype)
-    return weights * jnp.clip((number - below) / (upto - below), 0, 1)
+    return weights * jnp.clip((electrons - below) / (upto - below), 0, 1)
 
 
-def frontier(weights: Levels, number: Scalar) -> tuple[Array, Array]:
+def frontier(weights: Levels, electrons: Scalar) -> tuple[Array, Array]:
     """Indices of the highest occupied and the lowest empty level; one index where a level is partly filled."""
-    rounding = 8 * jnp.finfo(number.dtype).eps * jnp.sum(weights)
+    rounding = 8 * jnp.finfo(electrons.dtype).eps * jnp.sum(weights)
     last = jnp.sum(weights).astype(int) - 1
-    homo = jnp.ceil(number - rounding).astype(int) - 1
-    lumo = jnp.floor(number + rounding).astype(int)
+    homo = jnp.ceil(electrons - rounding).astype(int) - 1
+    lumo = jnp.floor(electrons + rounding).astype(int)
     return jnp.clip(homo, 0, last), jnp.clip(lumo, 0, last)
 
 

@@ -21,16 +21,26 @@ from jaxspin.spins import check_finite, check_spins, takes_spins
 class ExactDiagonalization(AbstractEquilibrium):
     """The electrons of `model` in thermal equilibrium, from all eigenvalues and eigenvectors.
 
-    Give one of `filling` n = N_e/(number of spin-orbitals), then the energy is the free energy F = Omega + mu N_e, or
-    `chemical_potential`, then it is the grand potential Omega = -T sum_k ln(1 + exp(-(e_k - mu)/T)). `temperature` is
-    that of the electrons, in units of the hopping; 0 gives the ground state, a level at the Fermi energy shared
-    equally among degenerate states. The field is B_i = J <sigma_i>.
+    Give exactly one of
 
-    First and second derivatives are right at degeneracies too (divided differences of the Fermi function, Daleckii and
-    Krein, AMS Transl. 47, 1 (1965)); third derivatives are not. Time grows as (2N)^3 and memory as (2N)^2; use
-    `KernelPolynomial` beyond about a thousand sites.
+    - `filling` n = N_e/(number of spin-orbitals): the energy is the free energy F = Omega + mu N_e;
+    - `chemical_potential` mu: the energy is the grand potential Omega = -T sum_k ln(1 + exp(-(e_k - mu)/T)).
 
-    Raises `ValueError` if both or neither of filling and chemical potential are given, or one is out of range.
+    `temperature` is that of the electrons; 0 is the ground state, where degenerate states at the Fermi energy share
+    their electrons equally. The field is B_i = J <sigma_i>. Spins and field are `(*cells, sublattices, 3)`, energies in
+    units of the hopping.
+
+    First and second derivatives are right at degeneracies too, by divided differences of the Fermi function (Daleckii
+    and Krein, AMS Transl. 47, 1 (1965)); third derivatives are not. Time grows as (2N)^3 and memory as (2N)^2: use
+    `KernelPolynomial` beyond about a thousand sites, `BlochDiagonalization` for textures that repeat.
+
+    Raises `ValueError` if both or neither of filling and chemical potential are given, or one is out of range, and for
+    spins that do not fit the lattice or are not finite.
+
+    Example:
+        >>> solver = js.ExactDiagonalization(js.SDModel(lattice, coupling=2.0), filling=0.25, temperature=0.1)
+        >>> round(float(solver.energy(js.textures.ferromagnet(lattice))), 3), solver.field(spins).shape
+        (-28.478, (4, 4, 1, 3))
     """
 
     parallel_part_is_fixed: ClassVar[bool] = False
@@ -97,7 +107,7 @@ class ExactDiagonalization(AbstractEquilibrium):
         h = self.model.dense(spins)
         orbitals = jnp.asarray(self.model.orbitals())
         weights = (jnp.arange(h.shape[0]) < orbitals).astype(spins.dtype)
-        return equilibrium(self.ensemble.astype(spins.dtype), h, weights, orbitals.astype(spins.dtype))
+        return fill_matrix(self.ensemble.astype(spins.dtype), h, weights, orbitals.astype(spins.dtype))
 
 
 def _warn(lattice: Lattice) -> None:
@@ -113,7 +123,15 @@ def _warn(lattice: Lattice) -> None:
 def bloch_levels(model: SDModel, spins: Spins, points: int | tuple[int, ...]) -> Float[Array, " levels"]:
     """All one-electron energies, ascending, of the texture `spins` repeated `points` times along each axis.
 
-    Those of vacancies come last. Raises `ValueError` for an open axis, or another number of `points` than of axes.
+    The model's lattice is the magnetic cell of N sites; the result has `(2 N points^d,)` energies, in units of the
+    hopping, those of vacancies last. `points` is one number, or one for each axis.
+
+    Raises `ValueError` for an open axis, or another number of `points` than of axes.
+
+    Example:
+        >>> model, cell_spins = js.SDModel(js.square(2), coupling=2.0), js.textures.neel(js.square(2))
+        >>> js.electrons.bloch_levels(model, cell_spins, 3).shape
+        (72,)
     """
     dimension = model.lattice.dimension
     along = (points,) * dimension if isinstance(points, int) else points
@@ -129,8 +147,17 @@ def bloch_levels(model: SDModel, spins: Spins, points: int | tuple[int, ...]) ->
 def bloch_energy(solver: ExactDiagonalization, spins: Spins, points: int | tuple[int, ...]) -> Float[Array, ""]:
     """Energy per site of the texture whose magnetic cell is `spins`, repeated `points` times along each axis.
 
-    The model's lattice is the magnetic cell; one small `eigh` per wavevector instead of one large. Equals
-    `ExactDiagonalization` on the repeated lattice.
+    The model's lattice is the magnetic cell. It equals the energy of `ExactDiagonalization` on the repeated lattice
+    divided by its sites, in units of the hopping, with one small `eigh` for each wavevector in place of one large.
+    `BlochDiagonalization` has the field too.
+
+    Raises `ValueError` for an open axis, or another number of `points` than of axes.
+
+    Example:
+        >>> cell = js.square(1)
+        >>> solver = js.ExactDiagonalization(js.SDModel(cell, coupling=2.0), filling=0.25, temperature=0.1)
+        >>> round(float(js.electrons.bloch_energy(solver, js.textures.ferromagnet(cell), 4)), 3)
+        -1.78
     """
     model = solver.model
     levels = bloch_levels(model, spins, points)
@@ -141,34 +168,34 @@ def bloch_energy(solver: ExactDiagonalization, spins: Spins, points: int | tuple
     return energy / (copies * model.lattice.sites)
 
 
-# --- equilibrium of a matrix, with its derivatives ------------------------------------------------------------------
+# --- a matrix filled with electrons, with its derivatives -----------------------------------------------------------
 
 
 @jax.custom_jvp
-def equilibrium(ensemble: Ensemble, h: Array, weights: Array, orbitals: Array) -> tuple[Array, Array, Array, Array]:
-    """(energy, mu, N_e, rho) of the matrix `h`, all in one precision; `orbitals` hold the electrons of a filling of 1.
+def fill_matrix(ensemble: Ensemble, h: Array, weights: Array, orbitals: Array) -> tuple[Array, Array, Array, Array]:
+    """(energy, mu, N_e, rho) of the matrix `h` `(n, n)`, all in one precision. A filling of 1 is `orbitals` electrons.
 
-    Above T = 0 also of many matrices `(..., n, n)` together, `weights` `(..., n)` counting the states of each: rho is
-    then weighted, and to be summed over them.
+    Above T = 0 also of many matrices `(..., n, n)` that share their electrons: `weights` `(..., n)` count the states of
+    each. The sum of rho over them is the density matrix, each already with its weight.
     """
     levels, states = jnp.linalg.eigh(h)
-    energy, mu, number, f = ensemble.fill(levels, weights, orbitals)
-    return energy, mu, number, matmul(states * f[..., None, :].astype(states.dtype), _adjoint(states))
+    energy, mu, electrons, f = ensemble.fill(levels, weights, orbitals)
+    return energy, mu, electrons, matmul(states * f[..., None, :].astype(states.dtype), _adjoint(states))
 
 
 def _adjoint(matrix):
     return jnp.conj(jnp.swapaxes(matrix, -1, -2))
 
 
-@equilibrium.defjvp
-def _equilibrium_jvp(primals, tangents):
+@fill_matrix.defjvp
+def _fill_matrix_jvp(primals, tangents):
     ensemble, h, weights, orbitals = primals
     d_ensemble, dh, _, _ = tangents
     fixed_filling, ground_state = ensemble.fixed_filling, ensemble.ground_state
     constraint, d_constraint = ensemble.constraint(orbitals), d_ensemble.constraint(orbitals)
     temperature, d_temperature = ensemble.temperature, d_ensemble.temperature
-    out = equilibrium(*primals)
-    _, mu, number, density = out
+    out = fill_matrix(*primals)
+    _, mu, electrons, density = out
     dh = (dh + _adjoint(dh)) / 2
 
     levels, states = jnp.linalg.eigh(h)
@@ -187,23 +214,23 @@ def _equilibrium_jvp(primals, tangents):
         entropy = fermi.entropy(levels, weights, mu, temperature)
 
     if fixed_filling:
-        d_number = d_constraint
+        d_electrons = d_constraint
         if ground_state:
             homo, lumo = frontier(weights, constraint)
             d_mu = (d_levels[homo] + d_levels[lumo]) / 2
-            d_filled = jnp.zeros_like(levels)
+            d_occupations = jnp.zeros_like(levels)
         else:
             # shares of levels, since in a gap by_mu may be smaller than any number
             share, compressibility = fermi.shares(levels, weights, mu, temperature)
             d_mu = jnp.sum(share * (d_levels - (levels - mu) / temperature * d_temperature))
-            d_filled = by_mu * d_mu + share * d_constraint
+            d_occupations = by_mu * d_mu + share * d_constraint
             d_mu = d_mu + d_constraint / compressibility
-        d_energy = mu * d_number
+        d_energy = mu * d_electrons
     else:
         d_mu = d_constraint
-        d_number = jnp.sum(by_level * d_levels) + jnp.sum(by_mu) * d_mu + jnp.sum(by_temperature) * d_temperature
-        d_energy = -number * d_mu
-        d_filled = by_mu * d_mu
+        d_electrons = jnp.sum(by_level * d_levels) + jnp.sum(by_mu) * d_mu + jnp.sum(by_temperature) * d_temperature
+        d_energy = -electrons * d_mu
+        d_occupations = by_mu * d_mu
     d_energy = d_energy - entropy * d_temperature + jnp.real(jnp.sum(jnp.conj(density) * dh))
 
     # Daleckii-Krein; the midpoint derivative where the difference would cancel
@@ -216,11 +243,11 @@ def _equilibrium_jvp(primals, tangents):
         middle = (by_level[..., :, None] + by_level[..., None, :]) / 2
     ratio = jnp.where(close, middle, (f[..., :, None] - f[..., None, :]) / jnp.where(close, 1, gap))
     in_states = in_states * ratio.astype(states.dtype)
-    direct = (d_filled + by_temperature * d_temperature).astype(states.dtype)
+    direct = (d_occupations + by_temperature * d_temperature).astype(states.dtype)
     diagonal = jnp.broadcast_to(jnp.eye(levels.shape[-1], dtype=states.dtype), states.shape)
     in_states = in_states + direct[..., None] * diagonal
     d_density = matmul(states, in_states, _adjoint(states))
-    return out, (d_energy, d_mu, d_number, d_density)
+    return out, (d_energy, d_mu, d_electrons, d_density)
 
 
 @takes_spins(half=False)
@@ -229,6 +256,6 @@ def spin_density(model: SDModel, density, spins):
     """B_i = J sum_ab sigma_ab <c+_ia c_ib> from rho_(ib)(ia) = <c+_ia c_ib>."""
     n = model.lattice.sites
     site = jnp.arange(n)
-    blocks = density.reshape(n, 2, n, 2)[site, :, site, :]
-    sigma = jnp.real(einsum("cab,nba->nc", jnp.asarray(PAULI, density.dtype), blocks))
+    on_site = density.reshape(n, 2, n, 2)[site, :, site, :]
+    sigma = jnp.real(einsum("cab,nba->nc", jnp.asarray(PAULI, density.dtype), on_site))
     return model.coupled_spins(jnp.ones_like(spins)) * sigma.reshape(spins.shape).astype(spins.dtype)

@@ -40,8 +40,8 @@ def electrons(levels: Levels, weights: Levels, mu: Scalar, temperature: Scalar) 
 def shares(levels: Levels, weights: Levels, mu: Scalar, temperature: Scalar) -> tuple[Levels, Scalar]:
     """The share of each level in dN_e/dmu, and dN_e/dmu itself: p_k ~ w_k f_k (1 - f_k), 1 together.
 
-    From logarithms, so that they are right where no number holds f or 1 - f, deep in a gap. dN_e/dmu is held above what
-    a number can divide by. `weights` must not be negative.
+    From logarithms, so that they are right deep in a gap, where f or 1 - f underflow. dN_e/dmu is kept large enough to
+    divide by. `weights` must not be negative.
     """
     x = (mu - levels) / temperature
     logs = jax.nn.log_sigmoid(x) + jax.nn.log_sigmoid(-x)
@@ -54,24 +54,24 @@ def shares(levels: Levels, weights: Levels, mu: Scalar, temperature: Scalar) -> 
 
 
 @jax.custom_jvp
-def chemical_potential(levels: Levels, weights: Levels, number: Scalar, temperature: Scalar) -> Scalar:
-    """mu with `electrons(levels, weights, mu, T) = number`, by bisection; differentiated as an implicit function.
+def chemical_potential(levels: Levels, weights: Levels, count: Scalar, temperature: Scalar) -> Scalar:
+    """mu with `electrons(levels, weights, mu, T) = count`, by bisection; differentiated as an implicit function.
 
     Electrons above the Fermi sea are balanced against holes in it, in logarithms: in a gap both are exponentially few,
-    and mu is as well determined as in a metal (at T -> 0 the middle of the gap). A `number` within rounding of a filled
-    sea is one. `weights` must not be negative; for those of a truncated series there is `resolved_potential`. `number`
+    and mu is as well determined as in a metal (at T -> 0 the middle of the gap). A `count` within rounding of a full
+    sea is one. `weights` must not be negative; for those of a truncated series there is `resolved_potential`. `count`
     is clipped a rounding error inside (0, sum of weights), where mu is finite.
     """
-    levels, weights, number, temperature = map(jax.lax.stop_gradient, (levels, weights, number, temperature))
+    levels, weights, count, temperature = map(jax.lax.stop_gradient, (levels, weights, count, temperature))
     order = jnp.argsort(levels.reshape(-1))
     levels, weights = levels.reshape(-1)[order], weights.reshape(-1)[order]
-    target, lower, upper = _bracket(levels, weights, number, temperature)
+    target, lower, upper = _bracket(levels, weights, count, temperature)
     sea = jnp.concatenate([jnp.zeros(1, weights.dtype), jnp.cumsum(weights)])
-    filled = jnp.argmin(jnp.abs(target - sea))
-    rest = target - sea[filled]
-    inside = (sea[filled] > 0) & (sea[filled] < sea[-1])
+    full = jnp.argmin(jnp.abs(target - sea))
+    rest = target - sea[full]
+    inside = (sea[full] > 0) & (sea[full] < sea[-1])
     rest = jnp.where(inside & (jnp.abs(rest) <= 32 * jnp.finfo(levels.dtype).eps * sea[-1]), 0, rest)
-    below = jnp.arange(levels.shape[0]) < filled
+    below = jnp.arange(levels.shape[0]) < full
     lower_band, upper_band = jnp.where(below, weights, 0), jnp.where(below, 0, weights)
 
     def balance(mu, _):
@@ -85,52 +85,52 @@ def chemical_potential(levels: Levels, weights: Levels, number: Scalar, temperat
 
 @chemical_potential.defjvp
 def _chemical_potential_jvp(primals, tangents):
-    levels, weights, number, temperature = primals
-    d_levels, d_weights, d_number, d_temperature = tangents
-    mu = chemical_potential(levels, weights, number, temperature)
+    levels, weights, count, temperature = primals
+    d_levels, d_weights, d_count, d_temperature = tangents
+    mu = chemical_potential(levels, weights, count, temperature)
     share, compressibility = shares(levels, weights, mu, temperature)
     moved = d_levels + (mu - levels) / temperature * d_temperature
-    d_number = d_number - jnp.sum(d_weights * occupation(levels, mu, temperature))
-    return mu, jnp.sum(share * moved) + d_number / compressibility
+    d_count = d_count - jnp.sum(d_weights * occupation(levels, mu, temperature))
+    return mu, jnp.sum(share * moved) + d_count / compressibility
 
 
 def resolved_potential(
-    levels: Levels, weights: Levels, number: Scalar, temperature: Scalar, resolution: Scalar
+    levels: Levels, weights: Levels, count: Scalar, temperature: Scalar, resolution: Scalar
 ) -> Scalar:
     """mu of a density of states that counts electrons to `resolution` only: midway between the two chemical potentials
-    at which `number` - and + `resolution` electrons are counted.
+    at which `count` - and + `resolution` electrons are counted.
 
     In a gap the populations are exponentials of mu, below what a truncated series resolves, and the middle is the
     balance of electrons and holes; in a metal it is the solution up to the square of `resolution`. `weights` may be
     negative. Differentiable to any order.
     """
     total = jax.lax.stop_gradient(jnp.sum(weights))
-    off = jnp.minimum(resolution, jnp.minimum(number, total - number) / 2)
+    off = jnp.minimum(resolution, jnp.minimum(count, total - count) / 2)
     return (
-        _crossing(levels, weights, number - off, temperature) + _crossing(levels, weights, number + off, temperature)
+        _crossing(levels, weights, count - off, temperature) + _crossing(levels, weights, count + off, temperature)
     ) / 2
 
 
 @jax.custom_jvp
-def _crossing(levels: Levels, weights: Levels, number: Scalar, temperature: Scalar) -> Scalar:
-    """A mu with `electrons(levels, weights, mu, T) = number`."""
-    levels, weights, number, temperature = map(jax.lax.stop_gradient, (levels, weights, number, temperature))
-    target, lower, upper = _bracket(levels, weights, number, temperature)
+def _crossing(levels: Levels, weights: Levels, count: Scalar, temperature: Scalar) -> Scalar:
+    """A mu with `electrons(levels, weights, mu, T) = count`."""
+    levels, weights, count, temperature = map(jax.lax.stop_gradient, (levels, weights, count, temperature))
+    target, lower, upper = _bracket(levels, weights, count, temperature)
     return _bisect(lambda mu, _: electrons(levels, weights, mu, temperature) - target, lower, upper)
 
 
 @_crossing.defjvp
 def _crossing_jvp(primals, tangents):
-    levels, weights, number, temperature = primals
-    d_levels, d_weights, d_number, d_temperature = tangents
-    mu = _crossing(levels, weights, number, temperature)
+    levels, weights, count, temperature = primals
+    d_levels, d_weights, d_count, d_temperature = tangents
+    mu = _crossing(levels, weights, count, temperature)
     _, at_fixed_mu = jax.jvp(
         lambda e, w, t: electrons(e, w, mu, t), (levels, weights, temperature), (d_levels, d_weights, d_temperature)
     )
     f = occupation(levels, mu, temperature)
     compressibility = jnp.sum(weights * f * (1 - f)) / temperature
     floor = jnp.finfo(levels.dtype).eps * jnp.sum(weights) / temperature
-    return mu, (d_number - at_fixed_mu) / jnp.maximum(compressibility, floor)
+    return mu, (d_count - at_fixed_mu) / jnp.maximum(compressibility, floor)
 
 
 def _log(x: Array) -> Array:
@@ -138,18 +138,17 @@ def _log(x: Array) -> Array:
     return jnp.where(x > 0, jnp.log(jnp.where(x > 0, x, 1)), -jnp.inf)
 
 
-def _bracket(levels: Levels, weights: Levels, number: Scalar, temperature: Scalar) -> tuple[Scalar, Scalar, Scalar]:
-    """`number` where mu is finite, and bounds of mu: every level is filled less (more) than on average at them."""
+def _bracket(levels: Levels, weights: Levels, count: Scalar, temperature: Scalar) -> tuple[Scalar, Scalar, Scalar]:
+    """`count` where mu is finite, and bounds of mu: at them every level is less (more) occupied than on average."""
     tiny = jnp.asarray(8 * jnp.finfo(levels.dtype).eps, levels.dtype)
-    filling = jnp.clip(number / jnp.sum(weights), tiny, 1 - tiny)
+    filling = jnp.clip(count / jnp.sum(weights), tiny, 1 - tiny)
     shift = temperature * jnp.log(filling / (1 - filling))
     margin = 1e-3 * (jnp.max(levels) - jnp.min(levels)) + temperature
     return filling * jnp.sum(weights), jnp.min(levels) + shift - margin, jnp.max(levels) + shift + margin
 
 
 def _bisect(increasing: Callable, lower: Scalar, upper: Scalar) -> Scalar:
-    # flip is given since its detection would put a host callback into the program; halvings down to the last bit of mu
-    # are the end whatever the tolerance
+    # with flip given, optimistix needs no host callback to detect it; it halves down to the last bit of mu
     return optx.root_find(
         increasing,
         optx.Bisection(rtol=0.0, atol=0.0, flip=False),
@@ -160,25 +159,25 @@ def _bisect(increasing: Callable, lower: Scalar, upper: Scalar) -> Scalar:
     ).value
 
 
-def free_energy(levels: Levels, weights: Levels, number: Scalar, temperature: Scalar) -> Scalar:
-    """F = Omega(mu) + mu N_e at fixed `number` of electrons, with dF/de_k = w_k f(e_k) (mu is stationary)."""
-    mu = chemical_potential(levels, weights, number, temperature)
-    return free_energy_at(levels, weights, mu, number, temperature)
+def free_energy(levels: Levels, weights: Levels, count: Scalar, temperature: Scalar) -> Scalar:
+    """F = Omega(mu) + mu N_e at fixed `count` of electrons, with dF/de_k = w_k f(e_k) (mu is stationary)."""
+    mu = chemical_potential(levels, weights, count, temperature)
+    return free_energy_at(levels, weights, mu, count, temperature)
 
 
 @jax.custom_jvp
-def free_energy_at(levels: Levels, weights: Levels, mu: Scalar, number: Scalar, temperature: Scalar) -> Scalar:
-    """F = Omega(mu) + mu N_e for the chemical potential `mu` of `number` electrons, where it is stationary in mu."""
-    return grand_potential(levels, weights, mu, temperature) + mu * number
+def free_energy_at(levels: Levels, weights: Levels, mu: Scalar, count: Scalar, temperature: Scalar) -> Scalar:
+    """F = Omega(mu) + mu N_e for the chemical potential `mu` of `count` electrons, where it is stationary in mu."""
+    return grand_potential(levels, weights, mu, temperature) + mu * count
 
 
 @free_energy_at.defjvp
 def _free_energy_at_jvp(primals, tangents):
-    levels, weights, mu, number, temperature = primals
-    d_levels, d_weights, _, d_number, d_temperature = tangents
+    levels, weights, mu, count, temperature = primals
+    d_levels, d_weights, _, d_count, d_temperature = tangents
     omega, d_omega = jax.jvp(
         lambda e, w, t: grand_potential(e, w, mu, t),
         (levels, weights, temperature),
         (d_levels, d_weights, d_temperature),
     )
-    return omega + mu * number, d_omega + mu * d_number
+    return omega + mu * count, d_omega + mu * d_count

@@ -12,13 +12,21 @@ PAULI = np.array([[[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]])
 
 
 class Hopping(eqx.Module):
-    """One bond per cell: -t c+_(R, start) M c_(R + offset, end), its hermitian conjugate added by the model.
+    """One bond in every cell R: -t_R c+_(R, start) M c_(R + offset, end). The model adds the hermitian conjugate.
 
-    `amplitude` t is a number, real or complex, or an array `(*cells)` (disorder, magnetic flux); `spin` is the 2x2
-    matrix M, the identity if None. `bond` comes from `lattice.shell(n)`, which lists every bond once; of
-    `lattice.neighbors(radius)`, which lists each from both ends, take one of the two.
+    - `bond` from `lattice.shell(n)`, which lists every bond once. `lattice.neighbors(radius)` lists each from both of
+      its ends: take one of the two.
+    - `amplitude` t: a number, real or complex, or an array `(*cells)` (disorder, magnetic flux), in units of your own,
+      which those of all energies are.
+    - `spin`: the matrix M `(2, 2)`, the identity if None.
 
-    Raises `ValueError` for a bond from a site to itself or another matrix.
+    Raises `ValueError` for a bond from a site to itself, which is `SDModel(potential=...)`, and a matrix of another
+    shape. For plain hoppings by shell give `SDModel` the numbers.
+
+    Example:
+        >>> hoppings = [js.Hopping(bond, 1.0) for bond in lattice.shell(1)]
+        >>> len(hoppings), js.SDModel(lattice, hoppings).hoppings[0].amplitude.shape
+        (2, ())
     """
 
     bond: Bond = eqx.field(static=True)
@@ -38,10 +46,16 @@ class Hopping(eqx.Module):
 
 
 def rashba(lattice: Lattice, strength: ArrayLike) -> tuple[Hopping, ...]:
-    """Rashba coupling, H = strength sum_(ij) c+_i i (z x d_ij) . sigma c_j + h.c., on nearest neighbours.
+    """Rashba spin-orbit coupling, H = strength sum_(ij) c+_i i (z x d_ij) . sigma c_j + h.c., on nearest neighbours.
 
-    d_ij is the unit vector from i to j. Add it to the plain hoppings: `SDModel(lattice, (*kinetic, *rashba(...)))`.
-    Source: Y. A. Bychkov and E. I. Rashba, J. Phys. C 17, 6039 (1984), on a lattice.
+    d_ij is the unit vector from i to j; `strength` is a number or an array `(*cells)`, in units of the hopping. Add it
+    to the plain hoppings, as below.
+    Source: Y. A. Bychkov and E. I. Rashba, J. Phys. C 17, 6039 (1984), 10.1088/0022-3719/17/33/015, on a lattice.
+
+    Example:
+        >>> hoppings = (*js.electrons.kinetic(lattice, 1.0), *js.electrons.rashba(lattice, 0.2))
+        >>> len(js.SDModel(lattice, hoppings).hoppings)
+        4
     """
     terms = []
     for bond in lattice.shell(1):
@@ -51,15 +65,31 @@ def rashba(lattice: Lattice, strength: ArrayLike) -> tuple[Hopping, ...]:
 
 
 def kinetic(lattice: Lattice, *amplitudes: ArrayLike) -> tuple[Hopping, ...]:
-    """Plain hoppings t_1, t_2, ... by shell, as a tuple to combine with others."""
+    """Plain hoppings t_1, t_2, ... by shell of neighbours, as a tuple to combine with others.
+
+    A number or an array `(*cells)` for each shell. Alone, they are `SDModel(lattice, (t_1, t_2))`.
+
+    Example:
+        >>> len(js.electrons.kinetic(lattice, 1.0, -0.3))
+        4
+    """
     return tuple(Hopping(bond, t) for n, t in enumerate(amplitudes, start=1) for bond in lattice.shell(n))
 
 
 def magnetic_flux(lattice: Lattice, quanta: int, *amplitudes: ArrayLike) -> tuple[Hopping, ...]:
     """Hoppings by shell in a uniform field with `quanta` flux quanta through the whole (periodic) 2D lattice.
 
-    Peierls phases exp(i A.d) in Landau gauge along the second lattice vector, with a compensating phase on the bonds
-    that wrap around the first axis, so that every plaquette holds the same flux `quanta`/(number of cells).
+    `amplitudes` t_1, t_2, ... by shell get Peierls phases exp(i A.d), in Landau gauge along the second lattice vector.
+    Bonds that wrap around the first axis get a phase more, so that every plaquette holds the same flux,
+    `quanta`/(number of cells). Each hopping has an amplitude `(*cells)`.
+
+    Raises `ValueError` for a lattice that is not two-dimensional, or a number of quanta that is not whole.
+    Source: R. Peierls, Z. Phys. 80, 763 (1933), 10.1007/BF01342591.
+
+    Example:
+        >>> hoppings = js.electrons.magnetic_flux(lattice, 2, 1.0)
+        >>> len(hoppings), hoppings[0].amplitude.shape
+        (2, (4, 4))
     """
     if lattice.dimension != 2:
         raise ValueError(f"a flux needs a two-dimensional lattice, not {lattice.name}; use kinetic(...) there.")
@@ -69,8 +99,8 @@ def magnetic_flux(lattice: Lattice, quanta: int, *amplitudes: ArrayLike) -> tupl
     inverse = np.linalg.inv(np.array(lattice.vectors))
     n1, n2 = np.meshgrid(*(np.arange(c) for c in lattice.cells), indexing="ij")
     terms = []
-    for number, amplitude in enumerate(amplitudes, start=1):
-        for bond in lattice.shell(number):
+    for shell, amplitude in enumerate(amplitudes, start=1):
+        for bond in lattice.shell(shell):
             b = np.array(lattice.basis[bond.start]) @ inverse
             d = np.array(bond.vector) @ inverse
             u1, u2 = n1 + b[0], n2 + b[1]

@@ -11,12 +11,13 @@ from jax.core import Tracer
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
+from jaxspin.arrays.spinors import Spinor
 from jaxspin.couplings import at_least
 from jaxspin.devices.shards import Shards, shards_of
 from jaxspin.electrons import chebyshev
 from jaxspin.electrons.ensemble import AbstractEquilibrium, Ensemble
 from jaxspin.electrons.memory import warn_of_memory
-from jaxspin.electrons.model import SDModel, Spinor
+from jaxspin.electrons.model import SDModel
 from jaxspin.electrons.probes import AbstractProbes, Coloring, ExactTrace, colors_for
 from jaxspin.field import Spins, Time
 from jaxspin.lattice import Lattice
@@ -26,35 +27,40 @@ from jaxspin.spins import check_finite, check_spins
 class KernelPolynomial(AbstractEquilibrium):
     """The electrons of `model` in thermal equilibrium, from Chebyshev moments of H.
 
-    The grand potential Omega = sum_m c_m Tr T_m((H - c)/a), or the free energy at fixed filling, with traces over
-    probing vectors; the field is the exact gradient of that estimate, by the recursion run backwards. Time and memory
-    are linear in the sites and memory does not depend on the order. No damping kernel: at T > 0 the series converges
-    exponentially, as exp(-m pi T/a).
+    The energy is the grand potential Omega = sum_m c_m Tr T_m((H - c)/a), or the free energy at fixed filling, with
+    traces over probing vectors. The field is the exact gradient of that estimate, by the recursion run backwards.
+    Time and memory are linear in the sites, and memory does not depend on the order. There is no damping kernel: at
+    T > 0 the series converges exponentially, as exp(-m pi T/a).
 
-    Spins on a mesh (`jaxspin.devices`) share out the probing vectors, as far as their number divides, and only
-    then the lattice. Vectors meet in one sum at the end; a lattice that is shared out exchanges edges of all vectors in
-    every product with H, which is less only beyond tens of thousands of sites along an axis.
+    Spins on a mesh (`jaxspin.devices`) share out the probing vectors, as far as their number divides, and only then the
+    lattice. The vectors meet in one sum at the end, while a lattice that is shared out exchanges the edges of all
+    vectors in every product with H. That is less only beyond tens of thousands of sites along an axis.
 
     **Arguments**
 
     - `filling` n in (0, 1), or `chemical_potential`: exactly one.
     - `temperature` of the electrons, above zero; for T = 0 use `ExactDiagonalization`.
-    - `tolerance` of the field: its rms error at a site, in units of the hopping. From it follow, where they are not
-      given, the colours (by `colors_for`, made for the hardest case) and the order. `tune` looks at the spins instead,
-      and `measure_accuracy` tells what was reached.
+    - `tolerance` of the field: its rms error at a site, in units of the hopping. It chooses colours and order where
+      they are not given, for the hardest case. `tune` looks at the spins instead, and `measure_accuracy` measures.
     - `probes`: `Coloring(number)`, or `ExactTrace()` for no sampling error.
-    - `order`: the number of moments; None takes it from temperature, window and `tolerance`, which the end of the
-      series stays a factor of ten below.
+    - `order`: the number of moments; None takes as many as bring the error of the series to a tenth of `tolerance`.
     - `window`: (lowest, highest) energy that must hold the spectrum of every configuration; None takes
       `model.spectral_bounds()`. A spectrum that leaves the window gives NaN.
 
-    Energies in units of the hopping. Pass `key` to `energy` and `field` for new random phases in every call; without it
-    they are always the same, and energy and field conserve each other. First and second derivatives (reverse mode)
-    with respect to spins and every array of the model.
+    Energies are in units of the hopping, spins and field `(*cells, sublattices, 3)`. Pass `key` to `energy` and `field`
+    for new random phases in every call; without it they are always the same, so that the field conserves the energy.
+    First and second derivatives, in reverse mode, by spins and every array of the model.
 
-    Raises `ValueError` for T <= 0, a doubled or missing ensemble, an empty window, or an order that is odd or absurd.
+    Raises `ValueError` for T <= 0, both or neither of filling and chemical potential, an empty window, an order that is
+    odd or beyond 20 000, and traced values from which colours or order would have to be chosen.
     Sources: Weisse, Wellein, Alvermann and Fehske, Rev. Mod. Phys. 78, 275 (2006), 10.1103/RevModPhys.78.275;
     Barros and Kato, Phys. Rev. B 88, 235101 (2013), 10.1103/PhysRevB.88.235101.
+
+    Example:
+        >>> model, probes = js.SDModel(lattice, coupling=2.0), js.electrons.ExactTrace()
+        >>> solver = js.KernelPolynomial(model, filling=0.25, temperature=0.1, probes=probes)
+        >>> round(float(solver.energy(js.textures.ferromagnet(lattice))), 2), solver.field(spins).shape
+        (-28.48, (4, 4, 1, 3))
     """
 
     parallel_part_is_fixed: ClassVar[bool] = False
@@ -86,10 +92,10 @@ class KernelPolynomial(AbstractEquilibrium):
             raise ValueError(f"tolerance must be positive, got {tolerance}; 0.01 is usual.")
         self.model = model
         self.tolerance = float(tolerance)
-        self.colored = probes is None  # by the tolerance, which another size of the lattice meets with other colours
+        self.colored = probes is None  # then another size of the lattice has other colours
         self.probes = _probes(model, tolerance) if probes is None else probes
         _warn(model.lattice, self.probes)
-        self.bounded = window is None  # by the model's own bounds, which another size of the lattice may widen
+        self.bounded = window is None  # then another size of the lattice may have another window
         self.window = low, high = _bounds(model) if window is None else _window(window)
         _check(self.temperature, low, high)
         if order is None:
@@ -127,17 +133,17 @@ class KernelPolynomial(AbstractEquilibrium):
         return jax.jit(over)(operator, start)
 
     def _moments(self, operator: "Rescaled", start: Spinor, order: int) -> Float[Array, " order"]:
-        width = block_width(start[0][0])
+        width = group_width(start[0][0])
         if width == start[0][0].shape[-1] or shards_of(self.lattice, operator.spins) is not None:
             return chebyshev.moments(operator, start, order)
         # vectors in the cache of a CPU; an accelerator wants all columns at once
         arrays, rest = eqx.partition(operator, eqx.is_array)
 
-        def found(width, arrays, start):
+        def by_width(width, arrays, start):
             return chebyshev.moments(eqx.combine(arrays, rest), start, order, width=width)
 
-        in_blocks, whole = (functools.partial(found, w) for w in (width, None))
-        return jax.lax.platform_dependent(arrays, start, cpu=in_blocks, default=whole)
+        in_groups, whole = (functools.partial(by_width, w) for w in (width, None))
+        return jax.lax.platform_dependent(arrays, start, cpu=in_groups, default=whole)
 
     def rescaled(self, spins: Spins) -> "Rescaled":
         """(H - c)/a as an operator on spinors, its spectrum inside [-1, 1]."""
@@ -170,7 +176,7 @@ class KernelPolynomial(AbstractEquilibrium):
         return self.ensemble.fermi_level(levels, weights, *self._counted(levels.dtype))
 
     def _counted(self, dtype) -> tuple[Float[Array, ""], Float[Array, ""]]:
-        """The number of orbitals, and how many electrons the series and the probes may miss at a given mu."""
+        """The number of orbitals, and the error in electrons of series and probes together at a given mu."""
         orbitals = jnp.asarray(self.model.orbitals(), dtype)
         temperature, halfwidth = (x.astype(dtype) for x in (self.temperature, self.scaling()[1]))
         noise = chebyshev.filling_error(self.order, temperature, halfwidth) + self.probes.filling_error(self.lattice)
@@ -190,9 +196,9 @@ class KernelPolynomial(AbstractEquilibrium):
         )
 
     def on(self, lattice: Lattice) -> "KernelPolynomial":
-        """The same solver on another size of the lattice, with window and colours of that size unless they were given.
+        """The same solver on another size of the lattice; window and colours are chosen anew unless they were given.
 
-        Warns of an `ExactTrace` that was given for a small lattice and takes gigabytes on this one.
+        Warns where an `ExactTrace` that was given takes gigabytes on this lattice.
         """
         model = self.model.on(lattice)
         window = _bounds(model) if self.bounded else self.window
@@ -212,14 +218,14 @@ class Rescaled(eqx.Module):
 
     def __call__(self, spinor: Spinor) -> Any:
         product = self.model.apply(self.spins, spinor)
-        center, scale = self.center, 1 / self.halfwidth
-        return jax.tree.map(lambda p, x: (p - center * x) * scale, product, spinor)
+        center, factor = self.center, 1 / self.halfwidth
+        return jax.tree.map(lambda p, x: (p - center * x) * factor, product, spinor)
 
 
-def block_width(part: Array) -> int:
+def group_width(part: Array) -> int:
     """How many columns of vectors like `part` to treat at once on a CPU, so that they stay in its cache.
 
-    As many as make the fewest blocks, all of one width, and a multiple of four.
+    As many as make the fewest groups, all of one width, and a multiple of four.
     """
     columns = part.shape[-1]
     fit = max(_NARROWEST, _CACHED // (4 * part.size // columns * part.dtype.itemsize))
@@ -233,16 +239,16 @@ def shared_probes(shards: Shards, columns: int) -> tuple[str, ...]:
     The vectors of different devices meet in one sum at the end, while a lattice that is shared out exchanges the edges
     of all vectors in every product with H.
     """
-    found, rest = [], columns
+    names, rest = [], columns
     for name in sorted((n for n in shards.names if n is not None), key=shards.count, reverse=True):
         if rest % shards.count(name) == 0:
-            found.append(name)
+            names.append(name)
             rest //= shards.count(name)
-    return tuple(found)
+    return tuple(names)
 
 
-# Bytes of a vector, of which the reverse pass reuses four from cache, and columns below which the short last axis costs
-# more than the cache gains: measured on 32 to 128 squared sites.
+# Bytes of a vector: the reverse pass reuses four vectors from a cache. Below so many columns the short last axis costs
+# more than the cache gains. Both measured on 32 to 128 squared sites.
 _CACHED = 1 << 18
 _NARROWEST = 16
 
@@ -285,8 +291,8 @@ def _warn(lattice: Lattice, probes: AbstractProbes) -> None:
 def _probes(model: SDModel, tolerance: float) -> AbstractProbes:
     if isinstance(model.coupling, Tracer):
         raise ValueError("the colours cannot be chosen from a traced coupling; pass probes=Coloring(...).")
-    number = colors_for(tolerance, float(np.max(np.abs(np.asarray(model.coupling)))), model.lattice.dimension)
-    return Coloring(number) if number < model.lattice.sites else ExactTrace()
+    count = colors_for(tolerance, float(np.max(np.abs(np.asarray(model.coupling)))), model.lattice.dimension)
+    return Coloring(count) if count < model.lattice.sites else ExactTrace()
 
 
 def _order(temperature, halfwidth, tolerance: float) -> int:

@@ -3,9 +3,8 @@
 H = - sum_(ij),ss' c+_is t_ij M_ss' c_js' + h.c. + sum_i V_i n_i - J sum_i S_i . c+_ia sigma_ab c_ib
 
 Shapes: spins `(*cells, sublattices, 3)`; electron vectors `(*cells, sublattices, 2, columns)` in public, and inside
-solvers a *spinor*: for each sublattice four real arrays `(*cells, columns)`, Re and Im of the up and of the down
-component, which a CPU moves and adds up fast (`python -m experiments.benchmarks.layouts` compares others). Dense
-matrices are `(2N, 2N)` with orbitals in the C order of `(*cells, sublattices, 2)`.
+solvers a spinor, see `jaxspin.arrays.spinors`. Dense matrices are `(2N, 2N)` with orbitals in the C order of
+`(*cells, sublattices, 2)`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,10 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Int
 
+from jaxspin.arrays.spinors import Spinor, complex_of, complex_parts, join, mix, multiply, split
 from jaxspin.couplings import holds, real
 from jaxspin.electrons.bounds import band_edges, row_sums
 from jaxspin.electrons.hoppings import Hopping
-from jaxspin.electrons.terms import Site, Spinor, Term, both_directions, complex_of, complex_parts, mix, multiply
+from jaxspin.electrons.terms import Site, Term, both_directions
 from jaxspin.lattice import Lattice, check_bonds
 from jaxspin.spins import takes_spins
 
@@ -27,7 +27,10 @@ Spins = Float[Array, "*cells sublattices 3"]
 
 
 class SDModel(eqx.Module):
-    """Electrons hopping on `lattice`, coupled to the spins with `coupling` J (eigenvalues -+J of -J S.sigma).
+    """Electrons hopping on `lattice`, coupled to the spins: the s-d, Kondo-lattice or double-exchange model.
+
+    H = - sum_(ij) c+_i t_ij M c_j + h.c. + sum_i V_i n_i - J sum_i S_i . c+_i sigma c_i; at a site -J S.sigma has the
+    eigenvalues -+J.
 
     **Arguments**
 
@@ -36,8 +39,17 @@ class SDModel(eqx.Module):
     - `potential`: site energies V, `(*cells, sublattices)`, or None.
     - `occupied`: a mask `(*cells, sublattices)`, False at vacancies: sites without orbital (and without spin).
 
-    Energies in units of the hopping. Raises `ValueError` for arrays that do not fit the lattice, a complex `coupling`
-    or `potential`, a bond given together with its reverse, and where every site is vacant.
+    Energies are in units of the hopping, spins `(*cells, sublattices, 3)`. It has H as a matrix (`dense`), as products
+    with vectors (`matvec`) and of a cell that repeats (`bloch`); energies and fields come from solvers such as
+    `ExactDiagonalization` and `KernelPolynomial`.
+
+    Raises `ValueError` for arrays that do not fit the lattice, a complex `coupling` or `potential`, a bond given
+    together with its reverse, and where every site is vacant.
+
+    Example:
+        >>> model = js.SDModel(lattice, (1.0, -0.3), coupling=2.0)
+        >>> model.dense(spins).shape, model.matvec(spins, jnp.ones((4, 4, 1, 2, 5), complex)).shape
+        ((32, 32), (4, 4, 1, 2, 5))
     """
 
     lattice: Lattice = eqx.field(static=True)
@@ -63,11 +75,11 @@ class SDModel(eqx.Module):
                 "write the numbers as (*kinetic(lattice, t_1, t_2, ...), *others)."
             )
         hoppings = []
-        for number, entry in enumerate(shells, start=1):
+        for shell, entry in enumerate(shells, start=1):
             if isinstance(entry, Hopping):
                 hoppings.append(entry)
             else:
-                hoppings += [Hopping(bond, entry) for bond in lattice.shell(number)]
+                hoppings += [Hopping(bond, entry) for bond in lattice.shell(shell)]
         self.hoppings = tuple(hoppings)
         self.coupling = real(coupling, "coupling")
         self.potential = None if potential is None else real(potential, "potential")
@@ -137,7 +149,7 @@ class SDModel(eqx.Module):
 
     @takes_spins(half=False)
     def apply(self, spins: Spins, spinor: Spinor) -> Spinor:
-        """H psi in the solvers' layout. `spinor` must be zero at vacancies."""
+        """H psi of a spinor, which must be zero at vacancies."""
         lattice, dtype = self.lattice, spins.dtype
         out = [site.times(parts) for site, parts in zip(self.onsite(spins), spinor, strict=True)]
         for term in self.terms():
@@ -222,32 +234,8 @@ class SDModel(eqx.Module):
         if any(h.amplitude.shape != () for h in self.hoppings):
             return -self.bound(), self.bound()
         low, high = band_edges(self)
-        reach = jnp.max(jnp.abs(self.coupling)).astype(low.dtype)
+        shift = jnp.max(jnp.abs(self.coupling)).astype(low.dtype)
         if self.potential is None:
-            return low - reach, high + reach
+            return low - shift, high + shift
         v = self.potential.astype(low.dtype)
-        return low - reach + jnp.min(v), high + reach + jnp.max(v)
-
-
-def split(vectors: Complex[Array, "..."]) -> Spinor:
-    """`(*cells, sublattices, 2, columns)` to the solvers' layout."""
-    real, imaginary = jnp.real(vectors), jnp.imag(vectors)
-    return tuple(
-        (real[..., a, 0, :], imaginary[..., a, 0, :], real[..., a, 1, :], imaginary[..., a, 1, :])
-        for a in range(vectors.shape[-3])
-    )
-
-
-def join(spinor: Spinor) -> Complex[Array, "..."]:
-    """The inverse of `split`."""
-    pairs = [jnp.stack([jax.lax.complex(ur, ui), jax.lax.complex(dr, di)], axis=-2) for ur, ui, dr, di in spinor]
-    return jnp.stack(pairs, axis=-3)
-
-
-def unit_spinor(lattice: Lattice, site: Int[Array, " k"], dtype, occupied: Array | None = None) -> Spinor:
-    """Two columns, spin up and spin down on one site (cell indices and sublattice); zero on a vacancy."""
-    value = 1 if occupied is None else occupied[tuple(site)].astype(dtype)
-    one = jnp.zeros(lattice.shape, dtype).at[tuple(site)].set(value)[..., None]
-    zero = jnp.zeros_like(one)
-    up, down, none = (jnp.concatenate(pair, -1) for pair in ((one, zero), (zero, one), (zero, zero)))
-    return tuple((up[..., a, :], none[..., a, :], down[..., a, :], none[..., a, :]) for a in range(lattice.sublattices))
+        return low - shift + jnp.min(v), high + shift + jnp.max(v)

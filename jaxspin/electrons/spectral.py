@@ -27,8 +27,8 @@ def levels(h: Complex[Array, "*k n n"]) -> Float[Array, "*k n"]:
 
 @levels.defjvp
 def _levels_jvp(primals, tangents):
-    found, states = jnp.linalg.eigh(primals[0])
-    return found, jnp.real(jnp.sum(jnp.conj(states) * matmul(tangents[0], states), axis=-2))
+    energies, states = jnp.linalg.eigh(primals[0])
+    return energies, jnp.real(jnp.sum(jnp.conj(states) * matmul(tangents[0], states), axis=-2))
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -40,8 +40,8 @@ def local_sums(
     return _peaks(function, e, states[rows], energies, width)
 
 
-def _peaks(function, levels, found, energies, width):
-    weights = jnp.real(found * jnp.conj(found))
+def _peaks(function, levels, amplitudes, energies, width):
+    weights = jnp.real(amplitudes * jnp.conj(amplitudes))
     return jax.lax.map(lambda e: matmul(weights, function(e - levels, width)), energies, batch_size=_AT_ONCE).T
 
 
@@ -50,14 +50,16 @@ def _local_sums_jvp(function, primals, tangents):
     h, rows, energies, width = primals
     dh, _, d_energies, d_width = tangents
     e, states = jnp.linalg.eigh(h)
-    found = states[rows]
-    out, direct = jax.jvp(lambda at, w: _peaks(function, e, found, at, w), (energies, width), (d_energies, d_width))
+    amplitudes = states[rows]
+    out, direct = jax.jvp(
+        lambda at, w: _peaks(function, e, amplitudes, at, w), (energies, width), (d_energies, d_width)
+    )
     inside = matmul(_adjoint(states), dh, states)
 
     @jax.checkpoint
     def at(energy):
         ratio = divided(lambda x: function(energy - x, width), e[:, None], e[None, :], width)
-        return jnp.real(jnp.sum(matmul(found, ratio.astype(dh.dtype) * inside) * jnp.conj(found), axis=1))
+        return jnp.real(jnp.sum(matmul(amplitudes, ratio.astype(dh.dtype) * inside) * jnp.conj(amplitudes), axis=1))
 
     return out, direct + jax.lax.map(at, energies).T
 

@@ -1,4 +1,4 @@
-"""Superlattices of a lattice whose points are as far apart as possible, for colourings and for nothing else."""
+"""Superlattices of a lattice whose points are as far apart as possible, for the colourings of `probes`."""
 
 import itertools
 import math
@@ -11,14 +11,14 @@ from jaxspin.lattice import Lattice
 _HERMITE = {1: 1.0, 2: 2 / 3**0.5, 3: 2 ** (1 / 3)}
 _EQUAL = 1.0001  # distances that differ by rounding
 _GOOD = 0.97  # of the bound by volume: good enough to look no further
-_MOST = 1 << 15  # matrices of one index that are compared; open lattices have more, of which every so many is taken
+_MOST = 1 << 15  # matrices of one determinant that are compared; where there are more, an even selection of them
 
 
 def best_superlattice(lattice: Lattice, cells: int) -> tuple[float, np.ndarray]:
     """(shortest vector, Hermite matrix) of the best superlattice with at most `cells` cells that holds the periods.
 
-    Its rows are vectors of the superlattice in cells, upper triangular; the smallest of equally good ones. From the
-    largest number of cells downwards, until no lattice of so small a volume can be better.
+    The rows of the matrix, upper triangular, are vectors of the superlattice in cells. Of equally good superlattices it
+    is the one with the fewest cells. The search goes from `cells` downwards, until no smaller volume can be better.
     """
     a = np.array(lattice.vectors)
     volume, dimension = abs(np.linalg.det(a)), lattice.dimension
@@ -43,26 +43,26 @@ def hermite_matrices(index: int, lattice: Lattice) -> np.ndarray:
     dimension, above = lattice.dimension, _ABOVE[lattice.dimension]
     shapes = [(sizes, [_entries(lattice, sizes, i, j) for i, j in above]) for sizes in _diagonals(index, lattice)]
     every = -(-sum(int(np.prod([len(c) for c in choices])) for _, choices in shapes) // _MOST)
-    found = [np.zeros((0, dimension, dimension), int)]
+    allowed = [np.zeros((0, dimension, dimension), int)]
     for sizes, choices in shapes:
         counts = [len(c) for c in choices] or [1]
-        numbers = np.unravel_index(np.arange(0, np.prod(counts), every), counts)
-        matrices = np.zeros((len(numbers[0]), dimension, dimension), int)
+        entries = np.unravel_index(np.arange(0, np.prod(counts), every), counts)
+        matrices = np.zeros((len(entries[0]), dimension, dimension), int)
         matrices[:, range(dimension), range(dimension)] = sizes
-        for (i, j), values, number in zip(above, choices, numbers, strict=False):
-            matrices[:, i, j] = values[number]
+        for (i, j), values, entry in zip(above, choices, entries, strict=False):
+            matrices[:, i, j] = values[entry]
         for axis, period in enumerate(lattice.cells):
             if lattice.periodic[axis]:
                 matrices = matrices[_holds(matrices, axis, period)]
-        found.append(matrices)
-    return np.concatenate(found)
+        allowed.append(matrices)
+    return np.concatenate(allowed)
 
 
 _ABOVE = {d: list(itertools.combinations(range(d), 2)) for d in (1, 2, 3)}
 
 
 def _diagonals(index: int, lattice: Lattice):
-    """Diagonals of determinant `index`, each a divisor of its axis' period, as a period has to be in the lattice."""
+    """Diagonals of determinant `index`, each entry a divisor of the period of its axis: the superlattice repeats so."""
     divisors = [n for n in range(1, index + 1) if index % n == 0]
     allowed = [
         [n for n in divisors if not closed or cells % n == 0]
@@ -72,7 +72,7 @@ def _diagonals(index: int, lattice: Lattice):
 
 
 def _entries(lattice: Lattice, sizes: tuple[int, ...], i: int, j: int) -> np.ndarray:
-    """The entries that may stand in row i and column j, of those beside the diagonal only such as hold the period."""
+    """The entries possible in row i and column j; beside the diagonal those alone that keep the period of axis i."""
     if j > i + 1 or not lattice.periodic[i]:
         return np.arange(sizes[j])
     return np.arange(0, sizes[j], sizes[j] // math.gcd(sizes[j], lattice.cells[i] // sizes[i]))

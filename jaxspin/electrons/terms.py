@@ -3,8 +3,8 @@
     H = - sum_terms sum_R amplitude_R c+_(R, row) spin c_(R + offset, column)
         + sum_i c+_i (energy_i - exchange_i . sigma) c_i
 
-A hopping gives two terms, there and back, so that nobody else writes a hermitian conjugate. Parts of a spinor are the
-real arrays (Re up, Im up, Re down, Im down) of a sublattice, `(*cells, columns)` each.
+A hopping gives two terms, there and back, so that nobody else writes a hermitian conjugate. The parts of a spinor are
+those of `jaxspin.arrays.spinors`.
 """
 
 from collections.abc import Iterator
@@ -14,13 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, Num
 
+from jaxspin.arrays.columns import repeat_columns
 from jaxspin.arrays.precision import einsum
-from jaxspin.electrons.chebyshev import spread
+from jaxspin.arrays.spinors import Parts
 from jaxspin.electrons.hoppings import PAULI, Hopping
 from jaxspin.lattice import Lattice
-
-Parts = tuple[Array, ...]
-Spinor = tuple[Parts, ...]
 
 
 class Term(NamedTuple):
@@ -78,17 +76,17 @@ class Site(NamedTuple):
 
     def block(self, ctype) -> Complex[Array, "*cells 2 2"]:
         """The 2x2 matrices."""
-        found = -einsum("...c,cab->...ab", self.exchange.astype(ctype), jnp.asarray(PAULI, ctype))
+        matrices = -einsum("...c,cab->...ab", self.exchange.astype(ctype), jnp.asarray(PAULI, ctype))
         if self.energy is None:
-            return found
-        energy = jnp.broadcast_to(self.energy.astype(ctype), found.shape[:-2])
-        return found + _times(energy, jnp.eye(2, dtype=ctype))
+            return matrices
+        energy = jnp.broadcast_to(self.energy.astype(ctype), matrices.shape[:-2])
+        return matrices + _times(energy, jnp.eye(2, dtype=ctype))
 
     def times(self, parts: Parts) -> Parts:
         """The product with the parts of a spinor."""
         ur, ui, dr, di = parts
         exchange = self.exchange[..., None, :]
-        x, y, z = spread(tuple(exchange[..., c] for c in range(3)), ur.shape[-1])
+        x, y, z = repeat_columns(tuple(exchange[..., c] for c in range(3)), ur.shape[-1])
         product = (
             -(z * ur + x * dr + y * di),
             -(z * ui + x * di - y * dr),
@@ -104,39 +102,3 @@ class Site(NamedTuple):
 def _times(numbers: Array, matrix: Array) -> Array:
     """Each of the numbers `(*cells)` times the matrix, `(*cells, 2, 2)`."""
     return numbers[..., None, None] * matrix.reshape(*(1,) * numbers.ndim, 2, 2)
-
-
-# --- complex numbers as pairs of real ones --------------------------------------------------------------------------
-
-
-def complex_of(dtype):
-    """The complex numbers of a real precision."""
-    return jnp.complex128 if dtype == jnp.float64 else jnp.complex64
-
-
-def complex_parts(value: Array, dtype) -> tuple[Array, Array | None]:
-    """Re and Im as factors of `(*cells, columns)`; None for the imaginary part of a real number."""
-    value = value[..., None] if value.ndim else value
-    return jnp.real(value).astype(dtype), jnp.imag(value).astype(dtype) if jnp.iscomplexobj(value) else None
-
-
-def multiply(z: tuple[Array, Array | None], parts: Parts) -> Parts:
-    """A number, as `complex_parts` has it, times the parts of a spinor."""
-    a, b = z
-    ur, ui, dr, di = parts
-    if b is None:
-        return a * ur, a * ui, a * dr, a * di
-    return a * ur - b * ui, a * ui + b * ur, a * dr - b * di, a * di + b * dr
-
-
-def mix(matrix: Array | None, parts: Parts) -> Parts:
-    """The 2x2 matrix on the spin, None for 1."""
-    if matrix is None:
-        return parts
-    dtype = parts[0].dtype
-    rows = []
-    for s in range(2):
-        up = multiply(complex_parts(matrix[s, 0], dtype), parts)
-        down = multiply(complex_parts(matrix[s, 1], dtype), parts)
-        rows += [up[0] + down[2], up[1] + down[3]]
-    return rows[0], rows[1], rows[2], rows[3]

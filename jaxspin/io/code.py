@@ -1,4 +1,4 @@
-"""Which code a function is: a fingerprint that another process computes alike, and that a changed function has not."""
+"""Which code a function has: a fingerprint that is the same in another process, and changes with the function."""
 
 import dataclasses
 import functools
@@ -16,7 +16,7 @@ from jaxspin.devices.hosts import to_host
 
 
 def identity_of(function: Any) -> dict[str, str]:
-    """What tells a function from another: its name, the Python it is compiled for and the `fingerprint` of its code."""
+    """What makes a function another one: its name, the version of Python, and the `fingerprint` of its code."""
     return {"name": name_of(function), "python": _python(), "code": fingerprint(function)}
 
 
@@ -29,9 +29,9 @@ def name_of(function: Any) -> str:
 def fingerprint(value: Any) -> str:
     """A text for functions and what they hold, equal where they would do the same on this version of Python.
 
-    Of a function: its bytecode, constants, defaults, the values it closes over, and what it finds under the global
-    names it uses, functions and classes of its own package with all of theirs. Not: comments, docstrings, places in a
-    file, names of addresses, and code of other packages. Of arrays their types, shapes and bits.
+    Of a function it takes the bytecode, constants, defaults, the values it closes over and those of the global names it
+    uses; of functions and classes of its own package, all of theirs too. It leaves out comments, docstrings, lines and
+    files, and code of other packages. Of arrays it takes type, shape and bits.
     """
     digest = hashlib.sha256()
     _Reader(digest.update, _package(value)).read(value)
@@ -39,7 +39,7 @@ def fingerprint(value: Any) -> str:
 
 
 class _Reader:
-    """Feeds what is read to a digest; what was met before by its number, so that circles end."""
+    """Feeds a digest with all parts of a value. A part met before is told by its number, so that circles end."""
 
     def __init__(self, update: Callable[[bytes], Any], package: str):
         self._update, self._package = update, package
@@ -140,8 +140,8 @@ def _package(value: Any) -> str:
 def _first_function(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         for field in dataclasses.fields(value):
-            if isinstance(found := getattr(value, field.name), types.FunctionType):
-                return found
+            if isinstance(function := getattr(value, field.name), types.FunctionType):
+                return function
     return type(value)
 
 

@@ -162,16 +162,16 @@ def load_ovf(
         vectors = table.reshape(shape).transpose(axes)
     else:
         vectors = _matched(table[:, :3], table[:, 3:], lattice, path)
-    spins, found = _apart(vectors)
-    return (spins, lattice, found) if lengths else (spins, lattice)
+    spins, norms = _apart(vectors)
+    return (spins, lattice, norms) if lengths else (spins, lattice)
 
 
 def _apart(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Directions and lengths; what is of length one to single precision stays the same number."""
-    found = np.linalg.norm(vectors.astype(np.float64), axis=-1)
-    off = (found > 0) & (np.abs(found - 1) > _UNIT)
-    units = np.where(off[..., None], vectors / np.where(off, found, 1)[..., None], vectors)
-    return units.astype(vectors.dtype), found.astype(vectors.dtype)
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=-1)
+    off = (lengths > 0) & (np.abs(lengths - 1) > _UNIT)
+    units = np.where(off[..., None], vectors / np.where(off, lengths, 1)[..., None], vectors)
+    return units.astype(vectors.dtype), lengths.astype(vectors.dtype)
 
 
 def in_space(lattice: Lattice) -> np.ndarray:
@@ -221,7 +221,7 @@ def _mesh(lattice: Lattice, points: np.ndarray, rectangular: bool) -> list[str]:
 
 def _header(content: bytes) -> tuple[dict[str, str], int, str]:
     """The keywords in lower case, where the data start, and how they are represented."""
-    found, start = {}, 0
+    keywords, start = {}, 0
     while start < len(content):
         stop = content.find(b"\n", start)
         stop = len(content) if stop < 0 else stop
@@ -230,11 +230,11 @@ def _header(content: bytes) -> tuple[dict[str, str], int, str]:
         name, _, value = line.partition(":")
         name, value = "".join(name.lower().split()), value.strip()
         if name == "begin" and value.lower().startswith("data"):
-            return found, start, value.lower().removeprefix("data").strip()
+            return keywords, start, value.lower().removeprefix("data").strip()
         if name == "desc" and value.startswith(_MARK):
-            found["lattice"] = value.removeprefix(_MARK)
+            keywords["lattice"] = value.removeprefix(_MARK)
         else:
-            found[name] = value
+            keywords[name] = value
     raise ValueError("the file ends before its data; write it again.")
 
 
@@ -295,10 +295,10 @@ def _matched(points: np.ndarray, values: np.ndarray, lattice: Lattice, path: str
     spins = np.full((*lattice.shape, 3), np.nan, values.dtype)
     inverse = np.linalg.inv(np.array(lattice.vectors))
     for sublattice, origin in enumerate(lattice.basis):
-        place = (points[:, : lattice.dimension] - np.array(origin)) @ inverse
-        cell = np.rint(place).astype(int)
+        fractions = (points[:, : lattice.dimension] - np.array(origin)) @ inverse
+        cell = np.rint(fractions).astype(int)
         inside = np.all((cell >= 0) & (cell < np.array(lattice.cells)), axis=1)
-        here = inside & np.all(np.abs(place - cell) < _MATCH, axis=1)
+        here = inside & np.all(np.abs(fractions - cell) < _MATCH, axis=1)
         spins[(*cell[here].T, sublattice)] = values[here]
     if np.isnan(spins).any():
         raise ValueError(f"the points of {path} are not the sites of the lattice; pass the one they lie on.")

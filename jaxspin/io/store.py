@@ -26,9 +26,9 @@ from jaxspin.lattice import Lattice
 
 # Stores with this attribute have a file for every chunk, also for those that hold zeros or NaN alone.
 WHOLE = "jaxspin_store"
-# Arrays that are neither, so that older stores have all their chunks, too.
+# These are never zeros or NaN alone, so that older stores too have a file for each of their chunks.
 _NEVER_BLANK = ("spins", "field")
-# What is converted to NumPy on its way to a file: arrays of NumPy or JAX, numbers, nested lists.
+# What may be written to a file: arrays of NumPy or JAX, numbers, nested lists.
 Numbers = ArrayLike | Sequence
 
 
@@ -128,7 +128,7 @@ def _write_store(
 
 
 def _written_here(path: Path) -> bool:
-    """Whether a store says about itself what all of ours do."""
+    """Whether a store has the attributes that all stores of jaxspin have."""
     try:
         about = json.loads((path / "zarr.json").read_text())["attributes"]
         return "lattice" in about or "sweep" in about
@@ -209,11 +209,11 @@ class _Explained(BackendArray):
 def check_chunks(path: Path, name: str, array: zarr.Array, needed: Iterable[Sequence[int]] | None = None) -> None:
     """Raise `ValueError` where the file of a chunk is missing, which would be read as so many NaN or zeros.
 
-    `needed` are the chunks, by their numbers along each axis, that must be there: all unless given.
+    `needed` are the chunks that must be there, by their indices along each axis: all unless given.
     """
     grid = [-(-n // c) for n, c in zip(array.shape, array.chunks, strict=True)]
-    for place in np.ndindex(*grid) if needed is None else needed:
-        key = array.metadata.encode_chunk_key(tuple(map(int, place)))
+    for chunk in np.ndindex(*grid) if needed is None else needed:
+        key = array.metadata.encode_chunk_key(tuple(map(int, chunk)))
         if not (path / name / key).is_file():
             raise ValueError(
                 f"{path} is damaged: its array {name!r} lacks the file {name}/{key}; "

@@ -30,7 +30,7 @@ def field_jacobian(
     """
     frame = tangent_frame(spins)
     flat = frame.reshape(-1, 2, 3)
-    number = flat.shape[0]
+    sites = flat.shape[0]
     value, push = jax.linearize(lambda s: field.field(s, 0.0, key=key), spins)
 
     def column(k):
@@ -39,7 +39,7 @@ def field_jacobian(
         moved = push(direction.reshape(spins.shape)).reshape(-1, 3)
         return jnp.sum(flat * moved[:, None], axis=-1).reshape(-1)
 
-    columns = jax.lax.map(column, jnp.arange(2 * number), batch_size=batch)
+    columns = jax.lax.map(column, jnp.arange(2 * sites), batch_size=batch)
     along = jnp.repeat(jnp.sum(spins * value, axis=-1).reshape(-1), 2)
     return columns.T - jnp.diag(along)
 

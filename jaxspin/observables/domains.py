@@ -45,9 +45,9 @@ def domain_length(lattice: Lattice, values: Float[Array, "..."]) -> Float[Array,
 def decay_length(lattice: Lattice, values: Float[Array, "..."]) -> Float[Array, ""]:
     """The distance at which <v(0) v(R)>, R along the lattice vectors, first falls to half of <v^2>.
 
-    Interpolated linearly, averaged over the vectors; half the period where the correlation stays above, 0 for
-    values that are all zero. Open
-    axes are averaged over the pairs they have. Differentiable almost everywhere.
+    Interpolated linearly, and averaged over the vectors. It is half the period where the correlation does not fall so
+    far, and 0 for values that are all zero. Along an open axis the mean is over the pairs there are. Differentiable
+    almost everywhere.
 
     Example:
         >>> stripes = jnp.array([1.0, 1.0, -1.0, -1.0])
@@ -66,8 +66,8 @@ def decay_length(lattice: Lattice, values: Float[Array, "..."]) -> Float[Array, 
         falls = below[first] & (first > 0)
         above, under = line[jnp.maximum(first - 1, 0)], line[first]
         crossing = first.astype(line.dtype) - (0.5 - under) / jnp.where(falls, above - under, 1)
-        reach = jnp.asarray(lattice.cells[axis] // 2, line.dtype)
-        lengths.append(jnp.where(falls, crossing, jnp.where(below[first], 0, reach)) * float(np.linalg.norm(vector)))
+        half = jnp.asarray(lattice.cells[axis] // 2, line.dtype)
+        lengths.append(jnp.where(falls, crossing, jnp.where(below[first], 0, half)) * float(np.linalg.norm(vector)))
     return jnp.mean(jnp.stack(lengths))
 
 
@@ -102,8 +102,8 @@ def domain_labels(lattice: Lattice, values: Float[Array, "..."]) -> Int[Array, "
     """A number for each cell `(*cells)`, equal within a domain: 1 + the index of the domain's first cell.
 
     It is 0 where the value is 0. Cells connect along the shortest lattice vectors (6 on the triangular
-    lattice, 4 on the square one). Labels spread by one cell a sweep, so the work is the longest path inside a
-    domain times the number of cells.
+    lattice, 4 on the square one). In each sweep a label moves by one cell, so the work is the longest path inside
+    a domain times the number of cells.
 
     Example:
         >>> js.observables.domain_labels(js.chain(6), jnp.array([1.0, 1.0, -1.0, -1.0, 0.0, -1.0])).tolist()

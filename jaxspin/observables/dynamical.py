@@ -43,8 +43,8 @@ class Spectrum(eqx.Module):
         The parabola through the logarithm of the three highest values; good to a few hundredths of the spacing
         2 pi/(n interval) for one sharp line and a Hann window.
         """
-        number = self.frequencies.shape[0]
-        first = number // 2
+        count = self.frequencies.shape[0]
+        first = count // 2
         rising = self.intensity[first:]
         logarithm = jnp.log(jnp.maximum(rising, jnp.finfo(rising.dtype).tiny))
         n = 1 + jnp.argmax(rising[1:-1], axis=0)
@@ -90,10 +90,10 @@ def dynamical_structure_factor(
         raise ValueError(f"window {window!r} is unknown; use one of {', '.join(map(repr, _WINDOWS))}.")
     if not components or any(c not in _COMPONENTS for c in components) or len(set(components)) < len(components):
         raise ValueError(f"components {components!r} are not some of x, y, z; use for example 'xy'.")
-    number = frames.shape[0]
-    if number < 4:
-        raise ValueError(f"{number} frames make no spectrum; save 4 or more, at equal intervals.")
-    weights = _WINDOWS[window](number)
+    count = frames.shape[0]
+    if count < 4:
+        raise ValueError(f"{count} frames make no spectrum; save 4 or more, at equal intervals.")
+    weights = _WINDOWS[window](count)
     interval = jnp.asarray(interval, frames.dtype)
     phases = np.exp(-1j * wavevectors(lattice) @ np.array(lattice.basis).T)
 
@@ -102,17 +102,17 @@ def dynamical_structure_factor(
         waves = jnp.sum(waves * jnp.asarray(phases, waves.dtype)[None], axis=-1)
         taper = jnp.asarray(weights, waves.dtype).reshape(-1, *(1,) * lattice.dimension)
         # exp(+i w t) is the inverse transform, but for its 1/n
-        amplitude = number * jnp.fft.ifft(taper * waves, axis=0)
+        amplitude = count * jnp.fft.ifft(taper * waves, axis=0)
         return amplitude.real**2 + amplitude.imag**2
 
     # one component after another, for the memory
-    chosen = jnp.stack([frames[..., _COMPONENTS.index(c)] for c in components])
+    series = jnp.stack([frames[..., _COMPONENTS.index(c)] for c in components])
     total = jax.lax.fori_loop(
         0,
         len(components),
-        lambda k, total: total + power(chosen[k]),
-        jnp.zeros((number, *lattice.cells), frames.dtype),
+        lambda k, total: total + power(series[k]),
+        jnp.zeros((count, *lattice.cells), frames.dtype),
     )
-    scale = interval / (2 * np.pi * lattice.sites * float(np.sum(weights**2)))
-    frequencies = jnp.asarray(np.fft.fftshift(np.fft.fftfreq(number)) * 2 * np.pi, frames.dtype) / interval
-    return Spectrum(frequencies, jnp.fft.fftshift(total * scale, axes=0))
+    factor = interval / (2 * np.pi * lattice.sites * float(np.sum(weights**2)))
+    frequencies = jnp.asarray(np.fft.fftshift(np.fft.fftfreq(count)) * 2 * np.pi, frames.dtype) / interval
+    return Spectrum(frequencies, jnp.fft.fftshift(total * factor, axes=0))

@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxspin.arrays.spinors import unit_spinor
 from jaxspin.electrons import ExactDiagonalization, GreensFunction, KernelPolynomial
 from jaxspin.electrons.chebyshev import moments, quadrature
-from jaxspin.electrons.model import unit_spinor
 from jaxspin.electrons.spectral import local_sums
 from jaxspin.field import Spins
 from jaxspin.spins import takes_spins
@@ -78,8 +78,8 @@ def density_of_states(
     kernel, width = _check(resolution, kernel), jnp.asarray(resolution, spins.dtype)
     if isinstance(solver, ExactDiagonalization):
         return _broadened(solver, spins, energies, width, kernel)
-    found = solver.moments(spins, key=key, order=_order(solver, resolution, kernel))
-    return _series_of(solver, found, energies, width, kernel) / solver.lattice.sites
+    mu = solver.moments(spins, key=key, order=_order(solver, resolution, kernel))
+    return _series_of(solver, mu, energies, width, kernel) / solver.lattice.sites
 
 
 @takes_spins(half=False, unit=True)
@@ -158,17 +158,17 @@ def _peaks(levels, weights, energies, width, kernel):
 @eqx.filter_jit
 def _broadened_at(solver, spins, energies, width, kernel, sites):
     dtype, model = spins.dtype, solver.model
-    number = jnp.ravel_multi_index(tuple(sites.T), model.lattice.shape, mode="clip")
-    rows = (2 * number[:, None] + np.arange(2)[None]).reshape(-1)
-    found = local_sums(_KERNELS[kernel][0], model.dense(spins), rows, energies.astype(dtype), width)
-    found = jnp.sum(found.reshape(len(sites), 2, -1), axis=1)
+    index = jnp.ravel_multi_index(tuple(sites.T), model.lattice.shape, mode="clip")
+    rows = (2 * index[:, None] + np.arange(2)[None]).reshape(-1)
+    peaks = local_sums(_KERNELS[kernel][0], model.dense(spins), rows, energies.astype(dtype), width)
+    peaks = jnp.sum(peaks.reshape(len(sites), 2, -1), axis=1)
     if model.occupied is None:
-        return found
-    return jnp.where(model.occupied[tuple(sites.T)][:, None], found, 0)
+        return peaks
+    return jnp.where(model.occupied[tuple(sites.T)][:, None], peaks, 0)
 
 
-def _series(solver, found, energies, width, kernel):
-    levels, weights = quadrature(found, *(value.astype(found.dtype) for value in solver.scaling()))
+def _series(solver, mu, energies, width, kernel):
+    levels, weights = quadrature(mu, *(value.astype(mu.dtype) for value in solver.scaling()))
     return _peaks(levels, weights, energies, width, kernel)
 
 
@@ -180,7 +180,7 @@ def _series_at(solver, spins, energies, width, kernel, order, sites):
     operator, model = solver.rescaled(spins), solver.model
 
     def at(site):
-        unit = unit_spinor(model.lattice, site, spins.dtype, model.occupied)
+        unit = unit_spinor(model.lattice.shape, site, spins.dtype, model.occupied)
         return _series(solver, moments(operator, unit, order), energies, width, kernel)
 
     return jax.lax.map(at, sites)

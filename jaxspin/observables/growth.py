@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import ArrayLike
 
-# Exponents tried, finer than any error bar here. Beside an offset a small one, or a negative one, means nothing.
+# Exponents tried, finer than any error bar here. With an offset a small or negative one cannot be told from it.
 _EXPONENTS = np.linspace(-1.0, 2.0, 151)
 _BESIDE_OFFSET = _EXPONENTS[_EXPONENTS > 0.09]
 _RESAMPLES = 50
@@ -16,8 +16,8 @@ class Growth:
     """L(t) = offset + rate t^exponent, what `fit_growth` returns.
 
     - `exponent`, `error`: a, and both errors below together; infinite where the best exponent is the last one tried.
-    - `seed_error`: the spread over resampled seeds, NaN for a single seed.
-    - `window_error`: the spread over where the fit begins.
+    - `seed_error`: the standard deviation over resampled seeds, NaN for a single seed.
+    - `window_error`: the standard deviation over where the fit begins.
     - `offset`, `rate`: L0 in units of the lengths, c in units of length/time^exponent.
     - `window`: the first and the last time that were fitted.
 
@@ -45,11 +45,12 @@ def fit_growth(
         lengths = run.map(lambda spins: domain_length(lattice, scalar_chirality(lattice, spins)))
         fit_growth(run.times, lengths, (20, 300)).exponent
 
-    Least squares of the relative deviation, linear in L0 and c for each a from 0.1 to 2; with `offset` False L0 = 0 and
-    a from -1, so that what shrinks is told from what grows. The window's beginning is varied to a quarter and half of
-    its logarithm; seeds are drawn with replacement, which says nothing of a single seed `(n,)`: its error is then NaN.
-    Times and lengths are in any units. Over less than a decade a is an effective exponent, no law. NumPy, not to be
-    traced.
+    The fit makes the squares of the relative deviation least, linear in L0 and c for each a from 0.1 to 2. With
+    `offset` False L0 = 0, and a begins at -1, so that a length that shrinks has a negative exponent.
+
+    Two errors are estimated: by drawing the seeds with replacement, which for a single seed `(n,)` gives NaN, and by
+    beginning the window later, at a quarter and at half of its length in log t. Times and lengths are in any units.
+    Over less than a decade a is an effective exponent, no law. NumPy, not to be traced.
 
     Raises `ValueError` where fewer than 6 times lie in the window (keep more frames, or widen it), and where a length
     in it is zero, infinite or NaN (one domain fills the lattice: end it earlier).
@@ -89,14 +90,14 @@ def fit_growth(
 
 def _least_squares(t: np.ndarray, values: np.ndarray, offset: bool) -> tuple[float, float, float]:
     """Exponent, L0 and c with the least sum of ((L0 + c t^a)/L - 1)^2, c > 0."""
-    found = []
+    fits = []
     for exponent in _BESIDE_OFFSET if offset else _EXPONENTS:
         columns = [t**exponent] if not offset else [t**exponent, np.ones_like(t)]
         design = np.stack(columns, axis=1) / values[:, None]
-        scale = np.linalg.norm(design, axis=0)
-        solution, *_ = np.linalg.lstsq(design / scale, np.ones_like(t), rcond=None)
-        residual = float(np.sum((design / scale @ solution - 1) ** 2))
-        rate, *rest = solution / scale
-        found.append((residual if rate > 0 else np.inf, exponent, rest[0] if rest else 0.0, rate))
-    _, exponent, start, rate = min(found)
+        norms = np.linalg.norm(design, axis=0)
+        solution, *_ = np.linalg.lstsq(design / norms, np.ones_like(t), rcond=None)
+        residual = float(np.sum((design / norms @ solution - 1) ** 2))
+        rate, *rest = solution / norms
+        fits.append((residual if rate > 0 else np.inf, exponent, rest[0] if rest else 0.0, rate))
+    _, exponent, start, rate = min(fits)
     return float(exponent), float(start), float(rate)

@@ -46,9 +46,9 @@ def sublattice_magnetization(
         raise ValueError(
             f"a magnetic cell {tuple(cell)} does not tile the cells {lattice.cells}; use divisors of them."
         )
-    split = [k for n, c in zip(lattice.cells, cell, strict=True) for k in (n // c, c)]
-    blocks = spins.reshape(*split, lattice.sublattices, 3)
-    return _mean_spin(blocks, tuple(range(0, 2 * lattice.dimension, 2)))
+    shape = [k for n, c in zip(lattice.cells, cell, strict=True) for k in (n // c, c)]
+    cells = spins.reshape(*shape, lattice.sublattices, 3)
+    return _mean_spin(cells, tuple(range(0, 2 * lattice.dimension, 2)))
 
 
 @takes_spins(unit=True)

@@ -117,11 +117,11 @@ def _puddles(lattice: Lattice, spins: Array, threshold: float | Array) -> Puddle
     inside = _site_correlations(lattice, spins) > threshold
     sizes = jnp.where(inside, domain_sizes(lattice, inside.astype(spins.dtype)), 0).astype(spins.dtype)
     sites = jnp.sum(inside.astype(spins.dtype))
-    number = jnp.sum(jnp.where(inside, 1 / jnp.maximum(sizes, 1), 0))
+    count = jnp.sum(jnp.where(inside, 1 / jnp.maximum(sizes, 1), 0))
     return Puddles(
-        number=number,
+        number=count,
         fraction=sites / inside.size,
-        mean_size=sites / jnp.maximum(number, 1),
+        mean_size=sites / jnp.maximum(count, 1),
         size_by_site=jnp.sum(sizes) / jnp.maximum(sites, 1),
     )
 

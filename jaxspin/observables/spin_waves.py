@@ -17,7 +17,7 @@ from jaxspin.field import AbstractPotential, Spins
 from jaxspin.lattice import Lattice
 from jaxspin.spins import takes_spins, tangent, tangent_frame
 
-# A torque per spin above this fraction of the largest field: not a state that spins oscillate about.
+# A torque above this fraction of the largest field is refused: spins do not oscillate about such a state.
 _TORQUE = 1e-3
 
 
@@ -43,8 +43,8 @@ def tangent_hessian(potential: AbstractPotential, spins: Spins, *, chunk: int = 
 def _hessian(potential: AbstractPotential, spins: Spins, chunk: int) -> Float[Array, "n2 n2"]:
     frames = tangent_frame(spins).reshape(-1, 2, 3)
     size = 2 * len(frames)
-    # by reverse mode over the field, which every potential has (moments of kernel polynomials have no other); of the
-    # field alone and not of normalized spins, which is half the program: the sphere's curvature is the diagonal below
+    # by reverse mode over the field: kernel polynomials have no forward mode. Of the field alone and not of normalized
+    # spins, which would double the program: the curvature of the sphere is the diagonal below
     field, back = jax.vjp(potential.field, spins)
 
     def row(n: Array) -> Array:
@@ -52,7 +52,7 @@ def _hessian(potential: AbstractPotential, spins: Spins, chunk: int) -> Float[Ar
         (moved,) = back(along.reshape(spins.shape))
         return -jnp.sum(frames * moved.reshape(-1, 1, 3), axis=-1).reshape(-1)
 
-    # whole chunks: what would be left over is a second program of the same length
+    # whole chunks alone: a shorter last one would be a second program
     chunk = min(chunk, size)
     rows = jax.lax.map(row, jnp.arange(-(-size // chunk) * chunk) % size, batch_size=chunk)[:size]
     curvature = jnp.repeat(jnp.sum(spins * field, axis=-1).reshape(-1), 2)
@@ -62,11 +62,12 @@ def _hessian(potential: AbstractPotential, spins: Spins, chunk: int) -> Float[Ar
 class SpinWaves(eqx.Module):
     """The small oscillations about a state.
 
-    `frequencies` `(N,)`, ascending, in units of the hopping (hbar = 1): the modes that precess, zero for Goldstone
-    modes. `growth` `(2N,)` are the real parts of all eigenvalues of the equation of motion: a positive one above
-    rounding means a displacement that grows without damping, see `stable`. `curvatures` `(2N,)` are the eigenvalues of
-    the Hessian: a negative one means that the state is no minimum. `modes` `(2N, N)` are the displacements, complex, of
-    each frequency, x(t) = Re[modes exp(-i w t)].
+    - `frequencies` `(N,)`: those of the modes that precess, ascending, in units of the hopping (hbar = 1); zero for
+      Goldstone modes.
+    - `growth` `(2N,)`: the real parts of all eigenvalues of the equation of motion. A positive one above rounding means
+      a displacement that grows without damping, see `stable`.
+    - `curvatures` `(2N,)`: the eigenvalues of the Hessian. A negative one means that the state is no minimum.
+    - `modes` `(2N, N)`: the displacements of each frequency, complex, x(t) = Re[modes exp(-i w t)].
 
     Example:
         >>> waves = js.observables.spin_waves(js.Exchange(js.chain(4), 1.0), js.textures.ferromagnet(js.chain(4)))
@@ -98,12 +99,13 @@ def spin_waves(
 ) -> SpinWaves:
     """Frequencies and modes of small oscillations, linear spin-wave theory for any texture.
 
-    dS/dt = S x B becomes, in tangent coordinates with (e_1, e_2, S) right-handed up to sign, dx/dt = M x with
-    M = Omega H, H the `tangent_hessian` and Omega the rotation of the two coordinates of each spin by a right angle.
-    Spins of the length m_i (`moment`, one number or one a site, as in `simulate`; 1 unless given) turn by B_i/m_i:
+    In tangent coordinates, with (e_1, e_2, S) right-handed up to sign, dS/dt = S x B becomes dx/dt = M x. M = Omega H,
+    with H the `tangent_hessian` and Omega the rotation of the two coordinates of each spin by a right angle. Spins of
+    the length m_i (`moment`, one number or one a site, as in `simulate`; 1 unless given) turn by B_i/m_i, and then
     M = Omega m^-1 H.
-    Its eigenvalues come in pairs -+i w (the Bogoliubov frequencies of classical spin waves); where H is positive they
-    are those of the Hermitian matrix i H^(1/2) Omega H^(1/2), otherwise some may grow.
+
+    The eigenvalues of M come in pairs -+i w, the Bogoliubov frequencies of classical spin waves. Where H is positive
+    they are those of the Hermitian matrix i H^(1/2) Omega H^(1/2); otherwise some displacements may grow.
 
     Runs on the host (NumPy): time (2N)^3. Raises what `tangent_hessian` raises. Source: J. H. P. Colpa, Physica A 93,
     327 (1978), doi:10.1016/0378-4371(78)90160-7, for the reduction to a Hermitian problem.
@@ -122,14 +124,14 @@ def spin_waves(
         raise ValueError("moment must be positive; for a vacancy take a lattice without that site.")
     # in y = sqrt(m) x the motion is Omega (m^-1/2 H m^-1/2) y, as Omega acts within a spin
     root = np.repeat(np.sqrt(lengths), 2)
-    found = _modes(hessian / root[:, None] / root, spins.dtype)
-    modes = np.asarray(found.modes) / root[:, None]
+    waves = _modes(hessian / root[:, None] / root, spins.dtype)
+    modes = np.asarray(waves.modes) / root[:, None]
     modes = modes / np.maximum(np.linalg.norm(modes, axis=0), np.finfo(float).tiny)
     return SpinWaves(
-        found.frequencies,
-        found.growth,
+        waves.frequencies,
+        waves.growth,
         jnp.asarray(np.linalg.eigvalsh(hessian), spins.dtype),
-        jnp.asarray(modes, found.modes.dtype),
+        jnp.asarray(modes, waves.modes.dtype),
     )
 
 
@@ -147,13 +149,13 @@ def spin_wave_frequencies(
         >>> [abs(round(float(w), 2)) for w in found]
         [0.0, 2.0, 2.0, 4.0]
     """
-    found = spin_waves(potential, spins, moment=moment)
-    if not found.stable:
+    waves = spin_waves(potential, spins, moment=moment)
+    if not waves.stable:
         raise ValueError(
-            f"displacements grow at the rate {float(jnp.max(found.growth)):.3g}: the state is unstable; "
+            f"displacements grow at the rate {float(jnp.max(waves.growth)):.3g}: the state is unstable; "
             "relax it after a small random turn, or look at spin_waves(...).growth."
         )
-    return found.frequencies
+    return waves.frequencies
 
 
 @takes_spins(half=False, unit=True)
@@ -174,9 +176,9 @@ def effective_exchange(lattice: Lattice, hessian: Float[Array, "n2 n2"], spins: 
     sites = lattice.sites
     frames = tangent_frame(spins).reshape(sites, 2, 3)
     overlaps = einsum("iax,jbx->iajb", frames, frames)
-    blocks = hessian.reshape(sites, 2, sites, 2)
-    found = -jnp.sum(blocks * overlaps, axis=(1, 3)) / jnp.sum(overlaps**2, axis=(1, 3))
-    return jnp.where(jnp.eye(sites, dtype=bool), 0, found)
+    by_spins = hessian.reshape(sites, 2, sites, 2)
+    exchange = -jnp.sum(by_spins * overlaps, axis=(1, 3)) / jnp.sum(overlaps**2, axis=(1, 3))
+    return jnp.where(jnp.eye(sites, dtype=bool), 0, exchange)
 
 
 def _check(potential: AbstractPotential, spins: Spins) -> None:
@@ -213,8 +215,8 @@ def _modes(hessian: np.ndarray, dtype: Any) -> SpinWaves:
     turn = np.kron(np.eye(n), np.array([[0.0, 1.0], [-1.0, 0.0]]))
     curvatures, axes = np.linalg.eigh(hessian)
     ctype = np.result_type(dtype, np.complex64)
-    scale = max(np.abs(curvatures).max(), 1e-30)
-    if curvatures.min() >= -1e-10 * scale:
+    largest = max(np.abs(curvatures).max(), 1e-30)
+    if curvatures.min() >= -1e-10 * largest:
         # a double zero stays exactly zero this way, where the plain eigenvalues would split it
         root = (axes * np.sqrt(np.clip(curvatures, 0, None))) @ axes.T
         values, vectors = np.linalg.eigh(1j * root @ turn @ root)

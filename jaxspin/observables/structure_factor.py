@@ -31,8 +31,8 @@ def structure_factor(lattice: Lattice, spins: Float[Array, "*cells sublattices 3
     """S(q) = (1/N) abs(sum_i S_i exp(-i q.r_i))^2 on the grid `wavevectors(lattice)`.
 
     A ferromagnet has S(0) = N; N counts all sites, vacant ones included. With one site a cell S(q) repeats
-    with the reciprocal lattice and sums to N over the grid; with more it does not, as r_i holds the basis:
-    reach other zones by `structure_factor_at`.
+    with the reciprocal lattice, and its sum over the grid is N. With more it does not, as r_i includes the basis:
+    `structure_factor_at` has it in other zones.
 
     Example:
         >>> factor = js.observables.structure_factor(js.chain(4), js.textures.neel(js.chain(4)))
@@ -132,14 +132,17 @@ def autocorrelation(lattice: Lattice, values: Float[Array, "*cells b c"]) -> Flo
 def correlation_length(lattice: Lattice, spins: Float[Array, "..."]) -> Float[Array, ""]:
     """xi from the width of the highest peak Q of S(q) = sum_a S_aa(q), the second-moment estimator.
 
-    S_aa is the structure factor of sublattice a alone, so that S(q) repeats with the reciprocal lattice and
-    does not depend on how the sublattices are turned against each other: a Neel state of the honeycomb has
-    the length of its ferromagnet. With one site a cell S(q) is `structure_factor`. With k = q_1 the
-    smallest wavevectors b_k/L_k, xi^2 = mean over k of (S(Q)/S(Q +- q_1) - 1)/kappa_k^2, kappa_k = abs(b_k)
-    sin(pi/L_k)/pi, where S(Q +- q_1) is the mean of both sides. Leading axes of `spins` are snapshots, over
-    which S is averaged first. Infinite in perfect order, with the derivative 0; axes of fewer than 3 cells are
-    left out. Raises `ValueError` if no axis remains. Source: Cooper, Freedman & Preston, Nucl. Phys. B 210, 210
-    (1982), doi:10.1016/0550-3213(82)90240-1.
+    xi^2 is the mean over the axes k of (S(Q)/S(Q +- q_k) - 1)/kappa_k^2. q_k = b_k/L_k is the smallest wavevector along
+    axis k, S(Q +- q_k) the mean of both sides, and kappa_k = abs(b_k) sin(pi/L_k)/pi. Axes of fewer than 3 cells are
+    left out. xi is infinite in perfect order, with the derivative 0.
+
+    S_aa is the structure factor of sublattice a alone. So S(q) repeats with the reciprocal lattice and does not depend
+    on how the sublattices are turned against each other: a Neel state of the honeycomb has the length of its
+    ferromagnet. With one site a cell S(q) is `structure_factor`. Leading axes of `spins` are snapshots, over which S is
+    averaged first.
+
+    Raises `ValueError` if no axis remains. Source: Cooper, Freedman & Preston, Nucl. Phys. B 210, 210 (1982),
+    doi:10.1016/0550-3213(82)90240-1.
 
     Example:
         >>> snapshots = js.training.random_configurations(lattice, 64, key=jax.random.key(0))
@@ -155,7 +158,7 @@ def correlation_length(lattice: Lattice, spins: Float[Array, "..."]) -> Float[Ar
     peak = jnp.unravel_index(jnp.argmax(grid), grid.shape)
     kappa = np.linalg.norm(lattice.reciprocal(), axis=1) * np.sin(np.pi / np.array(lattice.cells)) / np.pi
     sides = jnp.stack([(jnp.roll(grid, 1, k) + jnp.roll(grid, -1, k))[peak] / 2 for k in axes])
-    # in perfect order the sides are rounding; neither that nor the root of zero may reach a derivative
+    # in perfect order the sides are rounding: derivatives of that, and of the root of zero, are masked
     finite = sides > jnp.finfo(spins.dtype).eps * grid[peak]
     squares = (grid[peak] / jnp.where(finite, sides, 1) - 1) / jnp.asarray(kappa[axes] ** 2, spins.dtype)
     mean = jnp.mean(squares)

@@ -34,15 +34,15 @@ def elementary_triangles(lattice: Lattice) -> tuple[Triangle, ...]:
         >>> [len(js.observables.elementary_triangles(made)) for made in (js.triangular(4), lattice)]
         [2, 4]
     """
-    found: list[tuple[float, Triangle]] = []
+    candidates: list[tuple[float, Triangle]] = []
     for corners, points in _candidates(lattice):
         a, b, c = sorted(np.linalg.norm(points - np.roll(points, 1, 0), axis=1))
         near = lattice.tolerance * c
         # a right angle within the tolerance of its sides is one
         if (b - a < near or c - b < near) and c * c < a * a + b * b + 4 * near * c:
-            found.append((a + b + c, corners))
-    smallest = min(size for size, _ in found)
-    return tuple(sorted(corners for size, corners in found if size <= smallest * (1 + lattice.tolerance)))
+            candidates.append((a + b + c, corners))
+    smallest = min(size for size, _ in candidates)
+    return tuple(sorted(corners for size, corners in candidates if size <= smallest * (1 + lattice.tolerance)))
 
 
 @functools.lru_cache(maxsize=64)
@@ -59,14 +59,14 @@ def triangulation(lattice: Lattice) -> tuple[Triangle, ...]:
     shear = np.array([[1.0, 1.3e-3], [0.0, 1.0 + 7e-4]])
     _, sites = _neighborhood(lattice)
     sites = sites @ shear
-    chosen = []
+    triangles = []
     for corners, points in _candidates(lattice):
         center, square = _circumcircle(points @ shear)
         if np.all(np.sum((sites - center) ** 2, axis=1) > square - 1e-9):
-            chosen.append(corners)
-    if len(chosen) != 2 * lattice.sublattices:
+            triangles.append(corners)
+    if len(triangles) != 2 * lattice.sublattices:
         raise ValueError(f"the {lattice.name} lattice was not triangulated; use its shortest lattice vectors.")
-    return tuple(sorted(chosen))
+    return tuple(sorted(triangles))
 
 
 @takes_spins(unit=True)
@@ -97,10 +97,10 @@ def charge_density(lattice: Lattice, spins: Float[Array, "*cells sublattices 3"]
     coherent states, Omega/2 = arg(<S_1|S_2> <S_2|S_3> <S_3|S_1>), each of which two triangles share: their sum over a
     closed lattice is an integer whatever the spins.
 
-    Where Omega is not defined, a rule decides as if all spins leaned a little towards one fixed direction: between
-    spins antiparallel to 1e-3, and on triangles of a great circle to 1e-5 (single precision: 1e-3). Collinear and
-    coplanar states (Neel, stripes, 120 degrees) have the total charge 0 that way. Triangles with a vacancy or beyond
-    an open edge count zero.
+    Omega is not defined between antiparallel spins (here: to 1e-3), nor has it a sign on triangles of a great circle
+    (to 1e-5, in single precision 1e-3). There it is that of spins which all lean a little towards one fixed direction.
+    So collinear and coplanar states (Neel, stripes, 120 degrees) have the total charge 0. Triangles with a vacancy or
+    beyond an open edge count zero.
 
     Raises `ValueError` off two dimensions, and for spins that are not of length one (or zero).
 
@@ -165,17 +165,17 @@ def _charge(lattice: Lattice, spins: Array) -> Array:
 
 # A cell counts for the centre of a texture from this share of the largest smoothed weight on.
 _COUNTS = 0.3
-# How far, and where to, spins lean where a rule must decide: a direction that no lattice or texture singles out.
+# How far spins lean where Omega is not defined, and where to: a direction that no lattice or texture singles out.
 _LEAN = 3e-3 * np.array([0.536, -0.271, 0.799])
-# Overlaps below the first are of antiparallel spins; triangles that near to a great circle, of either solid angle
-# (in single precision as near as `relax` brings a state).
+# Spins count as antiparallel where their overlap is below the first, and a triangle as one of a great circle within the
+# second; in single precision within the third, which is as near as `relax` brings a state.
 _ANTIPARALLEL, _FLAT, _FLAT_SINGLE = 1e-3, 1e-5, 1e-3
 
 
 def _coherent(spins: Array, leaning: Array) -> tuple[Array, ...]:
-    """Spinors (complex, as 2 x 2 numbers) along the spins and along the leaning ones, one after the other.
+    """Spinors along the spins and then along the leaning ones, each two complex numbers as four real ones.
 
-    Of two gauges that of the nearer pole, (1 + z, x + iy) or (x - iy, 1 - z), both of length 1 at least.
+    The gauge is that of the nearer pole, (1 + z, x + iy) or (x - iy, 1 - z), before it is divided by its length.
     """
     upper = spins[..., 2] >= 0
 
@@ -234,28 +234,28 @@ def _half_angle(sides: list[tuple[Array, ...]]) -> Array:
 @functools.lru_cache(maxsize=64)
 def _edges(lattice: Lattice) -> tuple[tuple[int, int, tuple[int, ...]], ...]:
     """The sides of the `triangulation`, each once: (start, end, cell offset)."""
-    found: dict[tuple[int, int, tuple[int, ...]], None] = {}
+    edges: dict[tuple[int, int, tuple[int, ...]], None] = {}
     for corners in triangulation(lattice):
         for (a, n), (b, m) in zip(corners, (*corners[1:], corners[0]), strict=True):
             step = tuple(np.subtract(m, n).tolist())
-            if (b, a, tuple(-x for x in step)) not in found:
-                found[a, b, step] = None
-    return tuple(found)
+            if (b, a, tuple(-x for x in step)) not in edges:
+                edges[a, b, step] = None
+    return tuple(edges)
 
 
 @jax.jit
 def texture_center(lattice: Lattice, weights: Float[Array, "*cells"]) -> Float[Array, " dimension"]:
     """The Cartesian centre of `weights`, such as `charge_density` with its sign; it follows a moving skyrmion.
 
-    Noise far away, which is as far from the texture as the lattice is large, must not draw it: the weights are
-    smoothed (twice over five cells along every axis, in which the two signs of thermal charges cancel), taken with the
-    sign of their sum, and lessened by 0.3 of their maximum; below that a cell does not count. On an open square of 40
-    cells with spins that noise turns by 0.1, a skyrmion of radius 3 is found to 0.08 a, by abs(`charge_density`) as it
-    is to 7 a. Of several textures of like size it is the centre of all.
+    Noise in cells far from the texture would shift a plain centre of mass. So the weights are smoothed, twice over five
+    cells along every axis, in which thermal charges of both signs cancel. They are taken with the sign of their sum,
+    and only what exceeds 0.3 of their maximum counts. On an open square of 40 cells, with spins that noise turns by
+    0.1, the centre of a skyrmion of radius 3 is right to 0.08 a; that of abs(`charge_density`) itself is off by 7 a.
+    Of several textures of like size it is the centre of all.
 
-    Along a periodic axis the circular mean, which crosses the edge smoothly; along an open one the plain mean. A cell
-    counts at its origin: add half a cell for `charge_density`, whose triangles fill the cell. NaN for weights that sum
-    to zero. Differentiable, the sign and the choice of cells as they are.
+    Along a periodic axis it is the circular mean, which crosses the edge smoothly, along an open one the plain mean. A
+    cell counts at its origin: add half a cell for `charge_density`, whose triangles fill the cell. NaN for weights that
+    sum to zero. Differentiable, with the sign and the cells that count held fixed.
 
     Example:
         >>> lattice = js.square(12)
@@ -274,8 +274,8 @@ def texture_center(lattice: Lattice, weights: Float[Array, "*cells"]) -> Float[A
         smooth = functools.reduce(jnp.add, [lattice.translate(smooth, step) for step in steps])
     weights = jnp.maximum(smooth - _COUNTS * jnp.max(smooth), 0)
     total = jnp.sum(weights)
-    found = total > 0
-    total = jnp.where(found, total, 1)
+    nonzero = total > 0
+    total = jnp.where(nonzero, total, 1)
     along = []
     for axis, (cells, wraps) in enumerate(zip(lattice.cells, lattice.periodic, strict=True)):
         profile = jnp.sum(weights, axis=tuple(k for k in range(lattice.dimension) if k != axis)) / total
@@ -288,7 +288,7 @@ def texture_center(lattice: Lattice, weights: Float[Array, "*cells"]) -> Float[A
         else:
             along.append(jnp.sum(profile * jnp.asarray(n, weights.dtype)))
     center = jnp.matmul(jnp.stack(along), jnp.asarray(lattice.vectors, weights.dtype), precision=EXACT)
-    return jnp.where(found, center, jnp.nan)
+    return jnp.where(nonzero, center, jnp.nan)
 
 
 def _corner_spins(lattice: Lattice, spins: Array, triangle: Triangle) -> list[Array]:
@@ -316,18 +316,18 @@ def _neighborhood(lattice: Lattice) -> tuple[list[Corner], np.ndarray]:
 def _candidates(lattice: Lattice) -> list[tuple[Triangle, np.ndarray]]:
     """Counter-clockwise triangles with short edges, one for each class under translation."""
     corners, sites = _neighborhood(lattice)
-    reach = 1.5 * max(np.linalg.norm(v) for v in lattice.vectors)
-    found: dict[Triangle, np.ndarray] = {}
+    longest = 1.5 * max(np.linalg.norm(v) for v in lattice.vectors)
+    triangles: dict[Triangle, np.ndarray] = {}
     for first in (k for k, (_, n) in enumerate(corners) if n == (0, 0)):
-        near = [k for k in np.flatnonzero(np.linalg.norm(sites - sites[first], axis=1) < reach) if k != first]
+        near = [k for k in np.flatnonzero(np.linalg.norm(sites - sites[first], axis=1) < longest) if k != first]
         for second, third in itertools.combinations(near, 2):
             points = sites[[first, second, third]]
             area = np.linalg.det(points[1:] - points[0]) / 2
-            if abs(area) < _TOLERANCE or np.linalg.norm(points[1] - points[2]) >= reach:
+            if abs(area) < _TOLERANCE or np.linalg.norm(points[1] - points[2]) >= longest:
                 continue
             order = (first, second, third) if area > 0 else (first, third, second)
-            found[_canonical(lattice, [corners[k] for k in order])] = sites[np.array(order)]
-    return list(found.items())
+            triangles[_canonical(lattice, [corners[k] for k in order])] = sites[np.array(order)]
+    return list(triangles.items())
 
 
 def _canonical(lattice: Lattice, corners: list[Corner]) -> Triangle:

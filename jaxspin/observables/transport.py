@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float, PRNGKeyArray
 
 from jaxspin.arrays.precision import einsum, matmul, tensordot
+from jaxspin.arrays.spinors import Spinor, unit_spinor
 from jaxspin.electrons import (
     ExactDiagonalization,
     GreensFunction,
@@ -22,7 +23,6 @@ from jaxspin.electrons import (
     fermi,
     spectral,
 )
-from jaxspin.electrons.model import Spinor, unit_spinor
 from jaxspin.field import Spins
 from jaxspin.spins import takes_spins
 
@@ -102,14 +102,15 @@ def conductivity(
 ) -> Complex[Array, ""]:
     """sigma_ab(w) by the Kubo formula, in e^2/h (times a^(2-d) in d dimensions), at the solver's T and filling or mu.
 
-    sigma_ab = (2 pi i/A) sum_mn [(f_m - f_n)/(e_n - e_m)] v^a_mn v^b_nm/(w + e_m - e_n + i eta), A the area; the static
-    one is real. `broadening` eta > 0 is the scattering rate that cuts off a clean metal's Drude peak and a finite
-    lattice's discreteness; make it larger than the level spacing of a metal. First derivatives, by spins and couplings,
-    are right where levels coincide; second ones of exact diagonalization only elsewhere.
+    sigma_ab = (2 pi i/A) sum_mn [(f_m - f_n)/(e_n - e_m)] v^a_mn v^b_nm/(w + e_m - e_n + i eta), A the area; at w = 0
+    it is real. `broadening` eta > 0 is the scattering rate: it keeps the Drude peak of a clean metal finite, and hides
+    the single levels of a finite lattice. Make it larger than the level spacing of a metal. First derivatives, by spins
+    and couplings, are right where levels coincide; second ones of exact diagonalization only elsewhere.
 
-    Exact diagonalization: `points` wavevectors along each axis, the texture being repeated so many times. Kernel
-    polynomials (`points` must be 1): the same sum from the moments Tr[T_m v_a T_n v_b], `order` of each (None: as many
-    as eta and T need), without damping kernel, since the summand is smooth; `order`/32 times `order` products with H.
+    Exact diagonalization takes `points` wavevectors along each axis, the texture being repeated so many times. Kernel
+    polynomials (`points` must be 1) take the same sum from the moments Tr[T_m v_a T_n v_b], with m and n up to `order`
+    (None: as many as eta and T need). There is no damping kernel, since the summand is smooth. That takes `order`/32
+    times `order` products with H.
 
     Raises `ValueError` for T = 0 (use a temperature well below the gap), for an open axis (no wavevectors and no bulk
     current), or a `broadening` that is not positive.
@@ -164,12 +165,12 @@ def local_chern_marker(solver: Solver, spins: Spins, sites: Array | np.ndarray |
     lattice = solver.lattice
     if lattice.dimension != 2 or any(lattice.periodic):
         raise ValueError("the local Chern marker is that of an open sheet; build a 2D lattice with periodic=False.")
-    chosen = np.argwhere(np.ones(lattice.shape, bool)) if sites is None else np.asarray(sites)
-    if chosen.ndim != 2 or chosen.shape[1] != lattice.dimension + 1:
+    indices = np.argwhere(np.ones(lattice.shape, bool)) if sites is None else np.asarray(sites)
+    if indices.ndim != 2 or indices.shape[1] != lattice.dimension + 1:
         raise ValueError(
-            f"sites must be (n, {lattice.dimension + 1}) indices, got shape {chosen.shape}; see np.argwhere."
+            f"sites must be (n, {lattice.dimension + 1}) indices, got shape {indices.shape}; see np.argwhere."
         )
-    return _marker(solver, spins, jnp.asarray(chosen))
+    return _marker(solver, spins, jnp.asarray(indices))
 
 
 # --- Kubo sums ------------------------------------------------------------------------------------------------------
@@ -241,9 +242,9 @@ def _kubo_chebyshev(solver, operators, spins, eta, omega, order, key):
         )
         return pair, rows
 
-    (_, last), blocks = jax.lax.scan(chunk, vectors, None, length=order // _CHUNK)
-    blocks = chebyshev.held(last, after, blocks)
-    moments = jnp.moveaxis(blocks, 0, 1).reshape(order, order)  # (m, n)
+    (_, last), chunks = jax.lax.scan(chunk, vectors, None, length=order // _CHUNK)
+    chunks = chebyshev.held(last, after, chunks)
+    moments = jnp.moveaxis(chunks, 0, 1).reshape(order, order)  # (m, n)
     nodes = 2 * order
     theta = np.pi * (np.arange(nodes) + 0.5) / nodes
     cosines = np.cos(np.arange(order)[:, None] * theta[None]) * np.where(np.arange(order) > 0, 2, 1)[:, None] / nodes
@@ -283,15 +284,15 @@ def _area(model: SDModel) -> float:
 @eqx.filter_jit
 def _marker(solver, spins, sites):
     lattice, dtype = solver.lattice, spins.dtype
-    place = lattice.positions() - lattice.positions().reshape(-1, 2).mean(axis=0)
-    x, y = (jnp.asarray(place[..., a], dtype) for a in range(2))
-    scale = 4 * np.pi * lattice.sites / _area(solver.model)
+    positions = lattice.positions() - lattice.positions().reshape(-1, 2).mean(axis=0)
+    x, y = (jnp.asarray(positions[..., a], dtype) for a in range(2))
+    factor = 4 * np.pi * lattice.sites / _area(solver.model)
     if isinstance(solver, ExactDiagonalization):
         p = solver.density_matrix(spins)
         xs, ys = (jnp.repeat(r.reshape(-1), 2).astype(p.dtype) for r in (x, y))
         b = ys[:, None] * p
         diagonal = jnp.sum(jnp.conj(xs[:, None] * p) * (b - matmul(p, b)), axis=0)
-        per_site = scale * jnp.imag(diagonal.reshape(*lattice.shape, 2).sum(axis=-1))
+        per_site = factor * jnp.imag(diagonal.reshape(*lattice.shape, 2).sum(axis=-1))
         return per_site[tuple(sites.T)]
     mu, temperature = solver.fermi_level(spins), solver.temperature.astype(dtype)
     center, halfwidth = (v.astype(dtype) for v in solver.scaling())
@@ -307,7 +308,7 @@ def _marker(solver, spins, sites):
         return tuple(tuple(r[..., a, None] * p for p in parts) for a, parts in enumerate(spinor))
 
     def at(site):
-        p = project(unit_spinor(lattice, site, dtype, solver.model.occupied))
+        p = project(unit_spinor(lattice.shape, site, dtype, solver.model.occupied))
         b = times(y, p)
         rest = jax.tree.map(jnp.subtract, b, project(b))
         terms = [
@@ -315,7 +316,7 @@ def _marker(solver, spins, sites):
             for u, v in zip(times(x, p), rest, strict=True)
             for re, im in ((0, 1), (2, 3))
         ]
-        return scale * functools.reduce(jnp.add, terms)
+        return factor * functools.reduce(jnp.add, terms)
 
     return jax.lax.map(at, sites)
 

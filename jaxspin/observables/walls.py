@@ -98,8 +98,8 @@ def wall_velocity(
 
 
 @one_program
-def _slope(times: Array, kept: Array, positions: Array) -> Array:
-    times, kept = times.astype(positions.dtype), kept.astype(positions.dtype)
-    number = jnp.sum(kept)
-    centred = times - jnp.sum(kept * times) / number
-    return jnp.sum(kept * centred * jnp.where(kept > 0, positions, 0)) / jnp.sum(kept * centred**2)
+def _slope(times: Array, weights: Array, positions: Array) -> Array:
+    times, weights = times.astype(positions.dtype), weights.astype(positions.dtype)
+    total = jnp.sum(weights)
+    centred = times - jnp.sum(weights * times) / total
+    return jnp.sum(weights * centred * jnp.where(weights > 0, positions, 0)) / jnp.sum(weights * centred**2)

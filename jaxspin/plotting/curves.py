@@ -34,7 +34,7 @@ def plot_parity(
     if x.shape != y.shape or x.size == 0:
         raise ValueError(f"exact {x.shape} and predicted {y.shape} differ; give two arrays of one shape.")
     x, y = x.ravel(), y.ravel()
-    error, spread = np.sqrt(np.mean((y - x) ** 2)), np.std(x)
+    error, deviation = np.sqrt(np.mean((y - x) ** 2)), np.std(x)
     low, high = min(x.min(), y.min()), max(x.max(), y.max())
     margin = 0.04 * (high - low) or 0.5
     limits = (low - margin, high + margin)
@@ -45,7 +45,7 @@ def plot_parity(
     else:
         ax.plot(x, y, "o", ms=3.5, mew=0, alpha=0.7)
     ax.plot(limits, limits, color="0.3", lw=0.8, ls="--", zorder=3)
-    relative = f"\n= {100 * error / spread:.2g} % of the spread" if spread > 0 else ""
+    relative = f"\n= {100 * error / deviation:.2g} % of the spread" if deviation > 0 else ""
     ax.text(0.04, 0.96, f"rms error {error:.2g} ${unit}${relative}", transform=ax.transAxes, va="top")
     ax.set(xlabel=f"exact {label}  (${unit}$)", ylabel=f"predicted {label}  (${unit}$)")
     ax.set(xlim=limits, ylim=limits, aspect="equal")

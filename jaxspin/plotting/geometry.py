@@ -86,12 +86,12 @@ def nearest(vectors: np.ndarray, centers: np.ndarray, x: np.ndarray, y: np.ndarr
     # the nearest point of a reduced lattice is a corner of the parallelogram about the pixel, of a skewed one
     # not always
     reduced = 2 * abs(vectors[0] @ vectors[1]) <= np.sum(vectors**2, axis=1).min() + _TOLERANCE
-    reach = range(2) if reduced else range(-1, 3)
+    offsets = range(2) if reduced else range(-1, 3)
     best = np.full(x.shape, np.inf)
-    found = Nearest(*(np.zeros(x.shape, int) for _ in range(3)))
+    index = Nearest(*(np.zeros(x.shape, int) for _ in range(3)))
     for kind, (cx, cy) in enumerate(centers):
         corner = [np.floor((x - cx) * inverse[0, k] + (y - cy) * inverse[1, k]).astype(int) for k in (0, 1)]
-        for step in itertools.product(reach, repeat=2):
+        for step in itertools.product(offsets, repeat=2):
             n = [corner[k] + step[k] for k in (0, 1)]
             dx = n[0] * vectors[0, 0] + n[1] * vectors[1, 0] + cx - x
             dy = n[0] * vectors[0, 1] + n[1] * vectors[1, 1] + cy - y
@@ -99,25 +99,25 @@ def nearest(vectors: np.ndarray, centers: np.ndarray, x: np.ndarray, y: np.ndarr
             # ties go to the first found, on every platform
             closer = distance < best - _TOLERANCE
             best[closer] = distance[closer]
-            for old, new in zip(found, (*n, np.full(x.shape, kind)), strict=True):
+            for old, new in zip(index, (*n, np.full(x.shape, kind)), strict=True):
                 old[closer] = new[closer]
-    return found
+    return index
 
 
 def brillouin_zone(reciprocal: np.ndarray) -> np.ndarray:
     """Corners `(k, 2)`, counter-clockwise, of the points no nearer to any reciprocal vector than to zero."""
     others = np.array([n @ reciprocal for n in itertools.product(range(-2, 3), repeat=2) if any(n)])
     half = np.sum(others**2, axis=1) / 2
-    found: list[np.ndarray] = []
+    corners: list[np.ndarray] = []
     for i, j in itertools.combinations(range(len(others)), 2):
         pair = others[[i, j]]
         if abs(np.linalg.det(pair)) < _TOLERANCE:
             continue
         point = np.linalg.solve(pair, half[[i, j]])
-        new = all(np.linalg.norm(point - other) > 1e-6 for other in found)
+        new = all(np.linalg.norm(point - other) > 1e-6 for other in corners)
         if new and np.all(others @ point <= half + _TOLERANCE):
-            found.append(point)
-    return np.array(sorted(found, key=lambda p: np.arctan2(p[1], p[0])))
+            corners.append(point)
+    return np.array(sorted(corners, key=lambda p: np.arctan2(p[1], p[0])))
 
 
 def zone_points(corners: np.ndarray) -> dict[str, np.ndarray]:

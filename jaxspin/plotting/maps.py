@@ -33,7 +33,7 @@ _DIVERGING = (
     "managua",
     "vanimo",
 )
-# White letters with a dark rim are read on any colour.
+# White letters with a dark rim are legible on any colour.
 _LETTERS = {"color": "w", "path_effects": [withStroke(linewidth=1.8, foreground="0.15")]}
 _WIDTH = 3.6
 # A longer chain is drawn as curves: its arrows would be specks.
@@ -114,8 +114,8 @@ def plot_map(
     """A scalar in the true geometry: every point has the colour of the nearest site, triangle or cell.
 
     `values` is `(*cells, sublattices)` on sites, `(*cells, triangles)` as `scalar_chirality` gives it, or
-    `(*cells,)` on cells. A lattice periodic along its first vector is drawn as a rectangle: what sticks out
-    on one side of the parallelogram is put back on the other. `limits` default to the range of the values,
+    `(*cells,)` on cells. A lattice periodic along its first vector is drawn as a rectangle: the corner of the
+    parallelogram that sticks out on one side is drawn on the other. `limits` default to the range of the values,
     symmetric about zero for a diverging `cmap`, and never narrower than rounding (2e-12 in double, 1e-3 in single
     precision). Raises `ValueError` on the shape.
 
@@ -134,13 +134,13 @@ def plot_map(
     flat, array = flatten(lattice, array, layer)
     box, folded = drawn_box(flat)
     x, y = pixels(box)
-    found = nearest(np.array(flat.vectors), value_centers(flat, array.shape[-1]), x, y)
-    along = [found.first, found.second]
+    point = nearest(np.array(flat.vectors), value_centers(flat, array.shape[-1]), x, y)
+    along = [point.first, point.second]
     for axis, wraps in enumerate((folded, folded and flat.periodic[1])):
         along[axis] = np.mod(along[axis], flat.cells[axis]) if wraps else along[axis]
     inside = np.all([(n >= 0) & (n < cells) for n, cells in zip(along, flat.cells, strict=True)], axis=0)
     first, second = (np.where(inside, n, 0) for n in along)
-    image = np.where(inside, array[first, second, found.kind], np.nan)
+    image = np.where(inside, array[first, second, point.kind], np.nan)
     if limits is None:
         low, high = float(np.nanmin(array)), float(np.nanmax(array))
         floor = _ROUNDING * float(np.finfo(array.dtype if array.dtype.kind == "f" else np.float64).eps)
@@ -170,10 +170,10 @@ def plot_structure_factor(
     """S(q), logarithmic, in and around the first Brillouin zone, its outline and named points marked.
 
     `factor` is S(q) `(*cells,)` as `structure_factor` gives it, which repeats from zone to zone when a cell
-    has one site; with more sites it does not: give the spins `(*cells, sublattices, 3)` instead, drawn to the
-    second zone, where their peaks may be. A chain gives a curve, three dimensions the plane of the `layer`-th q_3
-    (None: that of the highest peak), which the title says. `decades` below the highest peak are resolved, if above
-    rounding. Raises `ValueError` on the shape.
+    has one site. With more sites it does not: give the spins `(*cells, sublattices, 3)` instead, and the figure
+    goes to the second zone, where their peaks may be. A chain gives a curve, three dimensions the plane of the
+    `layer`-th q_3 (None: that of the highest peak), which the title names. The colours show `decades` below the highest
+    peak, as far as that is above rounding. Raises `ValueError` on the shape.
 
     Example:
         >>> figure = js.plotting.plot_structure_factor(lattice, js.observables.structure_factor(lattice, spins))
@@ -209,21 +209,21 @@ def plot_structure_factor(
         ax.set(xlabel=r"$q$  ($\pi/a$)", ylabel="$S(q)$", title=title)
         return figure_of(ax)
     corners = brillouin_zone(lattice.reciprocal()[:2, :2])
-    reach = (1.3 if lattice.sublattices == 1 else 2.3) * np.abs(corners).max(axis=0)
+    extent = (1.3 if lattice.sublattices == 1 else 2.3) * np.abs(corners).max(axis=0)
     powers = np.sum(np.abs(waves) ** 2, axis=(-2, -1)) / lattice.sites
     if layer is None:
         layer = int(np.argmax(powers.max(axis=(0, 1)))) if lattice.dimension == 3 else 0
     if lattice.dimension == 3:
         cut = f"cut at $q_3 = $ {layer}/{lattice.cells[2]} $b_3$"
         title = f"{title}, {cut}" if title else cut
-    box = (-reach[0], reach[0], -reach[1], reach[1])
-    found = nearest(grid[:2, :2], np.zeros((1, 2)), *pixels(box))
-    image = at(found.first, found.second, *(np.full_like(found.kind, layer),) * (lattice.dimension - 2))
-    # below that a transform of so many numbers is rounding
+    box = (-extent[0], extent[0], -extent[1], extent[1])
+    point = nearest(grid[:2, :2], np.zeros((1, 2)), *pixels(box))
+    image = at(point.first, point.second, *(np.full_like(point.kind, layer),) * (lattice.dimension - 2))
+    # a transform of so many numbers is rounding below this
     rounding = 1e-12 * float(powers.sum() or 1.0)
     top = max(float(image.max()), 10 * rounding)
     floor = max(top * 10.0**-decades, rounding)
-    ax = axes_or_new(ax, _WIDTH + 0.9, _WIDTH * reach[1] / reach[0] + 0.4)
+    ax = axes_or_new(ax, _WIDTH + 0.9, _WIDTH * extent[1] / extent[0] + 0.4)
     shown = ax.imshow(
         np.maximum(image, floor),
         cmap="magma",

@@ -13,7 +13,7 @@ from jaxspin.lattice import Lattice, chain
 from jaxspin.textures import domain_wall
 from jaxspin.torques import SpinTransferTorque
 
-# Width and angle of a steady wall depend on one another weakly: this many substitutions reach rounding.
+# Width and angle of a steady wall depend on one another weakly: after so many substitutions only rounding is left.
 _ITERATIONS = 50
 
 

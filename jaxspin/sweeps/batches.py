@@ -19,21 +19,24 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxspin.sweeps.design import Caller, Design
 from jaxspin.sweeps.results import blank
 
-# A share of the slots may wait, finished, for others before they are refilled together.
+# One slot of so many may wait, finished, until several are refilled together.
 _WAITING = 8
 
-# Numbers of points, what they gave, and why each failed ("" where it did not).
+# The indices of points, their outputs, and why each failed ("" where it did not).
 Finished = tuple[np.ndarray, dict[str, np.ndarray], list[str]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Stepwise:
-    """A run in pieces, for points that take different times: as one ends, its place in the batch goes to the next.
+    """A run in pieces, for points that take different times: as one ends, the next point takes its slot in the batch.
 
-    `start(**settings)` (or `start(config)`) gives a state, a pytree of arrays that holds whatever the rest needs;
-    `advance(state)` makes a piece of work and returns the new state; `done(state)` says whether it is the last;
-    `result(state)` gives the dictionary of outputs. A point that is not done after `limit` pieces, or whose state holds
-    NaN, is failed. Pieces should take much longer than the copy of a state, a field or more, say.
+    - `start(**settings)` (or `start(config)`): a state, a pytree of arrays with all that the rest needs.
+    - `advance(state)`: the state after the next piece of work.
+    - `done(state)`: whether that was the last piece.
+    - `result(state)`: the dictionary of outputs.
+    - `limit`: a point that is not done after so many pieces has failed; so has one whose state holds NaN.
+
+    A piece should take much longer than the copy of a state: a field or more, say.
 
     Example:
         >>> job = js.sweeps.Stepwise(
@@ -60,9 +63,9 @@ class Stepwise:
 
 
 class AbstractProgram(abc.ABC):
-    """The points of one shape (static settings `fixed`), and the function of their batches.
+    """The program for all points with the same static settings, `fixed`.
 
-    Its trace is made at construction, and raises what the user's function raises.
+    It is traced when it is made, which raises what the user's function raises.
     """
 
     outputs: dict[str, jax.ShapeDtypeStruct]
@@ -105,7 +108,7 @@ class AbstractProgram(abc.ABC):
         return f"{need / 1e6:.3g} MB a device and batch"
 
     def settings(self, numbers: np.ndarray) -> dict[str, jax.Array]:
-        """The settings of some points, repeated until the batch is full."""
+        """The settings of some points, repeated to the size of a batch."""
         return {name: self.put(np.resize(column[numbers], self.size)) for name, column in self._columns.items()}
 
     def put(self, array: Any) -> jax.Array:
@@ -116,13 +119,13 @@ class AbstractProgram(abc.ABC):
         """The pieces of `attempt` as one, in the order of `numbers`; `blank` where a point raised."""
         outputs = {k: np.full((len(numbers), *s.shape), blank(s.dtype), s.dtype) for k, s in self.outputs.items()}
         reasons = [""] * len(numbers)
-        for rows, found in pieces:
-            if isinstance(found, Exception):
-                reasons[int(rows[0])] = message(found)
+        for rows, part in pieces:
+            if isinstance(part, Exception):
+                reasons[int(rows[0])] = message(part)
                 continue
-            for name, values in found.items():
+            for name, values in part.items():
                 outputs[name][rows] = values
-            for row, reason in zip(rows, verdicts(found), strict=True):
+            for row, reason in zip(rows, verdicts(part), strict=True):
                 reasons[int(row)] = reason
         return numbers, outputs, reasons
 
@@ -132,7 +135,7 @@ class Batches(AbstractProgram):
 
     def _build(self) -> tuple[Any, tuple]:
         def sweep_batch(settings, slot):
-            # the slot is there for a function without a single traced setting
+            # vmap needs the slot where no setting is traced
             return jax.vmap(lambda s, _: as_outputs(self._call(s)))(settings, slot)
 
         return jax.jit(sweep_batch), (self.settings(np.zeros(1, int)), self._slot)
@@ -145,8 +148,8 @@ class Batches(AbstractProgram):
         for numbers in batches:
 
             def call(rows, numbers=numbers):
-                found = jax.device_get(self._compiled(self.settings(numbers[rows]), self._slot))
-                return {name: values[: len(rows)] for name, values in found.items()}
+                outputs = jax.device_get(self._compiled(self.settings(numbers[rows]), self._slot))
+                return {name: values[: len(rows)] for name, values in outputs.items()}
 
             yield self.merged(numbers, attempt(call, np.arange(len(numbers))))
 
@@ -182,9 +185,9 @@ class Slots(AbstractProgram):
                 return _where(idle, states, _arrays(jax.vmap(job.advance)(states))), jnp.where(idle, pieces, pieces + 1)
 
             states, pieces = jax.lax.while_loop(goes_on, advanced, (states, pieces))
-            found = jax.vmap(lambda s: as_outputs(job.result(s)))(states)
+            outputs = jax.vmap(lambda s: as_outputs(job.result(s)))(states)
             flags = {"over": ended(states, pieces), "done": jax.vmap(job.done)(states), "nan": _has_nan(states)}
-            return states, pieces, found, flags
+            return states, pieces, outputs, flags
 
         settings = self.settings(np.zeros(1, int))
         shapes = jax.eval_shape(jax.vmap(lambda s, _: _arrays(self._call(s))), settings, self._slot)
@@ -197,7 +200,7 @@ class Slots(AbstractProgram):
 
     def finished(self, batches: Sequence[np.ndarray]) -> Iterator[Finished]:
         self.compile()
-        queue = [int(number) for batch in batches for number in batch]
+        queue = [int(point) for batch in batches for point in batch]
         held = (self._states, self._pieces)
         occupant = np.full(self.size, -1)
         while queue or (occupant >= 0).any():
@@ -226,16 +229,16 @@ class Slots(AbstractProgram):
     def _round(self, held, occupant: np.ndarray, fresh: np.ndarray, busy: np.ndarray, rows: np.ndarray):
         """States, outputs and flags of some of the busy slots after as many pieces as it takes until some end."""
         slots = np.arange(self.size)
-        # slots nobody needs repeat a point, for an error in one of theirs not to be an error of the batch
+        # idle slots repeat a point of the round: whatever they held before could raise
         if len(rows) == len(busy):
-            place, mask, kept = np.where(occupant >= 0, slots, busy[0]), occupant >= 0, busy
+            source, mask, real = np.where(occupant >= 0, slots, busy[0]), occupant >= 0, busy
         else:
-            place, mask, kept = np.resize(busy[rows], self.size), slots < len(rows), np.arange(len(rows))
-            held = jax.tree.map(lambda x: self.put(x[place]), held)
-        settings, begin = self.settings(occupant[place]), self.put(fresh[place] & mask)
-        states, pieces, found, flags = self._compiled(*held, settings, self._slot, begin, self.put(mask))
-        found, flags = jax.tree.map(lambda x: np.asarray(x)[kept], (found, flags))
-        return (states, pieces), found, flags
+            source, mask, real = np.resize(busy[rows], self.size), slots < len(rows), np.arange(len(rows))
+            held = jax.tree.map(lambda x: self.put(x[source]), held)
+        settings, begin = self.settings(occupant[source]), self.put(fresh[source] & mask)
+        states, pieces, outputs, flags = self._compiled(*held, settings, self._slot, begin, self.put(mask))
+        outputs, flags = jax.tree.map(lambda x: np.asarray(x)[real], (outputs, flags))
+        return (states, pieces), outputs, flags
 
     def _gathered(self, held, busy: np.ndarray, parts: list[tuple[np.ndarray, Any]]):
         """The states of all slots after a round, from those of its parts."""
@@ -243,8 +246,8 @@ class Slots(AbstractProgram):
             return held if isinstance(parts[0][1], Exception) else parts[0][1][0]
         for rows, part in parts:
             if not isinstance(part, Exception):
-                at, number = busy[rows], len(rows)
-                held = jax.tree.map(lambda x, y, at=at, n=number: self.put(x.at[at].set(y[:n])), held, part[0])
+                at, count = busy[rows], len(rows)
+                held = jax.tree.map(lambda x, y, at=at, n=count: self.put(x.at[at].set(y[:n])), held, part[0])
         return held
 
 
@@ -266,32 +269,33 @@ def attempt(call: Callable[[np.ndarray], Any], rows: np.ndarray) -> list[tuple[n
     return attempt(call, rows[:half]) + attempt(call, rows[half:])
 
 
-def as_outputs(found: Any) -> dict[str, jax.Array]:
+def as_outputs(returned: Any) -> dict[str, jax.Array]:
     """What a function returned, as arrays; `ValueError` where it is no dictionary of arrays."""
-    if not isinstance(found, Mapping) or not found or not all(isinstance(name, str) for name in found):
+    if not isinstance(returned, Mapping) or not returned or not all(isinstance(name, str) for name in returned):
         raise ValueError(
-            f"the function returned a {type(found).__name__}; return a dictionary of arrays, such as {{'energy': e}}."
+            f"the function returned a {type(returned).__name__}; return a dictionary of arrays, such as "
+            "{'energy': e}."
         )
-    for name, value in found.items():
+    for name, value in returned.items():
         if len(jax.tree.leaves(value)) != 1 or jax.tree.structure(value) != jax.tree.structure(0):
             raise ValueError(f"output {name!r} is a {type(value).__name__}; return each array under its own name.")
-    arrays = {name: jnp.asarray(value) for name, value in found.items()}
+    arrays = {name: jnp.asarray(value) for name, value in returned.items()}
     for name, array in arrays.items():
         if jax.dtypes.issubdtype(array.dtype, jax.dtypes.extended):
             raise ValueError(f"output {name!r} is a random key; return jax.random.key_data of it.")
     return arrays
 
 
-def verdicts(found: Mapping[str, np.ndarray]) -> list[str]:
+def verdicts(outputs: Mapping[str, np.ndarray]) -> list[str]:
     """Why each point failed, "" where it did not."""
-    number = len(next(iter(found.values())))
-    reasons = [""] * number
-    for name, values in found.items():
+    count = len(next(iter(outputs.values())))
+    reasons = [""] * count
+    for name, values in outputs.items():
         if np.issubdtype(values.dtype, np.inexact):
-            for row in np.flatnonzero(~np.isfinite(values).reshape(number, -1).all(axis=1)):
+            for row in np.flatnonzero(~np.isfinite(values).reshape(count, -1).all(axis=1)):
                 reasons[row] = reasons[row] or f"{name} is not finite"
         elif name == "converged":
-            for row in np.flatnonzero(~values.astype(bool).reshape(number, -1).all(axis=1)):
+            for row in np.flatnonzero(~values.astype(bool).reshape(count, -1).all(axis=1)):
                 reasons[row] = reasons[row] or "not converged"
     return reasons
 
@@ -299,7 +303,7 @@ def verdicts(found: Mapping[str, np.ndarray]) -> list[str]:
 def message(error: Exception) -> str:
     """The kind of an exception and its own words, without the trace that a compiled program adds."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [found[1] for line in lines if (found := re.match(r"(?:[\w.]+)(?:Error|Exception): (.+)", line))]
+    told = [match[1] for line in lines if (match := re.match(r"(?:[\w.]+)(?:Error|Exception): (.+)", line))]
     return f"{type(error).__name__}: {(told or lines or [''])[-1]}"[:500]
 
 
@@ -320,8 +324,8 @@ def _where(mask: jax.Array, new: Any, old: Any) -> Any:
 
 def _has_nan(states: Any) -> jax.Array:
     leaves = [x for x in jax.tree.leaves(states) if jnp.issubdtype(x.dtype, jnp.inexact)]
-    number = jax.tree.leaves(states)[0].shape[0]
-    found = jnp.zeros(number, bool)
+    count = jax.tree.leaves(states)[0].shape[0]
+    bad = jnp.zeros(count, bool)
     for x in leaves:
-        found = found | jnp.any(jnp.isnan(x).reshape(number, -1), axis=1)
-    return found
+        bad = bad | jnp.any(jnp.isnan(x).reshape(count, -1), axis=1)
+    return bad

@@ -138,13 +138,13 @@ class Caller:
         if config is None:
             _check_arguments(function, design.names)
             return
-        for number in range(len(design)):
-            settings = design.point(number)
+        for index in range(len(design)):
+            settings = design.point(index)
             try:
                 for name, value in settings.items():
                     config = _replaced(config, name.split("."), value)
             except ValueError as error:
-                raise ValueError(f"point {number} ({describe(settings)}) is refused: {error}") from error
+                raise ValueError(f"point {index} ({describe(settings)}) is refused: {error}") from error
             config = self.config
 
     def __call__(self, settings: Mapping[str, Any]) -> Any:
@@ -165,7 +165,7 @@ def _columns(first: Mapping[str, Values] | None, more: Mapping[str, Values]) -> 
     given = {**(first or {}), **more}
     if not given:
         raise ValueError("a design needs at least one setting; give grid(coupling=[1.0, 2.0]).")
-    found = {}
+    columns = {}
     for name, values in given.items():
         if name in RESERVED or "/" in name:
             raise ValueError(f"{name!r} cannot name a setting; the store uses {', '.join(RESERVED)} and '/' itself.")
@@ -177,8 +177,8 @@ def _columns(first: Mapping[str, Values] | None, more: Mapping[str, Values]) -> 
         if column.dtype.kind == "f" and not np.all(np.isfinite(column)):
             raise ValueError(f"{name} holds a value that is not finite; leave it out.")
         wide = {"f": np.float64, "i": np.int64, "u": np.int64}.get(column.dtype.kind)
-        found[name] = column if wide is None else column.astype(wide)
-    return found
+        columns[name] = column if wide is None else column.astype(wide)
+    return columns
 
 
 def _check_arguments(function: Callable[..., Any], names: tuple[str, ...]) -> None:
@@ -198,7 +198,7 @@ def _replaced(config: Any, path: Sequence[str], value: Any) -> Any:
 
 
 def _planted(config: Any, path: Sequence[str], value: Any) -> Any:
-    """The same past the constructor: its checks have seen the number, and cannot see a traced one."""
+    """The same without the constructor, whose checks have seen the number and fail for a traced one."""
     name, rest = path[0], path[1:]
     new = copy.copy(config)
     object.__setattr__(new, name, _planted(getattr(config, name), rest, value) if rest else value)

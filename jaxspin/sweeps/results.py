@@ -1,7 +1,7 @@
-"""The store of a sweep: one Zarr store with the settings as axes, filled point by point, safe to kill.
+"""The store of a sweep: one Zarr store with the settings as axes, written point by point, safe to kill.
 
-It has its full size from the start. What a point gave is written first, its `status` last, each file replaced as a
-whole: a point counts as finished if, and only if, all of it is there.
+It has its full size from the start. The outputs of a point are written first, its `status` last, and each file is
+replaced as a whole: so all of a point is there if its status says that it is finished.
 """
 
 import itertools
@@ -192,15 +192,15 @@ class SweepStore:
             array = zarr.open_array(self.path / name, mode="r+")
         depth = len(self.design.shape)
         sizes = array.chunks[:depth]
-        places = np.stack(np.unravel_index(numbers, self.design.shape), axis=-1)
-        blocks = places // np.array(sizes)
-        for block in np.unique(blocks, axis=0):
-            rows = np.flatnonzero((blocks == block).all(axis=1))
+        positions = np.stack(np.unravel_index(numbers, self.design.shape), axis=-1)
+        chunks = positions // np.array(sizes)
+        for chunk in np.unique(chunks, axis=0):
+            rows = np.flatnonzero((chunks == chunk).all(axis=1))
             region = tuple(
-                slice(b * c, min((b + 1) * c, n)) for b, c, n in zip(block, sizes, array.shape, strict=False)
+                slice(b * c, min((b + 1) * c, n)) for b, c, n in zip(chunk, sizes, array.shape, strict=False)
             )
             content = np.asarray(array[region])
-            content[tuple((places[rows] - block * np.array(sizes)).T)] = column[rows]
+            content[tuple((positions[rows] - chunk * np.array(sizes)).T)] = column[rows]
             array[region] = content
 
 
@@ -222,16 +222,16 @@ def _check_function(path: Path, stored: Mapping[str, str] | None, given: Mapping
 
 
 def blank(dtype: np.dtype) -> float | int:
-    """What stands where there is no output: NaN, or 0 for types that have none."""
+    """What the store holds in place of an output: NaN, or 0 for types that have no NaN."""
     return np.nan if np.issubdtype(dtype, np.inexact) else 0
 
 
 def output_dims(name: str, spec: jax.ShapeDtypeStruct, dims: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """The names of the axes of an output."""
-    found = tuple(dims.get(name, [f"{name}_{axis}" for axis in range(len(spec.shape))]))
-    if len(found) != len(spec.shape):
-        raise ValueError(f"{name} has shape {spec.shape} and the axes {found}; name each axis once in dims.")
-    return found
+    names = tuple(dims.get(name, [f"{name}_{axis}" for axis in range(len(spec.shape))]))
+    if len(names) != len(spec.shape):
+        raise ValueError(f"{name} has shape {spec.shape} and the axes {names}; name each axis once in dims.")
+    return names
 
 
 def _chunks(shape: tuple[int, ...], spec: jax.ShapeDtypeStruct) -> tuple[int, ...]:

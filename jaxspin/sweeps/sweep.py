@@ -16,10 +16,10 @@ from jaxspin.sweeps.batches import AbstractProgram, Batches, Finished, Slots, St
 from jaxspin.sweeps.design import RESERVED, Caller, Design
 from jaxspin.sweeps.results import FAILED, SweepStore, load_sweep, output_dims
 
-# Writing may take this share of the time: points that are finished faster are written several together.
+# Writing takes at most this share of the time: fast points are written several together.
 _WRITING = 0.1
 
-# Some points with the program that serves them, or with the exception its trace raised.
+# Some points, with their program or the exception that its trace raised.
 _Job = tuple[list[np.ndarray], AbstractProgram | Exception]
 
 
@@ -40,30 +40,30 @@ def sweep(
 ) -> xr.Dataset:
     """Call `function` at every point of `design` and keep what it returns in the Zarr store `store`.
 
-    `function(**settings)` returns a dictionary of arrays or numbers and is one that jit and vmap take; numbers arrive
-    as traced scalars. With `config`, a dataclass, it is `function(config)` instead, and the settings are names of its
-    fields ("electrons.coupling" for one in a field that is a dataclass itself); every point has to pass the checks of
-    its constructors before anything runs. Settings that decide a shape or a branch go into `static` and arrive as
-    Python numbers; text always does. Each combination of static values is compiled once; all give outputs of the same
-    shapes.
+    The function. `function(**settings)` returns a dictionary of arrays or numbers; it is called under jit and vmap, and
+    gets numbers as traced scalars. With `config`, a dataclass, it is `function(config)`, and the settings are names of
+    its fields ("electrons.coupling" for one in a field that is a dataclass itself). The constructors check every point
+    before anything runs. Settings that decide a shape or a branch go into `static` and arrive as Python numbers; text
+    always does. Each combination of static values is compiled once; all must give outputs of the same shapes.
 
-    `batch` points run at once, rounded up to a multiple of the number of devices, over which they are sharded
-    (`devices`: default those of this process). A point's result does not depend on its neighbours: a sweep that was
-    killed and resumed has the results of an unbroken one, bit for bit where `batch` and the devices are the same and
-    the function is no `Stepwise`, else up to rounding.
+    Batches. `batch` points run at once, rounded up to a multiple of the number of devices, over which they are sharded
+    (`devices`: default those of this process). A point's result does not depend on the others in its batch: a sweep
+    that was killed and resumed has the results of an unbroken one, bit for bit where `batch` and the devices are the
+    same and the function is no `Stepwise`, else up to rounding.
 
     A batch lasts as long as its slowest point: a loop inside `function` that ends on a condition (`relax`,
-    `simulate(until=...)`) goes on for all until the last is done. Give such work as a `Stepwise`, which refills the
-    places of those that are.
+    `simulate(until=...)`) goes on for all points until the last is done. Give such work as a `Stepwise`, in which the
+    next point begins where one is done.
 
-    What is finished is written before more is begun, or, where points take less than a few hundredths of a second,
-    several together, so that writing takes a tenth of the time at most. A point whose output holds NaN or infinity, or
-    whose output `converged` is false, is stored as failed with what it gave; one that raises as failed with the
-    message; the others go on. `resume` continues a store (or begins one) and repeats neither finished nor failed
-    points; it is refused where the code of `function` has changed, or of what it uses of its own package
-    (`jaxspin.io.code.fingerprint`); `overwrite` replaces a store. `dims` names the axes of outputs, `attributes` are
-    kept and must agree in a resumed sweep. The plan, and the time it takes once some points are timed, are printed
-    unless `progress` is False.
+    The store. Finished points are written before others begin; where points take less than a few hundredths of a
+    second, several are written together, so that writing takes at most a tenth of the time. A point whose output holds
+    NaN or infinity, or whose output `converged` is false, is stored as failed, with its output; a point that raises as
+    failed with the message; the others go on. `dims` names the axes of outputs. `attributes` are stored, and must be
+    the same in a resumed sweep.
+
+    `resume` continues a store, or begins one, and repeats neither finished nor failed points. It is refused where the
+    code of `function` has changed, or of what it uses of its own package (`jaxspin.io.code.fingerprint`). `overwrite`
+    replaces a store. The plan, and the time left once some points are timed, are printed unless `progress` is False.
 
     Returns the store, opened by `load_sweep`. Raises `ValueError` for settings that do not fit, outputs of different
     shapes and the store of another design; `FileExistsError` where a store is in the way; `MemoryError` where a batch
@@ -128,8 +128,8 @@ def _jobs(
     fixed = [name for name in design.names if name in static or design.values[name].dtype.kind == "U"]
     pending = np.ones(len(design), bool) if known is None else known.pending
     groups: dict[tuple, list[int]] = {}
-    for number in range(len(design)):
-        groups.setdefault(tuple(design.values[name][number].item() for name in fixed), []).append(number)
+    for point in range(len(design)):
+        groups.setdefault(tuple(design.values[name][point].item() for name in fixed), []).append(point)
     for values, rows in groups.items():
         parts = [np.array(rows[start : start + size]) for start in range(0, len(rows), size)]
         parts = [part[pending[part]] for part in parts if pending[part].any()]
@@ -214,7 +214,7 @@ class _Buffer:
     """Finished points on their way to the store; none stays behind, whatever ends the sweep."""
 
     def __init__(self, known: SweepStore):
-        self._known, self._kept = known, []
+        self._known, self._waiting = known, []
         self._next = 0.0
 
     def __enter__(self) -> "_Buffer":
@@ -224,16 +224,16 @@ class _Buffer:
         self._flush()
 
     def add(self, finished: Finished) -> None:
-        self._kept.append(finished)
+        self._waiting.append(finished)
         if time.perf_counter() >= self._next:
             self._flush()
 
     def _flush(self) -> None:
-        kept, self._kept = self._kept, []
-        if not kept:
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
             return
         began = time.perf_counter()
-        numbers, values, reasons = zip(*kept, strict=True)
+        numbers, values, reasons = zip(*waiting, strict=True)
         together = {name: np.concatenate([part[name] for part in values]) for name in values[0]}
         self._known.write(np.concatenate(numbers), together, [reason for part in reasons for reason in part])
         now = time.perf_counter()

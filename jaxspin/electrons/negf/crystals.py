@@ -8,11 +8,12 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from jaxspin.arrays.precision import tensordot
+from jaxspin.arrays.spinors import complex_of
 from jaxspin.couplings import optional, real, scalar
 from jaxspin.electrons.negf.leads import ENDS, AbstractSelfEnergy, AbstractTerminal, Contact, Extent, check_temperature
 from jaxspin.electrons.negf.slices import reach
 from jaxspin.electrons.negf.surfaces import Chains, Layers, lead_modes, lead_slices
-from jaxspin.electrons.terms import Site, complex_of
+from jaxspin.electrons.terms import Site
 from jaxspin.lattice import Lattice
 
 
@@ -34,10 +35,18 @@ class Crystal(AbstractTerminal):
     - `broadening`: the imaginary part of the energy in a decimation, in units of the hopping; closed forms need none.
     - `mu`, `temperature`: its chemical potential and temperature. None: of the solver; see `GreensFunction`.
 
-    `MagneticCrystal` has spins of its own.
+    Raises `ValueError` for sites that are no end of the channel, another number of couplings than of hoppings, and a
+    broadening or temperature that is not positive. `MagneticCrystal` has spins of its own.
 
     Source of the decimation: Lopez Sancho, Lopez Sancho and Rubio, J. Phys. F 15, 851 (1985),
     10.1088/0305-4608/15/4/009.
+
+    Example:
+        >>> model = js.SDModel(js.chain(6, periodic=False), coupling=0.0)
+        >>> leads = (js.electrons.Crystal("left"), js.electrons.Crystal("right"))
+        >>> wire = js.GreensFunction(model, leads=leads, voltage=0.5, temperature=0.1)
+        >>> round(float(wire.transmission(js.textures.ferromagnet(wire.lattice), jnp.array([0.3]))[0]), 3)
+        2.0
     """
 
     name: str = eqx.field(static=True)
@@ -85,10 +94,10 @@ class Crystal(AbstractTerminal):
 
     def connect(self, contact: Contact, raised: Float[Array, ""]) -> AbstractSelfEnergy:
         """Chains where slices and hoppings share their modes, else layers."""
-        place = self._place(contact)
-        modes = lead_modes(*place)
+        slicing = self._slicing(contact)
+        modes = lead_modes(*slicing)
         if modes is None:
-            return self.layers(contact, raised, place[2])
+            return self.layers(contact, raised, slicing[2])
         dtype = raised.dtype
         t, tc = self.hopping.astype(dtype), self.coupling.astype(dtype)
 
@@ -97,13 +106,13 @@ class Crystal(AbstractTerminal):
             return re**2 + im**2
 
         levels = self._shift(raised) - tensordot(t, jnp.asarray(modes[1], dtype), axes=1)
-        return Chains(levels, square(t), square(tc), place)
+        return Chains(levels, square(t), square(tc), slicing)
 
     def layers(self, contact: Contact, raised: Float[Array, ""], thickness: int) -> Layers:
-        """The lead in layers of `thickness` cells, at least as many as the hoppings reach, of either spin."""
+        """The lead in layers of `thickness` cells, at least as many as the longest hopping crosses, of either spin."""
         dtype, m = raised.dtype, len(contact.sites)
         t, tc = self.hopping.astype(dtype), self.coupling.astype(dtype)
-        lattice, axis, _, shells = self._place(contact)
+        lattice, axis, _, shells = self._slicing(contact)
         h, v = (jnp.asarray(x, dtype) for x in lead_slices(lattice, axis, thickness, shells))
         onsite = self._shift(raised) * jnp.eye(h.shape[1], dtype=dtype) - tensordot(t, h, axes=1)
         hop, touching = -tensordot(t, v, axes=1), -tensordot(tc, v, axes=1)
@@ -127,7 +136,7 @@ class Crystal(AbstractTerminal):
         width = 2 * np.abs(t @ modes[2])
         return np.concatenate([center - width, center + width])
 
-    def _place(self, contact: Contact) -> tuple[Lattice, int, int, int]:
+    def _slicing(self, contact: Contact) -> tuple[Lattice, int, int, int]:
         lattice, axis = contact.where.lattice, contact.axis
         assert axis is not None  # a lead at an end has one
         return lattice, axis, self.depth(lattice, axis), self.hopping.shape[0]
@@ -148,12 +157,15 @@ class MagneticCrystal(AbstractTerminal):
       right end comes the first of these cells, and the last of them lies before the left end.
     - `exchange`: J of the lead, in units of the hopping.
 
-        left = js.electrons.MagneticCrystal(js.electrons.Crystal("left"), (0.0, 0.0, 1.0), exchange=2.0)
-        solver = js.GreensFunction(model, leads=(left, js.electrons.Crystal("right")), voltage=0.2, temperature=0.1)
-
-    Raises `ValueError` for spins that do not fit the device's cross-section.
+    Raises `ValueError` in the solver for spins that do not fit the cross-section of the device.
     Source of the decimation: Lopez Sancho, Lopez Sancho and Rubio, J. Phys. F 15, 851 (1985),
     10.1088/0305-4608/15/4/009.
+
+    Example:
+        >>> left = js.electrons.MagneticCrystal(js.electrons.Crystal("left"), (0.0, 0.0, 1.0), exchange=2.0)
+        >>> model = js.SDModel(js.chain(6, periodic=False), coupling=1.0)
+        >>> js.GreensFunction(model, leads=(left, js.electrons.Crystal("right")), temperature=0.1).terminals
+        ('left', 'right', 'bath')
     """
 
     name: str = eqx.field(static=True)

@@ -1,4 +1,4 @@
-"""The density matrix of a driven channel: an equilibrium part on complex frequencies, and the window of the bias."""
+"""The density matrix of a driven channel: a part without bias on complex frequencies, and the window of the bias."""
 
 import abc
 import dataclasses
@@ -25,7 +25,7 @@ class AbstractIntegrand(abc.ABC):
 
     @abc.abstractmethod
     def __call__(self, setup: Setup, system: System, energy: Array, driven: Array, watch: Array) -> dict[str, Array]:
-        """What a unit of energy adds if each lead fills `driven`, and "watch", what it would if it filled `watch`."""
+        """What a unit of energy adds where lead a fills `driven[a]`, and "watch": the same for `watch[a]`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,15 +47,15 @@ class Currents(AbstractIntegrand):
         return {"current": driven * spectral - matmul(table, driven), "watch": matmul(table, watch)}
 
 
-def filled(setup: Setup, system: System, measure: AbstractMeasure) -> tuple[Found, Array]:
-    """What `measure` takes of rho, in slices, and the estimated error of the window's integral; NaN where it missed."""
+def measured(setup: Setup, system: System, measure: AbstractMeasure) -> tuple[Found, Array]:
+    """What `measure` takes of rho in each slice, and the error of the integral: NaN where it exceeds the tolerance."""
     value, error, _ = window(setup, Density(measure), system)
-    still = equilibrium(setup, system, measure)
-    return _told(setup, system, {name: value[name] + still[name] for name in still}, error), error
+    rest = undriven(setup, system, measure)
+    return _told(setup, system, {name: value[name] + rest[name] for name in rest}, error), error
 
 
 def currents(setup: Setup, system: System) -> tuple[Array, Array]:
-    """Electrons that leave each lead, and the estimated error of the integral; NaN where it missed."""
+    """Electrons that leave each lead, and the error of the integral: NaN where it is above the tolerance."""
     value, error, _ = window(setup, Currents(), system)
     return _told(setup, system, value["current"], error), error
 
@@ -66,11 +66,11 @@ def _told(setup: Setup, system: System, value: Any, error: Array) -> Any:
 
 
 def tolerance_of(setup: Setup, system: System) -> float:
-    """The tolerance, or what single precision can reach."""
+    """The tolerance, but no smaller than single precision resolves."""
     return max(setup.tolerance, 200 * float(jnp.finfo(system.mu.dtype).eps))
 
 
-def equilibrium(setup: Setup, system: System, measure: AbstractMeasure) -> Found:
+def undriven(setup: Setup, system: System, measure: AbstractMeasure) -> Found:
     """rho = 1/2 + T sum_p W_p [G(mu + i pi T x_p) + h.c.], mu and T of the reference."""
     x, weights = matsubara(setup.poles)
     mu, temperature = system.reference
@@ -82,8 +82,8 @@ def equilibrium(setup: Setup, system: System, measure: AbstractMeasure) -> Found
     @jax.checkpoint
     def some(x, weights):
         z = jax.lax.complex(jnp.broadcast_to(mu, x.shape), np.pi * temperature * x)
-        found = jax.vmap(lambda p: recursion.equilibrium(setup, system, p, measure))(z)
-        return jax.tree.map(lambda g: tensordot(weights.astype(g.dtype), g, axes=1), found)
+        parts = jax.vmap(lambda p: recursion.undriven(setup, system, p, measure))(z)
+        return jax.tree.map(lambda g: tensordot(weights.astype(g.dtype), g, axes=1), parts)
 
     def add(total, here):
         return jax.tree.map(jnp.add, total, some(*here)), None
@@ -105,10 +105,10 @@ def _edges(setup: Setup, system: System) -> Array:
 
 
 def _at(setup: Setup, integrand: AbstractIntegrand, system: System, energy: Array) -> dict[str, Array]:
-    """The integrand; its "watch" has the same corners and is never zero.
+    """The integrand at an energy, and "watch", by which the error is judged: it has the same corners.
 
-    Beside f_a - f_ref the watch takes -T f', so that what vanishes without bias is still followed: its slope in the
-    voltage does not vanish.
+    The watch adds -T f' to f_a - f_ref, and so is never zero. Without a bias the integrand vanishes, but its derivative
+    by the voltage does not, and needs panels that follow it.
     """
     f = jax.nn.sigmoid((system.mu - energy) / system.temperature)
     ref = jax.nn.sigmoid((system.reference[0] - energy) / system.reference[1])
@@ -121,14 +121,14 @@ def _at(setup: Setup, integrand: AbstractIntegrand, system: System, energy: Arra
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def window(setup: Setup, integrand: AbstractIntegrand, system: System) -> tuple[dict[str, Array], Array, Panels]:
     """sum_a int dw/(2 pi) (f_a - f_ref) G Gamma_a G+, or the leads' currents: (value, error, panels)."""
-    found = quadrature.adapt(
+    integral = quadrature.adapt(
         functools.partial(_at, setup, integrand, system),
         _edges(setup, system),
         tolerance=tolerance_of(setup, system),
         most=setup.max_panels,
         batch=setup.batch,
     )
-    return found.value, found.error, found.panels
+    return integral.value, integral.error, integral.panels
 
 
 @window.defjvp
@@ -141,7 +141,7 @@ def _window_jvp(setup: Setup, integrand: AbstractIntegrand, primals: tuple, tang
         return quadrature.repeat(at, _edges(setup, system), panels, batch=setup.batch)
 
     _, change = jax.jvp(again, (system,), (moved,))
-    still = jax.tree.map(
+    unmoved = jax.tree.map(
         lambda x: jnp.zeros(x.shape, x.dtype if jnp.issubdtype(x.dtype, jnp.inexact) else jax.dtypes.float0), panels
     )
-    return (value, error, panels), (change, jnp.zeros_like(error), still)
+    return (value, error, panels), (change, jnp.zeros_like(error), unmoved)

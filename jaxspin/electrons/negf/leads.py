@@ -20,7 +20,7 @@ SelfEnergy = Complex[Array, "orbitals orbitals"] | Complex[Array, " orbitals"] |
 
 @dataclasses.dataclass(frozen=True)
 class Contact:
-    """Where a lead touches: for each of its m sites the slice and the number within it, in C order along the axis."""
+    """Where a lead touches: for each of its m sites the slice and the index within it, in C order along the axis."""
 
     where: Cut
     axis: int | None
@@ -64,7 +64,7 @@ class AbstractSelfEnergy(eqx.Module):
 
 
 class AbstractTerminal(eqx.Module):
-    """A lead as it is given to `GreensFunction`: its name, where it sits, and how it is filled.
+    """A lead as it is given to `GreensFunction`: its name, where it sits, its chemical potential and its temperature.
 
     `sites` is "left", "right" or a tuple of site numbers, in C order of `(*cells, sublattices)`; `mu` and
     `temperature` are those of the solver where they are None.
@@ -96,20 +96,28 @@ class AbstractTerminal(eqx.Module):
 
 
 class AbstractLead(AbstractTerminal, AbstractSelfEnergy):
-    """A lead that is its own self-energy: subclass it, with `self_energy`, for one of your own.
+    """A lead that is its own self-energy Sigma^r(z): subclass it, with `self_energy`, for one of your own.
 
-        class Contact(AbstractLead):
-            gamma: float  # a wide band on the two sites of an end
-            name: str = eqx.field(static=True, default="left")
-            sites: str = eqx.field(static=True, default="left")
-            mu: None = None
-            temperature: None = None
+    Sigma^r is `(2m, 2m)` on the m sites of the contact, in units of the hopping; see `self_energy`. Unless it is a
+    `rate`, the sites have to lie in one slice: with the solver's method="dense" the device is one slice. Give the
+    solver `poles` where the lead has levels further from zero than the device has.
 
-            def self_energy(self, energy):
-                return -0.5j * jnp.asarray(self.gamma, energy.dtype) * jnp.eye(4, dtype=energy.dtype)
+    The solver raises `ValueError` for a self-energy of another shape. `WideBand` and `Crystal` are there.
 
-    The sites of a self-energy that depends on the energy, or is a matrix, have to lie in one slice; the solver's
-    method="dense" makes the device one. Give the solver `poles` where its levels reach further than the device's.
+    Example:
+        >>> import equinox as eqx
+        >>> class Wire(js.electrons.AbstractLead):
+        ...     gamma: float = 0.5
+        ...     name: str = eqx.field(static=True, default="left")
+        ...     sites: str = eqx.field(static=True, default="left")
+        ...     mu: None = None
+        ...     temperature: None = None
+        ...
+        ...     def self_energy(self, energy):
+        ...         return -0.5j * jnp.asarray(self.gamma, energy.dtype)
+        >>> model = js.SDModel(js.chain(6, periodic=False))
+        >>> js.GreensFunction(model, leads=[Wire(), js.WideBand("right")], temperature=0.1).terminals
+        ('left', 'right', 'bath')
     """
 
     def connect(self, contact: Contact, raised: Float[Array, ""]) -> AbstractSelfEnergy:
@@ -131,7 +139,13 @@ class WideBand(AbstractLead):
     - `sites`: "left", "right", or a mask `(*cells, sublattices)`; None takes the name.
     - `mu`, `temperature`: its chemical potential and temperature. None: of the solver; see `GreensFunction`.
 
-    `Crystal` has a band and a contact that depends on energy.
+    Raises `ValueError` for a coupling that is no number or negative, a temperature that is not positive, and a name
+    that is no end without `sites`. `Crystal` has a band, and a contact that depends on energy.
+
+    Example:
+        >>> lead = js.WideBand("left", 0.5)
+        >>> complex(lead.self_energy(jnp.asarray(0.3 + 0.0j)))
+        -0.25j
     """
 
     name: str = eqx.field(static=True)
@@ -182,15 +196,15 @@ def contact(lead: AbstractTerminal, where: Cut, axis: int | None) -> Contact:
     """Where `lead` touches. Raises `ValueError` where it cannot."""
     lattice = where.lattice
     lead.check(lattice, axis)
-    at = _end_of(lead, where, axis) if isinstance(lead.sites, str) else [where.place(site) for site in lead.sites]
-    found = Contact(where, axis, tuple(p[0] for p in at), tuple(p[1] for p in at), lead.sites == "right")
+    at = _end_of(lead, where, axis) if isinstance(lead.sites, str) else [where.locate(site) for site in lead.sites]
+    touching = Contact(where, axis, tuple(p[0] for p in at), tuple(p[1] for p in at), lead.sites == "right")
     anywhere = isinstance(lead, AbstractSelfEnergy) and lead.rate() is not None
-    if not anywhere and len(set(found.slices)) > 1:
+    if not anywhere and len(set(touching.slices)) > 1:
         raise ValueError(
             f"the hopping of lead {lead.name!r} reaches further than that of the device; "
             "give it no more shells than the model has, or sites in one slice, or method='dense'."
         )
-    return found
+    return touching
 
 
 def _end_of(lead: AbstractTerminal, where: Cut, axis: int | None) -> list[tuple[int, int]]:
@@ -230,12 +244,12 @@ def _positive(what: str, value: ArrayLike, whose: str) -> Array:
 
 
 def _sites(name: str, sites: Any) -> tuple[str | tuple[int, ...], tuple[int, ...] | None]:
-    chosen = name if sites is None else sites
-    if isinstance(chosen, str):
-        if chosen not in ENDS:
+    where = name if sites is None else sites
+    if isinstance(where, str):
+        if where not in ENDS:
             raise ValueError(f"lead {name!r} sits nowhere; name it 'left' or 'right', or give sites=mask.")
-        return chosen, None
-    mask = np.asarray(chosen)
+        return where, None
+    mask = np.asarray(where)
     if mask.dtype != bool:
         raise ValueError(f"sites of lead {name!r} must be a mask, got {mask.dtype}; make it with dtype bool.")
     return tuple(int(n) for n in np.flatnonzero(mask)), mask.shape

@@ -1,9 +1,12 @@
 """What is wanted of the density matrix of a channel: on sites, on bonds, or all of it.
 
-Each measure takes its numbers from one slice, first of the equilibrium part, from the blocks G_(n,n), G_(n,n+1) and
-G_(n+1,n) of a Green's function at a complex energy, G + G+ being what counts; then of what leads fill in,
-G Gamma G+, from the columns x_n of G at the leads' sites and `filled` = x_n w Gamma. All are static: a program is
-compiled for each.
+A measure takes its numbers from one slice after another, in two ways:
+
+- `undriven`, the part without bias, of G + G+ at a complex energy: from the blocks G_(n,n), G_(n,n+1), G_(n+1,n).
+- `driven`, what the leads fill in, of G Gamma G+: from the columns x_n of G at the leads' sites, and `weighted`, these
+  times w Gamma.
+
+All are static: a program is compiled for each.
 """
 
 import abc
@@ -29,11 +32,11 @@ class AbstractMeasure(abc.ABC):
     whole: ClassVar[bool] = False  # whether the device has to be one slice
 
     @abc.abstractmethod
-    def still(self, here: Array, forth: Array, back: Callable[[], Array]) -> Found:
+    def undriven(self, here: Array, forth: Array, back: Callable[[], Array]) -> Found:
         """Of G + G+, from G_(n,n), G_(n,n+1) and, made only where it is needed, G_(n+1,n)."""
 
     @abc.abstractmethod
-    def driven(self, filled: Array, x: Array, after: Array) -> Found:
+    def driven(self, weighted: Array, x: Array, after: Array) -> Found:
         """Of G Gamma G+, from x_n Gamma, x_n and x_(n+1)."""
 
     @abc.abstractmethod
@@ -45,12 +48,12 @@ class AbstractMeasure(abc.ABC):
 class OnSite(AbstractMeasure):
     """ "onsite": (n, <sigma>) of each site, `(slices, sites, 4)`."""
 
-    def still(self, here, forth, back):
+    def undriven(self, here, forth, back):
         blocks = _blocks(here, *_same(here))
         return {"onsite": _onsite(blocks + _adjoint(blocks))}
 
-    def driven(self, filled, x, after):
-        return {"onsite": _onsite(_products(filled, x, *_same(x)))}
+    def driven(self, weighted, x, after):
+        return {"onsite": _onsite(_products(weighted, x, *_same(x)))}
 
     def with_half(self, found):
         return {**found, "onsite": found["onsite"].at[..., 0].add(1.0)}  # both spins, half each
@@ -63,19 +66,19 @@ class OnBonds(AbstractMeasure):
     where: Cut
     bonds: tuple[Bond, ...]
 
-    def still(self, here, forth, back):
+    def undriven(self, here, forth, back):
         (i, j), (up_i, up_j) = self._inner(), self._upper()
         return {
-            **OnSite().still(here, forth, back),
+            **OnSite().undriven(here, forth, back),
             "inner": _blocks(here, i, j) + _adjoint(_blocks(here, j, i)),
             "upper": _blocks(forth, up_i, up_j) + _adjoint(_blocks(back(), up_j, up_i)),
         }
 
-    def driven(self, filled, x, after):
+    def driven(self, weighted, x, after):
         return {
-            **OnSite().driven(filled, x, after),
-            "inner": _products(filled, x, *self._inner()),
-            "upper": _products(filled, after, *self._upper()),
+            **OnSite().driven(weighted, x, after),
+            "inner": _products(weighted, x, *self._inner()),
+            "upper": _products(weighted, after, *self._upper()),
         }
 
     def with_half(self, found):
@@ -122,11 +125,11 @@ class Matrix(AbstractMeasure):
 
     whole = True
 
-    def still(self, here, forth, back):
+    def undriven(self, here, forth, back):
         return {"matrix": here + dagger(here)}
 
-    def driven(self, filled, x, after):
-        return {"matrix": multiply(filled, dagger(x))}
+    def driven(self, weighted, x, after):
+        return {"matrix": multiply(weighted, dagger(x))}
 
     def with_half(self, found):
         matrix = found["matrix"]
@@ -138,9 +141,9 @@ def _same(x: Array) -> tuple[np.ndarray, np.ndarray]:
     return sites, sites
 
 
-def _joined(found: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+def _joined(tables: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     empty = np.zeros(0, int)
-    i, j = (np.concatenate([empty, *(pair[k] for pair in found)]) for k in range(2))
+    i, j = (np.concatenate([empty, *(pair[k] for pair in tables)]) for k in range(2))
     return i, j
 
 

@@ -14,16 +14,13 @@ from jaxspin.electrons.negf.solver import GreensFunction
 from jaxspin.field import AbstractField, Spins, Time
 from jaxspin.lattice import Lattice
 
-# The recurrence of the digamma function moves its argument so far that seven terms of the series reach rounding.
+# The recurrence of the digamma function moves its argument so far that seven terms of the series are exact to rounding.
 _MOVED = 10
 _SERIES = (1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12)
 
 
 class WideBandModes(AbstractField):
     """The same field as a `GreensFunction` of wide-band leads, without a grid of energies: exact, for small channels.
-
-        leads = (js.WideBand("left"), js.WideBand("right"))
-        WideBandModes(js.GreensFunction(model, leads=leads, voltage=0.5, temperature=0.1, bath=0.02)).push(spins)
 
     Losses Gamma/2 that do not depend on the energy make H - i Gamma/2 = R diag(l) L one matrix, diagonalized once.
     With C_a = L Gamma_a L+ and psi the digamma function, terminal a with (mu, T) fills
@@ -39,6 +36,12 @@ class WideBandModes(AbstractField):
 
     Source of the digamma function: Abramowitz and Stegun, Handbook of Mathematical Functions, 6.3.5 and 6.3.18; I(l, z)
     is the sum of its residues at the poles of the Fermi function.
+
+    Example:
+        >>> model, leads = js.SDModel(js.chain(6, periodic=False)), (js.WideBand("left"), js.WideBand("right"))
+        >>> solver = js.GreensFunction(model, leads=leads, voltage=0.5, temperature=0.1, bath=0.02)
+        >>> js.electrons.WideBandModes(solver).field(js.textures.ferromagnet(model.lattice)).shape
+        (6, 1, 3)
     """
 
     parallel_part_is_fixed: ClassVar[bool] = False
@@ -71,13 +74,15 @@ class WideBandModes(AbstractField):
         weight = jax.vmap(_between, in_axes=(None, 0, 0))(levels, mu, temperature)
         sites = right.reshape(-1, 2, len(levels))
 
-        def filled(table):
+        def orbitals(table):
             return matmul(right, table).reshape(sites.shape)
 
-        rho = einsum("iam,ibm->iab", filled(jnp.sum(each * weight, axis=0)), jnp.conj(sites))
+        rho = einsum("iam,ibm->iab", orbitals(jnp.sum(each * weight, axis=0)), jnp.conj(sites))
         density = jnp.real(rho[:, 0, 0] + rho[:, 1, 1])
-        # what terminal a would fill if all were like it, which is what it offers
-        offered = [jnp.real(jnp.sum(filled(jnp.sum(each, axis=0) * w) * jnp.conj(sites), axis=(1, 2))) for w in weight]
+        # the density if all terminals had the mu and T of terminal a: what it offers
+        offered = [
+            jnp.real(jnp.sum(orbitals(jnp.sum(each, axis=0) * w) * jnp.conj(sites), axis=(1, 2))) for w in weight
+        ]
         currents = jnp.sum(gammas * (jnp.stack(offered) - density[None]), axis=1)
         sigma = [2 * jnp.real(rho[:, 0, 1]), -2 * jnp.imag(rho[:, 0, 1]), jnp.real(rho[:, 0, 0] - rho[:, 1, 1])]
         spin = jnp.stack(sigma, axis=-1).reshape(spins.shape).astype(spins.dtype)

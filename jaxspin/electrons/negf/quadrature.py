@@ -87,11 +87,11 @@ def _flattened(integrand: Callable[[Array], Any], at: Array) -> tuple[Callable[[
 
     def restore(row: Array) -> Any:
         parts = jnp.split(row, np.cumsum(sizes)[:-1])
-        found = []
+        arrays = []
         for part, leaf, pair in zip(parts, leaves, pairs, strict=True):
             whole = jax.lax.complex(*jnp.split(part, 2)) if pair else part
-            found.append(whole.reshape(leaf.shape))
-        return jax.tree.unflatten(tree, found)
+            arrays.append(whole.reshape(leaf.shape))
+        return jax.tree.unflatten(tree, arrays)
 
     return flat, restore
 
@@ -101,15 +101,15 @@ def _chunk(
 ) -> tuple[Array, Array]:
     """Kronrod's values of some panels, `(panels, numbers)`, and their errors."""
     w, stretch = _energies(edges, segment, low, high)
-    found = jax.vmap(integrand)(w.reshape(-1)).reshape(*w.shape, -1)
+    samples = jax.vmap(integrand)(w.reshape(-1)).reshape(*w.shape, -1)
     rules = stretch[:, None] * jnp.asarray(np.stack([KRONROD, GAUSS]), stretch.dtype)[None]
-    both = einsum("prk,pkn->prn", rules, found)
+    both = einsum("prk,pkn->prn", rules, samples)
     values, off = both[:, 0], jnp.abs(both[:, 0] - both[:, 1])
     width = jnp.sum(rules[:, 0], axis=1)
     mean = values / jnp.where(width == 0, 1, width)[:, None]
-    spread = einsum("pk,pkn->pn", rules[:, 0], jnp.abs(found - mean[:, None]))
-    share = jnp.minimum(1, 200 * off / jnp.where(spread > 0, spread, 1))
-    worst = jnp.max(spread * share**1.5, axis=1, initial=0.0)
+    deviation = einsum("pk,pkn->pn", rules[:, 0], jnp.abs(samples - mean[:, None]))
+    share = jnp.minimum(1, 200 * off / jnp.where(deviation > 0, deviation, 1))
+    worst = jnp.max(deviation * share**1.5, axis=1, initial=0.0)
     return values, jnp.where(jnp.isfinite(worst), worst, jnp.inf)
 
 
@@ -121,10 +121,10 @@ def adapt(integrand: Callable[[Array], Any], edges: Array, *, tolerance: float, 
     segments = edges.shape[0] - 1
     first = -(-segments // batch)
     most = -(-max(most, (first + 1) * batch) // batch) * batch
-    number = jnp.arange(most, dtype=jnp.int32)
-    used = number < segments
+    row = jnp.arange(most, dtype=jnp.int32)
+    used = row < segments
     panels = Panels(
-        jnp.where(used, number, 0),
+        jnp.where(used, row, 0),
         jnp.where(used, -1, 0).astype(edges.dtype),
         jnp.where(used, 1, 0).astype(edges.dtype),
         jnp.asarray(segments, jnp.int32),
@@ -171,9 +171,9 @@ def repeat(integrand: Callable[[Array], Any], edges: Array, panels: Panels, *, b
         return jnp.sum(_chunk(flat, edges, *part)[0], axis=0)
 
     def add(total, here):
-        number, *part = here
-        return total + jax.lax.cond(number < panels.used, some, lambda _: start, tuple(part)), None
+        first, *part = here
+        return total + jax.lax.cond(first < panels.used, some, lambda _: start, tuple(part)), None
 
-    number = jnp.arange(0, panels.low.shape[0], batch, dtype=jnp.int32)
+    first = jnp.arange(0, panels.low.shape[0], batch, dtype=jnp.int32)
     parts = (x.reshape(-1, batch) for x in panels[:3])
-    return restore(jax.lax.scan(add, start, (number, *parts))[0])
+    return restore(jax.lax.scan(add, start, (first, *parts))[0])

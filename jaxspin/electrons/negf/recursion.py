@@ -1,7 +1,7 @@
 """Green's functions of a channel, slice after slice: cost linear in its length, cubic in its width.
 
 With H block tridiagonal, the left-connected g_n = (z - H_(n,n) - H_(n,n-1) g_(n-1) H_(n-1,n))^-1 goes forwards once.
-Backwards follow either the blocks G_(n,n), G_(n,n+1), G_(n+1,n), which hold an equilibrium density matrix, or the
+Backwards follow either the blocks G_(n,n), G_(n,n+1), G_(n+1,n), which hold the density matrix without bias, or the
 columns of G at the leads' sites, which hold all that the leads fill in: G Gamma_a G+. One inverse and three to four
 matrix products a slice and energy.
 
@@ -36,14 +36,14 @@ def _swept(setup: Setup, system: System, z: Array, sigmas: list[Array | None], p
     count, size = system.diagonal.shape[:2]
     one = jnp.eye(size, dtype=z.dtype)
     corrections = effective(setup, system, sigmas)
-    number = np.arange(count)
+    slices = np.arange(count)
 
     def slice_(carry, at):
         g, y, before = carry
         n, h, upper = at
         a = z * one - h - sandwich(before, g)
-        for place, correction in corrections:
-            a = a - jnp.asarray(number == place, z.dtype)[n] * correction
+        for home, correction in corrections:
+            a = a - jnp.asarray(slices == home, z.dtype)[n] * correction
         g = inverse(a)
         if y is None:
             return (g, None, upper), (g, None)
@@ -53,13 +53,13 @@ def _swept(setup: Setup, system: System, z: Array, sigmas: list[Array | None], p
 
     nothing = jnp.zeros((size, size), z.dtype)
     forward = None if pushed is None else jnp.zeros((size, pushed.shape[1]), z.dtype)
-    _, found = jax.lax.scan(
-        slice_, (nothing, forward, jnp.zeros_like(system.upper[0])), (number, system.diagonal, system.upper)
+    _, swept = jax.lax.scan(
+        slice_, (nothing, forward, jnp.zeros_like(system.upper[0])), (slices, system.diagonal, system.upper)
     )
-    return found
+    return swept
 
 
-def equilibrium(setup: Setup, system: System, z: Array, measure: AbstractMeasure) -> Found:
+def undriven(setup: Setup, system: System, z: Array, measure: AbstractMeasure) -> Found:
     """What `measure` takes of G(z) + G(z)+, Im z > 0."""
     g, _ = _swept(setup, system, z, self_energies(setup, system, z), None)
 
@@ -68,7 +68,7 @@ def equilibrium(setup: Setup, system: System, z: Array, measure: AbstractMeasure
         forth = multiply(g, step(upper, after))
         back = step_back(upper, g)
         block = g + multiply(forth, back)
-        return block, measure.still(block, forth, lambda: multiply(after, back))
+        return block, measure.undriven(block, forth, lambda: multiply(after, back))
 
     return jax.lax.scan(slice_, jnp.zeros_like(g[0]), (g, system.upper), reverse=True)[1]
 
@@ -101,9 +101,9 @@ def driven(setup: Setup, system: System, energy: Array, weights: Array, measure:
     gammas, columns = broadenings(setup, system, sigmas), setup.columns()
 
     def look(n, x, after):
-        filled = _weighted(x, gammas, columns, weights[0])
+        weighted = _weighted(x, gammas, columns, weights[0])
         watched = _weighted(x, gammas, columns, weights[1])
-        return {"watch": jnp.sum(jnp.real(watched * jnp.conj(x)), axis=1), **measure.driven(filled, x, after)}
+        return {"watch": jnp.sum(jnp.real(watched * jnp.conj(x)), axis=1), **measure.driven(weighted, x, after)}
 
     return _along_columns(setup, system, z, sigmas, look)
 

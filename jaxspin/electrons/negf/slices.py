@@ -1,9 +1,12 @@
 """A channel cut into slices across its open axis: H is block tridiagonal, and only its blocks are made.
 
-Slices are as thick as the longest hopping reaches, or somewhat thicker; the last one may hold fewer cells and is
-filled up with vacancies. Arrays on sites `(*cells, sublattices, ...)` become
-`(slices, m, ...)`, m sites a slice; its 2m orbitals are (site, spin) in C order. H_(n,n) are `(slices, 2m, 2m)`,
-H_(n,n+1) are `(slices, 2m, 2m)` (the last is zero), or `(slices, 2m)` where they are diagonal.
+Slices are at least as thick as the longest hopping. The last one may have fewer cells, and vacancies in the place of
+the others. Shapes, with m sites a slice:
+
+- arrays on sites `(*cells, sublattices, ...)` become `(slices, m, ...)`;
+- the 2m orbitals of a slice are (site, spin) in C order;
+- H_(n,n) are `(slices, 2m, 2m)`;
+- H_(n,n+1) are `(slices, 2m, 2m)`, the last of them zero, or `(slices, 2m)` where they are diagonal.
 """
 
 import dataclasses
@@ -14,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxspin.arrays.spinors import complex_of
 from jaxspin.electrons.model import SDModel
-from jaxspin.electrons.terms import complex_of
 from jaxspin.field import Spins
 from jaxspin.lattice import Bond, Lattice
 
@@ -39,13 +42,13 @@ class Cut:
 
     @property
     def sites(self) -> int:
-        """Sites of a slice, with those that the last one may lack."""
+        """Sites of a slice; the last one may have fewer."""
         return self.thickness * (self.lattice.sites // self.lattice.cells[self.axis])
 
     def into(self, array: Array) -> Array:
-        """`(*cells, sublattices, ...)` to `(slices, sites of a slice, ...)`, zero (or False) on sites that lack."""
+        """`(*cells, sublattices, ...)` to `(slices, sites of a slice, ...)`, zero (or False) on missing sites."""
         rest = array.shape[self.lattice.dimension + 1 :]
-        return self._filled_up(array).reshape(self.slices, self.sites, *rest)
+        return self._padded(array).reshape(self.slices, self.sites, *rest)
 
     def back(self, array: Array) -> Array:
         """The inverse of `into`."""
@@ -60,7 +63,7 @@ class Cut:
             return None
         return self.into(jnp.ones(self.lattice.shape, bool) if occupied is None else occupied)
 
-    def _filled_up(self, array: Array) -> Array:
+    def _padded(self, array: Array) -> Array:
         array = jnp.moveaxis(array, self.axis, 0)
         return jnp.pad(array, ((0, self.missing), *((0, 0),) * (array.ndim - 1))) if self.missing else array
 
@@ -68,7 +71,7 @@ class Cut:
         """`(*cells, ...)` to `(slices, cells of a slice, ...)`."""
         rest = array.shape[self.lattice.dimension :]
         cells = self.thickness * math.prod(self.lattice.cells) // self.lattice.cells[self.axis]
-        return self._filled_up(array).reshape(self.slices, cells, *rest)
+        return self._padded(array).reshape(self.slices, cells, *rest)
 
     def cells_back(self, array: Array) -> Array:
         """The inverse of `cells_into`."""
@@ -77,11 +80,11 @@ class Cut:
         return jnp.moveaxis(array.reshape(-1, *cells)[:along], 0, self.axis)
 
     def order(self) -> np.ndarray:
-        """The number of each site, in C order of the lattice's shape, when there is one slice."""
-        return np.array([self.place(site)[1] for site in range(self.lattice.sites)])
+        """Where each site, in C order of the lattice's shape, stands in the one slice of a whole device."""
+        return np.array([self.locate(site)[1] for site in range(self.lattice.sites)])
 
-    def place(self, site: int) -> tuple[int, int]:
-        """(slice, number within it) of a site, counted in C order of the lattice's shape."""
+    def locate(self, site: int) -> tuple[int, int]:
+        """(slice, index within it) of the site of this index in the C order of the lattice's shape."""
         index = list(np.unravel_index(site, self.lattice.shape))
         order = [index.pop(self.axis), *index]
         cells = list(self.lattice.cells)
@@ -137,19 +140,19 @@ def pairs(where: Cut, start: int, end: int, offset: tuple[int, ...]) -> tuple[Pa
         inside &= lattice.periodic[k] | ((target[:, k] >= 0) & (target[:, k] < cells[k]))
     home = target % np.array(cells)
 
-    def number(points, sublattice):
+    def indices(points, sublattice):
         moved = [points[:, axis], *(points[:, k] for k in others)]
         flat = np.ravel_multi_index(tuple(moved), (where.thickness, *(cells[k] for k in others)))
         return flat, flat * lattice.sublattices + sublattice
 
-    cell, i = number(r, start)
-    _, j = number(home, end)
-    found = []
+    cell, i = indices(r, start)
+    _, j = indices(home, end)
+    groups = []
     for which in (-1, 0, 1):
-        chosen = inside & (step == which)
-        if chosen.any():
-            found.append(Pairs(which, cell[chosen], i[chosen], j[chosen]))
-    return tuple(found)
+        here = inside & (step == which)
+        if here.any():
+            groups.append(Pairs(which, cell[here], i[here], j[here]))
+    return tuple(groups)
 
 
 def diagonal_steps(where: Cut, model: SDModel) -> bool:
@@ -161,7 +164,7 @@ def diagonal_steps(where: Cut, model: SDModel) -> bool:
     )
 
 
-def blocks(where: Cut, model: SDModel, spins: Spins) -> tuple[Array, Array]:
+def hamiltonian(where: Cut, model: SDModel, spins: Spins) -> tuple[Array, Array]:
     """H_(n,n) and H_(n,n+1). Orbitals of vacancies are decoupled and moved above the spectrum."""
     count, m = where.slices, where.sites
     ctype = complex_of(spins.dtype)

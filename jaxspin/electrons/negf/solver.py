@@ -26,10 +26,12 @@ from jaxspin.spins import check_finite, check_spins
 class GreensFunction(AbstractField):
     """The electrons of `model` between `leads` at different chemical potentials: a field without an energy.
 
-    G^r(w) = [w - H - Sigma^r(w)]^-1, rho = int dw/(2 pi) sum_a f_a(w) G^r Gamma_a G^a, B_i = J tr(sigma rho_ii). All
-    that is filled like the reference, bound states included, comes from complex frequencies (`negf.poles`); what the
-    leads fill differently, (f_a - f_ref) G^r Gamma_a G^a, from an integral over the window of the bias
-    (`negf.quadrature`). Cost: linear in the length of the open axis, cubic in the width of a slice.
+    G^r(w) = [w - H - Sigma^r(w)]^-1, rho = int dw/(2 pi) sum_a f_a(w) G^r Gamma_a G^a, B_i = J tr(sigma rho_ii).
+    Spins and field are `(*cells, sublattices, 3)`, energies in units of the hopping, currents electrons per hbar/t.
+
+    Two parts add up to rho. With all states filled like the reference, bound states included, it comes from complex
+    frequencies (`negf.poles`). What the leads fill differently, (f_a - f_ref) G^r Gamma_a G^a, is integrated over the
+    window of the bias (`negf.quadrature`). Cost: linear in the length of the open axis, cubic in the width of a slice.
 
     **Arguments**
 
@@ -47,11 +49,18 @@ class GreensFunction(AbstractField):
     - `max_panels`: where the integral over the window gives up (15 energies each); `batch`: how many at once.
 
     The reference is the bath, or without one (mu, temperature): bound states outside the leads' bands are filled so.
-    An integral that misses the tolerance raises `RuntimeError`; inside `jit`, where nothing can be raised, all
-    results are NaN. Derivatives of any kind in spins and parameters are those of the sum at the energies chosen.
+    Derivatives of any kind in spins and parameters are those of the sum at the energies that the integral took.
 
-    Raises `ValueError` for leads that fit no end or site, no lead at all, or numbers out of range. In equilibrium
-    `ExactDiagonalization` and `KernelPolynomial` are faster and have an energy.
+    Raises `ValueError` for leads that fit no end or site, no lead at all, or numbers out of range, and `RuntimeError`
+    where the integral misses the tolerance; inside `jit`, where nothing can be raised, all results are NaN then.
+    Without a voltage `ExactDiagonalization` and `KernelPolynomial` are faster and have an energy.
+
+    Example:
+        >>> model, leads = js.SDModel(js.chain(6, periodic=False)), (js.WideBand("left"), js.WideBand("right"))
+        >>> solver = js.GreensFunction(model, leads=leads, voltage=0.5, temperature=0.1)
+        >>> up = js.textures.ferromagnet(model.lattice)
+        >>> solver.field(up).shape, round(float(solver.current(up)), 2)
+        ((6, 1, 3), 0.11)
     """
 
     parallel_part_is_fixed: ClassVar[bool] = False
@@ -139,8 +148,8 @@ class GreensFunction(AbstractField):
                 f"leads {masks} sit on a mask of sites; build a new GreensFunction with masks of the size."
             )
         same = ("leads", "voltage", "mu", "temperature", "bath", "bath_mu", "bath_temperature", "tolerance", "axis")
-        kept = {name: getattr(self, name) for name in (*same, "method", "poles", "max_panels", "batch")}
-        return GreensFunction(self.model.on(lattice), **kept)
+        settings = {name: getattr(self, name) for name in (*same, "method", "poles", "max_panels", "batch")}
+        return GreensFunction(self.model.on(lattice), **settings)
 
     def field(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
         """B_i = J <sigma_i>."""
@@ -166,8 +175,8 @@ class GreensFunction(AbstractField):
         """
         check_spins(self.lattice, spins)
         check_finite(spins)
-        found = self._checked(spins, *self._out_of_leads(spins))
-        return jnp.concatenate([found, -jnp.sum(found)[None]])
+        out = self._checked(spins, *self._out_of_leads(spins))
+        return jnp.concatenate([out, -jnp.sum(out)[None]])
 
     def current(self, spins: Spins, lead: str | None = None) -> Float[Array, ""]:
         """The current out of one terminal, the first lead if None: out of "left", positive from left to right."""
@@ -225,19 +234,19 @@ class GreensFunction(AbstractField):
         check_finite(spins)
         return self._checked(spins, *self._solved(spins, measure))
 
-    def _checked(self, spins: Spins, found: Any, error: Array) -> Any:
+    def _checked(self, spins: Spins, value: Any, error: Array) -> Any:
         allowed = max(self.tolerance, 200 * float(jnp.finfo(spins.dtype).eps))
         if not isinstance(error, Tracer) and not float(error) <= allowed:
             raise RuntimeError(
                 f"the integral over the bias window has an error of {float(error):.1e} after {self.max_panels} panels, "
                 f"tolerance {allowed:.1e}; raise max_panels, tolerance, or bath, which broadens the levels."
             )
-        return found
+        return value
 
     @eqx.filter_jit
     def _solved(self, spins: Spins, measure: AbstractMeasure) -> tuple[Found, Array]:
         setup = self._setup(whole=measure.whole)
-        return integrals.filled(setup, self._system(setup, spins), measure)
+        return integrals.measured(setup, self._system(setup, spins), measure)
 
     @eqx.filter_jit
     def _out_of_leads(self, spins: Spins) -> tuple[Array, Array]:
@@ -271,8 +280,8 @@ class GreensFunction(AbstractField):
             z = jax.lax.complex(energy, jnp.zeros_like(energy))
             return recursion.spectral(setup, system, z) / np.pi
 
-        found = jax.lax.map(at, energies.astype(spins.dtype), batch_size=15 * self.batch)
-        whole = setup.where.back(jnp.moveaxis(found, 0, -1))
+        density = jax.lax.map(at, energies.astype(spins.dtype), batch_size=15 * self.batch)
+        whole = setup.where.back(jnp.moveaxis(density, 0, -1))
         return whole if self.model.occupied is None else jnp.where(self.model.occupied[..., None], whole, 0)
 
     @eqx.filter_jit
@@ -321,11 +330,11 @@ class GreensFunction(AbstractField):
         mu, temperature, reference = self.reservoirs()
         if any(isinstance(x, Tracer) for x in jax.tree.leaves((self.leads, mu, temperature, reference))):
             return jnp.zeros(0, jnp.result_type(float))
-        found = [np.zeros(0)]
+        corners = [np.zeros(0)]
         for lead, level in zip(self.leads, mu, strict=True):
             if isinstance(lead.sites, str) and self.axis is not None:
-                found.append(lead.band_edges(self.lattice, self.axis, float(level - self.mu)))
-        edges = np.unique(np.round(np.concatenate(found), 12))
+                corners.append(lead.band_edges(self.lattice, self.axis, float(level - self.mu)))
+        edges = np.unique(np.round(np.concatenate(corners), 12))
         far = np.log(100 / self.tolerance) * np.concatenate([temperature, reference[1:]])
         at = np.concatenate([mu, reference[:1]])
         inside = (edges > np.min(at - far)) & (edges < np.max(at + far))
@@ -337,13 +346,13 @@ class GreensFunction(AbstractField):
             raise ValueError("the number of poles cannot be found while tracing; give poles=, 32 suit most bands.")
         mu, temperature = (float(x) for x in self._reference())
         # orbitals of vacancies lie above the spectrum
-        spread = (1 if self._cut().full(self.model.occupied) is None else 2) * float(bound) + 1
+        highest = (1 if self._cut().full(self.model.occupied) is None else 2) * float(bound) + 1
         loss = float(self.bath)
         for extent in extents:
-            spread = max(spread, float(extent.levels)) + float(extent.coupling)
+            highest = max(highest, float(extent.levels)) + float(extent.coupling)
             loss += float(extent.loss)
         tolerance = max(1e-13, min(1e-3, self.tolerance / 10))
-        return number_for(tolerance, (spread + abs(mu)) / temperature, loss / temperature / 2)
+        return number_for(tolerance, (highest + abs(mu)) / temperature, loss / temperature / 2)
 
     def _number(self, name: str, names: tuple[str, ...]) -> int:
         if name not in names:

@@ -19,22 +19,22 @@ from jaxspin.lattice import Lattice
 class Chains(AbstractSelfEnergy):
     """A lead each of whose modes is a chain: |v_c|^2 g with the surface Green's function g of the chain.
 
-    `levels` e, `square` |v|^2 and `contact` |v_c|^2 of each mode, `(m,)`; `columns` are the modes on the sites.
+    `levels` e, `square` |v|^2 and `contact` |v_c|^2 of each mode, `(m,)`; `slicing` are the arguments of `lead_modes`.
     """
 
     levels: Float[Array, " m"]
     square: Float[Array, " m"]
     contact: Float[Array, " m"]
-    place: tuple[Lattice, int, int, int] = eqx.field(static=True)
+    slicing: tuple[Lattice, int, int, int] = eqx.field(static=True)
 
     def self_energy(self, energy: Complex[Array, ""]) -> Complex[Array, " orbitals"]:
         sigma = chain_surface(energy - self.levels.astype(energy.dtype), self.square, self.contact)
         return jnp.repeat(sigma, 2)
 
     def modes(self) -> np.ndarray:
-        found = lead_modes(*self.place)
-        assert found is not None
-        return found[0]
+        modes = lead_modes(*self.slicing)
+        assert modes is not None
+        return modes[0]
 
 
 class Layers(AbstractSelfEnergy):

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxspin.arrays.spinors import complex_of
 from jaxspin.electrons.model import SDModel
 from jaxspin.electrons.negf.leads import AbstractSelfEnergy, AbstractTerminal, Contact, broadening_of
 from jaxspin.electrons.negf.linalg import dagger, multiply
-from jaxspin.electrons.negf.slices import Cut, blocks
-from jaxspin.electrons.terms import complex_of
+from jaxspin.electrons.negf.slices import Cut, hamiltonian
 from jaxspin.field import Spins
 
 
@@ -30,13 +30,13 @@ class Setup:
     def columns(self) -> list[np.ndarray]:
         """The columns of each lead among all: those that enter in the last slice come last."""
         first, last = [], []
-        for number, c in enumerate(self.contacts):
+        for lead, c in enumerate(self.contacts):
             for k, at in enumerate(c.slices):
-                (last if at == self.where.slices - 1 else first).extend([(number, 2 * k), (number, 2 * k + 1)])
-        found = [np.zeros(2 * len(c.slices), int) for c in self.contacts]
-        for column, (number, k) in enumerate(first + last):
-            found[number][k] = column
-        return found
+                (last if at == self.where.slices - 1 else first).extend([(lead, 2 * k), (lead, 2 * k + 1)])
+        columns = [np.zeros(2 * len(c.slices), int) for c in self.contacts]
+        for column, (lead, k) in enumerate(first + last):
+            columns[lead][k] = column
+        return columns
 
     def entry(self) -> tuple[np.ndarray, int]:
         """The slice in which each column enters, and how many do so before the last one."""
@@ -55,7 +55,7 @@ class System(NamedTuple):
     leads: tuple[AbstractSelfEnergy, ...]
     mu: Array  # of each lead
     temperature: Array
-    reference: Array  # (mu, temperature) of the equilibrium part
+    reference: Array  # (mu, temperature) of the part without bias
     edges: Array  # energies where the integrand has a corner
 
 
@@ -70,13 +70,13 @@ def assemble(
     """`levels` are mu and temperature of the leads, then (mu, temperature) of the reference, the solver's mu, edges."""
     where, dtype = setup.where, spins.dtype
     mu, temperature, reference, center, edges = (x.astype(dtype) for x in levels)
-    diagonal, upper = blocks(where, model, spins)
+    diagonal, upper = hamiltonian(where, model, spins)
     ctype, m = diagonal.dtype, where.sites
     present = where.full(model.occupied)
     full = jnp.ones((where.slices, m), dtype) if present is None else present.astype(dtype)
     connected = tuple(
-        _in_precision(lead.connect(c, mu[number] - center), dtype)
-        for number, (lead, c) in enumerate(zip(leads, setup.contacts, strict=True))
+        _in_precision(lead.connect(c, mu[index] - center), dtype)
+        for index, (lead, c) in enumerate(zip(leads, setup.contacts, strict=True))
     )
     loss = jnp.repeat(bath.astype(dtype) * full, 2, axis=1)
     entering = jnp.zeros((2 * m, len(setup.entry()[0])), ctype)
@@ -121,34 +121,34 @@ def self_energies(setup: Setup, system: System, z: Array) -> list[Array | None]:
 
 def broadenings(setup: Setup, system: System, sigmas: list[Array | None]) -> list[Array]:
     """Gamma of each lead, `(columns)` where diagonal."""
-    found = []
+    gammas = []
     for lead, c, sigma in zip(system.leads, setup.contacts, sigmas, strict=True):
-        found.append(_fitting(lead.rate(), c) if sigma is None else broadening_of(sigma))
-    return found
+        gammas.append(_fitting(lead.rate(), c) if sigma is None else broadening_of(sigma))
+    return gammas
 
 
-def _fitting(numbers: Array | None, c: Contact) -> Array:
-    """`numbers` for the orbitals of a contact. Raises `ValueError` for another shape."""
+def _fitting(values: Array | None, c: Contact) -> Array:
+    """`values` for the orbitals of a contact. Raises `ValueError` for another shape."""
     size = 2 * len(c.sites)
-    assert numbers is not None
-    if numbers.shape not in ((), (size,), (size, size)):
+    assert values is not None
+    if values.shape not in ((), (size,), (size, size)):
         raise ValueError(
-            f"a self-energy of shape {numbers.shape} does not fit a contact of {len(c.sites)} sites; give "
+            f"a self-energy of shape {values.shape} does not fit a contact of {len(c.sites)} sites; give "
             f"({size}, {size}), or ({size},) or a number where it is diagonal."
         )
-    return jnp.broadcast_to(numbers, (size,)) if numbers.ndim == 0 else numbers
+    return jnp.broadcast_to(values, (size,)) if values.ndim == 0 else values
 
 
 def effective(setup: Setup, system: System, sigmas: list[Array | None]) -> list[tuple[int, Array]]:
     """What the self-energies add to H_(n,n), with the slice n of each."""
-    found = []
+    added = []
     for c, columns, sigma in zip(setup.contacts, setup.columns(), sigmas, strict=True):
         if sigma is None:
             continue
         vectors = system.entering[:, columns]
         weighted = vectors * sigma[None] if sigma.ndim == 1 else multiply(vectors, sigma)
-        found.append((c.slices[0], multiply(weighted, dagger(vectors))))
-    return found
+        added.append((c.slices[0], multiply(weighted, dagger(vectors))))
+    return added
 
 
 def step(upper: Array, x: Array) -> Array:
