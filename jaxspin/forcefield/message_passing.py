@@ -143,7 +143,7 @@ class MessagePassing(AbstractLatticeNetwork):
         return MessagePassing(lattice, features=features, key=key, dtype=dtype, **chosen)
 
 
-def _params(weights: dict[str, Array]) -> nnx.Dict:
+def _params(weights: dict[str, Array]) -> nnx.Module:
     return nnx.Dict({name: nnx.Param(w) for name, w in weights.items()})
 
 
