@@ -48,6 +48,13 @@ def moments(lattice: js.Lattice) -> js.BehlerParrinello:
     return learnt(LocalMoments(lattice, 2.0, hops=1, moments=4, chunk=8))
 
 
+def passing(lattice: js.Lattice) -> js.BehlerParrinello:
+    nearest = min(bond.length for bond in lattice.shell(1))
+    network = js.forcefield.MessagePassing(lattice, fields=1, layers=2, first_radius=nearest, key=jax.random.key(3))
+    weights = jax.tree.map(lambda x: x + 0.3 * jnp.cos(jnp.arange(x.size).reshape(x.shape)), network)
+    return js.BehlerParrinello(lattice, weights)
+
+
 def placed(lattice: js.Lattice, devices=(4, 2)):
     spins = js.random_spins(lattice, key=jax.random.key(0))
     return spins, js.devices.shard(spins, js.devices.mesh(lattice, devices))
@@ -63,12 +70,14 @@ def check_equal(function, spins, sharded, atol=ROUNDING) -> dict[str, int]:
 
 def fields():
     check_learnt(moments(LATTICES["open"]), permutes=20)
+    check_learnt(passing(LATTICES["open"]), permutes=20)
     check_classical(LATTICES["two sublattices"])
 
 
 def more_fields():
     """Every descriptor, and the fields above with the two lattices exchanged."""
     check_learnt(moments(LATTICES["two sublattices"]), permutes=20)
+    check_learnt(passing(LATTICES["two sublattices"]), permutes=20)
     check_classical(LATTICES["open"])
     lattice = LATTICES["periodic"]
     check_learnt(learnt(Bispectrum(lattice, 1.0, 1.0, 1.0, bispectrum=False)), permutes=12)

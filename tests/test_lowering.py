@@ -47,6 +47,11 @@ FIELDS = {
     "learnt, bispectrum": js.BehlerParrinello(
         descriptor=Bispectrum(LATTICE, 1.0, 1.0, 1.0), hidden=(4,), dtype=jnp.float32
     ),
+    "learnt, messages": js.BehlerParrinello(
+        LATTICE,
+        js.forcefield.MessagePassing(LATTICE, fields=1, layers=2, key=jax.random.key(0), dtype=jnp.float32),
+        dtype=jnp.float32,
+    ),
     "learnt, generalized": js.forcefield.GeneralizedPotential(
         descriptor=LocalMoments(LATTICE, 2.0, hops=1, moments=4), hidden=(4,), dtype=jnp.float32
     ),

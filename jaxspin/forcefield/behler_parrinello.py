@@ -256,17 +256,13 @@ class BehlerParrinello(AbstractPotential):
 
 def _check_network(descriptor: AbstractDescriptor, network: Any) -> None:
     """`ValueError` for a network that does not fit the descriptor; `TypeError` for what is no network."""
-    if not isinstance(network, nnx.Module):
-        raise TypeError(
-            f"a {type(network).__name__} is not a network; pass a flax.nnx.Module such as "
-            "js.forcefield.MultilayerPerceptron(descriptor.n_features, (64, 64), key=key)."
-        )
     if isinstance(network, AbstractLatticeNetwork):
         if not descriptor.components:
             raise ValueError(
                 f"{type(network).__name__} reads spins, which {type(descriptor).__name__} does not hand on; "
                 "use js.descriptors.SpinVectors(lattice, beside=descriptor)."
             )
+        network.check(descriptor.lattice, descriptor.n_features - descriptor.components)
         return
     if descriptor.components:
         raise ValueError(
@@ -278,7 +274,7 @@ def _check_network(descriptor: AbstractDescriptor, network: Any) -> None:
         shape = jax.eval_shape(network, sites).shape
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"the network does not take the {descriptor.n_features} features of {type(descriptor).__name__}; "
+            f"the network does not take the features of {type(descriptor).__name__} ({error}); "
             f"make it for descriptor.n_features = {descriptor.n_features}."
         ) from error
     if shape != (2,):

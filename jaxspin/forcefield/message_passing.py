@@ -16,6 +16,7 @@ from jaxspin.arrays.translation import with_edges
 from jaxspin.forcefield.networks import AbstractLatticeNetwork
 from jaxspin.forcefield.stencils import Stencil, stencil
 from jaxspin.lattice import Lattice
+from jaxspin.symmetry import infinite
 
 # How many scalars a layer makes of messages, and how many changes of scalars and gates of vectors of those.
 _FIRST, _FIRST_MADE = 3, 3
@@ -76,7 +77,7 @@ class MessagePassing(AbstractLatticeNetwork):
         if min(fields, layers) < 1 or features < 0:
             raise ValueError(f"fields and layers must be at least 1, got {fields} and {layers}; 2 and 4 are usual.")
         nearest = min(bond.length for bond in lattice.shell(1))
-        self.fields, self.features = int(fields), int(features)
+        self.fields, self.features, self.kind = int(fields), int(features), infinite(lattice)
         self.radii = (
             float(2 * nearest if first_radius is None else first_radius),
             *(float(nearest if radius is None else radius),) * (int(layers) - 1),
@@ -88,6 +89,19 @@ class MessagePassing(AbstractLatticeNetwork):
         layers_drawn, readout = _drawn(key, order, self.fields, tuple(counts), self.features, dtype)
         self.layers = nnx.List([_params(layer) for layer in layers_drawn])
         self.readout = _params(readout)
+
+    def check(self, lattice: Lattice, features: int) -> None:
+        """`ValueError` where it was made for another kind of lattice, or another number of features."""
+        if not self.kind.is_kind_of(lattice):
+            raise ValueError(
+                f"the network was made for the {self.kind.name} lattice, the spins are on the {lattice.name} lattice; "
+                "make it on this kind of lattice."
+            )
+        if features != self.features:
+            raise ValueError(
+                f"the network reads {self.features} features beside the spins, the descriptor has {features}; "
+                f"make it with features={features}."
+            )
 
     def reach(self, lattice: Lattice) -> tuple[int, ...]:
         """How many cells away a site is seen, along each axis."""
@@ -190,7 +204,8 @@ class Convolution(NamedTuple):
 
     def bias(self, values: Array, count: int) -> Array:
         """The same for every operation of the group, in the order of the channels of `count` parts."""
-        return jnp.concatenate([jnp.tile(part, self.table.order) for part in jnp.split(values, count)])
+        wide = jnp.concatenate([jnp.tile(part, self.table.order) for part in jnp.split(values, count)])
+        return wide.reshape(*(1,) * (self.lattice.dimension + 2), -1)
 
     def _matrix(self, weights: Array, where: np.ndarray, parts: int) -> Array:
         """Rows (site, operation, field), columns (part, operation, field), from weights `(free, fields, made)`."""
@@ -252,7 +267,8 @@ def _later(
 def _hidden(layer: Any, here: Convolution, scalars: Sequence[Array], beside: Array) -> Array:
     hidden = here.dense(layer["in"][...], scalars, 1) + here.bias(layer["bias"][...], 1)
     if beside.shape[-1]:
-        hidden = hidden + jnp.tile(matmul(beside, layer["beside"][...]), here.table.order)
+        read = matmul(beside, layer["beside"][...])
+        hidden = hidden + jnp.concatenate([read] * here.table.order, axis=-1)
     return hidden
 
 

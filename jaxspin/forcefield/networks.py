@@ -80,6 +80,9 @@ class AbstractLatticeNetwork(nnx.Module):
         ends are left out; None: none.
         """
 
+    def check(self, lattice: Lattice, features: int) -> None:
+        """Raise `ValueError` for a lattice or a number of features beside the spins that it was not made for."""
+
     @abc.abstractmethod
     def reach(self, lattice: Lattice) -> tuple[int, ...]:
         """How many cells away a site is seen, along each axis."""
