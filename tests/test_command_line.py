@@ -90,12 +90,12 @@ def test_every_script_refuses_in_one_line(path, refused, tmp_path):
 
 BAD = {
     "quickstart": [
-        "--colors 0",
-        "--coupling nan",
+        "--sampling.colors 0",
+        "--electrons.coupling nan",
         "--training.steps 0",
-        "--hidden 0",
-        "--sample-size 7",
-        "--damping -1",
+        "network.descriptor:messages --network.descriptor.layers 0",
+        "--sampling.side 7",
+        "--motion.damping -1",
         "--seed x",
     ],
     "quenches/triangular_120": [

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
@@ -66,14 +67,14 @@ def run(config: Config) -> dict[str, Any]:
     data, params = read(config.data)
     more = [other(folder, data.lattice) for folder in config.more]
     unseen = {f"unseen {folder.name}": other(folder, data.lattice) for folder in config.unseen}
-    described = config.network.descriptor.on(data.lattice, params)
+    described = config.network.descriptor.on(data.lattice, params)  # refuses before the folder is made
     folder = new_folder(config.output, overwrite=config.overwrite)
     rows = []
     for seed in config.seeds:
         fitted, held, numbers = split(data, config.held_out, seed)
         fitted = SpinData.concatenate([fitted, *more]) if more else fitted
         model_key, training_key = jax.random.split(jax.random.key(seed))
-        model = js.BehlerParrinello(descriptor=described, hidden=config.network.hidden, key=model_key)
+        model = config.network.model(data.lattice, params, model_key)
         began = time.perf_counter()
         checkpoint = folder / "training" / str(seed)
         learnt = js.train(model, fitted, config.training, key=training_key, checkpoint=checkpoint, progress=True)
@@ -100,6 +101,7 @@ def run(config: Config) -> dict[str, Any]:
     summary = {
         "file": config.data.name,
         "features": described.n_features,
+        "weights": sum(x.size for x in jax.tree.leaves(eqx.filter(model.network, eqx.is_inexact_array))),
         "torque error": spread(rows),
         "runs": rows,
         "provenance": provenance(config),

@@ -1,6 +1,6 @@
 """What the experiments share: electrons, sampling, quenches that survive a kill, errors by kind, folders."""
 
-from experiments.stages.descriptors import Bispectrum, FilledClusters, Moments
+from experiments.stages.descriptors import Bispectrum, FilledClusters, Messages, Moments
 from experiments.stages.folder import (
     Output,
     Resumable,
@@ -21,6 +21,7 @@ __all__ = [
     "Dynamics",
     "Electrons",
     "FilledClusters",
+    "Messages",
     "Moments",
     "Motion",
     "Network",

@@ -4,8 +4,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import jax
+
 import jaxspin as js
-from jaxspin.descriptors import AbstractDescriptor, AtFilling, LocalElectrons, LocalMoments
+from jaxspin.descriptors import AbstractDescriptor, AtFilling, LocalElectrons, LocalMoments, SpinVectors
+from jaxspin.forcefield import MessagePassing
 from jaxspin.lattice import Lattice
 
 
@@ -82,7 +85,29 @@ class Bispectrum:
         return js.Bispectrum(lattice, self.radius, bispectrum=self.polynomials)
 
 
-Descriptor = Moments | FilledClusters | Bispectrum
+@dataclasses.dataclass(frozen=True)
+class Messages:
+    """The spins themselves, for a network that passes messages over the lattice; `hidden` does not count."""
+
+    fields: int = 2
+    """Channels, in units of the order of the point group."""
+    layers: int = 4
+    """How often messages are sent."""
+    first_radius: float | None = None
+    """How far in the first layer; None: two distances of nearest neighbours."""
+    radius: float | None = None
+    """How far in the later ones; None: to nearest neighbours."""
+
+    def on(self, lattice: Lattice, electrons: Mapping[str, Any]) -> AbstractDescriptor:
+        """The descriptor."""
+        return SpinVectors(lattice)
+
+    def network(self, lattice: Lattice, key: jax.Array) -> MessagePassing:
+        """The network that reads it."""
+        return MessagePassing(lattice, **dataclasses.asdict(self), key=key)
+
+
+Descriptor = Moments | FilledClusters | Bispectrum | Messages
 
 
 def known(electrons: Mapping[str, Any], name: str, remedy: str) -> Any:

@@ -1,6 +1,7 @@
 """Force fields of an experiment: trained on its data or taken from a folder, for the electrons it is about."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ import jax
 import numpy as np
 
 import jaxspin as js
-from experiments.stages.descriptors import Descriptor, Moments
+from experiments.stages.descriptors import Descriptor, Messages, Moments
 from experiments.stages.model import Electrons
 from jaxspin.forcefield import load, load_metadata
+from jaxspin.lattice import Lattice
 from jaxspin.training import SpinData
 
 
@@ -25,8 +27,14 @@ class Network:
 
     def on(self, electrons: Electrons, side: int, key: jax.Array | None = None) -> js.BehlerParrinello:
         """The untrained force field; `ValueError` where the lattice is smaller than a cluster."""
-        described = self.descriptor.on(electrons.on(side), parameters(electrons))
-        return js.BehlerParrinello(descriptor=described, hidden=self.hidden, key=key)
+        return self.model(electrons.on(side), parameters(electrons), key)
+
+    def model(self, lattice: Lattice, about: Mapping[str, Any], key: jax.Array | None = None) -> js.BehlerParrinello:
+        """The same of electrons with these parameters."""
+        key = jax.random.key(0) if key is None else key
+        described = self.descriptor.on(lattice, about)
+        network = self.descriptor.network(lattice, key) if isinstance(self.descriptor, Messages) else None
+        return js.BehlerParrinello(described, network, hidden=self.hidden, key=key)
 
 
 def parameters(electrons: Electrons) -> dict[str, Any]:

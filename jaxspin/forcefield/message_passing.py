@@ -18,9 +18,11 @@ from jaxspin.forcefield.stencils import Stencil, stencil
 from jaxspin.lattice import Lattice
 from jaxspin.symmetry import infinite
 
-# How many scalars a layer makes of messages, and how many changes of scalars and gates of vectors of those.
-_FIRST, _FIRST_MADE = 3, 3
-_LATER, _LATER_MADE = 8, 6
+# How many sums of the spins around the first layer makes, whose products in pairs it reads.
+_SUMS = 8
+# How many scalars a later layer makes of messages; how many changes of scalars and gates of vectors come of them.
+_LATER = 15
+_FIRST_MADE, _LATER_MADE = 3, 6
 # Width of the dense networks between, in channels.
 _HIDDEN = 2
 
@@ -30,9 +32,10 @@ class MessagePassing(AbstractLatticeNetwork):
 
     Every site carries, for each of `fields` and each operation g of the point group, a scalar a, a vector v that
     changes sign with the spins and one, w, that does not; at first v = S_i alone. A layer sums those of the sites
-    around with a matrix for each (`Stencil`): V = sum_h w(h) v(g h) and so on. A dense network makes of the scalars
-    V.V', W.W', V.(V' x W), a, (V.W)(V'.W') a change of a and gates, which multiply V, V x V' and W to make the next v
-    and w. The energy of a site is a dense network of the scalars of all layers, averaged over g.
+    around with a matrix for each (`Stencil`): V = sum_h w(h) v(g h) and so on; the first one makes eight sums of spins
+    and reads all products of two. A dense network makes of the scalars V.V', W.W', V.(V' x W), a, (V.W)(V'.W') a change
+    of a and gates, which multiply V, V x V' and W to make the next v and w; all are bounded, x/(1 + |x|^2/4)^(1/2).
+    The energy of a site is a dense network of the scalars of all layers, averaged over g.
 
     By construction, to rounding: invariant under rotations and the reversal of all spins, under translations and the
     point group; with `direction` under those operations alone that leave it. Sites without a spin send nothing. A site
@@ -238,8 +241,9 @@ class Convolution(NamedTuple):
 
 
 def _first(layer: Any, sent: Convolution, here: Convolution, spins: Array, beside: Array) -> tuple[Array, Array, Array]:
-    one, two, three = sent.received_plain(layer["odd"][...], spins, 3)
-    scalars = [_dot(one, two), _dot(two, three), _dot(one, one)]
+    one, three = sent.received_plain(layer["odd"][...], spins, 2)
+    sums = sent.received_plain(layer["sums"][...], spins, _SUMS)
+    scalars = [_dot(a, b) for a, b in itertools.combinations_with_replacement(sums, 2)]
     change, to_odd, to_even = _gates(layer, here, scalars, beside, _FIRST_MADE)
     return change, one * to_odd, _cross(one, three) * to_even
 
@@ -250,12 +254,12 @@ def _later(
     one, two, three = sent.received(layer["odd"][...], odd, 3)
     first, second = sent.received(layer["even"][...], even, 2)
     products = [
-        _dot(one, two),
-        _dot(two, three),
-        _dot(one, one),
-        _dot(first, second),
+        *(_dot(a, b) for a, b in itertools.combinations_with_replacement((one, two, three), 2)),
+        *(_dot(a, b) for a, b in itertools.combinations_with_replacement((first, second), 2)),
         _dot(one, _cross(two, first)),
+        _dot(two, _cross(three, second)),
         _dot(three, first) * _dot(three, second),
+        _dot(one, first) * _dot(two, second),
     ]
     scalars = [*products, *sent.received(layer["scalar"][...], scalar, 2)]
     change, to_odd, to_even, turned, crossed, kept = _gates(layer, here, scalars, beside, _LATER_MADE)
@@ -302,15 +306,15 @@ def _drawn(
     def weights(free: int, given: int, made: int, scale: float = 1.0) -> Array:
         return scale * jax.random.normal(next(keys), (free, given, made), dtype) / jnp.sqrt(float(free * given))
 
-    def network(scalars: int, hidden: int) -> dict[str, Array]:
-        found = {"in": weights(order, scalars * fields, hidden), "bias": jnp.zeros(hidden, dtype)}
+    def network(given: int, hidden: int) -> dict[str, Array]:
+        found = {"in": weights(order, given, hidden), "bias": jnp.zeros(hidden, dtype)}
         return found | ({"beside": weights(1, features, hidden)[0]} if features else {})
 
     layers = []
     for number, count in enumerate(counts):
-        scalars, made = (_LATER, _LATER_MADE) if number else (_FIRST, _FIRST_MADE)
+        made = _LATER_MADE if number else _FIRST_MADE
         hidden = _HIDDEN * fields
-        layer = network(scalars, hidden)
+        layer = network(_LATER * fields if number else _SUMS * (_SUMS + 1) // 2, hidden)
         layer["made"] = weights(order, hidden, made * fields, 0.5)
         layer["shift"] = jnp.concatenate([jnp.zeros(fields, dtype), jnp.ones((made - 1) * fields, dtype)])
         if number:
@@ -318,7 +322,8 @@ def _drawn(
             layer["even"] = weights(count * order, fields, 2 * fields)
             layer["scalar"] = weights(count * order, fields, 2 * fields)
         else:
-            layer["odd"] = weights(count, 1, 3 * fields)
+            layer["odd"] = weights(count, 1, 2 * fields)
+            layer["sums"] = weights(count, 1, _SUMS)
         layers.append(layer)
-    readout = network(len(counts), _HIDDEN * fields) | {"out": jnp.zeros((_HIDDEN * fields, 1), dtype)}
+    readout = network(len(counts) * fields, _HIDDEN * fields) | {"out": jnp.zeros((_HIDDEN * fields, 1), dtype)}
     return layers, readout
