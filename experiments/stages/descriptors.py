@@ -7,6 +7,7 @@ from typing import Any
 import jax
 
 import jaxspin as js
+from experiments.stages.checks import check_counts, check_positive
 from jaxspin.descriptors import AbstractDescriptor, AtFilling, LocalElectrons, LocalMoments, SpinVectors
 from jaxspin.forcefield import MessagePassing
 from jaxspin.lattice import Lattice
@@ -97,6 +98,12 @@ class Messages:
     """How far in the first layer; None: two distances of nearest neighbours."""
     radius: float | None = None
     """How far in the later ones; None: to nearest neighbours."""
+
+    def __post_init__(self):
+        check_counts(self, "fields", "layers")
+        for name in ("first_radius", "radius"):
+            if getattr(self, name) is not None:
+                check_positive(self, name)
 
     def on(self, lattice: Lattice, electrons: Mapping[str, Any]) -> AbstractDescriptor:
         """The descriptor."""
