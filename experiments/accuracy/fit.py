@@ -81,6 +81,7 @@ def run(config: Config) -> dict[str, Any]:
         rows.append(
             {
                 "seed": seed,
+                "weights": sum(x.size for x in jax.tree.leaves(eqx.filter(model.network, eqx.is_inexact_array))),
                 "errors": {
                     **{name: dataclasses.asdict(evaluate(learnt.model, part)) for name, part in unseen.items()},
                     **judge(learnt.model, held),
@@ -101,7 +102,7 @@ def run(config: Config) -> dict[str, Any]:
     summary = {
         "file": config.data.name,
         "features": described.n_features,
-        "weights": sum(x.size for x in jax.tree.leaves(eqx.filter(model.network, eqx.is_inexact_array))),
+        "weights": rows[0]["weights"],
         "torque error": spread(rows),
         "runs": rows,
         "provenance": provenance(config),

@@ -208,8 +208,9 @@ class LocalElectrons(AbstractOnClusters):
         occupied = jnp.moveaxis(_occupied(spins), -1, 0)
         chains = self._chains(spins)
         level = self._level(chains, occupied)
-        parts, of_level = jax.jvp(lambda mu: self._at_level(chains, occupied, mu), (level,), (jnp.ones_like(level),))
-        held = _Held(level, parts.occupation, of_level)
+        at_level, of_level = jax.jvp(lambda mu: self._at_level(chains, occupied, mu), (level,), (jnp.ones_like(level),))
+        own = _Own(*at_level)
+        held = _Held(level, own.occupation, _Own(*of_level))
         slopes = []
         directions = jnp.moveaxis(frames, (-2, -1), (0, 1))
         for number, recursion in enumerate(self._recursions):
@@ -226,7 +227,7 @@ class LocalElectrons(AbstractOnClusters):
         # (sublattices, m, d, f, *cells) -> (*cells, sublattices, m d, f)
         found = jnp.moveaxis(jnp.stack(slopes), (0, 1, 2, 3), (-4, -3, -2, -1))
         width = found.shape[-3] * found.shape[-2]
-        return parts.stacked(), found.reshape(self.lattice.sites, width, -1), held
+        return own.stacked(), found.reshape(self.lattice.sites, width, -1), held
 
     def _chains(self, spins: Spins) -> Float[Array, "coefficients sublattices *cells"]:
         """The coefficients of the chains of each site, energies in units of the bound `halfwidth` of |H|."""

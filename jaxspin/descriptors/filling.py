@@ -20,7 +20,7 @@ from jaxspin.lattice import Lattice
 _TEMPERATURE = 3.0
 
 
-class AtFilling(AbstractAround, AbstractClusterDescriptor):
+class AtFilling(AbstractAround, AbstractClusterDescriptor):  # pyright: ignore[reportIncompatibleVariableOverride]
     """The features of `descriptor`, then the Fermi level mu(S), the same number at every site.
 
     Electrons at a fixed `filling` n share one chemical potential: a metal that orders anywhere moves the levels that

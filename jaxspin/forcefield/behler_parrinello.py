@@ -93,6 +93,7 @@ class BehlerParrinello(AbstractPotential):
             widths = tuple(int(n) for n in hidden)
             key = jax.random.key(0) if key is None else key
             network = multilayer_perceptron(descriptor.n_features, widths, key=key, dtype=dtype)
+        assert network is not None
         _check_network(descriptor, network)
         self.descriptor, self.network = descriptor, network
         self.mean = jax.device_put(np.zeros(descriptor.n_features, dtype))

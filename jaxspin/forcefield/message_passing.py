@@ -160,7 +160,7 @@ class MessagePassing(AbstractLatticeNetwork):
         return MessagePassing(lattice, features=features, key=key, dtype=dtype, **chosen)
 
 
-def _params(weights: dict[str, Array]) -> nnx.Module:
+def _params(weights: dict[str, Array]) -> Any:
     return nnx.Dict({name: nnx.Param(w) for name, w in weights.items()})
 
 
