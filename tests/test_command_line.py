@@ -94,6 +94,7 @@ BAD = {
         "--electrons.coupling nan",
         "--training.steps 0",
         "network.descriptor:messages --network.descriptor.layers 0",
+        "network.descriptor:moments --network.descriptor.hops 0",
         "--sampling.side 7",
         "--motion.damping -1",
         "--seed x",
