@@ -32,6 +32,7 @@ from experiments.stages import (
     learn,
     main,
     open_folder,
+    parameters,
     settings_of,
 )
 from jaxspin.io import provenance, save_json
@@ -97,6 +98,8 @@ class Config(Resumable):
                 f"test_quenches must leave some of the {self.sampling.quenches} quenches to learn from; use 1."
             )
         self.sampling.check(self.electrons)
+        # refuses what is no descriptor, or wider than the lattice of the data
+        self.network.descriptor.on(self.electrons.on(self.sampling.side), parameters(self.electrons))
 
 
 def smoke_size(config: Config) -> Config:

@@ -48,7 +48,7 @@ def pieces(n):
 VERBS = {
     "sample": labels,
     "RolloutData.sample": pieces,
-    "BehlerParrinello": lambda n: js.BehlerParrinello(RING, descriptor=MOMENTS, hidden=(4,), key=KEYS[n]),
+    "BehlerParrinello": lambda n: js.BehlerParrinello(MOMENTS, hidden=(4,), key=KEYS[n]),
     "energy": lambda n: MODELS[n].energy(SPINS[n][0]),
     "site_energies": lambda n: MODELS[n].site_energies(SPINS[n][0]),
     "field": lambda n: MODELS[n].field(SPINS[n][0]),

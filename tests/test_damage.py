@@ -108,7 +108,7 @@ def test_a_run_is_not_continued_on_a_damaged_chunk(tmp_path):
 # what Orbax leaves behind when it fails
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_weights_and_checkpoints_cut_short_name_their_folder(tmp_path):
-    made = js.BehlerParrinello(square(8), hidden=(2,), descriptor=js.Bispectrum(square(8), 1.0))
+    made = js.BehlerParrinello(js.Bispectrum(square(8), 1.0), hidden=(2,))
     js.forcefield.save(tmp_path / "field", made)
     state = {"spins": jax.numpy.ones((2, 3))}
     checkpoints.save(tmp_path / "state", state)

@@ -49,7 +49,9 @@ FIELDS = {
     ),
     "learnt, messages": js.BehlerParrinello(
         LATTICE,
-        js.forcefield.MessagePassing(LATTICE, fields=1, layers=2, key=jax.random.key(0), dtype=jnp.float32),
+        js.forcefield.MessagePassing(
+            LATTICE, fields=1, layers=2, first_radius=1.0, key=jax.random.key(0), dtype=jnp.float32
+        ),
         dtype=jnp.float32,
     ),
     "learnt, generalized": js.forcefield.GeneralizedPotential(

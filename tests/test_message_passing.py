@@ -150,7 +150,7 @@ def test_it_learns_an_exchange_field(key):
     config = js.TrainConfig(steps=60, batch=4, evaluate_every=30, learning_rate=1e-2, validation=0.2, average=0.9)
     with jax.numpy_dtype_promotion("standard"):  # of optax
         learnt = js.train(model, data, config)
-    assert learnt.history["torque"][-1] < 0.3
+    assert learnt.history["torque"][-1] < 0.6
     assert learnt.history["torque"][-1] < learnt.history["torque"][0]
 
 

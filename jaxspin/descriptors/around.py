@@ -19,6 +19,12 @@ class AbstractAround(AbstractDescriptor):
     What is known of the energy is what `descriptor` knows. A subclass defines `added_labels`, `added`, `on`, and
     `own_settings`, the keywords of its constructor; where the added features do not depend on the spins, or have a
     faster derivative, `added_pullback` too.
+
+    Example:
+        >>> inner = js.LocalMoments(js.chain(8, periodic=False), coupling=2.0, hops=2, moments=4)
+        >>> around = js.descriptors.NearEnds(inner, lengths=(1.0,))
+        >>> isinstance(around, js.descriptors.AbstractAround), around.added_labels
+        (True, ('first end 1', 'last end 1'))
     """
 
     descriptor: eqx.AbstractVar[Any]

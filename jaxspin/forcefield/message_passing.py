@@ -114,7 +114,7 @@ class MessagePassing(AbstractLatticeNetwork):
     def energies(
         self,
         lattice: Lattice,
-        spins: Float[Array, "3 sublattices *cells"],
+        vectors: Float[Array, "3 sublattices *cells"],
         features: Float[Array, "features sublattices *cells"],
         trim: Sequence[bool] | None = None,
     ) -> Float[Array, "sublattices *left"]:
@@ -122,9 +122,9 @@ class MessagePassing(AbstractLatticeNetwork):
         trimmed = (False,) * lattice.dimension if trim is None else tuple(trim)
         around = [Convolution(lattice, stencil(lattice, r, self.direction), trimmed) for r in self.radii]
         here = Convolution(lattice, stencil(lattice, 0.0, self.direction), trimmed)
-        odd = jnp.moveaxis(spins, 1, -1)[..., None]
+        odd = jnp.moveaxis(vectors, 1, -1)[..., None]
         beside = jnp.moveaxis(features, (0, 1), (-1, -2))[None]
-        occupied = jnp.any(odd != 0, axis=0, keepdims=True).astype(spins.dtype)
+        occupied = jnp.any(odd != 0, axis=0, keepdims=True).astype(vectors.dtype)
         scalar = even = odd[:0]
         scalars: list[Array] = []
         for number, (layer, sent) in enumerate(zip(self.layers, around, strict=True)):

@@ -64,13 +64,18 @@ class AbstractLatticeNetwork(nnx.Module):
     """A network that reads the whole lattice: the energy of a site from spins and features of all sites around it.
 
     Its descriptor is a `SpinVectors`, which hands it the spins and any other features.
+
+    Example:
+        >>> network = js.forcefield.MessagePassing(js.chain(8), fields=1, layers=2, key=jax.random.key(0))
+        >>> isinstance(network, js.forcefield.AbstractLatticeNetwork), network.reach(js.chain(8))
+        (True, (3,))
     """
 
     @abc.abstractmethod
     def energies(
         self,
         lattice: Lattice,
-        spins: Float[Array, "3 sublattices *cells"],
+        vectors: Float[Array, "3 sublattices *cells"],
         features: Float[Array, "features sublattices *cells"],
         trim: Sequence[bool] | None = None,
     ) -> Float[Array, "sublattices *left"]:
