@@ -13,7 +13,7 @@ from jaxspin.arrays.precision import einsum
 from jaxspin.couplings import at_least
 from jaxspin.descriptors import haydock
 from jaxspin.descriptors.base import Own, Rows
-from jaxspin.descriptors.clusters import Cluster, orbital_at_center, product_with, spin_between
+from jaxspin.descriptors.chains import Chains, units
 from jaxspin.descriptors.on_clusters import AbstractOnClusters
 from jaxspin.electrons.ensemble import check_partial
 from jaxspin.field import Spins, sum_of
@@ -219,7 +219,7 @@ class LocalElectrons(AbstractOnClusters):
 
             def jacobian(around, along, chains, occupied, recursion=recursion):
                 _, of_chains = jax.vjp(lambda c: self._at_level(c[:, None], occupied, level).stacked()[:, 0], chains)
-                (of_coefficients,) = jax.vmap(of_chains)(_units(self.n_own, chains))
+                (of_coefficients,) = jax.vmap(of_chains)(units(self.n_own, chains))
                 return einsum("fc...,cdm...->mdf...", of_coefficients, recursion.jacobian(around, along))
 
             parts = (around, along, chains[:, number], occupied[number][None])
@@ -258,10 +258,10 @@ class LocalElectrons(AbstractOnClusters):
         return jnp.concatenate([averaged, own.against, jnp.broadcast_to(width * level, (1, *free.shape))])
 
     @property
-    def _recursions(self) -> tuple["_Chains", ...]:
+    def _recursions(self) -> tuple[Chains, ...]:
         """One for each sublattice."""
         scales = (-self.coupling / self.halfwidth, -1 / self.halfwidth)
-        return tuple(_Chains(c, *scales, self.steps, not self.bipartite) for c in self.clusters)
+        return tuple(Chains(c, *scales, self.steps, not self.bipartite) for c in self.clusters)
 
     def _along(self, chains: Array) -> haydock.Chain:
         return haydock.chain(chains[: 2 * self.steps - 1])
@@ -353,57 +353,6 @@ class _Held(NamedTuple):
     level: Float[Array, ""]
     occupation: Float[Array, "sublattices *cells"]
     of_level: _Own
-
-
-class _Chains(NamedTuple):
-    """The coefficients at the centres of many clusters at once: of the orbital along the spin, then of that against."""
-
-    cluster: Cluster
-    exchange: float
-    kinetic: float
-    steps: int
-    both: bool
-    along: bool = True
-
-    def features(self, spins: Float[Array, "3 sites *many"]) -> Float[Array, "coefficients *many"]:
-        product = self._product(spins)
-        found = [haydock.coefficients(product, orbital_at_center(spins, s), self.steps) for s in self._sides]
-        return jnp.concatenate(found)
-
-    def pullback(
-        self, spins: Float[Array, "3 sites *many"], slopes: Float[Array, "coefficients *many"]
-    ) -> Float[Array, "3 sites *many"]:
-        """The derivative of sum(slopes * features) with respect to the spins."""
-        product, parts = self._product(spins), []
-        for side, given in zip(self._sides, jnp.split(slopes, len(self._sides)), strict=True):
-            first, turn = jax.vjp(lambda s, side=side: orbital_at_center(s, side), spins)
-            of_first, of_field = haydock.pullback(product, first, given, spin_between)
-            parts.append(turn(of_first)[0] + self.exchange * jnp.stack(of_field))
-        return sum_of(parts)
-
-    def jacobian(
-        self, spins: Float[Array, "3 sites *many"], along: Float[Array, "d 3 sites *many"]
-    ) -> Float[Array, "coefficients d sites *many"]:
-        """The derivatives of all features along displacements of each site's spin."""
-        units, found = _units(2 * self.steps - 1, spins[0]), []
-        for side in self._sides:
-            one = self._replace(both=False, along=side)
-            parts = jax.vmap(lambda u, one=one: one.pullback(spins, u))(units)
-            found.append(einsum("csm...,dsm...->cdm...", parts, along))
-        return jnp.concatenate(found)
-
-    def _product(self, spins):
-        return product_with(self.cluster, self.exchange, self.kinetic, spins)
-
-    @property
-    def _sides(self) -> tuple[bool, ...]:
-        return (True, False) if self.both else (self.along,)
-
-
-def _units(number: int, like: Float[Array, "n *many"]) -> Float[Array, "number number *many"]:
-    """Unit vectors, the same for many."""
-    units = jnp.eye(number, dtype=like.dtype).reshape(number, number, *(1,) * (like.ndim - 1))
-    return jnp.broadcast_to(units, (number, number, *like.shape[1:]))
 
 
 def _occupied(spins: Spins) -> Float[Array, "*cells sublattices"]:
