@@ -186,6 +186,15 @@ def test_a_network_of_ones_own_is_stored_and_loaded_into_its_like(tmp_path, key)
         load(path, like=js.BehlerParrinello(descriptor, hidden=(3,)))
 
 
+def test_precision_is_that_of_the_network(tmp_path):
+    lattice = js.square(6)
+    for dtype in (jnp.float32, jnp.result_type(float)):
+        model = js.BehlerParrinello(lattice, passing(lattice, dtype=dtype))
+        assert model.mean.dtype == dtype
+        loaded = load(save(tmp_path / str(jnp.dtype(dtype)), model, overwrite=True))
+        assert loaded.network.layers[0]["odd"][...].dtype == dtype
+
+
 def test_committees_and_generalized_potentials_take_it(key):
     lattice = js.square(5)
     network = passing(lattice, first_radius=1.0, direction=(1.0, 0.0))
@@ -206,6 +215,12 @@ def test_what_does_not_fit_is_refused():
     lattice = js.square(6)
     with pytest.raises(ValueError, match="at least 1, got 0"):
         passing(lattice, fields=0)
+    with pytest.raises(ValueError, match="use at least 1"):
+        passing(lattice, radius=0.5)
+    with pytest.raises(ValueError, match="use at least 1"):
+        passing(lattice, radius=float("nan"))
+    with pytest.raises(ValueError, match="is no direction"):
+        passing(lattice, direction=(0.0, 0.0))
     moments = LocalMoments(lattice, 2.0, hops=1, moments=4)
     with pytest.raises(ValueError, match=r"SpinVectors\(lattice, beside=descriptor\)"):
         js.BehlerParrinello(moments, passing(lattice))

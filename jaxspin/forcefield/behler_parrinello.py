@@ -51,7 +51,7 @@ class BehlerParrinello(AbstractPotential):
       `Bispectrum(lattice)`, or with a network that reads spins for `SpinVectors(lattice)`.
     - `network`: an NNX module from features `(sites, n_features)` to energies `(sites,)`, or an
       `AbstractLatticeNetwork` such as `MessagePassing`. None makes a `MultilayerPerceptron` of layers `hidden`, with
-      weights drawn with `key` in the precision `dtype`; it is zero until trained.
+      weights drawn with `key` in the precision `dtype` (None: that of the network); it is zero until trained.
 
     Train it with `jaxspin.training.train`, store it with `jaxspin.forcefield.save`. Raises `ValueError` for a network
     that takes another number of features.
@@ -88,13 +88,16 @@ class BehlerParrinello(AbstractPotential):
         if isinstance(descriptor, Lattice):
             reads_spins = isinstance(network, AbstractLatticeNetwork)
             descriptor = SpinVectors(descriptor) if reads_spins else Bispectrum(descriptor)
-        dtype = jnp.dtype(jnp.result_type(float) if dtype is None else dtype)
+        if dtype is None:
+            weights = jax.tree.leaves(eqx.filter(network, eqx.is_inexact_array))
+            dtype = weights[0].dtype if weights else jnp.result_type(float)
+        dtype = jnp.dtype(dtype)
         if network is None:
             widths = tuple(int(n) for n in hidden)
             key = jax.random.key(0) if key is None else key
             network = multilayer_perceptron(descriptor.n_features, widths, key=key, dtype=dtype)
         assert network is not None
-        _check_network(descriptor, network)
+        _check_network(descriptor, network, dtype)
         self.descriptor, self.network = descriptor, network
         self.mean = jax.device_put(np.zeros(descriptor.n_features, dtype))
         self.deviation = jax.device_put(np.ones(descriptor.n_features, dtype))
@@ -205,7 +208,10 @@ class BehlerParrinello(AbstractPotential):
         return energies if estimate is None else estimate + energies
 
     def redrawn(self, key: PRNGKeyArray) -> "BehlerParrinello":
-        """An untrained copy with other weights: of the same descriptor and architecture, not standardized."""
+        """An untrained copy with other weights: of the same descriptor and architecture, not standardized.
+
+        Raises `ValueError` for a network that is not jaxspin's.
+        """
         return _rebuilt(self.settings(), self.descriptor, key=key, dtype=self.mean.dtype)
 
     def on(self, lattice: Lattice) -> "BehlerParrinello":
@@ -255,8 +261,8 @@ class BehlerParrinello(AbstractPotential):
         return _rebuilt(settings, _descriptor(lattice, settings["descriptor"]), key=jax.random.key(0), dtype=dtype)
 
 
-def _check_network(descriptor: AbstractDescriptor, network: Any) -> None:
-    """`ValueError` for a network that does not fit the descriptor; `TypeError` for what is no network."""
+def _check_network(descriptor: AbstractDescriptor, network: Any, dtype: Any) -> None:
+    """`ValueError` for a network that does not fit the descriptor."""
     if isinstance(network, AbstractLatticeNetwork):
         if not descriptor.components:
             raise ValueError(
@@ -270,7 +276,7 @@ def _check_network(descriptor: AbstractDescriptor, network: Any) -> None:
             f"{type(network).__name__} would make energies of the components of spins, which are not invariant; "
             "use a MessagePassing network, or another descriptor."
         )
-    sites = jax.ShapeDtypeStruct((2, descriptor.n_features), jax.tree.leaves(network)[0].dtype)
+    sites = jax.ShapeDtypeStruct((2, descriptor.n_features), dtype)
     try:
         shape = jax.eval_shape(network, sites).shape
     except (TypeError, ValueError) as error:
@@ -299,8 +305,9 @@ def _rebuilt(settings: dict[str, Any], descriptor: AbstractDescriptor, *, key: P
     kind = LATTICE_NETWORKS.get(stored["kind"])
     if kind is None:
         raise ValueError(
-            f"jaxspin cannot make a network of the kind {stored['kind']!r}; make the model yourself and pass it as "
-            "like=model to jaxspin.forcefield.load."
+            f"jaxspin cannot draw a network of the kind {stored['kind']!r} by itself; to read a stored one make the "
+            "model and pass like=model to jaxspin.forcefield.load, for a committee train each member and pass them to "
+            "Committee."
         )
     features = descriptor.n_features - descriptor.components
     network = kind.from_settings(stored, descriptor.lattice, features, key=key, dtype=dtype)

@@ -27,8 +27,8 @@ class GeneralizedPotential(AbstractField):
     once, and their derivative is taken twice. G = 0, the start of every training, is the conservative model;
     `GeneralizedPotential.of(conservative)` makes it from one that is trained. Made, moved to other sizes, trained
     (`jaxspin.training.train`; configurations without energies will do) and stored (`jaxspin.forcefield.save`) like a
-    `BehlerParrinello`, with the layers `hidden` in both networks, or any `network` of one architecture for E and, drawn
-    anew, for G. Not an `AbstractPotential`: nothing relaxes in it.
+    `BehlerParrinello`, with the layers `hidden` in both networks, or a `MessagePassing` network for E and one like it,
+    drawn anew, for G. Not an `AbstractPotential`: nothing relaxes in it.
 
     The symmetry is that of `descriptor`. A current along a direction breaks the mirror along it and time reversal:
     give `LocalMoments(..., direction=(1.0, 0.0))`, whose flows are odd under S -> -S, or `Bispectrum(...,
@@ -169,7 +169,7 @@ class GeneralizedPotential(AbstractField):
         return {
             "kind": type(self).__name__,
             "conservative": self.conservative.settings(),
-            "hidden": list(self.hidden) or None,
+            "hidden": list(self.hidden) if isinstance(self.rotor, MultilayerPerceptron) else None,
         }
 
     @staticmethod

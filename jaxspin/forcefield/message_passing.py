@@ -13,6 +13,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin.arrays.precision import matmul
 from jaxspin.arrays.translation import with_edges
+from jaxspin.couplings import at_least
+from jaxspin.descriptors.base import check_direction
 from jaxspin.forcefield.networks import AbstractLatticeNetwork
 from jaxspin.forcefield.stencils import Stencil, stencil
 from jaxspin.lattice import Lattice
@@ -52,7 +54,8 @@ class MessagePassing(AbstractLatticeNetwork):
     - `features`: the number of features beside the spins, those of `SpinVectors.beside`.
     - `key`, `dtype`: of the weights drawn. Untrained the energy is zero.
 
-    Raises `ValueError` for sublattices that are not equivalent and counts below one.
+    Raises `ValueError` for sublattices that are not equivalent, counts below one, radii without a neighbour, and what
+    is no direction on the lattice.
     Sources: message passing: J. Gilmer et al., Proc. Machine Learning Research 70, 1263 (2017), arXiv:1704.01212;
     group convolutions: T. Cohen and M. Welling, arXiv:1602.07576; spins: Y. Miyazaki, Mach. Learn.: Sci. Technol. 4,
     045006 (2023), 10.1088/2632-2153/ad0937.
@@ -85,7 +88,13 @@ class MessagePassing(AbstractLatticeNetwork):
             float(2 * nearest if first_radius is None else first_radius),
             *(float(nearest if radius is None else radius),) * (int(layers) - 1),
         )
+        if not all(r * (1 + lattice.tolerance) >= nearest for r in self.radii):
+            raise ValueError(
+                f"not all of the radii {self.radii} hold a neighbour; use at least {at_least(nearest, 4)}, the "
+                "distance of nearest neighbours."
+            )
         self.direction = None if direction is None else tuple(float(x) for x in direction)
+        check_direction(lattice, self.direction)
         counts = [stencil(lattice, r, self.direction).count for r in self.radii]
         order = stencil(lattice, 0.0, self.direction).order
         dtype = jnp.dtype(jnp.result_type(float) if dtype is None else dtype)
