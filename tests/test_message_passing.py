@@ -70,7 +70,7 @@ def test_a_direction_leaves_the_mirror_across_it_alone(key):
     ("lattice", "cells"),
     [
         (js.triangular(13, 8), 30),
-        (js.square(9, 12, periodic=(False, True)), 20),
+        (js.square(13, 8, periodic=(False, True)), 30),
         (js.kagome(11, 4), 20),
         (js.chain(29), 6),
     ],
@@ -91,6 +91,17 @@ def test_by_tiles_it_is_the_same(lattice, cells, key, monkeypatch):
     np.testing.assert_allclose(by_tiles, energy, rtol=1e-12)
     np.testing.assert_allclose(field, -slope, atol=1e-12)
     assert not jnp.any(model.site_energies(spins)[~occupied])
+
+
+@pytest.mark.double
+def test_sites_without_a_spin_are_as_good_as_an_open_end(key):
+    """They send nothing: a piece of a ring with vacancies on both sides is an open chain."""
+    ring, piece = js.chain(15), js.chain(9, periodic=False)
+    spins = js.random_spins(piece, key=key)
+    around = jnp.zeros((15, 1, 3)).at[3:12].set(spins)
+    model = model_on(ring)
+    np.testing.assert_allclose(model.energy(around), model.on(piece).energy(spins), rtol=1e-12)
+    np.testing.assert_allclose(model.field(around)[3:12], model.on(piece).field(spins), atol=1e-12)
 
 
 @pytest.mark.users
