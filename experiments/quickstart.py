@@ -39,7 +39,7 @@ from jaxspin.io import provenance, save_json
 from jaxspin.training import SpinData
 
 ELECTRONS = Electrons("triangular", coupling=3.0, filling=0.25, temperature=0.05)
-# An exact quench of 8 x 8 without bath ends at t = 96 within 3e-4 (mean of 1 - S . S') of steps of 1/4, 4e-3 for steps of 4.
+# An exact quench of 8 x 8 without bath ends at t = 96 within 3e-4 (mean of 1 - S . S') of steps of 1/4, 4e-3 for 4.
 MOTION = Motion(damping=0.5, step=2.0, temperature=0.001)
 SAMPLING = Sampling(
     side=24,
