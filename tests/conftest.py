@@ -129,5 +129,5 @@ def _few_maps():
     """Every compiled program keeps memory maps, of which a process may have 65530: beyond, compiling crashes."""
     yield
     maps = Path("/proc/self/maps")
-    if maps.exists() and maps.read_text().count("\n") > 30000:
+    if maps.exists() and maps.read_text().count("\n") > 50000:
         jax.clear_caches()

@@ -35,6 +35,7 @@ BEHIND = {
     "jaxspin.dynamics.implicit": ("AbstractMidpoint", "ImplicitMidpoint", "SphericalMidpoint"),
     "jaxspin.dynamics.llg": ("Push",),
     "jaxspin.dynamics.solvers": ("AbstractSpinSolver", "ProjectedHeun", "DepondtMertens", "SemiImplicit", "cayley"),
+    "jaxspin.descriptors.chains": ("Chains.features", "Chains.pullback", "Chains.jacobian"),
     "jaxspin.descriptors.clusters": ("Recursion", "product_with", "orbital_at_center", "spinor_along"),
     "jaxspin.descriptors.invariants": ("term_values", "invariants"),
     "jaxspin.electrons.negf.slices": ("hamiltonian",),
