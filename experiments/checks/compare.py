@@ -1,6 +1,6 @@
 """Compares the electron solvers with results of another program.
 
-    python -m experiments.checks.compare --data FILE.npz [FILE.npz ...]
+    python -m experiments.checks.compare --data FILE.npz [FILE.npz ...] [--output FILE.json]
 
 A file holds `spins` and `field` `(L1, L2, sublattices, 3)`, `grand_potential_per_site`, and `params`, a JSON string
 with "lattice" (beginning with square, triangular, ...), "hopping", "coupling", "chemical_potential" and "temperature".
@@ -15,13 +15,14 @@ import jax.numpy as jnp
 
 import jaxspin as js
 from experiments.accuracy.data_files import arrays_of
+from experiments.benchmarks.report import Report
 from experiments.stages import main_without_folder
 from jaxspin import lattice as lattices
 from jaxspin.io import to_json
 
 
-@dataclasses.dataclass(frozen=True)
-class Config:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(Report):
     """What to compare."""
 
     data: tuple[Path, ...]
@@ -32,6 +33,7 @@ class Config:
 
 def run(config: Config) -> list[dict[str, float | str]]:
     """One row per file and solver: the largest difference of the field, and that of the energy per site."""
+    config.check_output()
     jax.config.update("jax_enable_x64", True)
     rows = []
     for path in config.data:
@@ -53,12 +55,14 @@ def run(config: Config) -> list[dict[str, float | str]]:
             rows.append(
                 {
                     "file": path.name,
+                    "lattice": params["lattice"],
                     "solver": name,
                     "largest difference of the field": float(jnp.max(jnp.abs(own - field))),
                     "difference of the energy per site": float(found) / lattice.sites - energy,
                 }
             )
             print(to_json(rows[-1]), flush=True)
+    config.write({"rows": rows})
     return rows
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from experiments.stages.compared import rows_compared
 from experiments.stages.results import between, digits, error, percent, power, result, seconds, weights_errors
 
 
@@ -220,6 +221,11 @@ def locality() -> str:
     return markdown(["", "spins known within", around, "the order around"], table)
 
 
+def compared_with() -> str:
+    """What was compared with other programs and with theory."""
+    return markdown(("what", "with", "tolerance", "reached"), rows_compared())
+
+
 TABLES: dict[str, Callable[[], str]] = {
     make.__name__: make
     for make in (
@@ -231,5 +237,6 @@ TABLES: dict[str, Callable[[], str]] = {
         kernel_polynomials,
         equal_errors,
         locality,
+        compared_with,
     )
 }
