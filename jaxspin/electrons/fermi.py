@@ -107,23 +107,23 @@ def resolved_potential(
     total = jax.lax.stop_gradient(jnp.sum(weights))
     off = jnp.minimum(resolution, jnp.minimum(count, total - count) / 2)
     return (
-        _crossing(levels, weights, count - off, temperature) + _crossing(levels, weights, count + off, temperature)
+        crossing(levels, weights, count - off, temperature) + crossing(levels, weights, count + off, temperature)
     ) / 2
 
 
 @jax.custom_jvp
-def _crossing(levels: Levels, weights: Levels, count: Scalar, temperature: Scalar) -> Scalar:
+def crossing(levels: Levels, weights: Levels, count: Scalar, temperature: Scalar) -> Scalar:
     """A mu with `electrons(levels, weights, mu, T) = count`."""
     levels, weights, count, temperature = map(jax.lax.stop_gradient, (levels, weights, count, temperature))
     target, lower, upper = _bracket(levels, weights, count, temperature)
     return _bisect(lambda mu, _: electrons(levels, weights, mu, temperature) - target, lower, upper)
 
 
-@_crossing.defjvp
+@crossing.defjvp
 def _crossing_jvp(primals, tangents):
     levels, weights, count, temperature = primals
     d_levels, d_weights, d_count, d_temperature = tangents
-    mu = _crossing(levels, weights, count, temperature)
+    mu = crossing(levels, weights, count, temperature)
     _, at_fixed_mu = jax.jvp(
         lambda e, w, t: electrons(e, w, mu, t), (levels, weights, temperature), (d_levels, d_weights, d_temperature)
     )

@@ -4,6 +4,7 @@ from jaxspin.forcefield.behler_parrinello import BehlerParrinello
 from jaxspin.forcefield.checkpoint import load, load_metadata, save
 from jaxspin.forcefield.committee import Committee
 from jaxspin.forcefield.generalized import GeneralizedPotential, Learnable, at_voltage
+from jaxspin.forcefield.levels import LearntLevels
 from jaxspin.forcefield.message_passing import MessagePassing
 from jaxspin.forcefield.networks import AbstractLatticeNetwork, MultilayerPerceptron
 from jaxspin.forcefield.pretrained import pretrained, pretrained_metadata, pretrained_names
@@ -14,6 +15,7 @@ __all__ = [
     "Committee",
     "GeneralizedPotential",
     "Learnable",
+    "LearntLevels",
     "MessagePassing",
     "MultilayerPerceptron",
     "at_voltage",

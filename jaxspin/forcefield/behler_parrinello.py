@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from jaxspin.descriptors import (
     AbstractDescriptor,
@@ -21,9 +21,10 @@ from jaxspin.descriptors import (
     NearEnds,
     SpinVectors,
 )
-from jaxspin.devices.shards import shards_of
+from jaxspin.devices.shards import Shards, shards_of
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.forcefield import tiles
+from jaxspin.forcefield.levels import LearntLevels
 from jaxspin.forcefield.message_passing import MessagePassing
 from jaxspin.forcefield.networks import (
     AbstractLatticeNetwork,
@@ -49,9 +50,10 @@ class BehlerParrinello(AbstractPotential):
 
     - `descriptor`: a `LocalMoments`, a `LocalElectrons` or an `AbstractDescriptor` of your own; a lattice stands for
       `Bispectrum(lattice)`, or with a network that reads spins for `SpinVectors(lattice)`.
-    - `network`: an NNX module from features `(sites, n_features)` to energies `(sites,)`, or an
-      `AbstractLatticeNetwork` such as `MessagePassing`. None makes a `MultilayerPerceptron` of layers `hidden`, with
-      weights drawn with `key` in the precision `dtype` (None: that of the network); it is zero until trained.
+    - `network`: an NNX module from features `(sites, n_features)` to energies `(sites,)`, such as `LearntLevels` for
+      electrons that share a Fermi level, or an `AbstractLatticeNetwork` such as `MessagePassing`. None makes a
+      `MultilayerPerceptron` of layers `hidden`, with weights drawn with `key` in the precision `dtype` (None: that of
+      the network); it is zero until trained.
 
     Train it with `jaxspin.training.train`, store it with `jaxspin.forcefield.save`. Raises `ValueError` for a network
     that takes another number of features.
@@ -138,7 +140,7 @@ class BehlerParrinello(AbstractPotential):
         `known=False` leaves out what the descriptor knows: the network alone.
         """
         occupied = jnp.moveaxis(jnp.sum(spins * spins, axis=-1) > 0, -1, 0)
-        return jnp.sum(jnp.where(occupied, self.from_rows(rows, known=known), 0))
+        return jnp.sum(jnp.where(occupied, self.from_rows(rows, occupied, known=known), 0))
 
     def energy_and_slopes(
         self, rows: Float[Array, "features sublattices *cells"], spins: Spins, *, known: bool = True
@@ -178,9 +180,20 @@ class BehlerParrinello(AbstractPotential):
                 occupied = jax.lax.slice_in_dim(occupied, n, occupied.shape[axis] - n, axis=axis)
         return jnp.where(occupied, local["scale"] * energies, 0)
 
-    def from_rows(self, rows: Float[Array, "features *sites"], *, known: bool = True) -> Float[Array, "*sites"]:
-        """epsilon of sites with these features, whether or not they have a spin."""
+    def from_rows(
+        self,
+        rows: Float[Array, "features *sites"],
+        occupied: Shaped[Array, "*sites"] | None = None,
+        *,
+        known: bool = True,
+    ) -> Float[Array, "*sites"]:
+        """epsilon of sites with these features, whether or not they have a spin.
+
+        With `LearntLevels` they share a Fermi level, to which those count that are `occupied`; None: all.
+        """
         shards = shards_of(self.lattice, rows) if rows.shape[2:] == self.lattice.cells else None
+        if isinstance(self.network, LearntLevels):
+            return self._with_shift_and_estimate(self._filled(rows, occupied, shards), rows, known)
         if shards is None:
             return self._from_rows(rows, known)
         if isinstance(self.network, AbstractLatticeNetwork):
@@ -195,12 +208,33 @@ class BehlerParrinello(AbstractPotential):
         if isinstance(self.network, AbstractLatticeNetwork):
             energies = self._network_energies(rows, (False,) * self.lattice.dimension)
         else:
-            # a contiguous copy, which XLA on CPUs would otherwise make again for every product with it
-            features = jax.lax.optimization_barrier(rows.reshape(rows.shape[0], -1).T)
             network = in_precision(self.network, rows.dtype)
-            scaled = jax.lax.optimization_barrier((features - local["mean"][None]) / local["deviation"][None])
-            energies = local["scale"] * network(scaled).reshape(rows.shape[1:])
+            energies = local["scale"] * cast(Any, network)(self._scaled(rows)).reshape(rows.shape[1:])
         return self._with_shift_and_estimate(energies, rows, known)
+
+    def _scaled(self, rows: Float[Array, "features *sites"]) -> Float[Array, "n features"]:
+        """What a network of single sites reads."""
+        mean, deviation = (jax.lax.stop_gradient(x).astype(rows.dtype) for x in (self.mean, self.deviation))
+        # a contiguous copy, which XLA on CPUs would otherwise make again for every product with it
+        features = jax.lax.optimization_barrier(rows.reshape(rows.shape[0], -1).T)
+        return jax.lax.optimization_barrier((features - mean[None]) / deviation[None])
+
+    def _filled(self, rows: Float[Array, "features *sites"], occupied: Any, shards: Shards | None) -> Array:
+        """The energies of sites with a common Fermi level."""
+
+        def parts(model: BehlerParrinello, rows: Array) -> Array:
+            network = in_precision(cast(LearntLevels, model.network), rows.dtype)
+            return network.parts(model._scaled(rows)).T.reshape(-1, *rows.shape[1:])
+
+        if shards is None:
+            made = parts(self, rows)
+        else:
+            arrays, rest = eqx.partition(self, eqx.is_array)
+            made = shards.by_site(lambda own, part: parts(eqx.combine(own, rest), part), arrays, rows)
+        network = in_precision(cast(LearntLevels, self.network), rows.dtype)
+        occupied = None if occupied is None else occupied.astype(rows.dtype)
+        energies = network.energies(jnp.moveaxis(made, 0, -1), occupied)
+        return jax.lax.stop_gradient(self.scale).astype(rows.dtype) * energies
 
     def _with_shift_and_estimate(self, energies: Array, rows: Array, known: bool) -> Array:
         estimate = self.descriptor.known_energy(rows) if known else None
@@ -263,6 +297,10 @@ class BehlerParrinello(AbstractPotential):
 
 def _check_network(descriptor: AbstractDescriptor, network: Any, dtype: Any) -> None:
     """`ValueError` for a network that does not fit the descriptor."""
+    if isinstance(network, LearntLevels) and isinstance(descriptor, BetweenLeads):
+        raise ValueError(
+            "between leads electrons come and go, and no filling fixes their Fermi level; leave out network=... there."
+        )
     if isinstance(network, AbstractLatticeNetwork):
         if not descriptor.components:
             raise ValueError(
@@ -291,7 +329,7 @@ def _check_network(descriptor: AbstractDescriptor, network: Any, dtype: Any) -> 
 def _network_settings(network: Any) -> dict[str, Any]:
     if isinstance(network, MultilayerPerceptron):
         return network.settings()  # as force fields were stored when there was one kind
-    if isinstance(network, AbstractLatticeNetwork):
+    if isinstance(network, AbstractLatticeNetwork | LearntLevels):
         return {"network": {"kind": type(network).__name__, **network.settings()}}
     weights = jax.tree.leaves(eqx.filter(network, eqx.is_inexact_array))
     return {"network": {"kind": type(network).__name__, "weights": [list(x.shape) for x in weights]}}
@@ -302,7 +340,7 @@ def _rebuilt(settings: dict[str, Any], descriptor: AbstractDescriptor, *, key: P
     stored = settings.get("network")
     if stored is None:
         return BehlerParrinello(descriptor, hidden=settings["hidden"], key=key, dtype=dtype)
-    kind = LATTICE_NETWORKS.get(stored["kind"])
+    kind = NETWORKS.get(stored["kind"])
     if kind is None:
         raise ValueError(
             f"jaxspin cannot draw a network of the kind {stored['kind']!r} by itself; to read a stored one make the "
@@ -345,7 +383,8 @@ def _features(descriptor: AbstractDescriptor, spins: Float[Array, "n *cells subl
 @eqx.filter_jit
 def _site_energies(model: BehlerParrinello, spins: Spins) -> Float[Array, "*cells sublattices"]:
     occupied = jnp.sum(spins * spins, axis=-1) > 0
-    return jnp.where(occupied, jnp.moveaxis(model.from_rows(model.descriptor.rows(spins)), 0, -1), 0)
+    energies = model.from_rows(model.descriptor.rows(spins), jnp.moveaxis(occupied, -1, 0))
+    return jnp.where(occupied, jnp.moveaxis(energies, 0, -1), 0)
 
 
 @eqx.filter_jit
@@ -375,7 +414,7 @@ _AROUND: dict[str, Any] = {kind.__name__: kind for kind in (AtFilling, BetweenLe
 # Of configurations whose features are computed at once where they would not fill the machine one by one.
 _SITES_ON_ACCELERATORS = 2**16
 # Networks that are made again from their settings.
-LATTICE_NETWORKS: dict[str, type[AbstractLatticeNetwork]] = {MessagePassing.__name__: MessagePassing}
+NETWORKS: dict[str, Any] = {kind.__name__: kind for kind in (LearntLevels, MessagePassing)}
 _CONSTANTS = ("mean", "deviation", "shift", "scale")
 
 

@@ -48,7 +48,8 @@ class Linearized(eqx.Module):
 
     def _energy(self, model: BehlerParrinello, own: Array) -> Array:
         assert isinstance(model.descriptor, AbstractClusterDescriptor)
-        energies = jnp.moveaxis(model.from_rows(model.descriptor.completed(own, self.occupied, self.held)), 0, -1)
+        rows = model.descriptor.completed(own, self.occupied, self.held)
+        energies = jnp.moveaxis(model.from_rows(rows, jnp.moveaxis(self.occupied, -1, 0)), 0, -1)
         return jnp.sum(self.occupied * energies)
 
 
