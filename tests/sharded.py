@@ -48,6 +48,14 @@ def moments(lattice: js.Lattice) -> js.BehlerParrinello:
     return learnt(LocalMoments(lattice, 2.0, hops=1, moments=4, chunk=8))
 
 
+def levels(lattice: js.Lattice) -> js.BehlerParrinello:
+    """Whose sites share a Fermi level: sums over the devices, and nothing else."""
+    features = LocalMoments(lattice, 2.0, hops=1, moments=4, chunk=8)
+    network = js.forcefield.LearntLevels(features.n_features, (4,), filling=0.3, levels=4, key=jax.random.key(3))
+    weights = jax.tree.map(lambda x: x + 0.3 * jnp.cos(jnp.arange(x.size).reshape(x.shape)), network)
+    return js.BehlerParrinello(features, weights)
+
+
 def passing(lattice: js.Lattice) -> js.BehlerParrinello:
     nearest = min(bond.length for bond in lattice.shell(1))
     network = js.forcefield.MessagePassing(lattice, fields=1, layers=2, first_radius=nearest, key=jax.random.key(3))
@@ -78,6 +86,7 @@ def more_fields():
     """Every descriptor, and the fields above with the two lattices exchanged."""
     check_learnt(moments(LATTICES["two sublattices"]), permutes=20)
     check_learnt(passing(LATTICES["two sublattices"]), permutes=20)
+    check_learnt(levels(LATTICES["two sublattices"]), permutes=20)
     check_classical(LATTICES["open"])
     lattice = LATTICES["periodic"]
     check_learnt(learnt(Bispectrum(lattice, 1.0, 1.0, 1.0, bispectrum=False)), permutes=12)

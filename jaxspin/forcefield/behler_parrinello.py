@@ -241,6 +241,18 @@ class BehlerParrinello(AbstractPotential):
         energies = jax.lax.stop_gradient(self.shift).astype(rows.dtype) + energies
         return energies if estimate is None else estimate + energies
 
+    def filled(self, *, filling: float | None = None, temperature: float | None = None) -> "BehlerParrinello":
+        """The same field of other electrons in the learnt levels; None: as they are.
+
+        Raises `ValueError` unless the network is a `LearntLevels`, and for a filling outside (0, 1).
+        """
+        if not isinstance(self.network, LearntLevels):
+            raise ValueError(
+                f"a {type(self.network).__name__} knows no filling; train a network of js.forcefield.LearntLevels."
+            )
+        other = self.network.at(filling=filling, temperature=temperature)
+        return eqx.tree_at(lambda model: model.network, self, other)
+
     def redrawn(self, key: PRNGKeyArray) -> "BehlerParrinello":
         """An untrained copy with other weights: of the same descriptor and architecture, not standardized.
 

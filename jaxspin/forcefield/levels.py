@@ -95,9 +95,9 @@ class LearntLevels(nnx.Module):
 
     def local_levels(self, parts: Float[Array, "*n parts"]) -> tuple[Levels, Levels]:
         """(e_k, w_k) of each site."""
-        ladder = self.ladder[...].astype(parts.dtype)
-        weights = 2 * jax.nn.softmax(ladder[0] + parts[..., : self.levels], axis=-1)
-        return ladder[1] + parts[..., self.levels :], weights
+        ladder = jnp.broadcast_to(self.ladder[...].astype(parts.dtype).ravel(), parts.shape)
+        logarithms, levels = jnp.split(ladder + parts, 2, axis=-1)
+        return levels, 2 * jax.nn.softmax(logarithms, axis=-1)
 
     def fermi_level(self, parts: Float[Array, "*n parts"], occupied: Float[Array, "*n"] | None = None) -> Array:
         """mu, at which the levels of all sites hold 2 n N electrons."""
@@ -105,16 +105,20 @@ class LearntLevels(nnx.Module):
         if occupied is not None:
             weights = weights * occupied[..., None]
         count = self.filling * jnp.sum(weights)
-        return fermi.crossing(levels, weights, count, self._width(parts.dtype))
+        return fermi.crossing(levels, weights, count, self.broadening(parts.dtype))
 
     def energies(
         self, parts: Float[Array, "*n parts"], occupied: Float[Array, "*n"] | None = None
     ) -> Float[Array, "*n"]:
         """omega_i(mu) + 2 n mu of each site, less that of the untrained ladder."""
-        width = self._width(parts.dtype)
-        mu = self.fermi_level(parts, occupied)
+        return self.energies_at(parts, self.fermi_level(parts, occupied))
+
+    def energies_at(self, parts: Float[Array, "*n parts"], mu: Float[Array, ""]) -> Float[Array, "*n"]:
+        """The same at any mu: the sum over the sites is largest at `fermi_level`."""
+        width = self.broadening(parts.dtype)
         levels, weights = self.local_levels(parts)
-        return _at(levels, weights, mu, width, self.filling) - self.zero
+        grand = -width * jnp.sum(weights * jax.nn.softplus((mu - levels) / width), axis=-1)
+        return grand + 2 * self.filling * mu - self.zero
 
     def settings(self) -> dict[str, Any]:
         """What a stored force field needs to make the network again."""
@@ -137,13 +141,10 @@ class LearntLevels(nnx.Module):
         network.zero = settings["zero"]
         return network
 
-    def _width(self, dtype) -> Array:
-        learnt = jnp.exp(self.width[...].astype(dtype))
+    def broadening(self, dtype=None) -> Float[Array, ""]:
+        """D, the width over which a level fills."""
+        learnt = jnp.exp(self.width[...].astype(self.width[...].dtype if dtype is None else dtype))
         return jnp.sqrt(learnt**2 + self.temperature**2)
-
-
-def _at(levels: Levels, weights: Levels, mu: Array, width: Array, filling: float) -> Array:
-    return -width * jnp.sum(weights * jax.nn.softplus((mu - levels) / width), axis=-1) + 2 * filling * mu
 
 
 def _of_ladder(levels: int, filling: float, temperature: float) -> float:
