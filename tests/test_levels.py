@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import jaxspin as js
+from experiments.stages import Electrons, Messages, Moments, Network
 from jaxspin.electrons import fermi
 from jaxspin.forcefield import LearntLevels
 from jaxspin.training import SpinData, TrainConfig
@@ -163,3 +164,14 @@ def test_between_leads_there_is_no_filling():
     between = js.descriptors.BetweenLeads(js.descriptors.NearEnds(moments), voltage=0.1)
     with pytest.raises(ValueError, match="no filling"):
         js.BehlerParrinello(between, network(between.n_features))
+
+
+def test_an_experiment_asks_for_levels():
+    asked = Network(Moments(hops=1, moments=4), hidden=(4,), levels=4)
+    made = asked.on(Electrons("triangular", coupling=3.0, filling=0.25, temperature=0.05), 6).network
+    assert isinstance(made, LearntLevels)
+    assert (made.levels, made.filling, made.temperature) == (4, 0.25, 0.05)
+    with pytest.raises(ValueError, match="cannot be filled in part"):
+        Network(levels=1)
+    with pytest.raises(ValueError, match=r"use --network\.levels 0"):
+        Network(Messages(), levels=4)

@@ -9,9 +9,9 @@ import jax
 import numpy as np
 
 import jaxspin as js
-from experiments.stages.descriptors import Descriptor, Messages, Moments
+from experiments.stages.descriptors import Descriptor, Messages, Moments, known
 from experiments.stages.model import Electrons
-from jaxspin.forcefield import load, load_metadata
+from jaxspin.forcefield import LearntLevels, load, load_metadata
 from jaxspin.lattice import Lattice
 from jaxspin.training import SpinData
 
@@ -24,6 +24,14 @@ class Network:
     """What the network is told of a spin's surroundings."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the network's layers."""
+    levels: int = 0
+    """Learnt levels of a site, which all sites fill to a common Fermi level: for metals. 0: an energy of its own."""
+
+    def __post_init__(self):
+        if self.levels < 0 or self.levels == 1:
+            raise ValueError(f"{self.levels} levels cannot be filled in part; use 8, or 0 for an energy a site.")
+        if self.levels and isinstance(self.descriptor, Messages):
+            raise ValueError("a network that passes messages has no levels; use --network.levels 0.")
 
     def on(self, electrons: Electrons, side: int, key: jax.Array | None = None) -> js.BehlerParrinello:
         """The untrained force field; `ValueError` where the lattice is smaller than a cluster."""
@@ -33,7 +41,15 @@ class Network:
         """The same of electrons with these parameters."""
         key = jax.random.key(0) if key is None else key
         described = self.descriptor.on(lattice, about)
-        network = self.descriptor.network(lattice, key) if isinstance(self.descriptor, Messages) else None
+        network = None
+        if isinstance(self.descriptor, Messages):
+            network = self.descriptor.network(lattice, key)
+        elif self.levels:
+            electrons = {
+                "filling": known(about, "filling", "use --network.levels 0"),
+                "temperature": about.get("temperature", 0.0),
+            }
+            network = LearntLevels(described.n_features, self.hidden, levels=self.levels, key=key, **electrons)
         return js.BehlerParrinello(described, network, hidden=self.hidden, key=key)
 
 
@@ -52,9 +68,9 @@ def stored_forcefield(path: Path, electrons: Electrons) -> js.BehlerParrinello:
     model = load(path)
     if not isinstance(model, js.BehlerParrinello):
         raise ValueError(f"{path} holds a committee; give the folder of one force field, such as committee[0] stored.")
-    known = known_electrons(model, load_metadata(path))
+    stored = known_electrons(model, load_metadata(path))
     for name, value in parameters(electrons).items():
-        there = known.get(name, value)
+        there = stored.get(name, value)
         if not same_setting(there, value):
             raise ValueError(
                 f"the force field in {path} was trained for {name} {there}, the settings say {value}; "
@@ -65,13 +81,13 @@ def stored_forcefield(path: Path, electrons: Electrons) -> js.BehlerParrinello:
 
 def known_electrons(model: Any, metadata: dict[str, Any]) -> dict[str, Any]:
     """The lattice and electrons a force field learnt from: what was stored beside it, and what its descriptor says."""
-    known = {"lattice": model.lattice.name, **metadata.get("params", {})}
+    electrons = {"lattice": model.lattice.name, **metadata.get("params", {})}
     inner = model.members if isinstance(model, js.Committee) else getattr(model, "conservative", model)
     descriptor = inner.descriptor
     while descriptor is not None:
-        known |= {x: getattr(descriptor, x) for x in ("filling", "coupling", "hopping") if hasattr(descriptor, x)}
+        electrons |= {x: getattr(descriptor, x) for x in ("filling", "coupling", "hopping") if hasattr(descriptor, x)}
         descriptor = getattr(descriptor, "descriptor", None)
-    return {name: value for name, value in known.items() if value is not None}
+    return {name: value for name, value in electrons.items() if value is not None}
 
 
 def same_setting(here: Any, there: Any) -> bool:

@@ -151,7 +151,7 @@ def _of_ladder(levels: int, filling: float, temperature: float) -> float:
     """The energy of a site of the untrained ladder."""
     ladder, width = np.linspace(-SPAN, SPAN, levels), math.hypot(2 * SPAN / levels, temperature)
     weights = np.full(levels, 2 / levels)
-    low, high = -SPAN - 100 * width, SPAN + 100 * width
+    mu, low, high = 0.0, -SPAN - 100 * width, SPAN + 100 * width
     for _ in range(100):
         mu = (low + high) / 2
         filled = np.sum(weights / (1 + np.exp(np.clip((ladder - mu) / width, -500, 500))))
