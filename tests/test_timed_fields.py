@@ -6,7 +6,7 @@ import json
 import pytest
 
 import jaxspin as js
-from experiments.benchmarks import equal_error, forcefield
+from experiments.benchmarks import forcefield, frontier
 
 
 def test_timed_fields(tmp_path):
@@ -38,29 +38,52 @@ def test_timed_fields(tmp_path):
 
 
 @pytest.mark.slow
-def test_fields_of_equal_error(tmp_path):
-    """The kernel polynomials chosen are no worse than asked, and labels ask for more vectors and moments."""
-    config = equal_error.Config(
-        tmp_path / "out.json",
-        names=("triangular-tetrahedral-fast",),
-        labels=0.1,
-        compared_on=8,
-        side=8,
-        duration=1.0,
+def test_the_frontier(tmp_path):
+    """Tuned series miss no more than asked where they were tuned, and cost more the less they miss."""
+    config = frontier.Config(
+        output=tmp_path / "out.json",
+        cases=("triangular-metal",),
+        errors=(0.6, 0.3),
+        compared_on=10,
+        side=10,
+        duration=8.0,
+        frames=2,
+        random=1,
         repeats=1,
     )
-    for row in equal_error.run(config):
-        assert row["equal: error"] <= row["error"] < row["rms torque"]
-        assert row["labels: error"] <= 0.1 * row["rms torque"]
-        assert row["labels: vectors"] * row["labels: moments"] > row["equal: vectors"] * row["equal: moments"]
+    found = frontier.run(config)["triangular-metal"]
+    for row in found["series"]:
+        assert row["quench"] <= 1.01 * row["asked"]
+    loose, tight = found["series"]
+    assert tight["vectors"] * tight["moments"] > loose["vectors"] * loose["moments"]
+    assert {row["name"] for row in found["learnt"]} == {"triangular-tetrahedral", "triangular-tetrahedral-fast"}
+    assert all(0.1 < row["quench"] < 1.2 for row in found["learnt"])
+    assert (tmp_path / "out.png").exists()
     with pytest.raises(FileExistsError, match="choose another --output"):
-        equal_error.run(config)
+        frontier.run(config)
+    # what is there is not measured again
+    again = frontier.run(dataclasses.replace(config, resume=True))
+    assert again == json.loads(config.output.read_text())["cases"]
 
 
-def test_long_series_are_timed_with_fewer_moments(tmp_path, monkeypatch):
-    """And in proportion: here a call takes a second for each moment."""
+def test_long_series_are_timed_with_fewer_moments(monkeypatch):
+    """And in proportion: here a call takes a microsecond a site for each moment."""
     solver = js.KernelPolynomial(js.SDModel(js.square(4), 1.0, 1.0), filling=0.5, temperature=0.1, order=256)
-    monkeypatch.setattr(equal_error, "clock", lambda solver, lattice, repeats: float(solver.order))
-    config = equal_error.Config(tmp_path / "out.json")
-    assert equal_error.of_series(config, solver, solver.lattice) == (256.0, True)
-    assert equal_error.of_series(dataclasses.replace(config, longest=300.0), solver, solver.lattice) == (256.0, False)
+    monkeypatch.setattr(frontier, "clock", lambda solver, lattice, repeats: float(solver.order))
+    config = frontier.Config(longest=200e-6 * 16)
+    assert frontier.of_series(config, solver) == (256.0, True)
+    assert frontier.of_series(dataclasses.replace(config, longest=300e-6 * 16), solver) == (256.0, False)
+
+
+def test_the_time_of_a_series_of_equal_error_lies_between_those_tuned():
+    rows = [{"quench": 0.4, "microseconds a site": 10.0}, {"quench": 0.1, "microseconds a site": 40.0}]
+    assert frontier.time_of_series(rows, 0.2) == pytest.approx(20.0)
+    assert frontier.time_of_series(rows, 0.1) == pytest.approx(40.0)
+    assert frontier.time_of_series(rows, 0.05) is None
+    assert frontier.time_of_series(rows, 0.5) is None
+
+
+@pytest.mark.parametrize("options", [{"errors": ()}, {"errors": (1.5,)}, {"frames": 0}])
+def test_bad_settings_of_the_frontier_are_refused(options):
+    with pytest.raises(ValueError, match="use|at least"):
+        frontier.Config(**options)

@@ -164,33 +164,24 @@ def kernel_polynomials() -> str:
     )
 
 
-def equal_errors() -> str:
-    """Learnt fields against kernel polynomials of their error and of labels."""
-    rows = [*result("equal_error")["rows"], *result("equal_error_double_exchange")["rows"]]
-    names = ["triangular-120", "triangular-tetrahedral", "triangular-tetrahedral-fast"]
-    names += ["double-exchange", "double-exchange-accurate", "double-exchange-fast"]
-
-    def against(row: dict[str, Any], kind: str) -> str:
-        times = row[f"{kind}: times faster"]
-        return f"{seconds(row[f'{kind}: time'])} ({digits(times)} times)"
-
+def frontier() -> str:
+    """Learnt fields, series of kernel polynomials and the exact field: errors and times."""
     table = []
-    for row in sorted(
-        (row for row in rows if row["force field"] in names), key=lambda r: names.index(r["force field"])
-    ):
-        first = row["spins"] == "random"
-        table.append(
-            (
-                f"`{row['force field']}`" if first else "",
-                "random" if first else "after a quench",
-                error(row["error"] / row["rms torque"]),
-                seconds(row["time"]) if first else "",
-                against(row, "equal"),
-                against(row, "labels"),
-            )
-        )
+    for found in result("frontier")["cases"].values():
+        told = found["electrons"]
+        title = f"{told['lattice']}, J = {told['coupling']:g}, n = {told['filling']:g}, T = {told['temperature']:g}"
+        for row in [*found["learnt"], *found["series"]]:
+            learnt = "name" in row
+            name = f"`{row['name']}`" if learnt else f"{row['vectors']} vectors, {row['moments']} moments"
+            faster = row.get("times faster")
+            line = [title, name, error(row["quench"]), error(row["random"]), digits(row["microseconds a site"])]
+            table.append((*line, digits(faster) if faster else ""))
+            title = ""
+        exact = found["exact"]
+        side = f"exact, {exact['side']} x {exact['side']}"
+        table.append(("", side, "", "", digits(exact["microseconds a site"]), ""))
     return markdown(
-        ["force field", "spins", "error", "field", "kernel polynomials of that error", "of 1 % error"], table
+        ["electrons", "field", "missed along a quench", "random", "us a site", "times faster than a series"], table
     )
 
 
@@ -235,7 +226,7 @@ TABLES: dict[str, Callable[[], str]] = {
         speeds,
         fields,
         kernel_polynomials,
-        equal_errors,
+        frontier,
         locality,
         compared_with,
     )
