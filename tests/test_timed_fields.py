@@ -85,5 +85,5 @@ def test_the_time_of_a_series_of_equal_error_lies_between_those_tuned():
 
 @pytest.mark.parametrize("options", [{"errors": ()}, {"errors": (1.5,)}, {"frames": 0}])
 def test_bad_settings_of_the_frontier_are_refused(options):
-    with pytest.raises(ValueError, match="use|at least"):
+    with pytest.raises(ValueError, match=r"use|at least"):
         frontier.Config(**options)
