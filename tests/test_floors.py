@@ -17,6 +17,7 @@ FLOORS = {
     "arrays": 1,
     "devices": 1,
     "callables": 1,
+    "extras": 1,
     "files": 1,
     "lattice": 1,
     "couplings": 1,

@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.interpolate import AAA
 
 from jaxspin.field import sum_of
 
@@ -162,6 +161,8 @@ def poles(reach: float) -> Poles:
     to some 1e-5. Source: Y. Nakatsukasa, O. Sete and L. N. Trefethen, SIAM J. Sci. Comput. 40, A1494 (2018),
     10.1137/16M1106122.
     """
+    from scipy.interpolate import AAA  # a second to import
+
     squares = np.concatenate([[0.0], np.geomspace(1e-4, reach**2, 1600)])
     u = np.sqrt(squares)
     fit = AAA(squares, np.logaddexp(u / 2, -u / 2), rtol=_TOLERANCE / reach, max_terms=40)

@@ -4,14 +4,17 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
-import orbax.checkpoint as ocp
 from jaxtyping import Array, PyTree
 
 from jaxspin.devices.hosts import by_first_process
+from jaxspin.extras import needed_for
 from jaxspin.files import refuse_existing, replace, undamaged, undo_replacement
+
+if TYPE_CHECKING:
+    import orbax.checkpoint
 
 
 def save(path: str | os.PathLike, tree: PyTree[Array], *, overwrite: bool = False) -> Path:
@@ -24,6 +27,9 @@ def save(path: str | os.PathLike, tree: PyTree[Array], *, overwrite: bool = Fals
         >>> js.devices.save(tmp_path / "state", {"spins": spins}).name
         'state'
     """
+    with needed_for("checkpoints"):
+        import orbax.checkpoint as ocp
+
     path = Path(path).absolute()
 
     def check():
@@ -53,6 +59,9 @@ def load(path: str | os.PathLike, like: PyTree[Array]) -> PyTree[Array]:
         >>> bool(jnp.array_equal(js.devices.load(path, {"spins": spins})["spins"], spins))
         True
     """
+    with needed_for("checkpoints"):
+        import orbax.checkpoint as ocp
+
     path = Path(path).absolute()
     by_first_process(lambda: undo_replacement(path))
     if not path.exists():
@@ -73,7 +82,7 @@ def _saved_here(path: Path) -> bool:
         return False
 
 
-def _check_like(path: Path, checkpointer: ocp.StandardCheckpointer, like: PyTree[Array]) -> None:
+def _check_like(path: Path, checkpointer: "orbax.checkpoint.StandardCheckpointer", like: PyTree[Array]) -> None:
     with undamaged(path):
         metadata: Any = checkpointer.metadata(path).item_metadata
         stored = {name: tuple(x.shape) for name, x in metadata.tree.items()}

@@ -6,9 +6,9 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import orbax.checkpoint as ocp
 
 from jaxspin.devices.hosts import by_first_process, to_host
+from jaxspin.extras import needed_for
 from jaxspin.files import replace, undamaged, undo_replacement
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
 from jaxspin.forcefield.committee import Committee
@@ -39,6 +39,9 @@ def save(
         >>> js.forcefield.save(tmp_path / "model", model).name
         'model'
     """
+    with needed_for("stored force fields"):
+        import orbax.checkpoint as ocp
+
     _check_model(model)
     path = Path(path).absolute()
     undo_replacement(path)
@@ -80,6 +83,9 @@ def load(path: str | Path, *, like: _ForceField | None = None) -> _ForceField:
         >>> js.forcefield.load(path).hidden
         (4,)
     """
+    with needed_for("stored force fields"):
+        import orbax.checkpoint as ocp
+
     stored = _settings(path)["model"]
     model = _untrained(path, stored) if like is None else like
     if like is not None and json.loads(json.dumps(like.settings())) != json.loads(json.dumps(stored)):
@@ -145,6 +151,9 @@ def _settings(path: str | Path) -> dict[str, Any]:
     undo_replacement(path)
     if not path.exists():
         raise FileNotFoundError(f"there is no force field at {path}; give the folder that forcefield.save wrote.")
+    with needed_for("stored force fields"):
+        import orbax.checkpoint as ocp
+
     try:
         with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
             settings = checkpointer.restore(path, args=ocp.args.Composite(settings=ocp.args.JsonRestore()))["settings"]

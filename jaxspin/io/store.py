@@ -10,19 +10,20 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
-import zarr
 from jaxtyping import ArrayLike
-from xarray.backends import BackendArray
-from xarray.core import indexing
 
 from jaxspin.devices.hosts import by_first_process
+from jaxspin.extras import check_stores
 from jaxspin.files import explained, refuse_existing, remove, replace, undamaged, undo_replacement
 from jaxspin.io.records import to_json
 from jaxspin.lattice import Lattice
+
+if TYPE_CHECKING:
+    import xarray
+    import zarr
 
 # Stores with this attribute have a file for every chunk, also for those that hold zeros or NaN alone.
 WHOLE = "jaxspin_store"
@@ -59,7 +60,7 @@ def store_attributes(lattice: Lattice, config: Any, attributes: Mapping[str, Any
     return {**own, "lattice": to_json(lattice), "config": to_json(config)}
 
 
-def lattice_of(dataset: xr.Dataset) -> Lattice:
+def lattice_of(dataset: "xarray.Dataset") -> Lattice:
     """The lattice a trajectory or data set was stored with; `ValueError` where the attribute is missing.
 
     Example:
@@ -85,7 +86,7 @@ def lattice_from_json(text: str) -> Lattice:
 
 
 def write_store(
-    dataset: xr.Dataset,
+    dataset: "xarray.Dataset",
     path: str | os.PathLike,
     *,
     overwrite: bool = False,
@@ -103,7 +104,7 @@ def write_store(
 
 
 def _write_store(
-    dataset: xr.Dataset,
+    dataset: "xarray.Dataset",
     path: Path,
     overwrite: bool,
     encoding: Mapping | None,
@@ -113,6 +114,8 @@ def _write_store(
     refuse_existing(path, overwrite)
     if path.exists() and not _written_here(path):
         raise FileExistsError(f"{path} is not a Zarr store of jaxspin and will not be replaced; choose another path.")
+    import zarr
+
     partial = path.with_name(f".{path.name}.partial")
     with explained(path):
         if partial.exists():
@@ -147,6 +150,8 @@ def append_to_store(path: Path, start: int, variables: Mapping[str, np.ndarray])
 
 
 def _append_to_store(path: Path, start: int, variables: Mapping[str, np.ndarray]) -> None:
+    import zarr
+
     with explained(path), every_chunk():
         for name, values in variables.items():
             with undamaged(path, name):
@@ -158,7 +163,7 @@ def _append_to_store(path: Path, start: int, variables: Mapping[str, np.ndarray]
             zarr.consolidate_metadata(path)
 
 
-def open_store(path: str | os.PathLike) -> xr.Dataset:
+def open_store(path: str | os.PathLike) -> "xarray.Dataset":
     """Open a store, its arrays of floats read as they are used, each reading by the checks of `loaded`.
 
     Raises `FileNotFoundError` where there is none, `ValueError` where its metadata are damaged or a chunk is missing.
@@ -167,6 +172,12 @@ def open_store(path: str | os.PathLike) -> xr.Dataset:
     undo_replacement(path)
     if not (path / "zarr.json").is_file():
         raise FileNotFoundError(f"no Zarr store at {path}; give the folder that holds its zarr.json.")
+    check_stores()
+    import xarray as xr
+    import zarr
+
+    from jaxspin.io import on_disk
+
     with undamaged(path):
         dataset = xr.open_zarr(path, chunks=None)
         group = zarr.open_group(path, mode="r")
@@ -177,13 +188,11 @@ def open_store(path: str | os.PathLike) -> xr.Dataset:
         if "sweep" not in dataset.attrs and (is_whole(dataset) or name in _NEVER_BLANK):
             check_chunks(path, str(name), array)
         if array.dtype.kind == "f" and name not in dataset.dims:
-            held = dataset.variables[name]
-            lazy = indexing.LazilyIndexedArray(_Explained(array, path, str(name)))
-            dataset[name] = xr.Variable(held.dims, lazy, held.attrs, held.encoding)
+            dataset[name] = on_disk.explained(array, path, str(name), dataset.variables[name])
     return dataset
 
 
-def loaded(dataset: xr.Dataset, path: str | os.PathLike) -> xr.Dataset:
+def loaded(dataset: "xarray.Dataset", path: str | os.PathLike) -> "xarray.Dataset":
     """All arrays of an open store in memory; `ValueError`, naming the array, where one is damaged on disk."""
     for name in dataset.variables:
         with undamaged(path, str(name)):
@@ -191,22 +200,7 @@ def loaded(dataset: xr.Dataset, path: str | os.PathLike) -> xr.Dataset:
     return dataset
 
 
-class _Explained(BackendArray):
-    """An array on disk whose damage names the store."""
-
-    def __init__(self, array: zarr.Array, path: Path, name: str):
-        self._array, self._path, self._name = array, path, name
-        self.shape, self.dtype = array.shape, array.dtype
-
-    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
-
-    def _read(self, key: tuple) -> Any:
-        with undamaged(self._path, self._name):
-            return np.asarray(self._array.oindex[key] if key else self._array[()])
-
-
-def check_chunks(path: Path, name: str, array: zarr.Array, needed: Iterable[Sequence[int]] | None = None) -> None:
+def check_chunks(path: Path, name: str, array: "zarr.Array", needed: Iterable[Sequence[int]] | None = None) -> None:
     """Raise `ValueError` where the file of a chunk is missing, which would be read as so many NaN or zeros.
 
     `needed` are the chunks that must be there, by their indices along each axis: all unless given.
@@ -221,13 +215,15 @@ def check_chunks(path: Path, name: str, array: zarr.Array, needed: Iterable[Sequ
             )
 
 
-def is_whole(dataset: xr.Dataset) -> bool:
+def is_whole(dataset: "xarray.Dataset") -> bool:
     """Whether a store has a file for every chunk that was written (older ones lack those of zeros or NaN alone)."""
     return WHOLE in dataset.attrs
 
 
 def every_chunk():
     """Chunks of zeros or NaN alone are written like others, so that a missing file is damage."""
+    import zarr
+
     return zarr.config.set({"array.write_empty_chunks": True})
 
 

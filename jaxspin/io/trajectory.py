@@ -4,12 +4,12 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from jaxspin.devices.hosts import by_first_process, to_host
+from jaxspin.extras import check_stores
 from jaxspin.files import undo_replacement
 from jaxspin.io.records import to_json
 from jaxspin.io.store import (
@@ -24,6 +24,9 @@ from jaxspin.io.store import (
 )
 from jaxspin.lattice import Lattice
 from jaxspin.spins import takes_spins
+
+if TYPE_CHECKING:
+    import xarray
 
 # A chunk is rewritten when a frame is added to it: small enough to rewrite, large enough to read fast.
 _CHUNK_BYTES = 2**22
@@ -53,6 +56,7 @@ def save_trajectory(
         >>> js.io.save_trajectory(tmp_path / "run.zarr", [0.0, 1.0], jnp.stack([spins, spins]), lattice).name
         'run.zarr'
     """
+    check_stores()
     times, spins = _checked(times, spins, lattice)
     dataset = _frames(times, spins, lattice)
     dataset = dataset.assign_coords(site_coordinates(lattice))
@@ -62,7 +66,7 @@ def save_trajectory(
     return write_store(dataset, path, overwrite=overwrite, encoding=encoding)
 
 
-def load_trajectory(path: str | os.PathLike) -> xr.Dataset:
+def load_trajectory(path: str | os.PathLike) -> "xarray.Dataset":
     """The trajectory at `path`: `spins` (time, cell_1, .., sublattice, component), read from disk as used.
 
     `lattice_of(dataset)` rebuilds the lattice. Raises `FileNotFoundError`, or `ValueError` for another kind
@@ -106,6 +110,7 @@ class TrajectoryWriter:
         overwrite: bool = False,
         append: bool = False,
     ):
+        check_stores()
         self.path, self.lattice = Path(path), lattice
         self.frames, self.last_time = 0, -np.inf
         self._config, self._attributes, self._overwrite = config, attributes, overwrite
@@ -174,7 +179,9 @@ def _sorted(text: str) -> str:
     return json.dumps(json.loads(text), sort_keys=True)
 
 
-def _frames(times: np.ndarray, spins: np.ndarray, lattice: Lattice) -> xr.Dataset:
+def _frames(times: np.ndarray, spins: np.ndarray, lattice: Lattice) -> "xarray.Dataset":
+    import xarray as xr
+
     dimensions = ("time", *site_dimensions(lattice), "component")
     about_spins = {"units": "1", "long_name": "unit spin", "components": "x y z"}
     about_time = {"units": "hbar/t", "long_name": "time"}

@@ -2,14 +2,16 @@
 
 import itertools
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from jaxspin.io.store import Numbers
 from jaxspin.plotting.style import axes_or_new, figure_of, styled
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import matplotlib.figure
 
 # More points than this are drawn as counts.
 _SCATTER = 500
@@ -18,8 +20,13 @@ _NOT_ERRORS = ("step", "seconds", "learning_rate")
 
 @styled
 def plot_parity(
-    exact: Numbers, predicted: Numbers, label: str = "torque", *, unit: str = "t", ax: Axes | None = None
-) -> Figure:
+    exact: Numbers,
+    predicted: Numbers,
+    label: str = "torque",
+    *,
+    unit: str = "t",
+    ax: "matplotlib.axes.Axes | None" = None,
+) -> "matplotlib.figure.Figure":
     """Predicted against exact values: counts on a logarithmic scale, the line of equality, the rms error.
 
     The error is given in `unit` and relative to rms(exact - mean). Hand over torques or tangent fields, not
@@ -30,6 +37,8 @@ def plot_parity(
         >>> figure.axes[0].get_xlabel()
         'exact torque  ($t$)'
     """
+    from matplotlib.ticker import MaxNLocator
+
     x, y = np.asarray(exact, np.float64), np.asarray(predicted, np.float64)
     if x.shape != y.shape or x.size == 0:
         raise ValueError(f"exact {x.shape} and predicted {y.shape} differ; give two arrays of one shape.")
@@ -55,7 +64,9 @@ def plot_parity(
 
 
 @styled
-def plot_training(history: Mapping[str, Numbers], *, ax: Axes | None = None) -> Figure:
+def plot_training(
+    history: Mapping[str, Numbers], *, ax: "matplotlib.axes.Axes | None" = None
+) -> "matplotlib.figure.Figure":
     """Loss and errors, logarithmic, against "step" (or the number of the entry); times are left out.
 
     Example:
@@ -82,8 +93,8 @@ def plot_time_series(
     ylabel: str = "",
     *,
     title: str = "",
-    ax: Axes | None = None,
-) -> Figure:
+    ax: "matplotlib.axes.Axes | None" = None,
+) -> "matplotlib.figure.Figure":
     """Curves `(n,)` against `times` `(n,)` in hbar/t, each with its name in the legend.
 
     Example:

@@ -1,10 +1,8 @@
 """Pictures of spins `(*cells, sublattices, 3)`, of scalars `(*cells, k)`, and of S(q) `(*cells,)`."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 
 from jaxspin.io.store import Numbers
 from jaxspin.lattice import Lattice
@@ -20,6 +18,10 @@ from jaxspin.plotting.geometry import (
 from jaxspin.plotting.style import axes_or_new, figure_of, styled
 from jaxspin.spins import takes_spins
 
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import matplotlib.figure
+
 _DIVERGING = (
     "RdBu",
     "coolwarm",
@@ -33,8 +35,6 @@ _DIVERGING = (
     "managua",
     "vanimo",
 )
-# White letters with a dark rim are legible on any colour.
-_LETTERS = {"color": "w", "path_effects": [withStroke(linewidth=1.8, foreground="0.15")]}
 _WIDTH = 3.6
 # A longer chain is drawn as curves: its arrows would be specks.
 _ARROWS = 30
@@ -45,7 +45,9 @@ _POINTS_PER_INCH = 72
 
 @takes_spins(host=True, unit=True)
 @styled
-def plot_spins(lattice: Lattice, spins: Numbers, *, layer: int = 0, title: str = "", ax: Axes | None = None) -> Figure:
+def plot_spins(
+    lattice: Lattice, spins: Numbers, *, layer: int = 0, title: str = "", ax: "matplotlib.axes.Axes | None" = None
+) -> "matplotlib.figure.Figure":
     """Spins as arrows along (S_x, S_y), coloured by S_z; a dot marks each site, vacancies stay blank.
 
     An arrow of a unit spin in the plane is 0.87 of the nearest distance long. `layer` chooses the plane of a
@@ -109,8 +111,8 @@ def plot_map(
     limits: tuple[float | int, float | int] | None = None,
     layer: int = 0,
     title: str = "",
-    ax: Axes | None = None,
-) -> Figure:
+    ax: "matplotlib.axes.Axes | None" = None,
+) -> "matplotlib.figure.Figure":
     """A scalar in the true geometry: every point has the colour of the nearest site, triangle or cell.
 
     `values` is `(*cells, sublattices)` on sites, `(*cells, triangles)` as `scalar_chirality` gives it, or
@@ -165,8 +167,8 @@ def plot_structure_factor(
     decades: float | int = 4,
     layer: int | None = None,
     title: str = "",
-    ax: Axes | None = None,
-) -> Figure:
+    ax: "matplotlib.axes.Axes | None" = None,
+) -> "matplotlib.figure.Figure":
     """S(q), logarithmic, in and around the first Brillouin zone, its outline and named points marked.
 
     `factor` is S(q) `(*cells,)` as `structure_factor` gives it, which repeats from zone to zone when a cell
@@ -180,6 +182,9 @@ def plot_structure_factor(
         >>> len(figure.axes)
         2
     """
+    from matplotlib.colors import LogNorm
+    from matplotlib.patheffects import withStroke
+
     array = np.asarray(factor, np.float64)
     are_spins = array.shape == (*lattice.shape, 3)
     if not are_spins and (array.shape != lattice.cells or lattice.sublattices > 1):
@@ -233,9 +238,11 @@ def plot_structure_factor(
         interpolation="nearest",
     )
     ax.plot(*np.vstack([corners, corners[:1]]).T, color="w", lw=0.9, ls="--")
+    # white letters with a dark rim are legible on any colour
+    letters = {"color": "w", "path_effects": [withStroke(linewidth=1.8, foreground="0.15")]}
     for name, points in zone_points(corners).items() if layer == 0 else ():
         ax.plot(*points.T, ls="", marker="o", mfc="none", mec="w", ms=8, mew=0.8)
-        ax.annotate(name, points[0], xytext=(6, 5), textcoords="offset points", **_LETTERS)
+        ax.annotate(name, points[0], xytext=(6, 5), textcoords="offset points", **letters)
     ax.set(xlabel="$q_x$  ($1/a$)", ylabel="$q_y$  ($1/a$)", title=title, aspect="equal")
     ax.figure.colorbar(shown, ax=ax, label=r"$S(\mathbf{q})$", shrink=0.85)
     return figure_of(ax)
@@ -250,7 +257,7 @@ def _nearest_distance(flat: Lattice) -> float:
     return float(np.min(lengths[lengths > 1e-6], initial=np.inf)) if np.any(lengths > 1e-6) else 1.0
 
 
-def _in_plane(ax: Axes, flat: Lattice, title: str) -> None:
+def _in_plane(ax: "matplotlib.axes.Axes", flat: Lattice, title: str) -> None:
     ax.set(aspect="equal", xlabel="$x$  ($a$)", ylabel="$y$  ($a$)", title=title)
     for side in ax.spines.values():
         side.set_visible(False)

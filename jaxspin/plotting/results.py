@@ -1,14 +1,13 @@
 """`plot(result)`: the figure that suits a trajectory, a data set or a training."""
 
 import functools
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import xarray as xr
 from jaxtyping import Array, Float
-from matplotlib.figure import Figure
 
 from jaxspin.dynamics import Trajectory
 from jaxspin.io import lattice_of
@@ -20,9 +19,13 @@ from jaxspin.plotting.style import new_figure, styled
 from jaxspin.spins import tangent
 from jaxspin.training import Learnt, SpinData
 
+if TYPE_CHECKING:
+    import matplotlib.figure
+    import xarray
+
 
 @functools.singledispatch
-def plot(result: Any) -> Figure:
+def plot(result: Any) -> "matplotlib.figure.Figure":
     """The figure that suits a result: a trajectory (of `simulate`, or loaded), a data set, a training.
 
     `plot.register(Type)` adds one for a type of your own. Raises `TypeError` for a type without one.
@@ -32,32 +35,34 @@ def plot(result: Any) -> Figure:
         >>> len(js.plot(run).axes) > 0
         True
     """
+    xarray = sys.modules.get("xarray")  # without it there is no data set of it
+    if xarray is not None and isinstance(result, xarray.Dataset):
+        return _stored_trajectory(result)
     raise TypeError(
         f"no figure is known for {type(result).__name__}; use plot_spins, plot_map or plot_time_series, "
         "or teach plot the type with plot.register."
     )
 
 
-@plot.register
-def _trajectory(result: Trajectory) -> Figure:
+@plot.register(Trajectory)
+def _trajectory(result: Trajectory) -> "matplotlib.figure.Figure":
     if result.spins is None or result.lattice is None:
         raise ValueError("the run kept no spins, or no lattice; plot run.saved with plot_time_series.")
     return _overview(result.lattice, np.asarray(result.times), result.spins)
 
 
-@plot.register
-def _stored_trajectory(result: xr.Dataset) -> Figure:
+def _stored_trajectory(result: "xarray.Dataset") -> "matplotlib.figure.Figure":
     return _overview(lattice_of(result), result.time.values, jnp.asarray(result.spins.values))
 
 
-@plot.register
-def _training(result: Learnt) -> Figure:
+@plot.register(Learnt)
+def _training(result: Learnt) -> "matplotlib.figure.Figure":
     return plot_training(result.history)
 
 
-@plot.register
+@plot.register(SpinData)
 @styled
-def _data(result: SpinData) -> Figure:
+def _data(result: SpinData) -> "matplotlib.figure.Figure":
     figure = new_figure(6.8, 2.7)
     left, right = figure.subplots(1, 2)
     torque = np.linalg.norm(np.asarray(tangent(result.spins, result.field)), axis=-1)
@@ -73,7 +78,7 @@ def _data(result: SpinData) -> Figure:
 
 
 @styled
-def _overview(lattice: Lattice, times: np.ndarray, spins: Float[Array, "..."]) -> Figure:
+def _overview(lattice: Lattice, times: np.ndarray, spins: Float[Array, "..."]) -> "matplotlib.figure.Figure":
     """The last frame, and the magnetization and chirality against time."""
     figure = new_figure(7.2, 2.9)
     left, right = figure.subplots(1, 2)

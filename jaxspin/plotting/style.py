@@ -1,18 +1,16 @@
 """One look for all figures, and figures without windows. No arrays."""
 
 import functools
-import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.rcsetup import cycler
-
+from jaxspin.extras import needed_for
 from jaxspin.io import to_json
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import matplotlib.figure
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -23,25 +21,15 @@ _STYLE: dict[Any, Any] = {
     "axes.linewidth": 0.7,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.prop_cycle": cycler(color=["#20557f", "#c4562b", "#3f7f4f", "#8a5a9c", "#8c7a3a", "#555555"]),
+    "axes.prop_cycle": "cycler(color=['#20557f', '#c4562b', '#3f7f4f', '#8a5a9c', '#8c7a3a', '#555555'])",
     "xtick.direction": "in",
     "ytick.direction": "in",
     "lines.linewidth": 1.3,
     "legend.frameon": False,
 }
 _DPI = 200
-_NOTEBOOK_DPI = 110
 # Where each format keeps a free text.
 _TEXT_ENTRY = {"png": "Description", "svg": "Description", "pdf": "Subject"}
-
-
-class _ShownFigure(Figure):
-    """A figure that notebooks display without pyplot."""
-
-    def _repr_png_(self) -> bytes:
-        buffer = io.BytesIO()
-        self.savefig(buffer, format="png", dpi=_NOTEBOOK_DPI)
-        return buffer.getvalue()
 
 
 def styled(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -49,6 +37,9 @@ def styled(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
     @functools.wraps(function)
     def drawn(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        with needed_for("figures"):
+            import matplotlib as mpl
+
         with mpl.rc_context(_STYLE):
             return function(*args, **kwargs)
 
@@ -56,7 +47,7 @@ def styled(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 @styled
-def new_figure(width: float | int = 4, height: float | int = 3) -> Figure:
+def new_figure(width: float | int = 4, height: float | int = 3) -> "matplotlib.figure.Figure":
     """An empty figure, in inches, that belongs to no window; `figure.subplots(..)` gives axes to draw in.
 
     Example:
@@ -64,17 +55,17 @@ def new_figure(width: float | int = 4, height: float | int = 3) -> Figure:
         >>> figure.get_size_inches().tolist()
         [5.0, 3.0]
     """
-    figure = _ShownFigure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+    from jaxspin.plotting.shown import ShownFigure
+
+    return ShownFigure(width, height)
 
 
-def axes_or_new(ax: Axes | None, width: float, height: float) -> Axes:
+def axes_or_new(ax: "matplotlib.axes.Axes | None", width: float, height: float) -> "matplotlib.axes.Axes":
     """`ax`, or the axes of a new figure of this size."""
     return new_figure(width, height).subplots() if ax is None else ax
 
 
-def figure_of(ax: Axes) -> Figure:
+def figure_of(ax: "matplotlib.axes.Axes") -> "matplotlib.figure.Figure":
     """The figure that holds `ax`."""
     figure = ax.get_figure(root=True)
     if figure is None:
@@ -82,7 +73,7 @@ def figure_of(ax: Axes) -> Figure:
     return figure
 
 
-def save_figure(figure: Figure, path: str | Path, metadata: Any = None) -> Path:
+def save_figure(figure: "matplotlib.figure.Figure", path: str | Path, metadata: Any = None) -> Path:
     """Write `figure` as .png, .pdf or .svg with `metadata` (such as `provenance()`) inside, as JSON text.
 
     A figure of the same name is replaced. Raises `ValueError` for another ending. Returns the path.

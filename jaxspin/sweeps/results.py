@@ -10,12 +10,10 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-import xarray as xr
-import zarr
 
 from jaxspin.files import explained, undamaged, undo_replacement
 from jaxspin.io.records import provenance, to_json
@@ -29,6 +27,9 @@ from jaxspin.io.store import (
 )
 from jaxspin.sweeps.design import Design
 
+if TYPE_CHECKING:
+    import xarray
+
 FORMAT = 1
 PENDING, DONE, FAILED = range(3)
 # Small enough to rewrite for every batch, large enough for few files.
@@ -37,7 +38,7 @@ _CHUNK_BYTES = 2**20
 Spec = Mapping[str, jax.ShapeDtypeStruct]
 
 
-def load_sweep(path: str | os.PathLike) -> xr.Dataset:
+def load_sweep(path: str | os.PathLike) -> "xarray.Dataset":
     """What a sweep has stored so far, its arrays read as they are used.
 
     `status` is 0 where a point is not done yet (its numbers mean nothing), 1 where it is, 2 where it failed, and
@@ -60,8 +61,10 @@ def load_sweep(path: str | os.PathLike) -> xr.Dataset:
     return dataset
 
 
-def _check_finished(path: Path, dataset: xr.Dataset) -> None:
+def _check_finished(path: Path, dataset: "xarray.Dataset") -> None:
     """Refuse a store that lacks the file of a point that is done."""
+    import zarr
+
     group = zarr.open_group(path, mode="r")
     if is_whole(dataset):
         for name in ("status", "reason", *map(str, dataset.coords)):
@@ -106,6 +109,9 @@ class SweepStore:
         overwrite: bool,
     ) -> "SweepStore":
         """An empty store; `FileExistsError` where there is one, unless `overwrite`."""
+        import xarray as xr
+        import zarr
+
         axes, shape = tuple(design.axes), design.shape
         coords: dict[str, Any] = {name: (name, _storable(axis)) for name, axis in design.axes.items()}
         for name, column in design.values.items():
@@ -183,11 +189,15 @@ class SweepStore:
             self._whole("status", self.status)
 
     def _whole(self, name: str, column: np.ndarray) -> None:
+        import zarr
+
         with every_chunk():
             zarr.open_array(self.path / name, mode="r+")[...] = column.reshape(self.design.shape)
 
     def _put(self, name: str, numbers: np.ndarray, column: np.ndarray) -> None:
         """Chunk by chunk, so that each file is written once."""
+        import zarr
+
         with every_chunk():
             array = zarr.open_array(self.path / name, mode="r+")
         depth = len(self.design.shape)
@@ -246,6 +256,8 @@ def _chunks(shape: tuple[int, ...], spec: jax.ShapeDtypeStruct) -> tuple[int, ..
 
 def _slabs(path: Path, name: str) -> list[slice]:
     """Pieces along the first axis that together read each chunk once."""
+    import zarr
+
     array = zarr.open_array(path / name, mode="r")
     return [slice(start, start + array.chunks[0]) for start in range(0, array.shape[0], array.chunks[0])]
 

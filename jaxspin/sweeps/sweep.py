@@ -4,17 +4,20 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-import xarray as xr
 from tqdm import tqdm
 
+from jaxspin.extras import check_stores
 from jaxspin.io.code import identity_of
 from jaxspin.sweeps.batches import AbstractProgram, Batches, Finished, Slots, Stepwise, message
 from jaxspin.sweeps.design import RESERVED, Caller, Design
 from jaxspin.sweeps.results import FAILED, SweepStore, load_sweep, output_dims
+
+if TYPE_CHECKING:
+    import xarray
 
 # Writing takes at most this share of the time: fast points are written several together.
 _WRITING = 0.1
@@ -37,7 +40,7 @@ def sweep(
     resume: bool = False,
     overwrite: bool = False,
     progress: bool = True,
-) -> xr.Dataset:
+) -> "xarray.Dataset":
     """Call `function` at every point of `design` and keep what it returns in the Zarr store `store`.
 
     The function. `function(**settings)` returns a dictionary of arrays or numbers; it is called under jit and vmap, and
@@ -81,6 +84,7 @@ def sweep(
         raise ValueError(f"batch = {batch} must be at least 1; 32 is the default.")
     if unknown := [name for name in static if name not in design.names]:
         raise ValueError(f"static names {', '.join(unknown)}, which the design does not vary; leave it out.")
+    check_stores()
     path, devices = Path(store), list(jax.local_devices() if devices is None else devices)
     caller = Caller(function.start if isinstance(function, Stepwise) else function, design, config)
     _check_axes(design, static)

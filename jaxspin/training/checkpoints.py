@@ -3,38 +3,50 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import orbax.checkpoint as ocp
 
 from jaxspin.devices.hosts import to_host
+from jaxspin.extras import needed_for
+
+if TYPE_CHECKING:
+    import orbax.checkpoint
 
 _FORMAT = 1
 
 
-def manager(folder: str | Path | None) -> ocp.CheckpointManager | None:
+def manager(folder: str | Path | None) -> "orbax.checkpoint.CheckpointManager | None":
     """The keeper of the checkpoints in `folder`, which need not exist; None for no folder."""
     if folder is None:
         return None
+    with needed_for("checkpoints"):
+        import orbax.checkpoint as ocp
+
     options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
     return ocp.CheckpointManager(Path(folder).absolute(), options=options, item_names=("state", "story"))
 
 
-def store(manager: ocp.CheckpointManager, step: int, state: Any, history: dict, identity: dict[str, Any]) -> None:
+def store(
+    manager: "orbax.checkpoint.CheckpointManager", step: int, state: Any, history: dict, identity: dict[str, Any]
+) -> None:
     """Keep a pytree of arrays and numbers, the history, and what tells this training from another."""
+    import orbax.checkpoint as ocp
+
     story = {"format": _FORMAT, "history": history, "identity": identity}
     items = ocp.args.Composite(state=ocp.args.StandardSave(_leaves(state)), story=ocp.args.JsonSave(story))
     manager.save(step, args=items)
 
 
-def restore(manager: ocp.CheckpointManager, state: Any, identity: dict[str, Any]) -> tuple[Any, dict]:
+def restore(manager: "orbax.checkpoint.CheckpointManager", state: Any, identity: dict[str, Any]) -> tuple[Any, dict]:
     """The last state, in the form of `state`, and its history.
 
     Raises `ValueError` where it belongs to another training or version, or is damaged.
     """
+    import orbax.checkpoint as ocp
+
     step = manager.latest_step()
     story = _read(manager, step, story=ocp.args.JsonRestore())
     # the first ones did not name their format
@@ -59,8 +71,10 @@ def restore(manager: ocp.CheckpointManager, state: Any, identity: dict[str, Any]
     return jax.tree.unflatten(jax.tree.structure(state), leaves), story["history"]
 
 
-def _read(manager: ocp.CheckpointManager, step: int | None, **item: Any) -> Any:
+def _read(manager: "orbax.checkpoint.CheckpointManager", step: int | None, **item: Any) -> Any:
     """One item of the checkpoint of a step; `ValueError` where its files are damaged."""
+    import orbax.checkpoint as ocp
+
     (name,) = item
     try:
         return manager.restore(step, args=ocp.args.Composite(**item))[name]

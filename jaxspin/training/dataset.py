@@ -13,10 +13,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import xarray as xr
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from jaxspin.devices.hosts import looked_at, to_host
+from jaxspin.extras import check_stores
 from jaxspin.io.records import to_json
 from jaxspin.io.store import (
     Numbers,
@@ -200,6 +200,9 @@ class SpinData(eqx.Module):
 
         Raises `FileExistsError` where something is in the way and `overwrite` is not given.
         """
+        check_stores()
+        import xarray as xr
+
         vector = ("configuration", *site_dimensions(self.lattice), "component")
         about_source = {
             "long_name": "how the configuration arose",
@@ -262,6 +265,7 @@ class ShardWriter:
     """
 
     def __init__(self, folder: str | os.PathLike, *, append: bool = False):
+        check_stores()
         self.folder = Path(folder)
         present = sorted(self.folder.glob(_SHARDS))
         if present and not append:
