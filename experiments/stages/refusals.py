@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-import tyro
-
 import jaxspin
+from jaxspin.extras import needed_for
 from jaxspin.io.records import MARK
 
 _Settings = TypeVar("_Settings")
@@ -26,6 +25,9 @@ _KINDS = (ValueError, TypeError, FileExistsError, FileNotFoundError, NotADirecto
 
 def command_line(config: type[_Settings], description: str | None, default: _Settings | None = None) -> _Settings:
     """The settings of the command line; `ValueError`, of one line, where they are refused."""
+    with needed_for("command lines"):
+        import tyro
+
     told = io.StringIO()
     try:
         with contextlib.redirect_stderr(told):
