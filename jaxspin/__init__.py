@@ -19,38 +19,42 @@ The examples of all docstrings start from these lines, with `tmp_path` an empty 
     field = js.Exchange(lattice, 1.0)
 """
 
+import sys
 import warnings
+from importlib import import_module
 from importlib.metadata import version
-from typing import Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
-from jaxspin import classical as classical
-from jaxspin import descriptors as descriptors
-from jaxspin import devices as devices
-from jaxspin import dynamics as dynamics
-from jaxspin import electrons as electrons
-from jaxspin import forcefield as forcefield
-from jaxspin import io as io
-from jaxspin import observables as observables
-from jaxspin import plotting as plotting
-from jaxspin import problems as problems
-from jaxspin import spins as spins
-from jaxspin import sweeps as sweeps
-from jaxspin import symmetry as symmetry
-from jaxspin import testing as testing
-from jaxspin import textures as textures
-from jaxspin import torques as torques
-from jaxspin import training as training
-from jaxspin.classical import Anisotropy, DzyaloshinskiiMoriya, Exchange, Zeeman
-from jaxspin.descriptors import Bispectrum, LocalElectrons, LocalMoments
-from jaxspin.dynamics import Trajectory, relax, simulate, suggest_timestep
-from jaxspin.electrons import ExactDiagonalization, GreensFunction, Hopping, KernelPolynomial, SDModel, WideBand
-from jaxspin.field import AbstractField, AbstractPotential
-from jaxspin.forcefield import BehlerParrinello, Committee, pretrained
-from jaxspin.lattice import Lattice, chain, cubic, honeycomb, kagome, square, triangular
-from jaxspin.loading import load
-from jaxspin.plotting import plot
-from jaxspin.spins import normalize, random_spins
-from jaxspin.training import SpinData, TrainConfig, sample, train
+if TYPE_CHECKING:
+    from jaxspin import classical as classical
+    from jaxspin import descriptors as descriptors
+    from jaxspin import devices as devices
+    from jaxspin import dynamics as dynamics
+    from jaxspin import electrons as electrons
+    from jaxspin import forcefield as forcefield
+    from jaxspin import io as io
+    from jaxspin import observables as observables
+    from jaxspin import plotting as plotting
+    from jaxspin import problems as problems
+    from jaxspin import spins as spins
+    from jaxspin import sweeps as sweeps
+    from jaxspin import symmetry as symmetry
+    from jaxspin import testing as testing
+    from jaxspin import textures as textures
+    from jaxspin import torques as torques
+    from jaxspin import training as training
+    from jaxspin.classical import Anisotropy, DzyaloshinskiiMoriya, Exchange, Zeeman
+    from jaxspin.descriptors import Bispectrum, LocalElectrons, LocalMoments
+    from jaxspin.dynamics import Trajectory, relax, simulate, suggest_timestep
+    from jaxspin.electrons import ExactDiagonalization, GreensFunction, Hopping, KernelPolynomial, SDModel, WideBand
+    from jaxspin.field import AbstractField, AbstractPotential
+    from jaxspin.forcefield import BehlerParrinello, Committee, pretrained
+    from jaxspin.lattice import Lattice, chain, cubic, honeycomb, kagome, square, triangular
+    from jaxspin.loading import load
+    from jaxspin.plotting import plot
+    from jaxspin.spins import normalize, random_spins
+    from jaxspin.training import SpinData, TrainConfig, sample, train
 
 __version__ = version("jaxspin")
 
@@ -111,6 +115,22 @@ __all__ = [
     "triangular",
 ]
 
+# Where each name is. A module is loaded when a name of it is first used: with all of them an import takes seconds.
+_HOMES = {
+    "classical": ("Anisotropy", "DzyaloshinskiiMoriya", "Exchange", "Zeeman"),
+    "descriptors": ("Bispectrum", "LocalElectrons", "LocalMoments"),
+    "dynamics": ("Trajectory", "relax", "simulate", "suggest_timestep"),
+    "electrons": ("ExactDiagonalization", "GreensFunction", "Hopping", "KernelPolynomial", "SDModel", "WideBand"),
+    "field": ("AbstractField", "AbstractPotential"),
+    "forcefield": ("BehlerParrinello", "Committee", "pretrained"),
+    "lattice": ("Lattice", "chain", "cubic", "honeycomb", "kagome", "square", "triangular"),
+    "loading": ("load",),
+    "plotting": ("plot",),
+    "spins": ("normalize", "random_spins"),
+    "training": ("SpinData", "TrainConfig", "sample", "train"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
 # Names that were here, and the room that has them.
 _MOVED = {
     "AtFilling": "descriptors",
@@ -146,6 +166,12 @@ _MOVED = {
 
 
 def __getattr__(name: str) -> Any:
+    if name in _HOME_OF:
+        value = getattr(import_module(f"jaxspin.{_HOME_OF[name]}"), name)
+        globals()[name] = value
+        return value
+    if find_spec(f"jaxspin.{name}") is not None:
+        return import_module(f"jaxspin.{name}")
     if name == "scale":
         raise AttributeError(
             "jaxspin.scale is now jaxspin.devices (mesh, shard, save, load) and jaxspin.sweeps (sweep)."
@@ -154,4 +180,13 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"jaxspin has no {name!r}; see dir(jaxspin), or the rooms it names in help(jaxspin).")
     room, _, new = _MOVED[name].partition(".")
     warnings.warn(f"jaxspin.{name} is now jaxspin.{room}.{new or name}.", DeprecationWarning, stacklevel=2)
-    return getattr(globals()[room], new or name)
+    return getattr(import_module(f"jaxspin.{room}"), new or name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+if "pdoc" in sys.modules:  # it takes names from the dictionary of a module, and asks for none
+    for _name in __all__:
+        __getattr__(_name)
