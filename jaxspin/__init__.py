@@ -1,7 +1,7 @@
 """Differentiable dynamics of classical spins in metals.
 
 Write down a model, get exact forces, learn them, run the learnt field on a lattice a thousand times larger, and ask for
-the gradient of what came out. Importing changes no global flag.
+the gradient of what came out. Importing changes no global flag, and loads a room when a name of it is first used.
 
 Here are the names of a first week; each room has the rest: `js.textures.skyrmion`, `js.observables.topological_charge`,
 `js.electrons.BlochDiagonalization`, `js.dynamics.Ramp`, `js.training.train_rollout`, `js.sweeps.sweep`,
