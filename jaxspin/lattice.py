@@ -15,6 +15,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Shaped
 
+from jaxspin import renamed
 from jaxspin.arrays.translation import translate, translations
 
 # Two shells whose lengths differ by less than so many tolerances are warned of: they may be meant as one.
@@ -224,15 +225,16 @@ class Lattice:
 
         return tuple(bond for _, bond in sorted(zip(ranks, bonds, strict=True), key=order))
 
+    @renamed.keyword("number", "nth")
     @functools.lru_cache(maxsize=256)  # noqa: B019
-    def shell(self, number: int) -> tuple[Bond, ...]:
-        """The bonds of the `number`-th neighbour shell (1: nearest), each undirected bond once per cell.
+    def shell(self, nth: int) -> tuple[Bond, ...]:
+        """The bonds of the `nth` neighbour shell (1: nearest), each undirected bond once per cell.
 
         Lengths no farther apart than the share `tolerance` are one shell. Warns where another shell is closer than five
         times that, as happens with coordinates typed with too few digits.
         """
-        if number < 1:
-            raise ValueError(f"shells are counted from 1 (nearest neighbours), got {number}.")
+        if nth < 1:
+            raise ValueError(f"shells are counted from 1 (nearest neighbours), got {nth}.")
         step = min(float(np.linalg.norm(v)) for v in self.vectors)
         for radius in (step * (n + 1.1) for n in itertools.count()):
             bonds = [b for s in range(self.sublattices) for b in self.neighbors(radius, s)]
@@ -241,10 +243,10 @@ class Lattice:
                 min(b.length for b, r in zip(bonds, ranks, strict=True) if r == rank) for rank in sorted(set(ranks))
             ]
             # a shell near this radius may not be complete
-            if len(lengths) < number or lengths[number - 1] * (1 + _FEW * self.tolerance) > radius:
+            if len(lengths) < nth or lengths[nth - 1] * (1 + _FEW * self.tolerance) > radius:
                 continue
-            self._warn_of_close(number, lengths)
-            return tuple(b for b, r in zip(bonds, ranks, strict=True) if r == number - 1 and _is_canonical(b))
+            self._warn_of_close(nth, lengths)
+            return tuple(b for b, r in zip(bonds, ranks, strict=True) if r == nth - 1 and _is_canonical(b))
         raise AssertionError  # the radii never end
 
     def _ranks(self, lengths: Sequence[float]) -> list[int]:
@@ -256,8 +258,8 @@ class Lattice:
             ranks[length] = rank
         return [ranks[length] for length in lengths]
 
-    def _warn_of_close(self, number: int, lengths: Sequence[float]) -> None:
-        for low in (number - 2, number - 1):
+    def _warn_of_close(self, nth: int, lengths: Sequence[float]) -> None:
+        for low in (nth - 2, nth - 1):
             if low < 0 or low + 1 >= len(lengths):
                 continue
             one, other = lengths[low], lengths[low + 1]
@@ -267,7 +269,7 @@ class Lattice:
                     f"by {other / one - 1:.1g}, little more than the tolerance {self.tolerance:g} within which lengths "
                     "are one; type the coordinates with more digits, such as 3**0.5 / 2, or give the Lattice another "
                     "tolerance=...: a larger one joins the shells, a smaller one keeps them apart.",
-                    stacklevel=3,
+                    stacklevel=4,
                 )
 
 
@@ -299,7 +301,7 @@ def check_bonds(bonds: Sequence[Bond]) -> None:
         if (back.start, back.end, back.offset) in known:
             raise ValueError(
                 f"the bond from sublattice {bond.start} to {bond.end} at {bond.offset} is given in both directions and "
-                "would count twice; give each once, as lattice.shell(number) lists them (lattice.neighbors lists both)."
+                "would count twice; give each once, as lattice.shell(nth) lists them (lattice.neighbors lists both)."
             )
 
 

@@ -67,7 +67,7 @@ def test_measured_errors_are_true(metal, colors, order, key):
     solver = KernelPolynomial(model, **STATE, probes=Coloring(colors), order=order)
     found = measure_accuracy(solver, spins, key=key, draws=8)
     assert found.error == pytest.approx(true_error(solver, spins, exact), rel=0.35)
-    assert (found.bias > found.spread) == (order == 12)
+    assert (found.bias > found.standard_deviation) == (order == 12)
 
 
 def test_what_is_given_stays(key):

@@ -99,7 +99,7 @@ def test_spread_by_hand(three, members, spins):
     apart = np.linalg.norm(fields - fields.mean(axis=0), axis=-1)
     expected = np.sqrt((apart**2).mean(axis=0))
     expected[3] = 0
-    found = three.spread(spins)
+    found = three.standard_deviation(spins)
     assert found.shape == (8, 1)
     assert np.all(np.delete(expected, 3, axis=0) > 1e-3)
     np.testing.assert_allclose(found, expected, atol=ROUNDING)
@@ -107,7 +107,7 @@ def test_spread_by_hand(three, members, spins):
 
 def test_equal_members_have_no_spread(members, spins):
     agreed = Committee([members[0]] * 3)
-    np.testing.assert_allclose(agreed.spread(spins), 0, atol=ROUNDING)
+    np.testing.assert_allclose(agreed.standard_deviation(spins), 0, atol=ROUNDING)
     assert agreed.energy(spins) == pytest.approx(float(members[0].energy(spins)), abs=ROUNDING)
 
 
@@ -117,7 +117,9 @@ def test_moved_to_another_lattice(three, spins):
     large = three.on(chain(16))
     assert large.lattice == chain(16)
     twice = jnp.tile(spins, (2, 1, 1))
-    np.testing.assert_allclose(large.spread(twice), jnp.tile(three.spread(spins), (2, 1)), atol=ROUNDING)
+    np.testing.assert_allclose(
+        large.standard_deviation(twice), jnp.tile(three.standard_deviation(spins), (2, 1)), atol=ROUNDING
+    )
     np.testing.assert_allclose(solve(large, twice)[1], jnp.tile(solve(three, spins)[1], (2, 1, 1)), atol=ROUNDING)
     assert large.unfamiliar(twice) == three.unfamiliar(spins) == 0.5
     with pytest.raises(ValueError, match=r"lattice\.resize"):
@@ -130,7 +132,13 @@ def test_precision_is_that_of_the_spins(spins):
     for dtype in (jnp.float32, jnp.float64):
         given = spins.astype(dtype)
         energy, field = solve(single, given)
-        assert energy.dtype == field.dtype == single.spread(given).dtype == single.unfamiliar(given).dtype == dtype
+        assert (
+            energy.dtype
+            == field.dtype
+            == single.standard_deviation(given).dtype
+            == single.unfamiliar(given).dtype
+            == dtype
+        )
 
 
 def test_what_is_no_committee_is_refused(members, spins):
@@ -280,7 +288,7 @@ def test_a_committee_between_leads_is_at_their_voltage_and_moves_to_others(tmp_p
         assert float(energy) == pytest.approx(float(alone[0][0] + alone[1][0]) / 2, abs=ROUNDING)
         np.testing.assert_allclose(field, (alone[0][1] + alone[1][1]) / 2, atol=ROUNDING)
         np.testing.assert_allclose(one.member_fields(spins)[1], alone[1][1], atol=ROUNDING)
-    assert jnp.max(committee.spread(spins)) > 1e-4
+    assert jnp.max(committee.standard_deviation(spins)) > 1e-4
     longer = committee.on(inside.lattice.resize(8))
     assert float(longer[1].descriptor.voltage) == 0.5
 
@@ -299,7 +307,7 @@ def test_disagreement_by_hand(pair):
     spins = random_configurations(pair.lattice, 1, key=jax.random.key(0))[0]
     occupied = jnp.ones((4, 4, 1), bool).at[3].set(False)
     for given, number in ((spins, 16), (dilute(spins, occupied), 12)):
-        spread = np.asarray(pair.spread(given))
+        spread = np.asarray(pair.standard_deviation(given))
         mean = np.sqrt(np.sum(spread**2) / number)
         torque = np.sqrt(np.sum(np.asarray(tangent(given, pair.field(given))) ** 2) / number)
         for by, expected in (("mean", mean), ("max", spread.max()), ("relative", mean / torque)):

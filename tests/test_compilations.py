@@ -57,7 +57,7 @@ VERBS = {
     "on": lambda n: MODELS[n].on(RING.resize(12)).field(jnp.tile(SPINS[n][0], (2, 1, 1))),
     "committee": lambda n: Committee([MODELS[n], MODELS[1 - n]]),
     "energy of a committee": lambda n: COMMITTEES[n].energy(SPINS[n][0]),
-    "spread": lambda n: COMMITTEES[n].spread(SPINS[n][0]),
+    "spread": lambda n: COMMITTEES[n].standard_deviation(SPINS[n][0]),
     "calibrated": lambda n: COMMITTEES[n].calibrated(SPINS[n]).unfamiliar(SPINS[n][0]),
     "potentials": lambda n: TWO[n].potentials(SPINS[n][0]),
     "along": lambda n: TWO[n].potential_along(SPINS[n][0], SPINS[1 - n][0]),

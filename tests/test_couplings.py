@@ -95,7 +95,7 @@ def test_short_axes_wrap_bonds_onto_themselves():
 def test_a_bond_and_its_reverse_are_refused():
     ring = chain(8)
     both = [Hopping(bond, 1.0) for bond in ring.neighbors(1.0)]
-    with pytest.raises(ValueError, match=r"given in both directions.*as lattice\.shell\(number\) lists them"):
+    with pytest.raises(ValueError, match=r"given in both directions.*as lattice\.shell\(nth\) lists them"):
         SDModel(ring, both, 0.0)
     assert np.isclose(np.linalg.eigvalsh(SDModel(ring, both[:1], 0.0).dense(textures.ferromagnet(ring))).min(), -2)
     SDModel(ring, (*kinetic(ring, 1.0), Hopping(ring.shell(1)[0], 0.1, np.diag([1, -1]))))  # two terms on one bond

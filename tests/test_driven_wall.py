@@ -30,7 +30,7 @@ def channel_features(lattice=CHANNEL, voltage=0.7):
 
 # by themselves these are computed operation by operation
 rows_of = eqx.filter_jit(lambda descriptor, spins: descriptor.rows(spins))
-reach_of = eqx.filter_jit(lambda descriptor, spins: descriptor.reach(spins))
+reach_of = eqx.filter_jit(lambda descriptor, spins: descriptor.added(spins))
 shares_of = eqx.filter_jit(lambda descriptor, spins: descriptor.shares(spins))
 
 

@@ -43,7 +43,7 @@ def test_energies_have_derivatives_by_all_that_is_given():
         ensemble = Ensemble(**given, temperature=0.4)
         slope = eqx.filter_grad(energy)(ensemble)
         filled = ensemble.fill(LEVELS, ONES, 6)
-        expected = 6 * filled.mu if ensemble.fixed_filling else -filled.number
+        expected = 6 * filled.mu if ensemble.fixed_filling else -filled.electrons
         np.testing.assert_allclose(slope.filling if ensemble.fixed_filling else slope.chemical_potential, expected)
         sides = [energy(Ensemble(**given, temperature=0.4 + h)) for h in (1e-5, -1e-5)]
         np.testing.assert_allclose(slope.temperature, (sides[0] - sides[1]) / 2e-5, atol=1e-8)

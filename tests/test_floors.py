@@ -18,6 +18,7 @@ FLOORS = {
     "devices": 1,
     "callables": 1,
     "extras": 1,
+    "renamed": 1,
     "files": 1,
     "lattice": 1,
     "couplings": 1,

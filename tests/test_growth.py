@@ -48,7 +48,7 @@ def test_puddles_of_a_ferromagnetic_disc():
     found = puddles(lattice, spins, 0.25)
     inside = sums > 0.25
     apart = inside & (x < 16)
-    assert found.number == pytest.approx(2)
+    assert found.regions == pytest.approx(2)
     assert found.fraction == pytest.approx(inside.mean())
     assert found.mean_size == pytest.approx(inside.sum() / 2)
     large, small = apart.sum(), (inside & ~apart).sum()

@@ -14,8 +14,8 @@ import xarray as xr
 
 from jaxspin.io import (
     TrajectoryWriter,
-    kept,
     lattice_of,
+    load_or_make,
     load_trajectory,
     new_folder,
     provenance,
@@ -64,14 +64,14 @@ def test_a_part_that_is_there_is_read_and_not_made_again(tmp_path):
         return {"x": np.arange(2), "nan": float("nan")}
 
     path = tmp_path / "rows" / "a.json"
-    assert kept(path, make) == kept(path, make) == {"x": [0, 1], "nan": None}
+    assert load_or_make(path, make) == load_or_make(path, make) == {"x": [0, 1], "nan": None}
     assert len(made) == 1
     with pytest.raises(Killed):
-        kept(tmp_path / "b.json", lambda: (_ for _ in ()).throw(Killed))
+        load_or_make(tmp_path / "b.json", lambda: (_ for _ in ()).throw(Killed))
     assert not (tmp_path / "b.json").exists()
     path.write_text('{"x"')
     with pytest.raises(ValueError, match=r"is damaged.*delete it to make it again"):
-        kept(path, make)
+        load_or_make(path, make)
 
 
 def test_a_file_written_in_parts_is_whole_or_the_old_one(tmp_path):

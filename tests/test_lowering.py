@@ -207,7 +207,7 @@ ELECTRONS = js.LocalElectrons(LATTICE, 2.0, filling=0.3, hops=1, steps=3)
 PRODUCTS = {
     **{name: (lambda s, f=field: f.field(s)) for name, field in FIELDS.items()},
     **{f"{n}, energy and field": (lambda s, f=FIELDS[n]: f.energy_and_field(s)) for n in ("exact", "learnt, moments")},
-    "committee": lambda s: js.Committee([MOMENTS, MOMENTS]).spread(s),
+    "committee": lambda s: js.Committee([MOMENTS, MOMENTS]).standard_deviation(s),
     "slope of the exact field": lambda s: jax.jvp(FIELDS["exact"].field, (s,), (s,))[1],
     "training": lambda s: trained(s, jax.random.key(0, impl="threefry2x32")),
     "derivatives of features": lambda s: MOMENTS.descriptor.own_and_jacobian(s, tangent_frame(s))[1],

@@ -218,8 +218,8 @@ def test_committees_and_generalized_potentials_take_it(key):
     committee = js.Committee(members)
     mean = sum(m.field(spins) for m in members) / 2
     assert distance(committee.field(spins), mean) < by_precision(1e-12, 1e-5)
-    assert committee.spread(spins).shape == lattice.shape
-    assert float(jnp.min(committee.spread(spins))) > 0
+    assert committee.standard_deviation(spins).shape == lattice.shape
+    assert float(jnp.min(committee.standard_deviation(spins))) > 0
 
 
 def test_what_does_not_fit_is_refused():

@@ -208,7 +208,7 @@ def picked(
 def judge(config: Config, committee: js.Committee, held: SpinData) -> dict[str, Any]:
     """Errors on the frames held out, over all and by time, and how far the spread tells of them by site and frame."""
     _, field = predict(committee, held.spins)
-    spread = np.array([committee.spread(s) for s in held.spins])
+    spread = np.array([committee.standard_deviation(s) for s in held.spins])
     apart = np.linalg.norm(np.asarray(js.spins.tangent(held.spins, field - held.field)), axis=-1)
     torque = np.linalg.norm(np.asarray(js.spins.tangent(held.spins, held.field)), axis=-1)
     by_frame = [rms(x, over=tuple(range(1, x.ndim))) for x in (spread, apart)]

@@ -28,7 +28,7 @@ import jaxspin as js
 from experiments.stages import Electrons, Resumable, main, open_folder
 from experiments.stages.checks import check_counts, check_positive
 from experiments.stages.tables import markdown
-from jaxspin.io import kept, provenance, save_json
+from jaxspin.io import load_or_make, provenance, save_json
 from jaxspin.spins import tangent
 
 
@@ -102,7 +102,7 @@ def run(config: Config) -> dict[str, Any]:
                 about = {"hops": hops, "steps": estimate.descriptor.settings()["steps"], "temperature": temperature}
                 return {"case": name_of(case), **about, **errors, "microseconds a site": seconds}
 
-            rows.append(kept(folder / "rows" / f"{number}_{place:02d}.json", row))
+            rows.append(load_or_make(folder / "rows" / f"{number}_{place:02d}.json", row))
             bar.update()
     bar.close()
     summary = {"rows": rows, "provenance": provenance(config, config.seed)}

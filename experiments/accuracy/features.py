@@ -34,7 +34,7 @@ from experiments.accuracy import fit
 from experiments.accuracy.data_files import read
 from experiments.stages import Resumable, main, open_folder, stored_table
 from jaxspin.descriptors import AbstractDescriptor, AtFilling, LocalElectrons, LocalMoments
-from jaxspin.io import kept, provenance, save_json
+from jaxspin.io import load_or_make, provenance, save_json
 from jaxspin.training import SpinData
 
 Part = Literal["features", "radius", "moments", "network", "data"]
@@ -121,7 +121,7 @@ def run(config: Config) -> dict[str, Any]:
                 fitted, held = parts[model.fraction, seed], splits[seed][1]
                 return {"seed": seed, **trained(model, config, fitted, held, seed)}
 
-            found[model].append(kept(folder / "runs" / f"{number:02d}_{seed}.json", row))
+            found[model].append(load_or_make(folder / "runs" / f"{number:02d}_{seed}.json", row))
             bar.update()
     bar.close()
     rows = [
@@ -133,7 +133,7 @@ def run(config: Config) -> dict[str, Any]:
             "configurations": found[model][0]["configurations"],
             "steps": max(row["steps"] for row in found[model]),
             "converged": all(row["converged"] for row in found[model]),
-            "torque error": fit.spread(found[model]),
+            "torque error": fit.mean_and_range(found[model]),
             "seconds": float(np.mean([row["seconds"] for row in found[model]])),
             "runs": found[model],
         }

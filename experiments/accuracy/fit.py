@@ -103,7 +103,7 @@ def run(config: Config) -> dict[str, Any]:
         "file": config.data.name,
         "features": described.n_features,
         "weights": rows[0]["weights"],
-        "torque error": spread(rows),
+        "torque error": mean_and_range(rows),
         "runs": rows,
         "provenance": provenance(config),
     }
@@ -160,7 +160,7 @@ def judge(model: js.BehlerParrinello, held: SpinData) -> dict[str, dict[str, flo
     return {kind: dataclasses.asdict(evaluate(model, held[np.array(held.sources) == kind])) for kind in kinds}
 
 
-def spread(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+def mean_and_range(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     """Mean, least and largest torque error over the seeds, by kind."""
     return {
         kind: {"mean": float(np.mean(values)), "least": min(values), "largest": max(values)}

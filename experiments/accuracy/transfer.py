@@ -112,7 +112,7 @@ def run(config: Config) -> dict[str, Any]:
 def row(committee: Committee, data: SpinData) -> dict[str, float]:
     """Error, spread and warning on some configurations."""
     errors = evaluate(committee, data)
-    spread = [np.sqrt(np.mean(np.asarray(committee.spread(s)) ** 2)) for s in data.spins]
+    spread = [np.sqrt(np.mean(np.asarray(committee.standard_deviation(s)) ** 2)) for s in data.spins]
     unfamiliar = [float(committee.unfamiliar(s)) for s in data.spins]
     return {
         "torque error": errors.torque,

@@ -2,15 +2,15 @@
 
     python -m experiments.driven.wall_data                 # a 16 x 4 channel, ten minutes on one core
     python -m experiments.driven.wall_data --resume        # after a kill: each run is a shard, whole or absent
-    python -m experiments.driven.wall_data --output runs/wall_data_64 --channel.length 64 --place 0.15 0.9 \\
+    python -m experiments.driven.wall_data --output runs/wall_data_64 --channel.length 64 --positions 0.15 0.9 \\
         --forcefield jaxspin/forcefield/weights/driven-channel --frames 12 --walls 6 --quenches 0
     python -m experiments.driven.wall_data --help
 
 The channel is open along its first axis and periodic across. Its left lead and its bath are kept at the chemical
 potential `mu`, inside the gap of the Neel state (J = 3.8, one electron a site); the right lead is lowered by the
 voltage V, draws electrons out and makes a ferromagnetic metal before it. A wall between the two moves to the left
-above a threshold. Runs start from such walls, with their axes, place, width and tilts at random, or from random spins
-("quench"), and follow the field of the electrons between the leads; in channels too long for that they follow a learnt
+above a threshold. Runs start from such walls, with their axes, position, width and tilts at random, or from random
+spins ("quench"), and follow the field of the electrons between the leads; in channels too long for that they follow a learnt
 field (`--forcefield`), and the exact one is computed at the frames kept. `data/` holds the shards, the source of each
 "wall 1.00" with the voltage, and "held out ..." for those not to be trained on.
 """
@@ -55,8 +55,8 @@ class Config(Resumable):
     """Length of each run."""
     frames: int = 40
     """Configurations kept of each."""
-    place: tuple[float, float] = (0.55, 0.8)
-    """Range of the walls' places at the start, in units of the length."""
+    positions: tuple[float, float] = (0.55, 0.8)
+    """Range of the walls' positions at the start, in units of the length."""
     forcefield: Path | None = None
     """Moves the spins instead of the exact field, which is computed at the frames kept alone."""
     motion: Motion = dataclasses.field(default_factory=lambda: Motion(damping=0.5, step=0.5, temperature=0.001))
@@ -69,9 +69,9 @@ class Config(Resumable):
             raise ValueError("walls and frames must be at least 1, quenches and still not negative; see --help.")
         if not self.voltages or not self.duration > 0:
             raise ValueError("give at least one voltage and a positive duration; see --help for the defaults.")
-        if not 0 <= self.place[0] <= self.place[1] <= 1:
+        if not 0 <= self.positions[0] <= self.positions[1] <= 1:
             raise ValueError(
-                f"place holds two fractions of the length, rising, got {self.place}; (0.55, 0.8) is usual."
+                f"positions holds two fractions of the length, rising, got {self.positions}; (0.55, 0.8) is usual."
             )
 
 
@@ -101,7 +101,7 @@ def start_of(config: Config, kind: str, key: jax.Array) -> jax.Array:
     lattice, (one, two, three) = config.channel.lattice, jax.random.split(key, 3)
     if kind == "quench":
         return js.random_spins(lattice, key=one)
-    position = lattice.cells[0] * jax.random.uniform(one, minval=config.place[0], maxval=config.place[1])
+    position = lattice.cells[0] * jax.random.uniform(one, minval=config.positions[0], maxval=config.positions[1])
     width = jax.random.uniform(two, minval=0.5, maxval=2.0)
     return wall_start(lattice, float(position), float(width), key=three)
 

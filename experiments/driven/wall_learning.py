@@ -4,11 +4,11 @@
     python -m experiments.driven.wall_data --output runs/wall_data_more --voltages 0.8 1.0 1.2 --walls 3 --quenches 0 \\
         --still 1 --held-voltages 0.0 --seed 1
     for n in 32 64; do                              # then longer channels, moved by what was learnt from those
-        python -m experiments.driven.wall_data --output runs/wall_data_$n --channel.length $n --place 0.15 0.9 \\
+        python -m experiments.driven.wall_data --output runs/wall_data_$n --channel.length $n --positions 0.15 0.9 \\
             --forcefield jaxspin/forcefield/weights/driven-channel --frames $((20 - n / 8)) --walls 6 --quenches 0 \\
             --still 2 --held-voltages 0.0 0.8 1.0 1.1 1.2 --voltages 0.8 1.0 1.2 --seed $n
     done
-    python -m experiments.driven.wall_data --output runs/wall_data_64_more --channel.length 64 --place 0.15 0.9 \\
+    python -m experiments.driven.wall_data --output runs/wall_data_64_more --channel.length 64 --positions 0.15 0.9 \\
         --forcefield FORCEFIELD --frames 12 --walls 5 --quenches 0 --still 1 \\
         --held-voltages 0.8 1.0 1.1 1.2 --voltages 0.8 1.0 1.2 --seed 65     # moved by what was learnt from those
     python -m experiments.driven.wall_learning             # half an hour

@@ -141,7 +141,7 @@ def puddles_of(lattice: Lattice, spins: jax.Array, threshold: float) -> dict[str
     """What `observables.puddles` finds, by the names of the summary."""
     found = puddles(lattice, spins, threshold)
     return {
-        "number": found.number,
+        "number": found.regions,
         "fraction of sites": found.fraction,
         "mean size": found.mean_size,
         "mean size weighted by size": found.size_by_site,

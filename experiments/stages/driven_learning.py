@@ -26,8 +26,8 @@ class Stored(NamedTuple):
 
     own: Float[np.ndarray, "n own sites"]
     own_slopes: Float[np.ndarray, "n sites members*2 own"]
-    reach: Float[np.ndarray, "n reach layers"]
-    reach_slopes: Float[np.ndarray, "n reach layers sites*2"]
+    lead_rows: Float[np.ndarray, "n lead_rows layers"]
+    lead_slopes: Float[np.ndarray, "n lead_rows layers sites*2"]
     field: Float[np.ndarray, "n sites*2"]
 
     def take(self, index: Any) -> "Stored":
@@ -37,7 +37,7 @@ class Stored(NamedTuple):
     def weigh(self, weights: Float[np.ndarray, " n"]) -> None:
         """Multiply each configuration's fields, exact and learnt, by the root of its weight in squared errors."""
         root = np.sqrt(weights).astype(np.float32)
-        for x in (self.own_slopes, self.reach_slopes, self.field):
+        for x in (self.own_slopes, self.lead_slopes, self.field):
             np.multiply(x, root.reshape(-1, *[1] * (x.ndim - 1)), out=x)
 
 
@@ -67,7 +67,7 @@ def stored(descriptor: BetweenLeads, data: SpinData, voltages: Sequence[float], 
         own, slopes, _ = moments.own_and_jacobian(spins, frames)
 
         def by_layer(spins):
-            return at.reach(spins)[:, 0, :, 0]
+            return at.added(spins)[:, 0, :, 0]
 
         moved = jnp.einsum("fl...c,...dc->fl...d", jax.jacrev(by_layer)(spins), frames)
         moved = moved.reshape(*moved.shape[:2], -1)
@@ -82,19 +82,19 @@ def stored(descriptor: BetweenLeads, data: SpinData, voltages: Sequence[float], 
     return Stored(*(np.stack(column) for column in zip(*parts, strict=True)))
 
 
-def rows_of(descriptor: BetweenLeads, own: Array, reach: Array) -> Float[Array, "features n sites"]:
+def rows_of(descriptor: BetweenLeads, own: Array, lead_rows: Array) -> Float[Array, "features n sites"]:
     """What `descriptor.rows` gives, from what is stored."""
     moments, inner = _moments(descriptor), descriptor.descriptor
     cells = moments.lattice.cells
 
-    def one(own, reach):
+    def one(own, lead_rows):
         rows = [moments.completed(own.reshape(len(own), 1, *cells), jnp.ones((*cells, 1), own.dtype))]
         if isinstance(inner, js.descriptors.NearEnds):
-            rows.append(jnp.asarray(inner.places(), own.dtype))
-        rows.append(jnp.broadcast_to(reach[:, None, :, None], (len(reach), 1, *cells)))
+            rows.append(jnp.asarray(inner.decays(), own.dtype))
+        rows.append(jnp.broadcast_to(lead_rows[:, None, :, None], (len(lead_rows), 1, *cells)))
         return jnp.concatenate(rows).reshape(-1, moments.lattice.sites)
 
-    return jnp.moveaxis(jax.vmap(one)(own, reach), 0, 1)
+    return jnp.moveaxis(jax.vmap(one)(own, lead_rows), 0, 1)
 
 
 def prepared(model: Model, known: Channels) -> Model:
@@ -104,8 +104,8 @@ def prepared(model: Model, known: Channels) -> Model:
     for lattice, part, chosen in known:
         descriptor = conservative.descriptor.on(lattice)
         assert isinstance(descriptor, BetweenLeads)
-        own, reach = jnp.asarray(part.own[chosen]), jnp.asarray(part.reach[chosen])
-        rows = np.asarray(rows_of(descriptor, own, reach), float)
+        own, lead_rows = jnp.asarray(part.own[chosen]), jnp.asarray(part.lead_rows[chosen])
+        rows = np.asarray(rows_of(descriptor, own, lead_rows), float)
         parts.append(rows.reshape(len(rows), -1))
     rows = np.concatenate(parts, axis=1)
     deviation = rows.std(axis=1)
@@ -130,17 +130,17 @@ def pushes(model: Model, part: Stored) -> Float[Array, "n sites*2"]:
     """The tangential field along the two tangents of every spin."""
     descriptor = model.descriptor
     assert isinstance(descriptor, BetweenLeads)
-    own, own_slopes, reach, reach_slopes, _ = (jnp.asarray(x) for x in part)
+    own, own_slopes, lead_rows, lead_slopes, _ = (jnp.asarray(x) for x in part)
     places = jnp.asarray(readers(_members(_moments(descriptor))))
 
     def along(of_rows: Callable[[Array], Array]) -> Array:
-        def total(own, reach):
-            return jnp.sum(of_rows(rows_of(descriptor, own, reach)))
+        def total(own, lead_rows):
+            return jnp.sum(of_rows(rows_of(descriptor, own, lead_rows)))
 
-        by_own, by_reach = jax.grad(total, argnums=(0, 1))(own, reach)
+        by_own, by_reach = jax.grad(total, argnums=(0, 1))(own, lead_rows)
         local = jnp.einsum("nsmf,nfs->nsm", own_slopes, by_own).reshape(len(own), -1, 2)
         local = jnp.sum(local[:, places], axis=2).reshape(len(own), -1)
-        return -local - jnp.einsum("nfld,nfl->nd", reach_slopes, by_reach)
+        return -local - jnp.einsum("nfld,nfl->nd", lead_slopes, by_reach)
 
     if isinstance(model, js.BehlerParrinello):
         return along(model.from_rows)

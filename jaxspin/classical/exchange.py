@@ -23,7 +23,7 @@ class Exchange(AbstractPotential):
     """Heisenberg exchange, E = - sum_shells sum_<ij> J_ij S_i . S_j; J > 0 is ferromagnetic.
 
     `couplings` is J of the nearest neighbours, or a tuple with one entry for each shell, nearest first. An
-    entry is one number or an array `(*cells, bonds)` with a value for each bond of `lattice.shell(number)`.
+    entry is one number or an array `(*cells, bonds)` with a value for each bond of `lattice.shell(nth)`.
     Raises `ValueError` for other shapes.
 
     Example:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from jaxspin import renamed
 from jaxspin.descriptors.around import AbstractAround
 from jaxspin.descriptors.base import AbstractDescriptor, Rows
 from jaxspin.field import Spins
@@ -35,6 +36,8 @@ class NearEnds(AbstractAround):
     axis: int = eqx.field(static=True)
     lengths: tuple[float, ...] = eqx.field(static=True)
 
+    places = renamed.attribute("NearEnds", "places", "decays")
+
     def __init__(
         self,
         descriptor: AbstractDescriptor,
@@ -60,8 +63,8 @@ class NearEnds(AbstractAround):
         return tuple(f"{end} end {x:g}" for x in self.lengths for end in ("first", "last"))
 
     def added(self, spins: Spins) -> Rows:
-        """The places, which do not move with the spins."""
-        return jnp.asarray(self.places(), spins.dtype)
+        """The `decays`, which do not move with the spins."""
+        return jnp.asarray(self.decays(), spins.dtype)
 
     def added_pullback(self, spins: Spins, slopes: Rows) -> Spins:
         """Zero."""
@@ -75,11 +78,11 @@ class NearEnds(AbstractAround):
         """What the constructor takes beside `descriptor`, as plain data."""
         return {"axis": self.axis, "lengths": self.lengths}
 
-    def places(self) -> Float[np.ndarray, "places sublattices *cells"]:
+    def decays(self) -> Float[np.ndarray, "decays sublattices *cells"]:
         """exp(-x/l) and exp(-x'/l) of every site, two rows for each of the `lengths`: what is added to the features."""
         cells = self.lattice.cells
-        number = np.arange(cells[self.axis])
-        along = [np.exp(-x / length) for length in self.lengths for x in (number, number[::-1])]
+        cell = np.arange(cells[self.axis])
+        along = [np.exp(-x / length) for length in self.lengths for x in (cell, cell[::-1])]
         shape = [1] * len(cells)
         shape[self.axis] = -1
         wide = (len(along), self.lattice.sublattices, *cells)

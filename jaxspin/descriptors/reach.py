@@ -9,6 +9,7 @@ import lineax as lx
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from jaxspin import renamed
 from jaxspin.descriptors.around import AbstractAround
 from jaxspin.descriptors.base import AbstractDescriptor, Rows
 from jaxspin.field import Spins, sum_of
@@ -57,6 +58,8 @@ class BetweenLeads(AbstractAround):
     bath: float = eqx.field(static=True)
     mobility: tuple[float, ...] = eqx.field(static=True)
 
+    reach = renamed.attribute("BetweenLeads", "reach", "added")
+
     def __init__(
         self,
         descriptor: AbstractDescriptor,
@@ -89,11 +92,10 @@ class BetweenLeads(AbstractAround):
         return ("voltage", *(f"{name} {m:g}" for m in self.mobility for name in _ROWS))
 
     def added(self, spins: Spins) -> Rows:
-        """`reach(spins)`, whose derivative solves the transposed equations of the chain."""
-        return self.reach(spins)
+        """V and the rows of each mobility, `(rows, sublattices, *cells)`, alike within a layer.
 
-    def reach(self, spins: Spins) -> Float[Array, "rows sublattices *cells"]:
-        """V and the rows of each mobility, alike within a layer."""
+        Their derivative solves the transposed equations of the chain.
+        """
         contacts = self._contacts(spins)
         found = [jnp.concatenate(self._walk(m * contacts)) for m in self.mobility]
         rows = self.voltage.astype(spins.dtype) * jnp.concatenate([jnp.ones_like(found[0][:1]), *found])

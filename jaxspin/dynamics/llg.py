@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from jaxspin import renamed
 from jaxspin.arrays.vectors import add, cross, dot, scale, settled, subtract, where
 from jaxspin.field import AbstractField
 
@@ -36,7 +37,7 @@ class Clock(eqx.Module):
     Example:
         >>> clock = js.dynamics.Clock(step=0.1, last=5)
         >>> n = jnp.asarray(3.0)
-        >>> round(float(clock.time(n)), 3), int(clock.number(n))
+        >>> round(float(clock.time(n)), 3), int(clock.step_number(n))
         (0.8, 8)
     """
 
@@ -44,10 +45,12 @@ class Clock(eqx.Module):
     last: int | Int[Array, ""] = 0
     origin: float | Float[Array, ""] = 0.0
 
+    number = renamed.attribute("Clock", "number", "step_number")
+
     def time(self, n: Float[Array, ""]) -> Float[Array, ""]:
         return jnp.asarray(self.origin + self.step * (n + jnp.asarray(self.last, n.dtype)), n.dtype)
 
-    def number(self, n: Float[Array, ""]) -> Int[Array, ""]:
+    def step_number(self, n: Float[Array, ""]) -> Int[Array, ""]:
         return jnp.round(n).astype(jnp.int32) + self.last
 
 
@@ -170,7 +173,7 @@ class LLG(diffrax.AbstractTerm):
         key = None
         if self.key is not None:
             began = n if args is None else jnp.asarray(args, y.dtype)
-            key = jax.random.fold_in(self.key, self.clock.number(began))
+            key = jax.random.fold_in(self.key, self.clock.step_number(began))
         damping = jnp.asarray(self.damping, y.dtype)
         strength = None
         if self.temperature is not None:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
+from jaxspin import renamed
 from jaxspin.electrons import chebyshev, fermi
 from jaxspin.electrons.kpm import LARGEST_ORDER, KernelPolynomial
 from jaxspin.electrons.model import SDModel
@@ -16,20 +17,21 @@ from jaxspin.field import Spins, sum_of
 from jaxspin.spins import takes_spins, tangent
 
 
+@renamed.keyword("spread", "standard_deviation")
 @dataclasses.dataclass(frozen=True)
 class Accuracy:
     """How accurate the field of a `KernelPolynomial` is: what `measure_accuracy` and `tune` find.
 
     - `colours`, `vectors`, `moments`, `window`: the settings of the solver; two vectors a colour.
-    - `spread`: the error of a site's field from the random phases, `bias`: that from the end of the Chebyshev series.
-      Both are root mean squares over the sites.
+    - `standard_deviation`: of a site's field over sets of random phases, the error of the probes; `bias`: the error
+      from the end of the Chebyshev series. Both are root mean squares over the sites.
     - `field`, `torque`: the rms length of the field, and of its part perpendicular to the spin.
 
     Energies in units of the hopping. Printed, it is one sentence.
 
     Example:
         >>> of_parts = dict(colours=8, vectors=16, moments=64, window=(-6.0, 6.0), field=0.8, torque=0.3)
-        >>> round(js.electrons.Accuracy(**of_parts, spread=0.03, bias=0.04).error, 3)
+        >>> round(js.electrons.Accuracy(**of_parts, standard_deviation=0.03, bias=0.04).error, 3)
         0.05
     """
 
@@ -39,19 +41,21 @@ class Accuracy:
     window: tuple[float, float]
     field: float
     torque: float
-    spread: float
+    standard_deviation: float
     bias: float
+
+    spread = renamed.attribute("Accuracy", "spread", "standard_deviation")
 
     @property
     def error(self) -> float:
-        """Both together: sqrt(spread^2 + bias^2)."""
-        return float(np.hypot(self.spread, self.bias))
+        """Both together: sqrt(standard_deviation^2 + bias^2)."""
+        return float(np.hypot(self.standard_deviation, self.bias))
 
     def __str__(self) -> str:
         return (
             f"{self.colours} colours ({self.vectors} vectors), {self.moments} moments, "
             f"window ({self.window[0]:.3g}, {self.window[1]:.3g}): rms error of the field {self.error:.2g} "
-            f"({self.spread:.2g} from the probes, {self.bias:.2g} from the series), "
+            f"({self.standard_deviation:.2g} from the probes, {self.bias:.2g} from the series), "
             f"field {self.field:.3g}, torque {self.torque:.3g}"
         )
 
@@ -60,7 +64,7 @@ class Accuracy:
 def measure_accuracy(solver: KernelPolynomial, spins: Spins, *, key: PRNGKeyArray, draws: int = 4) -> Accuracy:
     """The error of `solver.field(spins, key=...)` on `spins` `(*cells, sublattices, 3)`, without a reference solution.
 
-    The spread is the standard deviation of the field over `draws` sets of random phases. The mean over phases is exact,
+    `standard_deviation` is that of the field over `draws` sets of random phases. The mean over phases is exact,
     so this is the error of one draw. The bias is the change of the field when the series is made half as long again,
     with the same phases. Both in units of the hopping. The cost is that of `draws` + 1.5 fields.
 
@@ -70,18 +74,18 @@ def measure_accuracy(solver: KernelPolynomial, spins: Spins, *, key: PRNGKeyArra
         >>> model = js.SDModel(lattice, coupling=2.0)
         >>> solver = js.KernelPolynomial(model, filling=0.25, temperature=0.5, probes=js.electrons.ExactTrace())
         >>> accuracy = js.electrons.measure_accuracy(solver, spins, key=jax.random.key(0), draws=2)
-        >>> accuracy.colours, accuracy.spread, accuracy.bias < 0.01
+        >>> accuracy.colours, accuracy.standard_deviation, accuracy.bias < 0.01
         (16, 0.0, True)
     """
     if draws < 2:
-        raise ValueError(f"a spread needs at least two draws, got {draws}; 4 tells it to a quarter.")
+        raise ValueError(f"a standard deviation needs at least two draws, got {draws}; 4 tells it to a quarter.")
     keys = jax.random.split(key, draws)
     fields = jnp.stack([_field(solver, spins, k) for k in keys])
     longer = solver.with_order(2 * round(0.75 * solver.order))
     change = _field(longer, spins, keys[0]) - fields[0]
     mean = jnp.mean(fields, axis=0)
     colours = int(solver.probes.colors(solver.lattice).max()) + 1
-    spread = jnp.sqrt(jnp.sum((fields - mean[None]) ** 2) / (draws - 1) / solver.lattice.sites)
+    deviation = jnp.sqrt(jnp.sum((fields - mean[None]) ** 2) / (draws - 1) / solver.lattice.sites)
     return Accuracy(
         colours=colours,
         vectors=2 * colours,
@@ -89,7 +93,7 @@ def measure_accuracy(solver: KernelPolynomial, spins: Spins, *, key: PRNGKeyArra
         window=(float(solver.window[0]), float(solver.window[1])),
         field=_rms(mean),
         torque=_rms(tangent(spins, mean)),
-        spread=0.0 if isinstance(solver.probes, ExactTrace) else float(spread),
+        standard_deviation=0.0 if isinstance(solver.probes, ExactTrace) else float(deviation),
         bias=_rms(change),
     )
 
@@ -157,7 +161,7 @@ def tune(
     colours = min(model.lattice.sites, colors_for(tolerance, _largest(model), model.lattice.dimension))
     solver = build(colours, order)
     accuracy = measure(solver)
-    while probes is None and accuracy.spread < tolerance / 4 and colours > 2:
+    while probes is None and accuracy.standard_deviation < tolerance / 4 and colours > 2:
         colours = max(2, colours // 2)
         solver = build(colours, solver.order)
         accuracy = measure(solver)

@@ -12,6 +12,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
+from jaxspin import renamed
 from jaxspin.couplings import optional, scalar
 from jaxspin.electrons import fermi
 from jaxspin.electrons.model import SDModel
@@ -27,8 +28,10 @@ class Filled(NamedTuple):
 
     energy: Scalar  # F = Omega + mu N_e at fixed filling, Omega at fixed chemical potential
     mu: Scalar
-    number: Scalar  # N_e
+    electrons: Scalar  # N_e
     occupations: Levels  # w_k f(e_k)
+
+    number = renamed.attribute("Filled", "number", "electrons")
 
 
 class Ensemble(eqx.Module):
@@ -49,8 +52,8 @@ class Ensemble(eqx.Module):
 
     Example:
         >>> ensemble, levels = js.electrons.Ensemble(filling=0.5, temperature=0.1), jnp.array([-1.0, 1.0])
-        >>> energy, mu, number, occupations = ensemble.fill(levels, jnp.ones_like(levels), levels.size)
-        >>> float(number), [round(float(f), 3) for f in occupations]
+        >>> energy, mu, electrons, occupations = ensemble.fill(levels, jnp.ones_like(levels), levels.size)
+        >>> float(electrons), [round(float(f), 3) for f in occupations]
         (1.0, [1.0, 0.0])
     """
 

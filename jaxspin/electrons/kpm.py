@@ -42,7 +42,7 @@ class KernelPolynomial(AbstractEquilibrium):
     - `temperature` of the electrons, above zero; for T = 0 use `ExactDiagonalization`.
     - `tolerance` of the field: its rms error at a site, in units of the hopping. It chooses colours and order where
       they are not given, for the hardest case. `tune` looks at the spins instead, and `measure_accuracy` measures.
-    - `probes`: `Coloring(number)`, or `ExactTrace()` for no sampling error.
+    - `probes`: `Coloring(colours)`, or `ExactTrace()` for no sampling error.
     - `order`: the number of moments; None takes as many as bring the error of the series to a tenth of `tolerance`.
     - `window`: (lowest, highest) energy that must hold the spectrum of every configuration; None takes
       `model.spectral_bounds()`. A spectrum that leaves the window gives NaN.

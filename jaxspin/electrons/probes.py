@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from jaxspin import renamed
 from jaxspin.arrays.spinors import Spinor
 from jaxspin.electrons.superlattices import best_superlattice
 from jaxspin.lattice import Lattice
@@ -83,9 +84,9 @@ class ExactTrace(AbstractProbes):
 
 
 class Coloring(AbstractProbes):
-    """At most `number` colours (at least one a sublattice), equal ones as far apart as possible: linear in the sites.
+    """At most `colours` of them (at least one a sublattice), equal ones as far apart as possible: linear in the sites.
 
-    In the hardest case, a metal at T = 0 in d dimensions, the error of the field falls as number^(-(d+2)/2d); it falls
+    In the hardest case, a metal at T = 0 in d dimensions, the error of the field falls as colours^(-(d+2)/2d); it falls
     exponentially where g_ij decays exponentially. `ExactTrace` has no error.
 
     Raises `ValueError` for fewer than one colour.
@@ -96,17 +97,20 @@ class Coloring(AbstractProbes):
         [[0, 1, 2, 3], [2, 3, 0, 1], [0, 1, 2, 3], [2, 3, 0, 1]]
     """
 
-    number: int = eqx.field(static=True)
+    colours: int = eqx.field(static=True)
 
-    def __init__(self, number: int = 16):
-        if number < 1:
-            raise ValueError(f"the number of colours must be at least 1, got {number}; 16 to 64 are usual.")
-        self.number = number
+    number = renamed.attribute("Coloring", "number", "colours")
+
+    @renamed.keyword("number", "colours")
+    def __init__(self, colours: int = 16):
+        if colours < 1:
+            raise ValueError(f"the number of colours must be at least 1, got {colours}; 16 to 64 are usual.")
+        self.colours = colours
 
     def colors(self, lattice: Lattice) -> np.ndarray:
-        if self.number >= lattice.sites:
+        if self.colours >= lattice.sites:
             return ExactTrace().colors(lattice)
-        return _coloring(lattice, self.number)
+        return _coloring(lattice, self.colours)
 
 
 def colors_for(tolerance: float, coupling: float, dimension: int) -> int:

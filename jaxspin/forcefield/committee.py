@@ -1,4 +1,4 @@
-"""Several learnt potentials of one descriptor: their mean is the field, their spread says where it is known."""
+"""Several learnt potentials of one descriptor: their mean is the field, how far they differ says where it is known."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxspin import renamed
 from jaxspin.arrays.vectors import one_program
 from jaxspin.descriptors import AbstractDescriptor
 from jaxspin.devices.hosts import to_host
@@ -21,14 +22,15 @@ from jaxspin.spins import check_finite, check_spins, takes_spins, tangent
 class Committee(AbstractPotential):
     """E = (1/M) sum_m E_m over M force fields of one descriptor and one architecture; B is the mean of their fields.
 
-    Members trained from other weights, splits and batches agree where the data bind them and nowhere else: `spread`
-    says per site how far they disagree, in units of the hopping. It is a measure of what is not known, not an error
-    bar: errors that all members share (a descriptor that sees too little) do not show in it.
+    Members trained from other weights, splits and batches agree where the data bind them and nowhere else:
+    `standard_deviation` says per site how far they disagree, in units of the hopping. It is a measure of what is not
+    known, not an error bar: errors that all members share (a descriptor that sees too little) do not show in it.
 
-    `energy` and `field` compute the descriptor once and the networks M times; `member_fields` and `spread` go back
-    through the descriptor M times. `calibrated(spins)` keeps as `reference` the spread usual on known configurations,
-    which `unfamiliar` compares with. `on(lattice)` moves the committee to any size of its lattice, and it is stored
-    with `jaxspin.forcefield.save`. `members` holds the weights of all with a leading axis M; `committee[m]` is one.
+    `energy` and `field` compute the descriptor once and the networks M times; `member_fields` and
+    `standard_deviation` go back through the descriptor M times. `calibrated(spins)` keeps as `reference` the deviation
+    usual on known configurations, which `unfamiliar` compares with. `on(lattice)` moves the committee to any size of
+    its lattice, and it is stored with `jaxspin.forcefield.save`. `members` holds the weights of all with a leading axis
+    M; `committee[m]` is one.
 
     Raises `ValueError` for fewer than two members, and for members of different descriptors, layers or precision.
     Sources: H. S. Seung, M. Opper, H. Sompolinsky, COLT 1992, 287, 10.1145/130385.130417; C. Schran, K. Brezina,
@@ -38,7 +40,7 @@ class Committee(AbstractPotential):
         >>> features = js.LocalMoments(js.chain(8), coupling=2.0, hops=2, moments=4)
         >>> keys = jax.random.split(jax.random.key(0), 2)
         >>> committee = js.Committee([js.BehlerParrinello(descriptor=features, hidden=(4,), key=key) for key in keys])
-        >>> committee.size, committee.spread(js.textures.neel(js.chain(8))).shape
+        >>> committee.size, committee.standard_deviation(js.textures.neel(js.chain(8))).shape
         (2, (8, 1))
     """
 
@@ -47,6 +49,8 @@ class Committee(AbstractPotential):
     members: BehlerParrinello
     reference: Float[Array, ""] | None
     size: int = eqx.field(static=True)
+
+    spread = renamed.attribute("Committee", "spread", "standard_deviation")
 
     def __init__(self, members: Sequence[BehlerParrinello]):
         if len(members) < 2:
@@ -70,11 +74,11 @@ class Committee(AbstractPotential):
     def __len__(self) -> int:
         return self.size
 
-    def __getitem__(self, number: int) -> BehlerParrinello:
+    def __getitem__(self, index: int) -> BehlerParrinello:
         """One member; `IndexError` if there are not so many."""
-        if not -self.size <= number < self.size:
-            raise IndexError(f"there is no member {number} of {self.size}; count from 0 to {self.size - 1}.")
-        return _member(self.members, number)
+        if not -self.size <= index < self.size:
+            raise IndexError(f"there is no member {index} of {self.size}; count from 0 to {self.size - 1}.")
+        return _member(self.members, index)
 
     def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
         """The mean of the members' energies, in units of the hopping."""
@@ -94,25 +98,25 @@ class Committee(AbstractPotential):
         check_spins(self.lattice, spins)
         return _fields(self.members, spins)
 
-    def spread(self, spins: Spins) -> Float[Array, "*cells sublattices"]:
+    def standard_deviation(self, spins: Spins) -> Float[Array, "*cells sublattices"]:
         """sqrt((1/M) sum_m |B_m - B|^2) of the tangential fields at every site, in units of the hopping.
 
         Zero at vacancies.
         """
         check_spins(self.lattice, spins)
-        return _spread(self.members, spins)
+        return _standard_deviation(self.members, spins)
 
     @takes_spins(batch=True)
     def calibrated(self, spins: Float[Array, "n *cells sublattices 3"], *, quantile: float = 0.99) -> "Committee":
-        """With `reference`, the spread that this share of the sites of known configurations stays below.
+        """With `reference`, the deviation that this share of the sites of known configurations stays below.
 
         Give configurations of the kind the members know but were not trained on, such as validation data: on those of
         training the members agree better. Raises `ValueError` unless 0 < quantile < 1.
         """
         if not 0 < quantile < 1:
             raise ValueError(f"quantile must be between 0 and 1, got {quantile}; 0.99 is usual.")
-        spread = np.stack([to_host(self.spread(spins[n])) for n in range(len(spins))])
-        usual = jnp.asarray(np.nanquantile(spread[np.any(to_host(spins) != 0, axis=-1)], quantile))
+        found = np.stack([to_host(self.standard_deviation(spins[n])) for n in range(len(spins))])
+        usual = jnp.asarray(np.nanquantile(found[np.any(to_host(spins) != 0, axis=-1)], quantile))
         return eqx.tree_at(
             lambda c: c.reference, self, usual.astype(self.members.mean.dtype), is_leaf=lambda x: x is None
         )
@@ -127,7 +131,7 @@ class Committee(AbstractPotential):
             raise ValueError(
                 "the committee has no reference to compare with; use committee.calibrated(spins) of known spins."
             )
-        return _share_beyond(spins, self.spread(spins), self.reference)
+        return _share_beyond(spins, self.standard_deviation(spins), self.reference)
 
     def on(self, lattice: Lattice) -> "Committee":
         """The same committee on another size of the lattice; `ValueError` if smaller than the neighbourhood."""
@@ -163,8 +167,8 @@ def _stacked(members: list[BehlerParrinello]) -> BehlerParrinello:
 
 
 @jax.jit
-def _member(members: BehlerParrinello, number: Array) -> BehlerParrinello:
-    return jax.tree.map(lambda leaf: leaf[number], members)
+def _member(members: BehlerParrinello, index: Array) -> BehlerParrinello:
+    return jax.tree.map(lambda leaf: leaf[index], members)
 
 
 def _descriptor(members: BehlerParrinello) -> AbstractDescriptor:
@@ -187,9 +191,9 @@ def _energies_and_slopes(
 
 
 @one_program
-def _share_beyond(spins: Spins, spread: Array, reference: Array) -> Float[Array, ""]:
+def _share_beyond(spins: Spins, deviation: Array, reference: Array) -> Float[Array, ""]:
     occupied = jnp.any(spins != 0, axis=-1)
-    beyond = (spread > reference.astype(spins.dtype)) & occupied
+    beyond = (deviation > reference.astype(spins.dtype)) & occupied
     return jnp.sum(beyond).astype(spins.dtype) / jnp.maximum(jnp.sum(occupied), 1).astype(spins.dtype)
 
 
@@ -214,7 +218,7 @@ def _fields(members: BehlerParrinello, spins: Spins) -> Float[Array, "members *c
 
 
 @eqx.filter_jit
-def _spread(members: BehlerParrinello, spins: Spins) -> Float[Array, "*cells sublattices"]:
+def _standard_deviation(members: BehlerParrinello, spins: Spins) -> Float[Array, "*cells sublattices"]:
     fields = _fields(members, spins)
     apart = tangent(jnp.broadcast_to(spins, fields.shape), fields - jnp.mean(fields, axis=0, keepdims=True))
     return jnp.where(jnp.any(spins != 0, axis=-1), jnp.sqrt(jnp.mean(jnp.sum(apart**2, axis=-1), axis=0)), 0)

@@ -4,18 +4,21 @@ Spins are `(*cells, sublattices, 3)`, a trajectory `(frames, *cells, sublattices
 or appends unless asked.
 """
 
+from typing import Any
+
+from jaxspin import renamed
 from jaxspin.io.ovf import load_ovf, save_ovf
 from jaxspin.io.records import load_json, new_folder, provenance, save_json, to_json
-from jaxspin.io.resumable import kept, whole_file
+from jaxspin.io.resumable import load_or_make, whole_file
 from jaxspin.io.store import lattice_of
 from jaxspin.io.trajectory import TrajectoryWriter, load_trajectory, save_trajectory
 from jaxspin.io.vtk import save_vtk
 
 __all__ = [
     "TrajectoryWriter",
-    "kept",
     "lattice_of",
     "load_json",
+    "load_or_make",
     "load_ovf",
     "load_trajectory",
     "new_folder",
@@ -27,3 +30,10 @@ __all__ = [
     "to_json",
     "whole_file",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "kept":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; see dir({__name__}).")
+    renamed.warn("jaxspin.io.kept", "jaxspin.io.load_or_make")
+    return load_or_make

@@ -9,10 +9,10 @@ from typing import Any
 from jaxspin.io.records import load_json, save_json
 
 
-def kept(path: str | os.PathLike, make: Callable[[], Any]) -> Any:
+def load_or_make(path: str | os.PathLike, make: Callable[[], Any]) -> Any:
     """What the JSON file `path` holds, or what `make` returns, written there: made once, whatever kills the run.
 
-        rows = [kept(folder / f"row_{n}.json", lambda n=n: measure(n)) for n in range(10)]
+        rows = [load_or_make(folder / f"row_{n}.json", lambda n=n: measure(n)) for n in range(10)]
         save_json(folder / "table.json", rows)
 
     Folders on the way are made. What is returned has been read from the file both times, as plain data: what is not
@@ -23,7 +23,7 @@ def kept(path: str | os.PathLike, make: Callable[[], Any]) -> Any:
 
     Example:
         >>> path = tmp_path / "row.json"
-        >>> js.io.kept(path, lambda: {"charge": -1}), js.io.kept(path, lambda: "not made again")
+        >>> js.io.load_or_make(path, lambda: {"charge": -1}), js.io.load_or_make(path, lambda: "not made again")
         ({'charge': -1}, {'charge': -1})
     """
     path = Path(path)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxspin import renamed
 from jaxspin.lattice import Lattice
 from jaxspin.observables.domains import domain_sizes
 from jaxspin.observables.magnetization import nearest_neighbor_correlations
@@ -20,18 +21,20 @@ class Puddles(NamedTuple):
 
     Example:
         >>> found = js.observables.puddles(lattice, js.textures.ferromagnet(lattice))
-        >>> float(found.number), float(found.fraction), float(found.mean_size)
+        >>> float(found.regions), float(found.fraction), float(found.mean_size)
         (1.0, 1.0, 16.0)
     """
 
-    number: Float[Array, ""]
-    """Of the connected regions."""
+    regions: Float[Array, ""]
+    """How many connected regions there are."""
     fraction: Float[Array, ""]
     """Of the sites that are in one."""
     mean_size: Float[Array, ""]
-    """Sites in one over their number, 0 without any."""
+    """Sites in one over the regions, 0 without any."""
     size_by_site: Float[Array, ""]
     """sum s^2/sum s over the sizes s: of the puddle in which a site of one is, 0 without any."""
+
+    number = renamed.attribute("Puddles", "number", "regions")
 
 
 @takes_spins(unit=True)
@@ -59,7 +62,7 @@ def puddles(
     """Connected regions of sites whose `site_correlations` exceed `threshold`: their number, share and sizes.
 
         found = puddles(lattice, spins)
-        found.number, found.size_by_site
+        found.regions, found.size_by_site
 
     Sites connect along the shortest lattice vectors. Random spins have puddles too, by chance: 4 % of the sites of a
     square lattice at 0.5. What tells the mixed phase from noise is `correlation_of_holes`.
@@ -70,7 +73,7 @@ def puddles(
 
     Example:
         >>> found = js.observables.puddles(lattice, js.textures.neel(lattice))
-        >>> float(found.number), float(found.fraction)
+        >>> float(found.regions), float(found.fraction)
         (0.0, 0.0)
     """
     return _puddles(lattice, spins, threshold)
@@ -119,7 +122,7 @@ def _puddles(lattice: Lattice, spins: Array, threshold: float | Array) -> Puddle
     sites = jnp.sum(inside.astype(spins.dtype))
     count = jnp.sum(jnp.where(inside, 1 / jnp.maximum(sizes, 1), 0))
     return Puddles(
-        number=count,
+        regions=count,
         fraction=sites / inside.size,
         mean_size=sites / jnp.maximum(count, 1),
         size_by_site=jnp.sum(sizes) / jnp.maximum(sites, 1),

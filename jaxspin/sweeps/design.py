@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from jaxspin import renamed
+
 # What the store of a sweep calls its own.
 RESERVED = ("status", "reason", "point")
 Values = Sequence | np.ndarray | jax.Array
@@ -47,9 +49,10 @@ class Design:
         """The settings."""
         return tuple(self.values)
 
-    def point(self, number: int) -> dict[str, Any]:
-        """The settings of one point, as plain numbers and text."""
-        return {name: column[number].item() for name, column in self.values.items()}
+    @renamed.keyword("number", "index")
+    def point(self, index: int) -> dict[str, Any]:
+        """The settings of one point, counted from 0, as plain numbers and text; `IndexError` beyond the last."""
+        return {name: column[index].item() for name, column in self.values.items()}
 
     def fingerprint(self) -> str:
         """A text that another design does not have."""
@@ -99,25 +102,25 @@ def listed(settings: Mapping[str, Values] | None = None, /, **more: Values) -> D
 
 
 def random(
-    number: int,
+    count: int,
     ranges: Mapping[str, tuple[float | int, float | int]] | None = None,
     /,
     *,
     key: PRNGKeyArray,
     **more: tuple[float | int, float | int],
 ) -> Design:
-    """`number` points drawn evenly between the ends (low, high) of each setting; the axis is `point`.
+    """`count` points drawn evenly between the ends (low, high) of each setting; the axis is `point`.
 
     Two integers draw integers from low to high - 1, such as `seed=(0, 2**31)`; anything else draws floats. The same
-    key gives the same points in any precision. Raises `ValueError` for a number below 1 or ends that do not rise.
+    key gives the same points in any precision. Raises `ValueError` for a count below 1 or ends that do not rise.
 
     Example:
         >>> js.sweeps.random(5, key=jax.random.key(0), coupling=(1.0, 3.0), seed=(0, 2**31)).shape
         (5,)
     """
     ends = {**(ranges or {}), **more}
-    if number < 1 or not ends:
-        raise ValueError(f"{number} points of {len(ends)} settings are no design; give at least one of each.")
+    if count < 1 or not ends:
+        raise ValueError(f"{count} points of {len(ends)} settings are no design; give at least one of each.")
     bits = np.asarray(jax.random.key_data(key)).astype(np.uint32).ravel()
     draw = np.random.default_rng(bits)
     columns = {}
@@ -126,7 +129,7 @@ def random(
         if not low < high:
             raise ValueError(f"{name} runs from {low} to {high}; give (low, high) with low < high.")
         whole = all(isinstance(end, int | np.integer) for end in pair)
-        columns[name] = draw.integers(int(low), int(high), number) if whole else draw.uniform(low, high, number)
+        columns[name] = draw.integers(int(low), int(high), count) if whole else draw.uniform(low, high, count)
     return listed(columns)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 from tqdm import tqdm
 
+from jaxspin import renamed
 from jaxspin.dynamics import Trajectory
 from jaxspin.field import AbstractField, AbstractPotential
 from jaxspin.lattice import Lattice
@@ -86,21 +87,26 @@ def _labels(
     return jax.lax.map(one, (spins, times))
 
 
+@renamed.keyword("number", "count")
 def random_configurations(
-    lattice: Lattice, number: int, *, key: PRNGKeyArray, dtype=None
+    lattice: Lattice, count: int, *, key: PRNGKeyArray, dtype=None
 ) -> Float[Array, "n *cells sublattices 3"]:
-    """Independent random configurations, uniform on the sphere at every site.
+    """`count` independent configurations, every spin uniform on the sphere; an array, as `sample` takes it.
+
+    Raises `ValueError` for a `count` below 1. For one configuration take `jaxspin.random_spins`.
 
     Example:
         >>> js.training.random_configurations(lattice, 3, key=jax.random.key(0)).shape
         (3, 4, 4, 1, 3)
     """
-    return _random(lattice, number, key, dtype)
+    if count < 1:
+        raise ValueError(f"count = {count} configurations are none; give 1 or more.")
+    return _random(lattice, count, key, dtype)
 
 
 @functools.partial(jax.jit, static_argnums=(1, 3))
-def _random(lattice: Lattice, number: int, key: PRNGKeyArray, dtype) -> Array:
-    return jax.vmap(lambda k: random_spins(lattice, key=k, dtype=dtype))(jax.random.split(key, number))
+def _random(lattice: Lattice, count: int, key: PRNGKeyArray, dtype) -> Array:
+    return jax.vmap(lambda k: random_spins(lattice, key=k, dtype=dtype))(jax.random.split(key, count))
 
 
 @takes_spins(name="texture")
