@@ -23,7 +23,7 @@ def warn(old: str, new: str) -> None:
 def keyword(old: str, new: str) -> Callable[[F], F]:
     """Let a function, or a dataclass when it is made, take the argument `new` under its old name as well."""
 
-    def decorate(function):
+    def decorate(function: Any) -> Any:
         name = function.__qualname__.removesuffix(".__init__")
         original = function.__init__ if isinstance(function, type) else function
 

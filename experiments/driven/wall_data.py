@@ -10,9 +10,9 @@ The channel is open along its first axis and periodic across. Its left lead and 
 potential `mu`, inside the gap of the Neel state (J = 3.8, one electron a site); the right lead is lowered by the
 voltage V, draws electrons out and makes a ferromagnetic metal before it. A wall between the two moves to the left
 above a threshold. Runs start from such walls, with their axes, position, width and tilts at random, or from random
-spins ("quench"), and follow the field of the electrons between the leads; in channels too long for that they follow a learnt
-field (`--forcefield`), and the exact one is computed at the frames kept. `data/` holds the shards, the source of each
-"wall 1.00" with the voltage, and "held out ..." for those not to be trained on.
+spins ("quench"), and follow the field of the electrons between the leads; in channels too long for that they follow a
+learnt field (`--forcefield`), and the exact one is computed at the frames kept. `data/` holds the shards, the source of
+each "wall 1.00" with the voltage, and "held out ..." for those not to be trained on.
 """
 
 import dataclasses
