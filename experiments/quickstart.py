@@ -33,7 +33,6 @@ from experiments.stages import (
     main,
     open_folder,
     parameters,
-    settings_of,
 )
 from jaxspin.io import provenance, save_json
 from jaxspin.training import SpinData
@@ -224,7 +223,6 @@ def compare(config: Config, model: js.BehlerParrinello, folder: Path) -> dict[st
         duration=config.small.duration,
         frames=config.small.frames,
         key=jax.random.key(config.seed + 3),
-        settings=settings_of(config),
     )
 
 
@@ -239,7 +237,6 @@ def quench(config: Config, model: js.BehlerParrinello, folder: Path) -> js.Traje
         duration=config.large.duration,
         frames=config.large.frames,
         key=jax.random.key(config.seed + 5),
-        settings=settings_of(config),
     )
 
 

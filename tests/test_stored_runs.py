@@ -9,7 +9,7 @@ import jaxspin as js
 from jaxspin.dynamics import Ramp, Relaxed, stored
 from jaxspin.dynamics.trajectory import Trajectory
 from jaxspin.io import TrajectoryWriter, load_trajectory
-from tests.helpers import Killed
+from tests.helpers import Killed, counting_compilations
 
 LATTICE = js.chain(6)
 FIELD = js.Exchange(LATTICE, 1.0) + js.Zeeman((0.0, 0.0, 0.3))
@@ -78,6 +78,72 @@ def test_killed_and_resumed_is_unbroken(few, tmp_path, start, monkeypatch):
     # and longer
     longer = run_of(start, duration=3.0, store=path, resume=True)
     assert_same(longer, run_of(start, duration=3.0))
+
+
+def test_frames_may_be_at_any_times(tmp_path, start, monkeypatch):
+    """Rounded to whole steps, the end beside them; in memory and in a store, killed or not."""
+    times = np.array([0.1, 0.13, 0.32, 0.9, 1.6])
+    at = {"save_every": None, "save_at": times}
+    every, found, path = run_of(start, save_every=0.1), run_of(start, **at), tmp_path / "run.zarr"
+    np.testing.assert_array_equal(found.spins, every.spins[np.array([0, 1, 3, 9, 16, 21])])
+    np.testing.assert_allclose(found.times, [0, 0.1, 0.3, 0.9, 1.6, 2.1], atol=1e-12)
+    np.testing.assert_array_equal(run_of(start, save_every=None, save_at=jnp.asarray(times)).times, found.times)
+    append, left = TrajectoryWriter.append, [3]
+
+    def killed(self, *arguments):
+        if not left[0]:
+            raise Killed
+        left[0] -= 1
+        append(self, *arguments)
+
+    monkeypatch.setattr(TrajectoryWriter, "append", killed)
+    with pytest.raises(Killed):
+        run_of(start, **at, store=path)
+    monkeypatch.setattr(TrajectoryWriter, "append", append)
+    assert len(js.load(path)) == 3
+    for _ in range(2):
+        assert_same(run_of(start, **at, store=path, resume=True), found)
+    with pytest.raises(ValueError, match="steps_a_frame"):
+        run_of(start, store=path, resume=True)
+    with pytest.raises(ValueError, match="has frames at times that this run has not"):
+        run_of(start, save_every=None, save_at=times + 0.3, store=path, resume=True)
+
+
+@pytest.mark.parametrize(
+    "times", [[0.5, 0.4], [[0.1, 0.2]], [0.5, 0.5], [1.0, 2.2], [-0.1, 1.0], [0.3, np.nan], [np.inf]], ids=str
+)
+def test_times_of_frames_that_no_run_has_are_refused(start, times):
+    with pytest.raises(ValueError, match=r"save_at must hold rising times between start = 0 and 2\.1; give one row"):
+        run_of(start, save_every=None, save_at=times)
+
+
+def test_quick_frames_are_written_some_at_a_time_slow_ones_one_by_one(few, tmp_path, start, monkeypatch):
+    append, written = TrajectoryWriter.append, []
+
+    def noted(self, times, spins):
+        written.append(np.size(times))
+        append(self, times, spins)
+
+    monkeypatch.setattr(TrajectoryWriter, "append", noted)
+    for seconds, expected in ((1e9, [1, 1, 1, 2, 2, 1]), (0.0, [1] * 8)):
+        monkeypatch.setattr(stored, "_QUICK_SECONDS", seconds)
+        run_of(start, store=tmp_path / f"{seconds}.zarr")
+        assert written == expected
+        written.clear()
+
+
+def test_frames_are_given_in_one_way(start):
+    for other in ({}, {"save_every": None, "step": "adaptive", "temperature": 0.0}):
+        with pytest.raises(ValueError, match="leave out save_every= and 'adaptive'"):
+            run_of(start, save_at=[1.0], **other)
+
+
+def test_a_stored_run_compiles_once_whatever_its_field_is_bound_to(tmp_path, start):
+    """What comes from disk is bound to a device, and then what the dynamics returns; the start is not."""
+    bound = jax.device_put(FIELD, jax.devices()[0])
+    with counting_compilations() as compiled:
+        js.simulate(bound, start, duration=2.4, step=0.1, save_every=0.3, store=tmp_path / "run.zarr")
+    assert sum("run_frames" in name for name in compiled) == 1, compiled
 
 
 def test_a_run_with_a_shorter_last_frame_is_not_made_longer(few, tmp_path, start):

@@ -37,7 +37,7 @@ from experiments.stages import (
     open_folder,
     textures_on,
 )
-from experiments.stages.motion import spins_along
+from experiments.stages.motion import frames_of
 from jaxspin.field import AbstractField
 from jaxspin.io import load_json, provenance, save_json
 from jaxspin.training import SpinData, choose, evaluate, perturbed_configurations, predict, random_configurations
@@ -177,13 +177,12 @@ def beginning(config: Config, key) -> Float[Array, "n *cells sublattices 3"]:
 
 def quench(config: Config, field: AbstractField, number: int, key) -> Float[Array, "n *cells sublattices 3"]:
     """The frames of quenches from random spins, their starts left out."""
-    lattice, every = config.electrons.on(config.quench.side), config.quench.duration / config.quench.frames
-    frames = []
+    lattice, frames = config.electrons.on(config.quench.side), []
     for one in jax.random.split(key, number):
         start_key, noise = jax.random.split(one)
         start = js.random_spins(lattice, key=start_key)
-        run = spins_along(field, start, config.motion, duration=config.quench.duration, save_every=every, key=noise)
-        frames.append(run[1:])
+        length = {"duration": config.quench.duration, "frames": config.quench.frames}
+        frames.append(frames_of(field, start, config.motion, **length, key=noise))
     return jnp.concatenate(frames)
 
 

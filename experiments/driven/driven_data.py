@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from tqdm import tqdm
 
 import jaxspin as js
-from experiments.stages import Motion, Resumable, Timer, kept_frames, main, open_folder
+from experiments.stages import Motion, Resumable, Timer, frames_of, main, open_folder
 from experiments.stages.channel import Channel
 from jaxspin.io import provenance, save_json
 from jaxspin.observables import curl_fraction, unreachable_fraction
@@ -72,7 +72,7 @@ def followed(config: Config, solver: js.GreensFunction, number: int) -> SpinData
     start_key, noise = jax.random.split(jax.random.fold_in(jax.random.key(config.seed), number))
     start = js.random_spins(solver.lattice, key=start_key)
     length = {"duration": config.duration, "frames": config.frames, "spacing": config.spacing}
-    spins = kept_frames(solver, start, config.motion, key=noise, **length)
+    spins = frames_of(solver, start, config.motion, key=noise, **length)
     return js.sample(solver, spins, source="driven", run=number, batch=1)
 
 

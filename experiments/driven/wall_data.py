@@ -25,7 +25,7 @@ import numpy as np
 from tqdm import tqdm
 
 import jaxspin as js
-from experiments.stages import Motion, Resumable, Timer, kept_frames, main, open_folder
+from experiments.stages import Motion, Resumable, Timer, frames_of, main, open_folder
 from experiments.stages.channel import Channel
 from jaxspin.forcefield import at_voltage, load
 from jaxspin.io import provenance, save_json
@@ -114,7 +114,7 @@ def followed(config: Config, kind: str, voltage: float, number: int) -> SpinData
     if config.forcefield is not None:
         learnt: Any = load(config.forcefield)
         field, start = at_voltage(learnt.on(exact.lattice), voltage), start.astype(jnp.float32)
-    spins = kept_frames(
+    spins = frames_of(
         field, start, config.motion, duration=config.duration, frames=config.frames, spacing=1.3, key=noise
     )
     # labels in double precision, whatever moved the spins

@@ -26,7 +26,6 @@ from experiments.stages import (
     main,
     open_folder,
     quench,
-    settings_of,
     stored_forcefield,
 )
 from experiments.stages.figures import PERFECT_CHIRALITY, draw_maps, growth_or_reason
@@ -86,7 +85,6 @@ def run(config: Config) -> dict[str, Any]:
                 frames=config.large.frames,
                 spacing=3.0,
                 key=noise,
-                settings=settings_of(config),
             )
         rows.append(measure(lattice, found))
         times = np.asarray(found.times, float)

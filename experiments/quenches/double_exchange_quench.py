@@ -31,7 +31,6 @@ from experiments.stages import (
     main,
     open_folder,
     quench,
-    settings_of,
     spins_of,
     stored_forcefield,
 )
@@ -118,7 +117,6 @@ def run(config: Config) -> dict[str, Any]:
                 frames=config.large.frames,
                 spacing=2.0,
                 key=noise,
-                settings=settings_of(config),
             )
         rows.append({"bath temperature": temperature, **puddle_history(config, found)})
         draw_maps(
@@ -196,7 +194,6 @@ def beside_exact(config: Config, model: js.BehlerParrinello, folder: Path) -> di
         duration=config.compare.duration,
         frames=config.compare.frames,
         key=jax.random.key(config.seed + 3),
-        settings=settings_of(config),
     )
     measures = {"mean S.S": lambda s: jnp.mean(nearest_neighbor_correlations(lattice, s))}
     path = folder / "exact_against_learnt.png"

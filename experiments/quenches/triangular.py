@@ -27,7 +27,6 @@ from experiments.stages import (
     Timer,
     judge,
     open_folder,
-    settings_of,
     spins_of,
     textures_on,
 )
@@ -254,7 +253,6 @@ def compare(config: Config, model: js.BehlerParrinello, folder: Path) -> dict[st
         duration=config.compare.duration,
         frames=config.compare.frames,
         key=jax.random.key(config.seed + 3),
-        settings=_identity(config),
     )
 
 
@@ -301,7 +299,6 @@ def quench(config: Config, model: js.BehlerParrinello, folder: Path) -> js.Traje
         frames=config.large.frames,
         spacing=2.0,
         key=jax.random.key(config.seed + 5),
-        settings=_identity(config),
     )
 
 
@@ -312,10 +309,6 @@ def main(default: Config, description: str | None) -> None:
         return {k: v for k, v in found.items() if k != "provenance"}
 
     stages.main(Config, run, description, shown, default)
-
-
-def _identity(config: Config) -> dict[str, Any]:
-    return settings_of(dataclasses.replace(config, until="end"))
 
 
 def _trained_by(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from experiments.stages.folder import (
 )
 from experiments.stages.learning import Network, learn, parameters, stored_forcefield
 from experiments.stages.model import Dynamics, Electrons, Motion, Quench, Texture, textures_on
-from experiments.stages.motion import compare, frame_steps, kept_frames, quench, spins_of
+from experiments.stages.motion import compare, frame_steps, frames_of, quench, spins_of
 from experiments.stages.sampling import Sampling, hold_out, judge, sample, sample_quenches, sample_random
 
 __all__ = [
@@ -33,9 +33,9 @@ __all__ = [
     "Timer",
     "compare",
     "frame_steps",
+    "frames_of",
     "hold_out",
     "judge",
-    "kept_frames",
     "learn",
     "main",
     "main_without_folder",

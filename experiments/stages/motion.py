@@ -6,16 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
 import jaxspin as js
 from experiments.stages.model import Motion
-from jaxspin.io import TrajectoryWriter, load_trajectory
-
-# Frames of any distance share one compiled program up to this many steps in a call of `simulate`.
-_STEPS_A_CALL = 64
 
 
 def spins_of(run: js.Trajectory) -> jax.Array:
@@ -41,40 +35,13 @@ def frame_steps(steps: int, frames: int, spacing: float = 1.0) -> np.ndarray:
     return np.unique(np.minimum(apart, steps))
 
 
-def spins_along(
-    field: js.AbstractField, start: jax.Array, motion: Motion, *, duration: float, save_every: float, key: jax.Array
-) -> jax.Array:
-    """The spins of a run that is kept nowhere, its start among them."""
-    run = js.simulate(
-        field,
-        start,
-        duration=duration,
-        step=motion.step,
-        damping=motion.damping,
-        temperature=motion.temperature,
-        key=key,
-        save_every=save_every,
-    )
-    return spins_of(run)
+def frame_times(motion: Motion, duration: float, frames: int, spacing: float = 1.0) -> np.ndarray:
+    """The times after `frame_steps` of a run of this duration."""
+    steps = max(1, math.ceil(duration / motion.step - 1e-6))
+    return frame_steps(steps, frames, spacing) * (duration / steps)
 
 
-def kept_frames(
-    field: js.AbstractField,
-    start: jax.Array,
-    motion: Motion,
-    *,
-    duration: float,
-    frames: int,
-    spacing: float,
-    key: jax.Array,
-) -> jax.Array:
-    """Some frames (`frame_steps`) of such a run."""
-    spins = spins_along(field, start, motion, duration=duration, save_every=motion.step, key=key)
-    return spins[frame_steps(len(spins) - 1, frames, spacing)]
-
-
-def quench(
-    path: Path,
+def run_of(
     field: js.AbstractField,
     start: jax.Array,
     motion: Motion,
@@ -83,40 +50,31 @@ def quench(
     frames: int,
     key: jax.Array,
     spacing: float = 1.0,
-    settings: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> js.Trajectory:
-    """Run `field` from `start` and keep `frames` frames (`frame_steps`) in a Zarr store at `path`.
+    """`js.simulate` with this motion, its frames after `frame_steps`."""
+    return js.simulate(
+        field,
+        start,
+        duration=duration,
+        step=motion.step,
+        damping=motion.damping,
+        temperature=motion.temperature,
+        key=key,
+        save_at=frame_times(motion, duration, frames, spacing),
+        **more,
+    )
 
-    A store that is there already is continued from its last frame, with the noise of an unbroken run, and read back
-    if it is complete. Raises `ValueError` where it holds another lattice, precision or `settings`.
-    """
-    lattice = field.lattice
-    assert lattice is not None
-    steps = max(1, math.ceil(duration / motion.step - 1e-6))
-    step = duration / steps
-    writer = TrajectoryWriter(path, lattice, config=settings, append=True)
-    if writer.frames == 0:
-        writer.append(0.0, start)
-    # bound to a device as what a force field from disk returns is, or the second call would compile anew
-    state = jax.device_put(load_trajectory(path).spins[-1].values, jax.local_devices()[0])
-    done = round(writer.last_time / step)
-    for end in tqdm([int(n) for n in frame_steps(steps, frames, spacing) if n > done], desc=path.stem, unit="frame"):
-        while done < end:
-            length = min(end - done, _STEPS_A_CALL) * step
-            state = js.simulate(
-                field,
-                state,
-                duration=length,
-                start=done * step,
-                step=step,
-                damping=motion.damping,
-                temperature=motion.temperature,
-                key=key,
-                save_every=length,
-            ).final
-            done = min(done + _STEPS_A_CALL, end)
-        writer.append(done * step, state)
-    return _read(path, lattice, motion, step)
+
+def frames_of(field: js.AbstractField, start: jax.Array, motion: Motion, **length: Any) -> jax.Array:
+    """The spins of such a run, which is kept nowhere, without its start."""
+    return spins_of(run_of(field, start, motion, **length))[1:]
+
+
+def quench(path: Path, field: js.AbstractField, start: jax.Array, motion: Motion, **length: Any) -> js.Trajectory:
+    """Such a run in a Zarr store at `path`. One that a kill left there goes on; one that is complete is read."""
+    run_of(field, start, motion, **length, store=path, resume=True, progress=True)
+    return js.load(path)
 
 
 def compare(
@@ -128,7 +86,6 @@ def compare(
     duration: float,
     frames: int,
     key: jax.Array,
-    settings: Mapping[str, Any] | None = None,
 ) -> dict[str, js.Trajectory]:
     """One quench with each of the named fields, from the same start with the same noise."""
     return {
@@ -140,25 +97,6 @@ def compare(
             duration=duration,
             frames=frames,
             key=key,
-            settings=settings,
         )
         for name, field in fields.items()
     }
-
-
-def _read(path: Path, lattice: js.Lattice, motion: Motion, step: float) -> js.Trajectory:
-    with load_trajectory(path) as stored:
-        times, spins = np.asarray(stored.time.values, float), jnp.asarray(stored.spins.values)
-    dtype = spins.dtype
-    return js.Trajectory(
-        times=times,
-        spins=spins,
-        saved=None,
-        final=spins[-1],
-        finite=jnp.ones(len(times), bool),
-        temperature=jnp.full(len(times), motion.temperature, dtype),
-        damping=jnp.asarray(motion.damping, dtype),
-        step=jnp.asarray(step, dtype),
-        steps=jnp.asarray(round(float(times[-1]) / step)),
-        lattice=lattice,
-    )

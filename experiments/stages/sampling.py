@@ -1,7 +1,6 @@
 """Configurations of many kinds with exact labels, and the errors of a force field on those held out, by kind."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -14,7 +13,7 @@ from tqdm import tqdm
 import jaxspin as js
 from experiments.stages.checks import check_counts, check_positive
 from experiments.stages.model import Electrons, Motion, Texture, textures_on
-from experiments.stages.motion import frame_steps, spins_along
+from experiments.stages.motion import frames_of
 from jaxspin.training import (
     ShardWriter,
     SpinData,
@@ -100,8 +99,8 @@ def sample(
     quench_key, hot_key, ordered_key, random_key = jax.random.split(key, 4)
 
     def followed(source, start, duration, frames, spacing, temperature, noise):
-        chosen = motion.at(temperature)
-        found = _frames(field, start, chosen, duration, frames, spacing, noise)
+        length = {"duration": duration, "frames": frames, "spacing": spacing}
+        found = frames_of(field, start, motion.at(temperature), **length, key=noise)
         return js.sample(exact, found[np.array(_kept(found, sampling.overlap))], source=source, run=0)
 
     def quenched(n):
@@ -153,8 +152,8 @@ def sample_quenches(
     def quenched(n):
         start_key, noise = jax.random.split(jax.random.fold_in(key, n))
         start = js.random_spins(exact.lattice, key=start_key)
-        length, frames = sampling.quench_duration, sampling.quench_frames
-        found = _frames(field, start, motion, length, frames, sampling.spacing, noise)
+        length = {"frames": sampling.quench_frames, "spacing": sampling.spacing}
+        found = frames_of(field, start, motion, duration=sampling.quench_duration, **length, key=noise)
         return js.sample(exact, found[np.array(_kept(found, sampling.overlap))], source="learnt", run=0, batch=4)
 
     return _written([lambda n=n: quenched(n) for n in range(number)], folder, resume)
@@ -202,14 +201,6 @@ def judge(model: js.AbstractPotential, tested: SpinData) -> dict[str, dict[str, 
         name: {field.name: getattr(errors, field.name) for field in dataclasses.fields(errors)}
         for name, errors in ((name, evaluate(model, part)) for name, part in ({"all": tested} | kinds).items())
     }
-
-
-def _frames(field, start, motion: Motion, duration: float, frames: int, spacing: float, key) -> jax.Array:
-    """Configurations of one run, in memory, its start left out."""
-    steps = max(1, math.ceil(duration / motion.step - 1e-6))
-    every = duration / frames if spacing == 1 else duration / steps
-    spins = spins_along(field, start, motion, duration=duration, save_every=every, key=key)
-    return spins[1:] if spacing == 1 else spins[frame_steps(steps, frames, spacing)]
 
 
 def _kept(frames: jax.Array, overlap: float) -> list[int]:

@@ -5,11 +5,13 @@ a time.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import diffrax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import ArrayLike
 
 from jaxspin.dynamics.llg import Clock
 
@@ -46,10 +48,14 @@ def fixed_grid(
     max_steps: int | None,
     dtype,
     rounding: float = float(np.finfo(float).eps),
+    save_at: ArrayLike | Sequence | None = None,
 ) -> Grid:
     """Equal steps no longer than `step`, as few as fill the duration, in frames of whole steps.
 
     `rounding` is the relative error of `start`.
+
+    Raises `ValueError` for a step that is not positive, more steps than `max_steps`, times `save_at` that are no rising
+    times of the run, and frames so long or a start so late that no number of the precision counts the steps.
     """
     if not step > 0 or not math.isfinite(step):
         raise ValueError(f"step = {step:g} must be positive; leave it out to have one suggested.")
@@ -60,12 +66,15 @@ def fixed_grid(
         step = duration / count
     if max_steps is not None and count > max_steps:
         raise ValueError(f"{count} steps exceed max_steps = {max_steps}; shorten duration or raise max_steps.")
-    stride = min(count, max(1, round(count / _FRAMES if save_every is None else save_every / step)))
-    longest = 2 ** (jnp.finfo(dtype).nmant + 1)
-    if stride > longest:
-        raise ValueError(f"{dtype} counts {longest} steps between frames, not {stride}; use a smaller save_every.")
-    lengths = np.full(-(-count // stride), stride)
-    lengths[-1] = count - stride * (len(lengths) - 1)
+    if save_at is None:
+        stride = min(count, max(1, round(count / _FRAMES if save_every is None else save_every / step)))
+        ends = np.append(np.arange(stride, count, stride), count)
+    else:
+        ends = _ends_at(save_at, start, duration, step, count)
+    lengths = np.diff(ends, prepend=0)
+    longest, most = int(lengths.max()), 2 ** (jnp.finfo(dtype).nmant + 1)
+    if longest > most:
+        raise ValueError(f"{dtype} counts {most} steps between frames, not {longest}; use a smaller save_every.")
     first = round(start / step)
     origin = start - first * step
     if abs(origin) <= max(_TOLERANCE * step, 4 * rounding * abs(start)):
@@ -74,7 +83,21 @@ def fixed_grid(
         raise ValueError(
             f"start = {start:g} is step {first}, which no 32-bit integer counts; let the time begin later, start = 0."
         )
-    return Grid(Clock(step, first, origin), lengths, max(_SMALLEST_BOUND, 1 << (stride - 1).bit_length()))
+    return Grid(Clock(step, first, origin), lengths, max(_SMALLEST_BOUND, 1 << (longest - 1).bit_length()))
+
+
+def _ends_at(save_at: ArrayLike | Sequence, start: float, duration: float, step: float, count: int):
+    """The steps nearest to the times, and the last one; times within one step are one frame."""
+    times = np.asarray(save_at, float)
+    apart = abs(times - (start + duration / 2)) - duration / 2
+    # also those in single precision
+    if times.ndim != 1 or not np.all(np.diff(times) > 0) or not np.all(apart <= _TOLERANCE * (abs(start) + duration)):
+        raise ValueError(
+            f"save_at must hold rising times between start = {start:g} and {start + duration:g}; give one row of them, "
+            "such as np.geomspace(1.0, duration, 20)."
+        )
+    ends = np.append(np.rint((times - start) / step).astype(int), count)
+    return np.unique(ends[(ends > 0) & (ends <= count)])
 
 
 def adaptive_grid(duration: float, start: float, save_every: float | None, max_steps: int | None) -> Grid:

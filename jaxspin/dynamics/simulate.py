@@ -1,7 +1,7 @@
 """Running the spins: `simulate` maps spins `(*cells, sublattices, 3)` to a `Trajectory` of n frames."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import diffrax
@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 from jaxspin.callables import by_content
 from jaxspin.classical.profiles import Constant
@@ -48,6 +48,7 @@ def simulate(
     key: PRNGKeyArray | None = None,
     solver: diffrax.AbstractSolver | None = None,
     save_every: Number | None = None,
+    save_at: ArrayLike | Sequence | None = None,
     save: Callable[..., Any] | None = None,
     until: Condition | None = None,
     start: Number = 0.0,
@@ -76,6 +77,8 @@ def simulate(
 
     Frames are states at the end of a step, and `save_every` (a time; default: about 100 frames) is rounded to whole
     steps: saving more or less often does not change a run. The first frame is the start, the last one the end.
+    `save_at` gives the times of the frames in between one by one, rounded to whole steps, for what slows down as it
+    goes: `save_at=np.geomspace(1.0, 1000.0, 40)`. Fixed steps only.
     `Trajectory.times` are in double precision. The device counts steps, and hands fields and schedules the time in the
     precision of the spins: where a run in single precision starts late (t > 1e5), let profiles in time begin at 0.
 
@@ -92,10 +95,11 @@ def simulate(
     large lattices. Memory grows with the number of frames, never with the number of steps; before the run there is a
     warning where the frames would fill more than half of it.
 
-    Files. `store="run.zarr"` writes the frames to a Zarr store as they are made, some at a time, and keeps none in
-    memory: `run.map`, `run.energy` and the other methods of the run read them from there, and so does `js.load(path)`
-    later. A run that was killed goes on with `resume=True` and the same arguments, from its last frame, and gives what
-    an unbroken one gives; with a longer duration of the same step it is made longer. For fixed steps, outside jit.
+    Files. `store="run.zarr"` writes the frames to a Zarr store as they are made, quick ones some at a time, and keeps
+    none in memory: `run.map`, `run.energy` and the other methods of the run read them from there, and so does
+    `js.load(path)` later. A run that was killed goes on with `resume=True` and the same arguments, from its last frame,
+    and gives what an unbroken one gives; with a longer duration of the same step it is made longer. For fixed steps,
+    outside jit.
 
     Events. `until(t, spins) -> bool`, such as `Relaxed(tolerance)`, `Leaves(observable, low, high)` or any
     function, ends the run at the first frame where it is true. It is asked once a frame, the start included, so
@@ -129,6 +133,8 @@ def simulate(
         raise ValueError("a store holds spins at fixed steps; leave out save= and step='adaptive', or store=.")
     if store is not None and isinstance(spins, Tracer):
         raise ValueError("a run inside jit, vmap or grad cannot write a file; leave store= out, or run it outside.")
+    if save_at is not None and (save_every is not None or adaptive):
+        raise ValueError("save_at gives the times of all frames, at fixed steps; leave out save_every= and 'adaptive'.")
     if resume and store is None:
         raise ValueError("resume goes on in a store; pass store= with it.")
     duration, start = float(duration), float(start)
@@ -168,11 +174,11 @@ def simulate(
             step = suggest_timestep(
                 field, spins, damping=sizes[0], temperature=hottest, t=looks, key=field_key, moment=sizes[1]
             )
-        grid = fixed_grid(duration, float(step), start, save_every, max_steps, dtype, rounding)
+        grid = fixed_grid(duration, float(step), start, save_every, max_steps, dtype, rounding, save_at)
         controller = UnitSteps()
         if store is not None:
 
-            def piece(spins: Spins, *, start: float, duration: float) -> Trajectory:
+            def piece(spins: Spins, *, start: float, duration: float, save_every: float) -> Trajectory:
                 return simulate(
                     field,
                     spins,
@@ -183,7 +189,7 @@ def simulate(
                     temperature=temperature,
                     key=key,
                     solver=solver,
-                    save_every=int(grid.lengths[0]) * grid.clock.step,
+                    save_every=save_every,
                     until=until,
                     start=start,
                     frozen=frozen,
@@ -194,8 +200,7 @@ def simulate(
                 )
 
             about = describe(
-                float(grid.clock.step),
-                int(grid.lengths[0]),
+                grid,
                 sizes[0],
                 *(field, schedule, sizes[1], frozen, until, solver),
                 None if key is None else np.asarray(jax.random.key_data(key)),

@@ -3,10 +3,12 @@
 import json
 import math
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -18,9 +20,10 @@ from jaxspin.io import TrajectoryWriter, load_trajectory
 from jaxspin.io.code import fingerprint
 from jaxspin.lattice import Lattice
 
-# Frames are made and written together up to this size.
+# Quick frames are made and written together up to this size, others one by one.
 _BYTES_AT_ONCE = 2**27
 _MOST_AT_ONCE = 64
+_QUICK_SECONDS = 0.5
 
 
 def run_to_store(
@@ -37,7 +40,7 @@ def run_to_store(
 ) -> Trajectory:
     """The frames of `grid`, made piece by piece and appended to `store`; those there already are not made again.
 
-    `piece(spins, start=..., duration=...)` is `simulate` with everything else given.
+    `piece(spins, start=..., duration=..., save_every=...)` is `simulate` with everything else given.
 
     Raises `ValueError` without a lattice, and where the store holds another run, `FileExistsError` where
     there is something and `resume` is not given, `RuntimeError` where the stored run had failed.
@@ -58,28 +61,36 @@ def run_to_store(
         _check_same(path, about, spins, times)
     else:
         writer.append(times[0], spins)
-    stride, bytes_ = int(grid.lengths[0]), spins.size * spins.dtype.itemsize
-    several = max(1, min(_MOST_AT_ONCE, _BYTES_AT_ONCE // max(1, bytes_)))
+    many = max(1, min(_MOST_AT_ONCE, _BYTES_AT_ONCE // max(1, spins.size * spins.dtype.itemsize)))
     state = spins if writer.frames == 1 else _last(path, spins)
-    stopped, steps, turn = False, 0, float("nan")
+    stopped, steps, turn, calls, several = False, 0, float("nan"), 0, 1
     bar = tqdm(total=len(grid.lengths), initial=writer.frames - 1, desc=path.stem, unit="frame", disable=not progress)
     with bar:
         while writer.frames <= len(grid.lengths) and not stopped:
-            done = writer.frames - 1
+            done, began = writer.frames - 1, time.perf_counter()
             last = min(done + several, len(grid.lengths))
             # a last frame that is shorter is a piece of its own
-            if last - done > 1 and grid.lengths[last - 1] != stride:
+            if last - done > 1 and grid.lengths[last - 1] != grid.lengths[done]:
                 last -= 1
-            begin, end = int(ends[done]), int(ends[last])
-            run = piece(state, start=float(times[done]), duration=(end - begin) * clock.step)
+            run = piece(
+                state,
+                start=float(times[done]),
+                duration=int(ends[last] - ends[done]) * clock.step,
+                save_every=int(grid.lengths[done]) * clock.step,
+            )
             assert run.spins is not None
-            stopped, state = bool(run.stopped), run.final
+            stopped, state = bool(run.stopped), _placed(run.final, spins)
             steps += int(run.steps)
             turn = float(np.fmax(turn, float(run.largest_turn)))
             if len(run) > 1:
                 # times by the clock of the whole run, without a rounding in between
                 writer.append(times[done + np.arange(1, len(run))], run.spins[1:])
             bar.update(len(run) - 1)
+            calls += 1
+            # The first call compiles. Several frames a call are another program, which pays if there are many of them.
+            quick = calls == 2 and time.perf_counter() - began < _QUICK_SECONDS
+            if quick and _stride(grid) and len(grid.lengths) - last > _MOST_AT_ONCE:
+                several = many
             if not bool(np.all(np.asarray(run.finite) & np.asarray(run.solved))):
                 break
     times = times[: writer.frames]
@@ -102,14 +113,25 @@ def run_to_store(
     )
 
 
-def describe(clock_step: float, stride: int, damping: Array, *parts: Any) -> dict[str, Any]:
-    """What two runs that may share a store have in common."""
+def describe(grid: Grid, damping: Array, *parts: Any) -> dict[str, Any]:
+    """What two runs that may share a store have in common, beside the times of the frames there are."""
     return {
-        "step": clock_step,
-        "steps_a_frame": stride,
+        "step": float(grid.clock.step),
+        "steps_a_frame": _stride(grid),
         "damping": np.asarray(damping, float).tolist(),
         "settings": fingerprint(parts),
     }
+
+
+def _stride(grid: Grid) -> int | None:
+    """The steps of every frame but the last, which may have fewer; None where they differ."""
+    first = int(grid.lengths[0])
+    return first if np.all(grid.lengths[:-1] == first) and grid.lengths[-1] <= first else None
+
+
+def _placed(spins: Any, like: Array) -> Array:
+    """Spins on the devices of the start, bound to them only if it is: what is bound compiles anew."""
+    return jax.device_put(spins, like.sharding) if like.committed else jnp.asarray(np.asarray(spins))
 
 
 def _check_same(path: Path, about: dict[str, Any], spins: Array, times: np.ndarray) -> None:
@@ -137,5 +159,4 @@ def _check_same(path: Path, about: dict[str, Any], spins: Array, times: np.ndarr
 
 def _last(path: Path, like: Array) -> Array:
     with load_trajectory(path) as stored:
-        # bound to a device as what the dynamics returns is
-        return jnp.asarray(stored.spins[-1].values, like.dtype)
+        return _placed(stored.spins[-1].values.astype(like.dtype), like)
