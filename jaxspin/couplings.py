@@ -48,6 +48,14 @@ def numeric(value: Any, name: str = "a coupling") -> Array:
     return array.astype(jnp.result_type(float))
 
 
+def finite_real(value: Any, name: str) -> Array:
+    """As `real`; `ValueError` for infinities and NaN too."""
+    array = real(value, name)
+    if not holds(finite, array):
+        raise ValueError(f"{name} holds inf or nan; give finite numbers.")
+    return array
+
+
 def scalar(value: Any, name: str) -> Array:
     """One real number, in JAX's own float. `ValueError` for an array: map over it with `jax.vmap`."""
     array = real(value, name)

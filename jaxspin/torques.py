@@ -20,12 +20,18 @@ from jaxspin.callables import by_content
 from jaxspin.classical.bonds import check_uniform
 from jaxspin.classical.profiles import strength_at
 from jaxspin.classical.sites import at_every_site, check_sites, check_uniform_sites, vector
-from jaxspin.couplings import Numbers, real
+from jaxspin.couplings import Numbers, finite_real, real
 from jaxspin.field import AbstractField, Spins, Time, sum_of, times_of_change
 from jaxspin.lattice import Bond, Lattice
 from jaxspin.spins import normalize, takes_spins
 
+__all__ = ["SpinOrbitTorque", "SpinTransferTorque", "directional_derivative"]
+
 Profile = Callable[[Time], Float[Array, ""]]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 class SpinTransferTorque(AbstractField):
@@ -46,7 +52,9 @@ class SpinTransferTorque(AbstractField):
     (u.grad) S is `directional_derivative`, so the texture has to be smooth on the lattice: it is meant for
     ferromagnets. For a current perpendicular to a film use `SpinOrbitTorque`.
 
-    Raises `ValueError` for a drift of another shape, and when used on spins of another lattice.
+    Raises `ValueError` for a drift of another shape, numbers that are complex, infinite or NaN, and when used on spins
+    of another lattice.
+
     Source: Zhang and Li, Phys. Rev. Lett. 93, 127204 (2004), doi:10.1103/PhysRevLett.93.127204;
     Thiaville, Nakatani, Miltat and Suzuki, Europhys. Lett. 69, 990 (2005), doi:10.1209/epl/i2004-10452-6.
 
@@ -72,14 +80,19 @@ class SpinTransferTorque(AbstractField):
         *,
         profile: Profile | None = None,
     ):
-        self.drift = jnp.atleast_1d(real(drift, "drift"))
+        self.drift = jnp.atleast_1d(finite_real(drift, "drift"))
         one, each = (lattice.dimension,), (*lattice.shape, lattice.dimension)
         if self.drift.shape not in (one, each):
             raise ValueError(
                 f"a drift of shape {self.drift.shape} does not fit the {lattice.name} lattice; "
                 f"give a velocity {one}, or {each} for one a site."
             )
-        self.nonadiabaticity = real(nonadiabaticity, "nonadiabaticity")
+        self.nonadiabaticity = finite_real(nonadiabaticity, "nonadiabaticity")
+        if self.nonadiabaticity.ndim:
+            raise ValueError(
+                f"a nonadiabaticity of shape {self.nonadiabaticity.shape} is not one number; give one, and add torques "
+                "for several."
+            )
         self.profile = by_content(profile)
         self._lattice = lattice
 
@@ -111,8 +124,10 @@ class SpinOrbitTorque(AbstractField):
     d > 0 the spins turn towards p, as the damping turns them towards the field; the angular dependence of
     Slonczewski's efficiency is left out. `profile` as in `SpinTransferTorque`.
 
-    Raises `ValueError` for a polarization without three components, and when used on spins of another
-    shape. Source: Slonczewski, J. Magn. Magn. Mater. 159, L1 (1996), doi:10.1016/0304-8853(96)00062-5;
+    Raises `ValueError` for a polarization without three components, numbers that are complex, infinite or NaN, and
+    when used on spins of another shape. For a current along a film, through its texture, use `SpinTransferTorque`.
+
+    Source: Slonczewski, J. Magn. Magn. Mater. 159, L1 (1996), doi:10.1016/0304-8853(96)00062-5;
     Manchon et al., Rev. Mod. Phys. 91, 035004 (2019), doi:10.1103/RevModPhys.91.035004.
 
     Example:
@@ -135,7 +150,8 @@ class SpinOrbitTorque(AbstractField):
         profile: Profile | None = None,
     ):
         self.polarization = vector(polarization, "polarization")
-        self.dampinglike, self.fieldlike = real(dampinglike, "dampinglike"), real(fieldlike, "fieldlike")
+        self.dampinglike = finite_real(dampinglike, "dampinglike")
+        self.fieldlike = finite_real(fieldlike, "fieldlike")
         self.profile = by_content(profile)
 
     def field(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
@@ -156,15 +172,15 @@ class SpinOrbitTorque(AbstractField):
 
 
 @takes_spins
-@one_program
-def directional_derivative(
-    lattice: Lattice, spins: Spins, direction: Float[Array, "*n dimension"]
-) -> Float[Array, "*cells sublattices 3"]:
+def directional_derivative(lattice: Lattice, spins: Spins, direction: Numbers) -> Float[Array, "*cells sublattices 3"]:
     """(u.grad) S at every site for u = `direction`, `(dimension,)` or `(*cells, sublattices, dimension)`.
 
     grad S is the least-squares solution of (r.grad) S = S_j - S_i over the nearest neighbours present, r from i
     to j: centred differences in the bulk of a Bravais lattice, one-sided ones at open edges and beside
-    vacancies. It vanishes at a vacancy, and along directions in which no neighbour lies.
+    vacancies. It vanishes at a vacancy, and along directions in which no neighbour lies. In units of u over lattice
+    constants.
+
+    Raises `ValueError` for spins that do not fit the lattice, and for a direction of another shape or complex.
 
     Example:
         >>> helix = js.textures.spiral(js.chain(8), [jnp.pi / 4])
@@ -172,6 +188,18 @@ def directional_derivative(
         >>> [round(float(s), 3) + 0.0 for s in slope[0, 0]]
         [0.0, 0.707, 0.0]
     """
+    along = real(direction, "direction").astype(spins.dtype)
+    one, each = (lattice.dimension,), (*lattice.shape, lattice.dimension)
+    if along.shape not in (one, each):
+        raise ValueError(
+            f"a direction of shape {along.shape} does not fit the {lattice.name} lattice; give {one}, or {each} for "
+            "one a site."
+        )
+    return _directional_derivative(lattice, spins, along)
+
+
+@one_program
+def _directional_derivative(lattice: Lattice, spins: Spins, direction: Array) -> Array:
     occupied = jnp.any(spins != 0, axis=-1)
     present = occupied.astype(spins.dtype)
     changes = []

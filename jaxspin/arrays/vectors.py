@@ -97,8 +97,11 @@ def where(condition: Bool[Array, "*#n"], a: Vectors, b: Vectors) -> Vectors:
 def normalize(a: Vectors) -> Vectors:
     """a / |a|, and zero where a is zero; its derivative at zero is zero.
 
-    Right for every length that the dtype holds: where the square would over- or underflow, the vector is divided by its
-    largest component first. That does not change the result, so the derivative leaves it out.
+    `(..., 3)` to the same shape. Right for every length that the dtype holds: where the square would over- or
+    underflow, the vector is divided by its largest component first. That does not change the result, so the derivative
+    leaves it out. NaN and infinity stay.
+
+    Raises `ValueError` for complex numbers and for an array without three components.
 
     Example:
         >>> [round(float(x), 3) for x in js.normalize(jnp.array([3.0, 0.0, 4.0]))]

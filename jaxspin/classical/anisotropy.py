@@ -5,7 +5,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin.arrays.vectors import dot
 from jaxspin.classical.sites import at_every_site, check_sites, check_uniform_sites, vector
-from jaxspin.couplings import Numbers, real
+from jaxspin.couplings import Numbers, finite_real
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.lattice import Lattice
 from jaxspin.spins import normalize
@@ -14,8 +14,11 @@ from jaxspin.spins import normalize
 class Anisotropy(AbstractPotential):
     """Single-ion anisotropy, E = - sum_i K_i (S_i . n_i)^2: easy axis for K > 0, easy plane for K < 0.
 
-    `strength` K is one number or `(*cells, sublattices)`; `axis` n is `(3,)` or `(*cells, sublattices, 3)`,
-    of any length but zero. Raises `ValueError` when used on spins of another shape.
+    `strength` K, in energy units, is one number or `(*cells, sublattices)`; `axis` n is `(3,)` or
+    `(*cells, sublattices, 3)`, of any length; a site whose axis is zero has no anisotropy.
+
+    Raises `ValueError` for numbers that are complex, infinite or NaN, an axis without three components, and when used
+    on spins of another shape.
 
     Example:
         >>> energy = js.Anisotropy(0.5).energy(js.textures.ferromagnet(lattice))
@@ -27,7 +30,7 @@ class Anisotropy(AbstractPotential):
     axis: Float[Array, "*n 3"]
 
     def __init__(self, strength: Numbers, axis: Numbers = (0.0, 0.0, 1.0)):
-        self.strength = real(strength, "strength")
+        self.strength = finite_real(strength, "strength")
         self.axis = vector(axis, "axis")
 
     def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from jaxspin.arrays.vectors import add, components, of_planes, planes, scale, settled, stacked
 from jaxspin.classical.many_bonds import sum_over_bonds
-from jaxspin.couplings import Numbers, real
+from jaxspin.couplings import Numbers, finite_real
 from jaxspin.field import Spins
 from jaxspin.lattice import Bond, Lattice
 from jaxspin.spins import takes_spins
@@ -20,7 +20,10 @@ _MANY = 48
 
 @takes_spins
 def bond_ends(lattice: Lattice, spins: Spins, bond: Bond) -> tuple[Float[Array, "*cells 3"], Float[Array, "*cells 3"]]:
-    """(S_i, S_j) at the two ends of `bond` in every cell, S_j zero beyond an open edge.
+    """(S_i, S_j) at the two ends of `bond` in every cell, S_j zero beyond an open edge; two arrays `(*cells, 3)`.
+
+    Raises `ValueError` for spins that do not fit the lattice. Take the bonds from `lattice.shell(nth)`; `Exchange` and
+    the other terms sum over them faster.
 
     Example:
         >>> first, second = js.classical.bond_ends(lattice, spins, lattice.shell(1)[0])
@@ -75,7 +78,7 @@ def back(bond: Bond) -> tuple[int, ...]:
 
 
 def bond_array(lattice: Lattice, shell: int, values: Numbers) -> Array:
-    array, shape = real(values, "a coupling"), (*lattice.cells, len(lattice.shell(shell)))
+    array, shape = finite_real(values, "a coupling"), (*lattice.cells, len(lattice.shell(shell)))
     if array.shape not in ((), shape):
         raise ValueError(
             f"couplings of shape {array.shape} do not fit shell {shell} of the {lattice.name} lattice; "

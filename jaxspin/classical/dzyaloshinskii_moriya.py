@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin.arrays.vectors import cross, dot
 from jaxspin.classical.bonds import bond_array, check_uniform, over_bonds
-from jaxspin.couplings import Numbers, real
+from jaxspin.couplings import Numbers, finite_real
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_finite
@@ -22,7 +22,12 @@ class DzyaloshinskiiMoriya(AbstractPotential):
     "interfacial": d_ij = z x r_ij (broken mirror z; Neel skyrmions, helicity pi for D > 0 and a core down);
     "bulk": d_ij = r_ij (no inversion; helices that turn right-handed about their wavevector for D > 0);
     or an array `(bonds, 3)` for the bonds of `lattice.shell(shell)`. `strength` is one number or an array
-    `(*cells, bonds)`. Raises `ValueError` for other names or shapes.
+    `(*cells, bonds)`, in energy units.
+
+    Raises `ValueError` for other names or shapes, for numbers that are complex, infinite or NaN, and when used on spins
+    of another lattice.
+
+    Source: T. Moriya, Phys. Rev. 120, 91 (1960), doi:10.1103/PhysRev.120.91.
 
     Example:
         >>> ring = js.chain(4)
@@ -49,7 +54,7 @@ class DzyaloshinskiiMoriya(AbstractPotential):
         named = {"interfacial": np.cross([0.0, 0.0, 1.0], along), "bulk": along}
         if isinstance(direction, str) and direction not in named:
             raise ValueError(f"direction {direction!r} is unknown; use 'interfacial', 'bulk' or an array.")
-        self.directions = real(named[direction] if isinstance(direction, str) else direction, "direction")
+        self.directions = finite_real(named[direction] if isinstance(direction, str) else direction, "direction")
         if self.directions.shape != along.shape:
             raise ValueError(
                 f"directions of shape {self.directions.shape} do not fit shell {shell} of the {lattice.name} "

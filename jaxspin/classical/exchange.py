@@ -22,9 +22,11 @@ from jaxspin.spins import check_finite
 class Exchange(AbstractPotential):
     """Heisenberg exchange, E = - sum_shells sum_<ij> J_ij S_i . S_j; J > 0 is ferromagnetic.
 
-    `couplings` is J of the nearest neighbours, or a tuple with one entry for each shell, nearest first. An
-    entry is one number or an array `(*cells, bonds)` with a value for each bond of `lattice.shell(nth)`.
-    Raises `ValueError` for other shapes.
+    `couplings` is J of the nearest neighbours, in energy units, or a tuple with one entry for each shell, nearest
+    first. An entry is one number or an array `(*cells, bonds)` with a value for each bond of `lattice.shell(nth)`.
+
+    Raises `ValueError` for other shapes, for numbers that are complex, infinite or NaN, and when used on spins of
+    another lattice. For bonds that are no whole shell give an array with zeros on the others.
 
     Example:
         >>> field = js.Exchange(lattice, (1.0, -0.5))

@@ -10,7 +10,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxspin.couplings import finite, holds, not_negative, real
+from jaxspin.couplings import finite, holds, not_negative, positive, real
 from jaxspin.field import Time
 
 # Times at which a run looks at a Gaussian pulse, in widths from its center: beyond the outermost it is below 1e-7.
@@ -20,12 +20,18 @@ _PULSE = (-6, -3, -1, 0, 1, 3, 6)
 class Constant(eqx.Module):
     """`value` at all times.
 
+    Raises `ValueError` for a value that is complex, infinite or NaN. A plain number does for
+    `simulate(temperature=...)`.
+
     Example:
         >>> float(js.classical.Constant(0.5)(3.0))
         0.5
     """
 
     value: Float[Array, ""] = eqx.field(converter=real)
+
+    def __check_init__(self):
+        _check_finite(value=self.value)
 
     def __call__(self, t: Time) -> Float[Array, ""]:
         return self.value
@@ -34,7 +40,9 @@ class Constant(eqx.Module):
 class Ramp(eqx.Module):
     """initial + (final - initial) (t - start)/duration, constant before and after: a linear anneal, a switch.
 
-    A duration of zero makes a step. Raises `ValueError` for one below zero, and for ends that are not finite.
+    Times in hbar/t. A duration of zero makes a step.
+
+    Raises `ValueError` for a duration below zero, and for ends that are complex or not finite.
 
     Example:
         >>> cooling = js.classical.Ramp(initial=1.0, final=0.0, duration=10.0)
@@ -62,7 +70,9 @@ class Ramp(eqx.Module):
 
 
 class Quench(eqx.Module):
-    """`initial` for t < `time`, `final` from then on. Raises `ValueError` for values that are not finite.
+    """`initial` for t < `time` (hbar/t), `final` from then on.
+
+    Raises `ValueError` for values that are complex or not finite. For a fall that takes some time use `Ramp`.
 
     Example:
         >>> quench = js.classical.Quench(initial=1.0, final=0.0, time=5.0)
@@ -87,7 +97,9 @@ class Quench(eqx.Module):
 class Exponential(eqx.Module):
     """final + (initial - final) exp(-(t - start)/decay_time), `initial` before `start`.
 
-    A decay time of zero makes a step. Raises `ValueError` for one below zero, and for ends that are not finite.
+    Times in hbar/t. A decay time of zero makes a step.
+
+    Raises `ValueError` for a decay time below zero, and for ends that are complex or not finite.
 
     Example:
         >>> cooling = js.classical.Exponential(initial=1.0, final=0.0, decay_time=2.0)
@@ -117,6 +129,10 @@ class Exponential(eqx.Module):
 class GaussianPulse(eqx.Module):
     """exp(-(t - center)^2/(2 width^2)) cos(frequency (t - center) + phase); no oscillation by default.
 
+    `center` and `width` in hbar/t, `frequency` in radians a unit of time, `phase` in radians.
+
+    Raises `ValueError` for a width that is not positive, and for numbers that are complex or not finite.
+
     Example:
         >>> pulse = js.classical.GaussianPulse(center=5.0, width=1.0)
         >>> [round(float(pulse(t)), 3) for t in (4.0, 5.0, 6.0)]
@@ -127,6 +143,11 @@ class GaussianPulse(eqx.Module):
     width: Float[Array, ""] = eqx.field(converter=real)
     frequency: Float[Array, ""] = eqx.field(converter=real, default=0.0)
     phase: Float[Array, ""] = eqx.field(converter=real, default=0.0)
+
+    def __check_init__(self):
+        _check_finite(center=self.center, width=self.width, frequency=self.frequency, phase=self.phase)
+        if not holds(positive, self.width):
+            raise ValueError(f"width = {self.width} of a pulse must be positive; give its standard deviation in time.")
 
     def __call__(self, t: Time) -> Float[Array, ""]:
         delay = jnp.asarray(t, self.center.dtype) - self.center
@@ -141,7 +162,9 @@ class GaussianPulse(eqx.Module):
 
 
 class Sinusoid(eqx.Module):
-    """cos(frequency t + phase), `frequency` in radians a unit of time; phase -pi/2 makes a sine.
+    """cos(frequency t + phase), `frequency` in radians a unit of time (hbar/t); phase -pi/2 makes a sine.
+
+    Raises `ValueError` for numbers that are complex or not finite. For one that begins and ends use `GaussianPulse`.
 
     Example:
         >>> wave = js.classical.Sinusoid(frequency=2.0)
@@ -151,6 +174,9 @@ class Sinusoid(eqx.Module):
 
     frequency: Float[Array, ""] = eqx.field(converter=real)
     phase: Float[Array, ""] = eqx.field(converter=real, default=0.0)
+
+    def __check_init__(self):
+        _check_finite(frequency=self.frequency, phase=self.phase)
 
     def __call__(self, t: Time) -> Float[Array, ""]:
         return jnp.cos(self.frequency * jnp.asarray(t, self.frequency.dtype) + self.phase)

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxspin.couplings import Numbers, real
+from jaxspin.couplings import Numbers, finite_real
 
 
 def vector(x: Numbers, name: str) -> Array:
-    array = real(x, name)
+    array = finite_real(x, name)
     if array.ndim == 0 or array.shape[-1] != 3:
         raise ValueError(f"{name} of shape {array.shape} has no three components; give (3,) or (..., 3).")
     return array
@@ -19,7 +19,7 @@ def with_moment(applied: Array, moment: Numbers | None) -> Array:
     """m h: what a term keeps, so that the field costs no more."""
     if moment is None:
         return applied
-    lengths = real(moment, "moment").astype(applied.dtype)
+    lengths = finite_real(moment, "moment").astype(applied.dtype)
     if lengths.ndim == 0:
         return lengths * applied
     applied = jnp.broadcast_to(applied, (*lengths.shape, 3)) if applied.ndim == 1 else applied

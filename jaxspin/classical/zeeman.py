@@ -20,7 +20,8 @@ class Zeeman(AbstractPotential):
     - `moment`: m, the length of a spin, one number or `(*cells, sublattices)`; 1 unless given. A field does not know
       the moments of a run: give those of `simulate(moment=...)` here too. Then every spin precesses at the rate h.
 
-    Raises `ValueError` when used on spins of another shape. For a field in time use `ZeemanPulse`.
+    Raises `ValueError` for numbers that are complex, infinite or NaN, vectors without three components, and when used
+    on spins of another shape. For a field in time use `ZeemanPulse`.
 
     Example:
         >>> up = js.textures.ferromagnet(lattice)
@@ -48,6 +49,8 @@ class ZeemanPulse(AbstractPotential):
     `profile` maps the time (hbar/t) to a number: `GaussianPulse`, `Sinusoid`, `Ramp`, or any callable that is
     a pytree (an `eqx.Module`, `jax.tree_util.Partial`). A short one should say in a method `times_of_change()`
     when it begins, peaks and ends, so that adaptive steps and suggested ones do not overlook it.
+
+    Raises `ValueError` as `Zeeman` does, and when used with a profile that gives another shape than one number.
 
     Example:
         >>> pulse = js.classical.ZeemanPulse((0.0, 0.0, 0.1), js.classical.GaussianPulse(center=5.0, width=1.0))

@@ -51,6 +51,11 @@ def check_settings(
         raise ValueError(f"duration = {duration} must be positive and start = {start} finite; give times in hbar/t.")
     if save_every is not None and not save_every > 0:
         raise ValueError(f"save_every = {save_every} must be positive; leave it out for about 100 frames.")
+    check_motion(shape, damping, moment, temperature)
+
+
+def check_motion(shape: tuple[int, ...], damping: Any, moment: Any, temperature: Any) -> None:
+    """Raises `ValueError` for parameters of the motion that spins on sites of this `shape` cannot have."""
     for name, value in (("damping", damping), ("moment", moment), ("temperature", temperature)):
         if value is not None and not callable(value):
             real(value, name)

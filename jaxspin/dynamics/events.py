@@ -8,8 +8,10 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from jaxspin.couplings import finite_and_positive, holds
 from jaxspin.dynamics.llg import Mask, Spins, as_mask
 from jaxspin.field import AbstractField, Time
 
@@ -23,7 +25,7 @@ class Relaxed(eqx.Module):
     relaxed, nor is any state with thermal noise. Where the time of the decay does not matter use `relax`, which is much
     faster.
 
-    Raises `ValueError` when called, outside `simulate`, without a field.
+    Raises `ValueError` for a tolerance that is not positive, and when called, outside `simulate`, without a field.
 
     Example:
         >>> run = js.simulate(field, spins, duration=2.0, step=0.1, until=js.dynamics.Relaxed(1e3))
@@ -35,6 +37,10 @@ class Relaxed(eqx.Module):
     field: AbstractField | None = None
     frozen: Bool[Array, "*cells sublattices"] | None = eqx.field(default=None, converter=as_mask)
     key: PRNGKeyArray | None = None
+
+    def __check_init__(self):
+        if not holds(finite_and_positive, self.tolerance):
+            raise ValueError(f"tolerance = {self.tolerance} is met by no torque; give a positive one, such as 1e-3.")
 
     def __call__(self, t: Time, spins: Spins) -> Bool[Array, ""]:
         if self.field is None:
@@ -50,6 +56,8 @@ class Leaves(eqx.Module):
     For example the position of a wall that should not reach the end of a track:
     Leaves(partial(wall_position, lattice), low=10, high=90).
 
+    Raises `ValueError` unless low < high. For a state that no longer moves use `Relaxed`.
+
     Example:
         >>> up = js.dynamics.Leaves(lambda spins: js.observables.magnetization(spins)[2], high=0.9)
         >>> bool(up(0.0, js.textures.ferromagnet(lattice))), bool(up(0.0, spins))
@@ -59,6 +67,10 @@ class Leaves(eqx.Module):
     observable: Callable[[Spins], Float[Array, "..."]]
     low: float | Float[Array, ""] = -float("inf")
     high: float | Float[Array, ""] = float("inf")
+
+    def __check_init__(self):
+        if not any(isinstance(bound, Tracer) for bound in (self.low, self.high)) and not self.low < self.high:
+            raise ValueError(f"no number lies between low = {self.low} and high = {self.high}; give low < high.")
 
     def __call__(self, t: Time, spins: Spins) -> Bool[Array, ""]:
         value = self.observable(spins)

@@ -38,6 +38,13 @@ class AbstractMidpoint(AbstractSpinSolver):
     tolerance: float | None = None
     iterations: int = 64
 
+    def __check_init__(self):
+        if self.iterations < 1 or not (self.tolerance is None or 0 < self.tolerance < 1):
+            raise ValueError(
+                f"iterations = {self.iterations} and tolerance = {self.tolerance} make no step; give at least one "
+                "iteration and a tolerance between 0 and 1, or leave them out."
+            )
+
     @abc.abstractmethod
     def middle(self, start, end) -> tuple[Float[Array, "..."], Float[Array, "..."] | float]:
         """(M, |M| over the length of (S + S')/2)."""
@@ -81,6 +88,12 @@ class ImplicitMidpoint(AbstractMidpoint):
     step: a field must accept it, and one that is no quadratic form conserves nothing. Four to seven fields a
     step in single precision, eight to fifteen in double (nearest-neighbour exchange K, steps 0.01/K to 0.1/K).
 
+    `tolerance` is that of the spins between two of at most `iterations`; 10 units in the last place unless given.
+
+    Raises `ValueError` for a tolerance that is not between 0 and 1 or no iterations; `simulate` raises `RuntimeError`
+    at a step whose iteration does not converge (use a smaller one). Where the field is no quadratic form use
+    `SphericalMidpoint`, and with damping `DepondtMertens`, which is faster.
+
     Source: d'Aquino, Serpico and Miano, J. Comput. Phys. 209, 730 (2005), doi:10.1016/j.jcp.2005.04.001.
 
     Example:
@@ -101,8 +114,11 @@ class SphericalMidpoint(AbstractMidpoint):
 
     Without damping the energy of any smooth potential, learnt and electronic ones included, swings within a
     bound of second order in the step and does not drift. The field sees unit spins only. As many fields a step
-    as `ImplicitMidpoint`. Thermal kicks sqrt(2 damping temperature step) must stay below 0.2 rad: at 0.3 its iteration
-    fails for one spin in 10^7.
+    as `ImplicitMidpoint`, and the same `tolerance` and `iterations`. Thermal kicks sqrt(2 damping temperature step)
+    must stay below 0.2 rad: at 0.3 its iteration fails for one spin in 10^7.
+
+    Raises `ValueError` for a tolerance that is not between 0 and 1 or no iterations; `simulate` raises `RuntimeError`
+    at a step whose iteration does not converge (use a smaller one). With damping `DepondtMertens` is faster.
 
     Source: McLachlan, Modin and Verdier, Phys. Rev. E 89, 061301 (2014), doi:10.1103/PhysRevE.89.061301.
 

@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from jaxspin import renamed
 from jaxspin.arrays.vectors import add, cross, dot, scale, settled, subtract, where
+from jaxspin.couplings import finite_and_not_negative, finite_and_positive, holds
 from jaxspin.field import AbstractField
 
 Spins = Float[Array, "*cells sublattices 3"]
@@ -32,7 +33,8 @@ class Clock(eqx.Module):
     """Solver time n, counted in steps, to t = origin + step (n + last) and to the step number n + last.
 
     Integers are exact in single precision, where 0.05, 0.10, ... are not. With the integer `last`, the steps made
-    before, a continued run has exactly the times and step numbers of the unbroken one. The default is t = n.
+    before, a continued run has exactly the times and step numbers of the unbroken one. The default is t = n. Times in
+    hbar/t. For `LLG` in a loop of your own: `simulate` makes it, and checks its numbers.
 
     Example:
         >>> clock = js.dynamics.Clock(step=0.1, last=5)
@@ -48,14 +50,19 @@ class Clock(eqx.Module):
     number = renamed.attribute("Clock", "number", "step_number")
 
     def time(self, n: Float[Array, ""]) -> Float[Array, ""]:
+        """t = origin + step (n + last), in the precision of n."""
         return jnp.asarray(self.origin + self.step * (n + jnp.asarray(self.last, n.dtype)), n.dtype)
 
     def step_number(self, n: Float[Array, ""]) -> Int[Array, ""]:
+        """n + last, n rounded to a whole step: what selects the noise."""
         return jnp.round(n).astype(jnp.int32) + self.last
 
 
 class Interval(eqx.Module):
-    """The control over a step: its duration, and the Brownian increment of the noise or None.
+    """The control over a step: its duration (hbar/t), and the Brownian increment of the noise or None.
+
+    The increment has the shape of the spins and the variance of the duration in each component. What `LLG.contr` hands
+    to a `Push`; a record, without checks of its own.
 
     Example:
         >>> interval = js.dynamics.Interval(time=jnp.asarray(0.1), wiener=None)
@@ -74,6 +81,10 @@ class Push(eqx.Module):
 
     With the impulse b = B dt + sqrt(2 a T) dW it turns every spin by w = -(b - a S x b)/(1 + a^2), so that dS
     = w x S = S x (b - a S x b)/(1 + a^2).
+
+    What `LLG.vf` returns: `spins` and `field` B `(*cells, sublattices, 3)`, `damping` a, `strength` sqrt(2 a T) (None
+    without noise), and the spins that are `moving` (None: all). Solvers read `rotation`; a record, without checks of
+    its own.
 
     Example:
         >>> equation = js.dynamics.LLG(js.Zeeman((0.0, 0.0, 1.0)), damping=0.0)
@@ -141,7 +152,8 @@ class LLG(diffrax.AbstractTerm):
     Stratonovich solvers of diffrax itself, such as `diffrax.Heun`, accept the term too, but only those of
     `jaxspin.dynamics` keep the length of the spins.
 
-    Raises `ValueError` for noise without a temperature, or the reverse.
+    Raises `ValueError` for noise without a temperature, or the reverse, a damping that is negative or not finite, a
+    moment that is not positive, and in use for a temperature or a field of another shape.
 
     Source: Brown, Phys. Rev. 130, 1677 (1963), doi:10.1103/PhysRev.130.1677; Garcia-Palacios and Lazaro,
     Phys. Rev. B 58, 14937 (1998), doi:10.1103/PhysRevB.58.14937, for the Stratonovich calculus.
@@ -165,6 +177,10 @@ class LLG(diffrax.AbstractTerm):
     def __check_init__(self):
         if (self.noise is None) != (self.temperature is None):
             raise ValueError("temperature and noise go together; pass StepNoise(spins, key=...) and Constant(T).")
+        if not holds(finite_and_not_negative, self.damping):
+            raise ValueError("damping must be finite and not negative; pass zero or more, such as 0.1.")
+        if self.moment is not None and not holds(finite_and_positive, self.moment):
+            raise ValueError("moment must be positive and finite; for a vacancy make the spin zero, not its moment.")
 
     def vf(self, t, y, args) -> Push:
         """The push at solver time t; `args` is the time at which the step began, if that differs."""

@@ -23,7 +23,9 @@ class StepNoise(diffrax.AbstractBrownianPath):
     adaptive controller would redraw, and bias, what it rejects. For adaptive steps use
     `diffrax.VirtualBrownianTree` as `LLG.noise`, at about ten times the cost.
 
-    `spins` gives shape and dtype. Times are exact integers up to 2^24 in single precision.
+    `spins` gives shape `(..., 3)` and dtype. Times are exact integers up to 2^24 in single precision.
+
+    Raises `ValueError` for spins without three components, and when asked for W(t) alone or Levy areas.
 
     Example:
         >>> noise = js.dynamics.StepNoise(spins, key=jax.random.key(0))
@@ -40,6 +42,8 @@ class StepNoise(diffrax.AbstractBrownianPath):
     t1 = np.inf
 
     def __init__(self, spins: Float[Array, "..."], *, key: PRNGKeyArray, first: int | Int[Array, ""] = 0) -> None:
+        if spins.shape[-1:] != (3,):
+            raise ValueError(f"spins of shape {spins.shape} have no three components; give an array of shape (..., 3).")
         self.shape, self.dtype, self.key = spins.shape, spins.dtype, key
         self.levy_area = diffrax.BrownianIncrement
         self.first = jnp.asarray(first, jnp.int32)

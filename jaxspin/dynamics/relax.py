@@ -30,8 +30,12 @@ _RUNNING, _CONVERGED, _STEP_LIMIT, _NON_FINITE, _STALLED = range(5)
 class Relaxation(eqx.Module):
     """What `relax` returns: of all states on its way, the `spins` with the smallest torque.
 
-    `energy` is theirs (NaN for a field without one), `max_torque` is max_i |S_i x B_i|, and `steps` is the number of
-    iterations, one field each.
+    `energy` is theirs (NaN for a field without one), `max_torque` is max_i |S_i x B_i|, both in energy units, and
+    `steps` is the number of iterations, one field each. `converged` says whether the tolerance was met, `reason` why
+    it stopped.
+
+    A record, without checks of its own: `relax` does not raise where it does not converge. `converged` and `reason` are
+    for use outside `jit`; inside it `code` is 1 where it converged.
 
     Example:
         >>> found = js.relax(js.Zeeman((0.0, 0.0, 1.0)), spins)
@@ -97,8 +101,8 @@ def relax(
     the relaxed energy with respect to a parameter is that of `potential.energy(relaxed.spins)` at fixed
     spins.
 
-    Raises `ValueError` for a tolerance or max_steps that is not positive, spins that are not of length one
-    or zero, and shapes that do not fit the lattice.
+    Raises `ValueError` for a tolerance or max_steps that is not positive, spins that are not of length one or zero,
+    in half precision, or do not fit the lattice, and a mask of another shape.
 
     Source: Barzilai and Borwein, IMA J. Numer. Anal. 8, 141 (1988), doi:10.1093/imanum/8.1.141; Zhang and
     Hager, SIAM J. Optim. 14, 1043 (2004), doi:10.1137/S1052623403428208; for magnets Exl et al., J. Appl.

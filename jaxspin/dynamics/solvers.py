@@ -43,6 +43,9 @@ class AbstractSpinSolver(diffrax.AbstractStratonovichSolver):
     """The base of solvers with two fields and one noise increment a step: a new scheme defines `move` alone.
 
     The solver's state is the square of the largest angle by which the field has turned a spin in a step so far.
+    `phase_error` is what a scheme errs by: it sets when `simulate` warns of a step that is too long. Solvers refuse
+    nothing themselves: `simulate` raises `ValueError` for one that does not take the noise or the step asked for, and
+    `RuntimeError` where a step turns a spin by more than half a turn.
 
     Example:
         >>> isinstance(js.dynamics.DepondtMertens(), js.dynamics.AbstractSpinSolver)
@@ -89,7 +92,11 @@ class ProjectedHeun(AbstractSpinSolver):
     """Heun's predictor and corrector, both normalized: S' = norm(S + (dS(S) + dS(norm(S + dS(S))))/2).
 
     The cheapest arithmetic. Where a spin precesses by an angle theta a step, its frequency is wrong by up to theta^2/6,
-    even in a constant field. Prefer `DepondtMertens` unless the field costs nothing.
+    even in a constant field. Prefer `DepondtMertens` unless the field costs nothing. With thermal noise too, at a fixed
+    step; `simulate` raises `ValueError` for adaptive ones.
+
+    Source: J. L. Garcia-Palacios and F. J. Lazaro, Phys. Rev. B 58, 14937 (1998), doi:10.1103/PhysRevB.58.14937, with
+    the projection added.
 
     Example:
         >>> run = js.simulate(field, spins, duration=0.5, step=0.05, solver=js.dynamics.ProjectedHeun())
@@ -110,7 +117,9 @@ class DepondtMertens(AbstractSpinSolver):
 
     w = -(b - a S x b)/(1 + a^2);  P = exp([w(S)]x) S;  S' = exp([(w(S) + w(P))/2]x) S. A rotation does not change the
     length of a spin, and undamped precession in a constant field is exact. S' is normalized all the same, since the
-    rounding of millions of rotations would add up.
+    rounding of millions of rotations would add up. The default, with thermal noise too, at a fixed step; `simulate`
+    raises `ValueError` for adaptive ones: use `ProjectedTsit5`. For undamped runs of many periods use
+    `SphericalMidpoint`.
 
     Source: Depondt and Mertens, J. Phys.: Condens. Matter 21, 336005 (2009),
     doi:10.1088/0953-8984/21/33/336005.
@@ -136,7 +145,8 @@ class SemiImplicit(AbstractSpinSolver):
     P = S + w(S) x (S + P)/2;  S' = S + w(M) x (S + S')/2 with M = (S + P)/2. Each is a Cayley rotation, which does not
     change the length of a spin. S' is normalized all the same, since the rounding of millions of rotations would add
     up. M is shorter than one by a term of second order in the step, and the field gets it so: with M normalized the
-    energy of undamped exchange would drift 50 times faster.
+    energy of undamped exchange would drift 50 times faster. With thermal noise too, at a fixed step; `simulate` raises
+    `ValueError` for adaptive ones. A field that must see unit spins wants `DepondtMertens`.
 
     Source: Mentink, Tretyakov, Fasolino, Katsnelson and Rasing, J. Phys.: Condens. Matter 22, 176001 (2010),
     doi:10.1088/0953-8984/22/17/176001, scheme SIB.
@@ -194,7 +204,10 @@ class ProjectedTsit5Interpolation(diffrax.AbstractLocalInterpolation):
 class ProjectedTsit5(diffrax.AbstractAdaptiveSolver):
     """Tsitouras' 5(4) pair, brought back to the sphere at the end of every step; six fields a step.
 
-    For zero temperature: noise is refused with `ValueError`; use one of the other solvers and a fixed step.
+    The solver of `simulate(step="adaptive")`, which takes a fixed step as well.
+
+    Raises `ValueError` for thermal noise; use one of the other solvers and a fixed step.
+
     Source: Tsitouras, Comput. Math. Appl. 62, 770 (2011), doi:10.1016/j.camwa.2011.06.002.
 
     Example:

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxspin.arrays.precision import tensordot
 from jaxspin.arrays.vectors import add, cross, dot, normalize, scale, subtract
 from jaxspin.callables import by_content
+from jaxspin.dynamics.checks import check_motion
 from jaxspin.dynamics.relax import relax
 from jaxspin.field import AbstractField, Time
 from jaxspin.spins import takes_spins
@@ -73,8 +74,11 @@ def suggest_timestep(
     the linearized torque finds their frequency, at most a few per cent too low. All this takes 14 fields, 52 with
     damping, and holds 14 arrays of spins.
 
-    The field is that at the time `t`; of several times, the one with the fastest spins. Raises `ValueError` where
-    nothing moves, or where the spins are traced.
+    The field is that at the time `t`; of several times, the one with the fastest spins.
+
+    Raises `ValueError` where nothing moves, where the spins are traced, do not fit the lattice or are in half
+    precision, for a tolerance that is not positive, and for a damping, temperature or moment that no run has. Inside
+    `jit` pass a step of your own to `simulate`.
 
     Example:
         >>> 0.01 < js.suggest_timestep(field, spins, damping=0.0) < 0.1
@@ -82,6 +86,9 @@ def suggest_timestep(
     """
     if isinstance(spins, Tracer):
         raise ValueError(NO_TRACERS)
+    if not 0 < tolerance < math.inf:
+        raise ValueError(f"tolerance = {tolerance} must be positive; 0.01, one per cent of the amplitude, is usual.")
+    check_motion(spins.shape[:-1], damping, moment, temperature)
     dtype = spins.dtype
     times = jnp.atleast_1d(jnp.asarray(t, dtype))
     field = by_content(field)

@@ -20,7 +20,10 @@ def field_jacobian(
 
     The covariant derivative of the tangential field, e_1(i) and e_2(i) being `spins.tangent_frame`: for
     B_i = -dE/dS_i it is minus the Hessian of E on the product of spheres, a symmetric matrix, whatever the values of E
-    off the sphere. `batch` columns are computed at once. The field must be differentiable; time is 0.
+    off the sphere. `batch` columns are computed at once. The field must be differentiable; time is 0. For a potential
+    in the state it rests in use `tangent_hessian`, its negative.
+
+    Raises `ValueError` for spins that do not fit the field's lattice or are longer than 1, and a `batch` below 1.
 
     Example:
         >>> up = js.textures.ferromagnet(js.chain(4))
@@ -28,6 +31,8 @@ def field_jacobian(
         >>> jacobian.shape, bool(jnp.allclose(jacobian, jacobian.T))
         ((8, 8), True)
     """
+    if batch < 1:
+        raise ValueError(f"batch = {batch} columns are none; give 1 or more, 16 are usual.")
     frame = tangent_frame(spins)
     flat = frame.reshape(-1, 2, 3)
     sites = flat.shape[0]
@@ -53,7 +58,9 @@ def curl_fraction(
     In general B_i = -dE/dS_i - S_i x dG/dS_i in the tangent planes (Zhang and Chern, npj Comput. Mater. 9, 32 (2023));
     a current through the electrons brings in the second part, and more (`unreachable_fraction`). Costs 2N derivatives
     of the field.
-    Raises `ValueError` for spins that are not finite.
+
+    Raises `ValueError` for spins that are not finite, do not fit the field's lattice or are longer than 1, and a
+    `batch` below 1.
 
     Example:
         >>> round(float(js.observables.curl_fraction(field, spins)), 3)
@@ -72,8 +79,13 @@ def unreachable_fraction(
 
     With R the right-angle turn of every tangent plane about its spin, -S x dG/dS has the Jacobian -R Hess G. Its
     antisymmetric part commutes with R, so what of A = (D - D^T)/2 does not, (A + R A R)/2, is that of no such field:
-    its Frobenius norm over that of D. Zero for one spin, where E and G describe any field. Costs and what is raised
-    are those of `curl_fraction`.
+    its Frobenius norm over that of D. Zero for one spin, where E and G describe any field. Costs 2N derivatives of the
+    field.
+
+    Raises `ValueError` for spins that are not finite, do not fit the field's lattice or are longer than 1, and a
+    `batch` below 1.
+
+    Source: P. Zhang and G.-W. Chern, npj Comput. Mater. 9, 32 (2023), doi:10.1038/s41524-023-00990-0.
 
     Example:
         >>> torque = js.torques.SpinOrbitTorque(polarization=(0.0, 1.0, 0.0), dampinglike=0.1)

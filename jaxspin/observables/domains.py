@@ -6,12 +6,14 @@ functions have static shapes and run under jit and vmap.
 
 import dataclasses
 import itertools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxspin.couplings import real
 from jaxspin.lattice import Lattice
 from jaxspin.observables.structure_factor import autocorrelation, wavevectors
 
@@ -22,7 +24,10 @@ def domain_length(lattice: Lattice, values: Float[Array, "..."]) -> Float[Array,
 
     p_k is the fraction of neighbouring cells along a_k whose signs differ. On the square lattice L = 2
     area/boundary: a checkerboard of squares of side w has L = w, stripes of width w have 2 w. Infinite for
-    one domain; its derivative is zero (use `decay_length` for a smooth one).
+    one domain; its derivative is zero (use `decay_length` for a smooth one). In the units of the lattice vectors.
+
+    Raises `ValueError` for values that do not begin with the lattice's cells, or are complex; give one or several a
+    cell.
 
     Example:
         >>> stripes = jnp.array([1.0, 1.0, -1.0, -1.0])[:, None] * jnp.ones((4, 4))
@@ -47,7 +52,10 @@ def decay_length(lattice: Lattice, values: Float[Array, "..."]) -> Float[Array, 
 
     Interpolated linearly, and averaged over the vectors. It is half the period where the correlation does not fall so
     far, and 0 for values that are all zero. Along an open axis the mean is over the pairs there are. Differentiable
-    almost everywhere.
+    almost everywhere. In the units of the lattice vectors.
+
+    Raises `ValueError` for values that do not begin with the lattice's cells, or are complex; give one or several a
+    cell.
 
     Example:
         >>> stripes = jnp.array([1.0, 1.0, -1.0, -1.0])
@@ -80,7 +88,8 @@ def moment_length(lattice: Lattice, values: Float[Array, "..."]) -> Float[Array,
     abs(q) is taken to the nearest zone centre. A plane wave has its wavelength for L, values that are all equal have
     none (NaN). In the units of the lattice vectors, as if all axes were periodic. Differentiable.
 
-    Raises `ValueError` for values that do not begin with the lattice's cells; give one or several a cell.
+    Raises `ValueError` for values that do not begin with the lattice's cells, or are complex; give one or several a
+    cell.
 
     Source: A. J. Bray, Adv. Phys. 43, 357 (1994), 10.1080/00018739400101505.
 
@@ -103,7 +112,10 @@ def domain_labels(lattice: Lattice, values: Float[Array, "..."]) -> Int[Array, "
 
     It is 0 where the value is 0. Cells connect along the shortest lattice vectors (6 on the triangular
     lattice, 4 on the square one). In each sweep a label moves by one cell, so the work is the longest path inside
-    a domain times the number of cells.
+    a domain times the number of cells. A value that is NaN is a domain by itself.
+
+    Raises `ValueError` for values that do not begin with the lattice's cells, or are complex; give one or several a
+    cell.
 
     Example:
         >>> js.observables.domain_labels(js.chain(6), jnp.array([1.0, 1.0, -1.0, -1.0, 0.0, -1.0])).tolist()
@@ -134,6 +146,9 @@ def domain_sizes(lattice: Lattice, values: Float[Array, "..."]) -> Int[Array, ".
     1/size over cells with a domain. To list domains: `jnp.unique(domain_labels(lattice, values),
     return_counts=True)`.
 
+    Raises `ValueError` for values that do not begin with the lattice's cells, or are complex; give one or several a
+    cell.
+
     Example:
         >>> js.observables.domain_sizes(js.chain(6), jnp.array([1.0, 1.0, -1.0, -1.0, 0.0, -1.0])).tolist()
         [2, 2, 2, 2, 0, 1]
@@ -143,7 +158,8 @@ def domain_sizes(lattice: Lattice, values: Float[Array, "..."]) -> Int[Array, ".
     return jnp.where(labels == 0, 0, counts[labels].astype(labels.dtype))
 
 
-def _by_cell(lattice: Lattice, values: Array) -> Array:
+def _by_cell(lattice: Lattice, values: Any) -> Array:
+    values = real(values, "values")
     if values.shape[: lattice.dimension] != lattice.cells:
         raise ValueError(
             f"values of shape {values.shape} do not begin with the lattice's cells {lattice.cells}; "

@@ -23,6 +23,9 @@ _COMPONENTS = "xyz"
 class Spectrum(eqx.Module):
     """S(q, w): `frequencies` `(n,)`, rising from -pi/interval, and `intensity` `(n, *cells)` at `wavevectors`.
 
+    What `dynamical_structure_factor` returns; frequencies in radians a unit of time. A record, without checks of its
+    own.
+
     Example:
         >>> frames = jnp.stack([js.textures.ferromagnet(lattice)] * 8)
         >>> spectrum = js.observables.dynamical_structure_factor(lattice, frames, 0.5)
@@ -78,7 +81,9 @@ def dynamical_structure_factor(
     real, so both signs of w appear. Memory: the frames as complex numbers. The mean of several runs from
     thermal states is the equilibrium S(q, w), with classical statistics.
 
-    Raises `ValueError` for another window or component, fewer than 4 frames, or frames of another lattice.
+    Raises `ValueError` for another window or component, fewer than 4 frames, an interval that is not positive, and
+    frames of another lattice or of spins longer than 1. For a run take `run.dynamical_structure_factor()`, which knows
+    its interval.
 
     Example:
         >>> frames = jnp.stack([spins] * 8)
@@ -93,6 +98,8 @@ def dynamical_structure_factor(
     count = frames.shape[0]
     if count < 4:
         raise ValueError(f"{count} frames make no spectrum; save 4 or more, at equal intervals.")
+    if not isinstance(interval, jax.Array) and not 0 < interval < np.inf:
+        raise ValueError(f"the interval between frames must be a positive time, got {interval}; give that of the run.")
     weights = _WINDOWS[window](count)
     interval = jnp.asarray(interval, frames.dtype)
     phases = np.exp(-1j * wavevectors(lattice) @ np.array(lattice.basis).T)

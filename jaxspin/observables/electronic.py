@@ -1,16 +1,20 @@
 """Where the electrons are at frozen spins `(*cells, sublattices, 3)`: density, density of states, local and total."""
 
+from collections.abc import Sequence
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
 from jaxspin.arrays.spinors import unit_spinor
+from jaxspin.couplings import Numbers, real
 from jaxspin.electrons import ExactDiagonalization, GreensFunction, KernelPolynomial
 from jaxspin.electrons.chebyshev import moments, quadrature
 from jaxspin.electrons.spectral import local_sums
 from jaxspin.field import Spins
+from jaxspin.lattice import Lattice
 from jaxspin.spins import takes_spins
 
 
@@ -25,7 +29,11 @@ def electron_density(
     """n_i = sum_s <c+_is c_is> = dE/dV_i, the number of electrons on each site, between 0 and 2.
 
     The derivative of the solver's energy with respect to site energies V, so each solver gives the density that belongs
-    to its own energy. Green's functions, which have none, give the diagonal of their density matrix.
+    to its own energy. Green's functions, which have none, give the diagonal of their density matrix. `key` is that of
+    the probes of kernel polynomials.
+
+    Raises `ValueError` for spins that do not fit the solver's lattice, are longer than 1 or in half precision. For the
+    density of a force field learn it from labels: a learnt field has no electrons.
 
     Example:
         >>> solver = js.ExactDiagonalization(js.SDModel(lattice, coupling=2.0), filling=0.25, temperature=0.1)
@@ -48,7 +56,7 @@ def electron_density(
 def density_of_states(
     solver: ExactDiagonalization | KernelPolynomial,
     spins: Spins,
-    energies: Float[Array, " n"],
+    energies: Numbers,
     *,
     resolution: float,
     kernel: str = "gaussian",
@@ -65,7 +73,9 @@ def density_of_states(
     (Lorentzian, 9 a/`resolution`): equal to exact diagonalization at any energy, ends of the window included, but for
     the noise of the probes. Derivatives by spins, couplings and energies are right where levels coincide.
 
-    Raises `ValueError` for a resolution that is not positive, or another kernel.
+    Raises `ValueError` for a resolution that is not positive, another kernel, energies that are no row of numbers, and
+    spins that do not fit the solver's lattice, are longer than 1 or in half precision.
+
     Source: Weisse et al., Rev. Mod. Phys. 78, 275 (2006), 10.1103/RevModPhys.78.275, section II.
 
     Example:
@@ -76,6 +86,7 @@ def density_of_states(
         2.0
     """
     kernel, width = _check(resolution, kernel), jnp.asarray(resolution, spins.dtype)
+    energies = _row(energies)
     if isinstance(solver, ExactDiagonalization):
         return _broadened(solver, spins, energies, width, kernel)
     mu = solver.moments(spins, key=key, order=_order(solver, resolution, kernel))
@@ -86,18 +97,18 @@ def density_of_states(
 def local_density_of_states(
     solver: ExactDiagonalization | KernelPolynomial,
     spins: Spins,
-    energies: Float[Array, " n"],
-    sites: Array | np.ndarray,
+    energies: Numbers,
+    sites: ArrayLike | Sequence,
     *,
     resolution: float,
     kernel: str = "gaussian",
 ) -> Float[Array, "sites n"]:
-    """rho_i(e) = sum_k |psi_k(i)|^2 delta(e - e_k), summed over spin, at `sites` `(m, d + 1)` (cells and sublattice).
+    """rho_i(e) = sum_k |psi_k(i)|^2 g(e - e_k), summed over spin, at `sites` `(m, d + 1)` (cells and sublattice).
 
     What a scanning tunnelling microscope sees; broadened as in `density_of_states`, which is its average over the
     sites. Kernel polynomials take the local moments <i|T_m|i> without random probes, one site after another.
 
-    Raises `ValueError` for a resolution that is not positive, another kernel, or indices of the wrong shape.
+    Raises `ValueError` for sites that are no indices of the lattice, and as `density_of_states`.
 
     Example:
         >>> solver = js.ExactDiagonalization(js.SDModel(lattice, coupling=2.0), filling=0.25, temperature=0.1)
@@ -106,19 +117,36 @@ def local_density_of_states(
         (2, 161)
     """
     kernel, width = _check(resolution, kernel), jnp.asarray(resolution, spins.dtype)
-    sites = np.asarray(sites)
-    if sites.ndim != 2 or sites.shape[1] != solver.lattice.dimension + 1:
-        raise ValueError(
-            f"sites must be indices of shape (m, {solver.lattice.dimension + 1}), got {sites.shape}; see np.argwhere."
-        )
+    energies, indices = _row(energies), site_indices(solver.lattice, sites)
     if isinstance(solver, ExactDiagonalization):
-        return _broadened_at(solver, spins, energies, width, kernel, jnp.asarray(sites))
+        return _broadened_at(solver, spins, energies, width, kernel, indices)
     order = _order(solver, resolution, kernel)
-    return _series_at(solver, spins, energies, width, kernel, order, jnp.asarray(sites))
+    return _series_at(solver, spins, energies, width, kernel, order, indices)
+
+
+def site_indices(lattice: Lattice, sites: ArrayLike | Sequence) -> Int[Array, "m axes"]:
+    """Indices of sites `(m, d + 1)`; `ValueError` for another shape, and beyond the lattice."""
+    given = np.asarray(sites)
+    shape = lattice.shape
+    if given.ndim != 2 or given.shape[1] != len(shape) or not np.issubdtype(given.dtype, np.integer):
+        raise ValueError(
+            f"sites must be integer indices of shape (m, {len(shape)}), got {given.dtype} {given.shape}; see "
+            "np.argwhere."
+        )
+    if np.any(given < 0) or np.any(given >= shape):
+        raise ValueError(f"a site lies outside of the lattice {shape}; count the cells and the sublattice from 0.")
+    return jnp.asarray(given)
+
+
+def _row(energies: Numbers) -> Array:
+    found = real(energies, "energies")
+    if found.ndim != 1:
+        raise ValueError(f"energies of shape {found.shape} are no row; give one, such as jnp.linspace(-6.0, 6.0, 200).")
+    return found
 
 
 def _check(resolution: float, kernel: str) -> str:
-    if not resolution > 0:
+    if not 0 < resolution < np.inf:
         raise ValueError(f"resolution must be a positive energy, got {resolution}; 0.1 resolves most bands.")
     kernel = "gaussian" if kernel == "jackson" else kernel
     if kernel not in _KERNELS:

@@ -21,6 +21,8 @@ class Growth:
     - `offset`, `rate`: L0 in units of the lengths, c in units of length/time^exponent.
     - `window`: the first and the last time that were fitted.
 
+    A record, without checks of its own. `error` is of the fit alone: whether the law holds is seen in other windows.
+
     Example:
         >>> times = np.linspace(1.0, 100.0, 50)
         >>> growth = js.observables.fit_growth(times, 2.0 * times**0.5, (5, 100), offset=False)
@@ -53,7 +55,7 @@ def fit_growth(
     Over less than a decade a is an effective exponent, no law. NumPy, not to be traced.
 
     Raises `ValueError` where fewer than 6 times lie in the window (keep more frames, or widen it), and where a length
-    in it is zero, infinite or NaN (one domain fills the lattice: end it earlier).
+    in it is zero, infinite or NaN (one domain fills the lattice: end it earlier), and for shapes that do not fit.
 
     Source of the law: A. J. Bray, Adv. Phys. 43, 357 (1994), 10.1080/00018739400101505; a = 1/2 for an order that is
     not conserved.
@@ -64,6 +66,11 @@ def fit_growth(
         0.5
     """
     times, lengths = np.asarray(times, float), np.atleast_2d(np.asarray(lengths, float))
+    if times.ndim != 1 or lengths.ndim != 2 or lengths.shape[1] != len(times):
+        raise ValueError(
+            f"lengths of shape {lengths.shape} do not fit times of shape {times.shape}; give (n,) times and (seeds, n) "
+            "lengths, np.stack of the runs."
+        )
     inside = (times >= window[0]) & (times <= window[1]) & (times > 0)
     if inside.sum() < 6:
         raise ValueError(

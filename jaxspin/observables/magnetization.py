@@ -8,6 +8,8 @@ from jaxtyping import Array, Float
 
 from jaxspin.arrays.vectors import one_program
 from jaxspin.classical import bond_ends
+from jaxspin.classical.sites import check_sites
+from jaxspin.couplings import finite_real
 from jaxspin.lattice import Lattice
 from jaxspin.spins import takes_spins
 
@@ -16,14 +18,19 @@ from jaxspin.spins import takes_spins
 def magnetization(spins: Float[Array, "*n 3"], moment: float | Float[Array, "*n"] | None = None) -> Float[Array, " 3"]:
     """m = sum_i m_i S_i / (number of occupied sites): the mean spin, zero if every site is vacant.
 
-    `moment` m_i, the length of a spin, is one number or one a site, 1 unless given; then m is the mean moment.
+    `moment` m_i, the length of a spin, is one number or one a site, 1 unless given; then m is the mean moment. For the
+    order of an antiferromagnet use `sublattice_magnetization`.
+
+    Raises `ValueError` for spins without three components or longer than 1, and moments of another shape, complex or
+    not finite.
 
     Example:
         >>> js.observables.magnetization(js.textures.ferromagnet(lattice)).tolist()
         [0.0, 0.0, 1.0]
     """
     if moment is not None:
-        lengths = jnp.asarray(moment, spins.dtype)
+        lengths = finite_real(moment, "moment").astype(spins.dtype)
+        check_sites(lengths, spins.shape[:-1], "moment")
         spins = spins * (lengths if lengths.ndim == 0 else lengths[..., None])
     return _mean_spin(spins, tuple(range(spins.ndim - 1)))
 
@@ -35,7 +42,9 @@ def sublattice_magnetization(
     """The mean spin on each site of a magnetic cell of `cell` = (c_1, ...) unit cells.
 
     Entry (n, b) averages the occupied sites of sublattice b in the cells congruent to n modulo `cell`; its
-    length is 1 in perfect order. Raises `ValueError` unless `cell` divides `lattice.cells`.
+    length is 1 in perfect order.
+
+    Raises `ValueError` unless `cell` divides `lattice.cells`, and for spins of another lattice or longer than 1.
 
     Example:
         >>> means = js.observables.sublattice_magnetization(lattice, js.textures.neel(lattice), cell=(2, 2))
@@ -56,6 +65,11 @@ def nearest_neighbor_correlations(
     lattice: Lattice, spins: Float[Array, "*cells sublattices 3"], shell: int = 1
 ) -> Float[Array, "*cells bonds"]:
     """S_i . S_j on every bond of `lattice.shell(shell)`, nearest by default; 0 beyond an open edge.
+
+    Entry (n, k) is that of bond k from cell n. For all distances use `correlation_function`, by site
+    `site_correlations`.
+
+    Raises `ValueError` for a shell below 1, and for spins of another lattice or longer than 1.
 
     Example:
         >>> bonds = js.observables.nearest_neighbor_correlations(lattice, js.textures.neel(lattice))

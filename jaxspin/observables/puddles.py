@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxspin import renamed
+from jaxspin.couplings import real
 from jaxspin.lattice import Lattice
 from jaxspin.observables.domains import domain_sizes
 from jaxspin.observables.magnetization import nearest_neighbor_correlations
@@ -17,7 +18,9 @@ from jaxspin.spins import takes_spins
 
 
 class Puddles(NamedTuple):
-    """What `puddles` finds, sizes in sites.
+    """What `puddles` finds, sizes in sites: four numbers, or arrays of them from a batch of states.
+
+    A record, without checks of its own. Random spins have puddles too: see `puddles`.
 
     Example:
         >>> found = js.observables.puddles(lattice, js.textures.ferromagnet(lattice))
@@ -46,7 +49,8 @@ def site_correlations(lattice: Lattice, spins: Float[Array, "*cells sublattices 
 
     Bonds to a vacancy or beyond an open edge count as zero. Differentiable.
 
-    Raises `ValueError` for a lattice of several sublattices; take `nearest_neighbor_correlations`, by bond, there.
+    Raises `ValueError` for a lattice of several sublattices; take `nearest_neighbor_correlations`, by bond, there; and
+    for spins of another lattice or longer than 1.
 
     Example:
         >>> float(js.observables.site_correlations(lattice, js.textures.neel(lattice)).mean())
@@ -67,7 +71,7 @@ def puddles(
     Sites connect along the shortest lattice vectors. Random spins have puddles too, by chance: 4 % of the sites of a
     square lattice at 0.5. What tells the mixed phase from noise is `correlation_of_holes`.
 
-    Raises `ValueError` for a lattice of several sublattices, as `site_correlations`.
+    Raises `ValueError` for a lattice of several sublattices, and for spins of another lattice or longer than 1.
 
     Source: P. Zhang and G.-W. Chern, Phys. Rev. Lett. 127, 146401 (2021), 10.1103/PhysRevLett.127.146401.
 
@@ -91,7 +95,8 @@ def correlation_of_holes(
     else; NaN where either is the same on all sites. Random spins of the doped double-exchange model (J = 6, n = 0.485)
     have 0.65, the mixed phase of its published snapshots 0.97.
 
-    Raises `ValueError` for a lattice of several sublattices, as `site_correlations`.
+    Raises `ValueError` for a lattice of several sublattices, for spins of another lattice or longer than 1, and a
+    density of another shape than the sites.
 
     Source: P. Zhang and G.-W. Chern, Phys. Rev. Lett. 127, 146401 (2021), 10.1103/PhysRevLett.127.146401.
 
@@ -100,6 +105,11 @@ def correlation_of_holes(
         >>> round(float(js.observables.correlation_of_holes(lattice, spins, density)), 3)
         1.0
     """
+    density = real(density, "density")
+    if density.shape != lattice.shape:
+        raise ValueError(
+            f"density has shape {density.shape}; give one number a site, {lattice.shape}, as electron_density does."
+        )
     return _correlation_of_holes(lattice, spins, density)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from jaxspin.arrays.precision import einsum
+from jaxspin.classical.sites import check_sites
 from jaxspin.field import AbstractPotential, Spins
 from jaxspin.lattice import Lattice
 from jaxspin.spins import takes_spins, tangent, tangent_frame
@@ -29,7 +30,9 @@ def tangent_hessian(potential: AbstractPotential, spins: Spins, *, chunk: int = 
     E_0 + x H x/2, and the curvature of the sphere adds the parallel field S_i . B_i to the diagonal. `chunk` columns
     are computed at once, each the derivative of a field.
 
-    Raises `ValueError` for vacancies, which have no tangents, and where a spin feels a torque: `relax` first.
+    Raises `ValueError` for vacancies, which have no tangents, where a spin feels a torque above 1e-3 of the largest
+    field (`relax` first), and for spins that do not fit the lattice, are longer than 1 or in half precision. For a
+    field without an energy use `field_jacobian`.
 
     Example:
         >>> js.observables.tangent_hessian(field, js.textures.ferromagnet(lattice)).shape
@@ -69,6 +72,8 @@ class SpinWaves(eqx.Module):
     - `curvatures` `(2N,)`: the eigenvalues of the Hessian. A negative one means that the state is no minimum.
     - `modes` `(2N, N)`: the displacements of each frequency, complex, x(t) = Re[modes exp(-i w t)].
 
+    What `spin_waves` returns. A record, without checks of its own.
+
     Example:
         >>> waves = js.observables.spin_waves(js.Exchange(js.chain(4), 1.0), js.textures.ferromagnet(js.chain(4)))
         >>> waves.frequencies.shape, waves.modes.shape
@@ -107,7 +112,12 @@ def spin_waves(
     The eigenvalues of M come in pairs -+i w, the Bogoliubov frequencies of classical spin waves. Where H is positive
     they are those of the Hermitian matrix i H^(1/2) Omega H^(1/2); otherwise some displacements may grow.
 
-    Runs on the host (NumPy): time (2N)^3. Raises what `tangent_hessian` raises. Source: J. H. P. Colpa, Physica A 93,
+    Runs on the host (NumPy): time (2N)^3.
+
+    Raises `ValueError` for a moment of another shape or not positive, and where `tangent_hessian` does. For the waves
+    that a run has, at any temperature, use `dynamical_structure_factor`.
+
+    Source: J. H. P. Colpa, Physica A 93,
     327 (1978), doi:10.1016/0378-4371(78)90160-7, for the reduction to a Hermitian problem.
 
     Example:
@@ -119,7 +129,9 @@ def spin_waves(
     hessian = np.asarray(tangent_hessian(potential, spins), float)
     if moment is None:
         return _modes(hessian, spins.dtype)
-    lengths = np.broadcast_to(np.asarray(moment, float), spins.shape[:-1]).reshape(-1)
+    given = np.asarray(moment, float)
+    check_sites(given, spins.shape[:-1], "moment")
+    lengths = np.broadcast_to(given, spins.shape[:-1]).reshape(-1)
     if not (lengths > 0).all():
         raise ValueError("moment must be positive; for a vacancy take a lattice without that site.")
     # in y = sqrt(m) x the motion is Omega (m^-1/2 H m^-1/2) y, as Omega acts within a spin
@@ -141,7 +153,7 @@ def spin_wave_frequencies(
 ) -> Float[Array, " n"]:
     """The frequencies w >= 0 of small oscillations, ascending, one for each spin, in units of the hopping.
 
-    Raises what `tangent_hessian` raises, and `ValueError` where displacements grow instead: look at `spin_waves`.
+    Raises `ValueError` where displacements grow instead (look at `spin_waves`), and where `spin_waves` does.
 
     Example:
         >>> ring = js.chain(4)
@@ -164,7 +176,14 @@ def effective_exchange(lattice: Lattice, hessian: Float[Array, "n2 n2"], spins: 
     """J_ij of E = -sum_(i<j) J_ij S_i . S_j that has the off-diagonal blocks of `hessian` (`tangent_hessian`).
 
     H_ij = -J_ij e_ia . e_jb on the tangents: J_ij is the best fit over the four entries, exact for an exchange energy.
-    The diagonal is zero. Beyond bilinear energies it is the exchange that small displacements of this texture feel.
+    In energy units. The diagonal is zero, and so are vacancies. Beyond bilinear energies it is the exchange that small
+    displacements of this texture feel.
+
+    Raises `ValueError` for a Hessian that is not `(2N, 2N)`, and for spins that do not fit the lattice, are longer than
+    1 or in half precision.
+
+    Source: A. I. Liechtenstein, M. I. Katsnelson, V. P. Antropov and V. A. Gubanov, J. Magn. Magn. Mater. 67, 65
+    (1987), doi:10.1016/0304-8853(87)90721-9, for exchange from small rotations.
 
     Example:
         >>> ring = js.chain(4)
@@ -174,10 +193,15 @@ def effective_exchange(lattice: Lattice, hessian: Float[Array, "n2 n2"], spins: 
         1.5
     """
     sites = lattice.sites
+    if hessian.shape != (2 * sites, 2 * sites):
+        raise ValueError(
+            f"a Hessian of shape {hessian.shape} is not that of {sites} spins; give tangent_hessian(potential, spins)."
+        )
     frames = tangent_frame(spins).reshape(sites, 2, 3)
     overlaps = einsum("iax,jbx->iajb", frames, frames)
     by_spins = hessian.reshape(sites, 2, sites, 2)
-    exchange = -jnp.sum(by_spins * overlaps, axis=(1, 3)) / jnp.sum(overlaps**2, axis=(1, 3))
+    weights = jnp.sum(overlaps**2, axis=(1, 3))
+    exchange = -jnp.sum(by_spins * overlaps, axis=(1, 3)) / jnp.where(weights > 0, weights, 1)
     return jnp.where(jnp.eye(sites, dtype=bool), 0, exchange)
 
 

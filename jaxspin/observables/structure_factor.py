@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxspin.arrays.precision import EXACT
+from jaxspin.couplings import real
 from jaxspin.devices.shards import fourier_transform
 from jaxspin.lattice import Lattice
 from jaxspin.spins import takes_spins
@@ -17,6 +18,10 @@ from jaxspin.spins import takes_spins
 
 def wavevectors(lattice: Lattice) -> np.ndarray:
     """The grid q_m = sum_k m_k b_k/L_k, 0 <= m_k < L_k, of `structure_factor`: `(*cells, dimension)`.
+
+    Cartesian, in inverse lattice constants, the reciprocal vectors b_k being the rows of `lattice.reciprocal()`. An
+    open axis has the same ones, though only a periodic lattice has waves of just these. Any lattice will do. Named
+    points are `high_symmetry_points`.
 
     Example:
         >>> [round(float(q), 3) for q in js.observables.wavevectors(js.chain(4))[:, 0]]
@@ -34,6 +39,8 @@ def structure_factor(lattice: Lattice, spins: Float[Array, "*cells sublattices 3
     with the reciprocal lattice, and its sum over the grid is N. With more it does not, as r_i includes the basis:
     `structure_factor_at` has it in other zones.
 
+    Raises `ValueError` for spins of another lattice, longer than 1, or in half precision.
+
     Example:
         >>> factor = js.observables.structure_factor(js.chain(4), js.textures.neel(js.chain(4)))
         >>> [abs(round(float(s), 3)) for s in factor]
@@ -50,18 +57,29 @@ def structure_factor(lattice: Lattice, spins: Float[Array, "*cells sublattices 3
 def structure_factor_at(
     lattice: Lattice, spins: Float[Array, "*cells sublattices 3"], q: Float[Array, "*q dimension"]
 ) -> Float[Array, "*q"]:
-    """S(q) at any wavevectors `(..., dimension)`, by direct sums: memory and time of order N for each q.
+    """S(q) = (1/N) abs(sum_i S_i exp(-i q.r_i))^2 at any wavevectors `(..., dimension)`, in inverse lattice constants.
+
+    By direct sums: memory and time of order N for each q. On the grid `wavevectors` use `structure_factor`.
+
+    Raises `ValueError` for wavevectors of another dimension or complex, and for spins of another lattice, longer than
+    1, or in half precision.
 
     Example:
         >>> at = jnp.array(js.observables.high_symmetry_points(lattice)["M"])
         >>> round(float(js.observables.structure_factor_at(lattice, js.textures.neel(lattice), at)), 3)
         16.0
     """
+    q = real(q, "q")
+    if not q.ndim or q.shape[-1] != lattice.dimension:
+        raise ValueError(
+            f"q of shape {q.shape} has not the {lattice.dimension} components of the {lattice.name} lattice; give "
+            f"Cartesian wavevectors (..., {lattice.dimension}), such as high_symmetry_points(lattice)['Gamma']."
+        )
     positions = jnp.asarray(lattice.positions(), spins.dtype)
     angles = jnp.tensordot(q.astype(spins.dtype), positions, axes=(-1, -1), precision=EXACT)
     sites = spins.ndim - 1
-    real, imaginary = (jnp.tensordot(wave(angles), spins, axes=sites, precision=EXACT) for wave in (jnp.cos, jnp.sin))
-    return jnp.sum(real**2 + imaginary**2, axis=-1) / lattice.sites
+    even, odd = (jnp.tensordot(wave(angles), spins, axes=sites, precision=EXACT) for wave in (jnp.cos, jnp.sin))
+    return jnp.sum(even**2 + odd**2, axis=-1) / lattice.sites
 
 
 def high_symmetry_points(lattice: Lattice) -> dict[str, np.ndarray]:
@@ -87,6 +105,9 @@ def high_symmetry_points(lattice: Lattice) -> dict[str, np.ndarray]:
 def displacements(lattice: Lattice) -> np.ndarray:
     """The displacements R of `correlation_function`, wrapped along each axis to at most half its length.
 
+    `(*n, dimension)`, Cartesian in lattice constants, with n = L along a periodic axis of L cells and 2 L along an open
+    one. Between cells; those between sublattices add differences of `lattice.basis`. Any lattice will do.
+
     Example:
         >>> js.observables.displacements(js.chain(4))[:, 0].tolist()
         [0.0, 1.0, 2.0, -1.0]
@@ -104,7 +125,9 @@ def correlation_function(lattice: Lattice, spins: Float[Array, "*cells sublattic
     """C(R) = mean of S_(n,b) . S_(n+R,b) over all occupied pairs, R as in `displacements(lattice)`; C(0) = 1.
 
     Equal sublattices only. A periodic axis of L cells has L entries; an open one 2L, for R of both signs.
-    Zero where no pair exists.
+    Zero where no pair exists. By fast Fourier transforms, of order N log N. For a length use `correlation_length`.
+
+    Raises `ValueError` for spins of another lattice, longer than 1, or in half precision.
 
     Example:
         >>> correlation = js.observables.correlation_function(js.chain(4), js.textures.neel(js.chain(4)))
@@ -141,7 +164,9 @@ def correlation_length(lattice: Lattice, spins: Float[Array, "..."]) -> Float[Ar
     ferromagnet. With one site a cell S(q) is `structure_factor`. Leading axes of `spins` are snapshots, over which S is
     averaged first.
 
-    Raises `ValueError` if no axis remains. Source: Cooper, Freedman & Preston, Nucl. Phys. B 210, 210 (1982),
+    Raises `ValueError` if no axis remains, and for spins of another lattice, longer than 1, or in half precision.
+
+    Source: Cooper, Freedman & Preston, Nucl. Phys. B 210, 210 (1982),
     doi:10.1016/0550-3213(82)90240-1.
 
     Example:

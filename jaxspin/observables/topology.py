@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxspin.arrays.precision import EXACT
+from jaxspin.couplings import real
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_unit, takes_spins
 
@@ -28,7 +29,9 @@ def elementary_triangles(lattice: Lattice) -> tuple[Triangle, ...]:
 
     Triangular: the 2 nearest-neighbour triangles, up and down. Kagome: likewise 2. Square: the 4 right
     triangles of a plaquette, which cover it twice and keep its symmetry. Honeycomb: the 4 second-neighbour
-    triangles, two on each sublattice. Raises `ValueError` off two dimensions.
+    triangles, two on each sublattice.
+
+    Raises `ValueError` off two dimensions. For triangles that tile the plane once use `triangulation`.
 
     Example:
         >>> [len(js.observables.elementary_triangles(made)) for made in (js.triangular(4), lattice)]
@@ -50,7 +53,11 @@ def triangulation(lattice: Lattice) -> tuple[Triangle, ...]:
     """Two triangles for each site that tile the plane exactly once, hexagons and squares included.
 
     The Delaunay triangulation, its ties (squares, hexagons) broken the same way in every cell by measuring
-    distances in a slightly sheared metric. Raises `ValueError` off two dimensions.
+    distances in a slightly sheared metric.
+
+    Raises `ValueError` off two dimensions, and for lattice vectors that are not the shortest ones.
+
+    Source: B. Delaunay, Bull. Acad. Sci. URSS 6, 793 (1934).
 
     Example:
         >>> len(js.observables.triangulation(lattice)), len(js.observables.triangulation(js.honeycomb(4)))
@@ -74,8 +81,9 @@ def triangulation(lattice: Lattice) -> tuple[Triangle, ...]:
 def scalar_chirality(lattice: Lattice, spins: Float[Array, "*cells sublattices 3"]) -> Float[Array, "*cells triangles"]:
     """chi = S_i . (S_j x S_k), corners counter-clockwise, on the `elementary_triangles` of every cell.
 
-    Zero where a corner is vacant or beyond an open edge. Raises `ValueError` off two dimensions (take a
-    layer).
+    Zero where a corner is vacant or beyond an open edge. For the charge of a texture use `topological_charge`.
+
+    Raises `ValueError` off two dimensions (take a layer), and for spins of another lattice or longer than 1.
 
     Example:
         >>> lattice = js.triangular(4)
@@ -102,7 +110,7 @@ def charge_density(lattice: Lattice, spins: Float[Array, "*cells sublattices 3"]
     So collinear and coplanar states (Neel, stripes, 120 degrees) have the total charge 0. Triangles with a vacancy or
     beyond an open edge count zero.
 
-    Raises `ValueError` off two dimensions, and for spins that are not of length one (or zero).
+    Raises `ValueError` off two dimensions, and for spins of another lattice or not of length one (or zero).
 
     Example:
         >>> lattice = js.triangular(4)
@@ -148,6 +156,11 @@ def topological_charge(lattice: Lattice, spins: Float[Array, "*cells sublattices
     A skyrmion with its core down in an up background has Q = -1. With vacancies or open edges it is the charge of the
     triangles that have all three corners, a part of a sphere and no integer. Its derivative is zero where it is an
     integer; `charge_density` says where the charge sits, and what counts where it is not defined.
+
+    Raises `ValueError` off two dimensions (take a layer), and for spins of another lattice or not of length one (or
+    zero).
+
+    Source: B. Berg and M. Luescher, Nucl. Phys. B 190, 412 (1981), doi:10.1016/0550-3213(81)90568-X.
 
     Example:
         >>> lattice = js.triangular(4)
@@ -257,12 +270,18 @@ def texture_center(lattice: Lattice, weights: Float[Array, "*cells"]) -> Float[A
     cell counts at its origin: add half a cell for `charge_density`, whose triangles fill the cell. NaN for weights that
     sum to zero. Differentiable, with the sign and the cells that count held fixed.
 
+    Raises `ValueError` for weights that are not one real number a cell. For the place of a wall use `wall_position`.
+
+    Source of the circular mean: L. Bai and D. Breen, J. Graph. Tools 13, 53 (2008),
+    doi:10.1080/2151237X.2008.10129266.
+
     Example:
         >>> lattice = js.square(12)
         >>> density = js.observables.charge_density(lattice, js.textures.skyrmion(lattice, 2.5, center=(5.0, 6.0)))
         >>> [round(float(x) + 0.5, 1) for x in js.observables.texture_center(lattice, density)]
         [5.0, 6.0]
     """
+    weights = real(weights, "weights")
     if weights.shape != lattice.cells:
         raise ValueError(
             f"weights of shape {weights.shape} do not fit the cells {lattice.cells} of the {lattice.name} lattice; "

@@ -4,12 +4,13 @@ Charge, hbar and the lattice constant are one: a current is a number of electron
 """
 
 import functools
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Complex, Float, PRNGKeyArray
 
 from jaxspin.arrays.precision import einsum, matmul, tensordot
 from jaxspin.arrays.spinors import Spinor, unit_spinor
@@ -24,6 +25,7 @@ from jaxspin.electrons import (
     spectral,
 )
 from jaxspin.field import Spins
+from jaxspin.observables.electronic import site_indices
 from jaxspin.spins import takes_spins
 
 Solver = ExactDiagonalization | KernelPolynomial
@@ -39,6 +41,9 @@ def bond_currents(
     phase of the bond, t -> t exp(i phi), so each solver gives the current that belongs to its own energy. In
     equilibrium it is divergence-free; it circulates where time reversal is broken, as in chiral textures or a magnetic
     flux. Green's functions give the current that is driven as well, which enters and leaves at the leads.
+
+    Raises `ValueError` for spins that do not fit the solver's lattice, are longer than 1 or in half precision. For the
+    current through the leads alone use `GreensFunction.currents`.
 
     Example:
         >>> solver = js.ExactDiagonalization(js.SDModel(lattice, coupling=2.0), filling=0.25, temperature=0.1)
@@ -67,6 +72,11 @@ def _equilibrium_currents(solver, spins, key):
 
 def velocity(model: SDModel, axis: int) -> SDModel:
     """The operator v_a = i [H, r_a] along the Cartesian `axis`, as a model without spins: hoppings i d_a t.
+
+    In units of the hopping times the lattice constant over hbar. It is what `conductivity` sums; `model.dense` writes
+    it as a matrix.
+
+    Raises `ValueError` for an axis that the lattice does not have.
 
     Example:
         >>> velocity = js.observables.velocity(js.SDModel(lattice, coupling=2.0), axis=0)
@@ -113,7 +123,9 @@ def conductivity(
     times `order` products with H.
 
     Raises `ValueError` for T = 0 (use a temperature well below the gap), for an open axis (no wavevectors and no bulk
-    current), or a `broadening` that is not positive.
+    current), a `broadening` that is not positive, a frequency that is not finite, fewer than one of `points`, an axis
+    that the lattice does not have, and spins that do not fit it, are longer than 1 or in half precision.
+
     Sources: Kubo, J. Phys. Soc. Jpn. 12, 570 (1957), 10.1143/JPSJ.12.570; double expansion: Garcia, Covaci and
     Rappoport, Phys. Rev. Lett. 114, 116602 (2015), 10.1103/PhysRevLett.114.116602.
 
@@ -124,13 +136,17 @@ def conductivity(
         True
     """
     lattice = solver.lattice
-    if not broadening > 0:
+    if not 0 < broadening < np.inf:
         raise ValueError(f"broadening must be a positive energy, got {broadening}; 0.05 suits a gap of 0.5.")
+    if not abs(frequency) < np.inf:
+        raise ValueError(f"frequency must be a finite energy, got {frequency}; 0.0 is the conductivity at rest.")
     if not all(lattice.periodic):
         raise ValueError("a conductivity needs periodic axes; build the lattice with periodic=True.")
     if isinstance(solver, ExactDiagonalization) and solver.ground_state:
         raise ValueError("the Kubo sum needs temperature > 0; give one well below the gap, such as 0.01.")
     along = (points,) * lattice.dimension if isinstance(points, int) else tuple(points)
+    if len(along) != lattice.dimension or min(along) < 1:
+        raise ValueError(f"points = {points} are no wavevectors; give one number, 1 or more, or one for each axis.")
     operators = tuple(velocity(solver.model, axis) for axis in axes)
     eta, omega = (jnp.asarray(x, spins.dtype) for x in (broadening, frequency))
     if isinstance(solver, ExactDiagonalization):
@@ -144,16 +160,20 @@ def conductivity(
 
 
 @takes_spins(half=False, unit=True)
-def local_chern_marker(solver: Solver, spins: Spins, sites: Array | np.ndarray | None = None) -> Float[Array, " sites"]:
+def local_chern_marker(
+    solver: Solver, spins: Spins, sites: ArrayLike | Sequence | None = None
+) -> Float[Array, " sites"]:
     """C(r) = (4 pi/A) Im <r|P x Q y P|r>, summed over spin, P = f(H), Q = 1 - P, A the area per site.
 
     In the bulk of an open sample its average over the sites is the Chern number of the occupied states, with the sign
-    of sigma_xy in e^2/h; over the whole sample, for filled and empty states
-    only, it adds up to zero. `sites` `(n, d + 1)` are indices of sites (cells and
-    sublattice), None takes all, in C order. Exact diagonalization costs one density matrix; kernel polynomials two
-    expansions of `solver.order` terms a site, memory linear in the sites.
+    of sigma_xy in e^2/h; over the whole sample, for filled and empty states only, it adds up to zero. `sites`
+    `(n, d + 1)` are indices of sites (cells and sublattice), None takes all, in C order. Exact diagonalization costs
+    one density matrix; kernel polynomials two expansions of `solver.order` terms a site, memory linear in the sites.
 
-    Raises `ValueError` on a periodic axis, where position is not an operator, and in other than two dimensions.
+    Raises `ValueError` on a periodic axis, where position is not an operator, in other than two dimensions, for sites
+    that are no indices of the lattice, and spins that do not fit it, are longer than 1 or in half precision. On a
+    periodic lattice take `conductivity` with axes=(0, 1).
+
     Source: Bianco and Resta, Phys. Rev. B 84, 241106 (2011), 10.1103/PhysRevB.84.241106.
 
     Example:
@@ -165,12 +185,8 @@ def local_chern_marker(solver: Solver, spins: Spins, sites: Array | np.ndarray |
     lattice = solver.lattice
     if lattice.dimension != 2 or any(lattice.periodic):
         raise ValueError("the local Chern marker is that of an open sheet; build a 2D lattice with periodic=False.")
-    indices = np.argwhere(np.ones(lattice.shape, bool)) if sites is None else np.asarray(sites)
-    if indices.ndim != 2 or indices.shape[1] != lattice.dimension + 1:
-        raise ValueError(
-            f"sites must be (n, {lattice.dimension + 1}) indices, got shape {indices.shape}; see np.argwhere."
-        )
-    return _marker(solver, spins, jnp.asarray(indices))
+    indices = np.argwhere(np.ones(lattice.shape, bool)) if sites is None else sites
+    return _marker(solver, spins, site_indices(lattice, indices))
 
 
 # --- Kubo sums ------------------------------------------------------------------------------------------------------

@@ -32,7 +32,8 @@ def wall_position(
     interpolated linearly, which is exact for the profile tanh(x/width): the position of a moving wall is smooth. Of
     several walls it finds one. NaN without a wall. Differentiable.
 
-    Raises `ValueError` for an axis that is periodic, of a single cell, or not of the lattice.
+    Raises `ValueError` for an axis that is periodic, of a single cell, or not of the lattice, for a direction that is
+    not three finite numbers or is zero, and for spins of another lattice.
 
     Example:
         >>> track = js.chain(12, periodic=False)
@@ -45,7 +46,10 @@ def wall_position(
             f"axis {axis} of the {lattice.name} lattice {lattice.cells} holds no single wall; use an open axis, "
             "periodic=False, of two cells or more."
         )
-    unit = np.asarray(direction, float) / np.linalg.norm(direction)
+    unit = np.asarray(direction, float)
+    if unit.shape != (3,) or not 0 < np.linalg.norm(unit) < np.inf:
+        raise ValueError(f"direction {direction} is none; give three finite numbers, not all zero, such as (0, 0, 1).")
+    unit = unit / np.linalg.norm(unit)
     return _wall_position(lattice, spins, axis, tuple(map(float, unit)))
 
 
@@ -84,14 +88,22 @@ def wall_velocity(
 ) -> Float[Array, ""]:
     """The slope of the straight line fitted to `positions` at the `times` from `start` on: the mean velocity.
 
-    Of an oscillating wall take many periods: the slope errs by about six amplitudes over the time. NaN with fewer than
-    two frames, or where a position is.
+    In units of the positions over those of the times, lattice constants a hbar/t for `wall_position`. Of an oscillating
+    wall take many periods: the slope errs by about six amplitudes over the time. NaN with fewer than two frames, or
+    where a position is.
+
+    Raises `ValueError` unless times and positions are two rows of one length.
 
     Example:
         >>> times = np.arange(4.0)
         >>> round(float(js.observables.wall_velocity(times, jnp.array([1.0, 1.5, 2.0, 2.5]))), 3)
         0.5
     """
+    if times.ndim != 1 or positions.shape != times.shape:
+        raise ValueError(
+            f"positions of shape {positions.shape} do not fit times of shape {times.shape}; give one a frame, such as "
+            "run.map(lambda spins: wall_position(lattice, spins))."
+        )
     start = start.astype(times.dtype) if isinstance(start, jax.Array) else start
     # in the precision of the times: late ones differ by less than a float32 tells
     return _slope(times - times[0], times >= start, positions)

@@ -98,6 +98,15 @@ def _check_shape(shape: tuple[int, ...], lattice: Lattice | None, batch: bool) -
     )
 
 
+def check_vectors(spins: Array, vectors: Array, name: str = "vectors") -> None:
+    """Refuse vectors of another shape than the spins, which would be spread over them: raises `ValueError`."""
+    if vectors.shape != spins.shape:
+        raise ValueError(
+            f"{name} of shape {vectors.shape} do not fit spins of shape {spins.shape}; give one vector a spin, such as "
+            "jnp.broadcast_to(vector, spins.shape)."
+        )
+
+
 @overload
 def takes_spins(function: Callable[P, R]) -> Callable[P, R]: ...
 @overload
@@ -119,6 +128,9 @@ def takes_spins(
     unknown. The options are those of `as_spins`, and `unit`, which refuses spins longer than 1 (in other units), not
     shorter ones (averages). Put it outside `jit`, so that lists are arrays before they are traced.
 
+    Raises `ValueError` for a function without that argument; the decorated function raises what `as_spins` and
+    `check_unit` raise.
+
     Example:
         >>> up = js.spins.takes_spins(lambda spins: spins[..., 2].mean())
         >>> float(up([[0, 0, 1], [0, 0, 1]]))
@@ -136,6 +148,8 @@ def takes_spins(
 
     inner: Callable[..., Any] = function
     names = list(inspect.signature(inner).parameters)
+    if name not in names:
+        raise ValueError(f"{inner} has no argument {name!r}; name the one that holds spins, takes_spins(name=...).")
     position, where = names.index(name), names.index("lattice") if "lattice" in names else None
 
     @functools.wraps(inner)
@@ -161,7 +175,8 @@ _MARK = "_takes_spins"
 def check_methods(owner: type, *, half: bool = True) -> None:
     """Pass the `spins` of every public method that `owner` defines through `takes_spins`, those decorated excepted.
 
-    Called by the base classes of fields and descriptors for each of their subclasses, a user's too.
+    Called by the base classes of fields and descriptors for each of their subclasses, a user's too: such a method
+    raises `ValueError` for what is no spins on its lattice. Functions take `takes_spins` instead.
     """
     for name, method in list(vars(owner).items()):
         public = not name.startswith("_") or name == "__call__"
