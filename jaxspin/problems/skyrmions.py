@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from jaxspin.classical import Anisotropy, DzyaloshinskiiMoriya, Exchange, Zeeman
 from jaxspin.field import AbstractPotential, SumPotential
 from jaxspin.lattice import Lattice, square
+from jaxspin.problems.checks import check_numbers, check_sites
 from jaxspin.textures import skyrmion
 
 # Newton's method: enough from the first guess, halved steps included, and where rounding is reached.
@@ -18,6 +19,9 @@ _CONVERGED = 1e-10
 
 class RadialProfile(NamedTuple):
     """Polar angle theta at the radii r `(n,)` of the continuum skyrmion, its `energy`, and its `radius`, S_z = 0.
+
+    Radii in lattice constants, angles in radians, the energy above the uniform state in units of the coupling's. What
+    `IsolatedSkyrmion.continuum` returns; a record, without checks of its own.
 
     Example:
         >>> profile = js.problems.IsolatedSkyrmion().continuum()
@@ -42,7 +46,11 @@ class IsolatedSkyrmion(eqx.Module):
 
     theta(0) = pi and theta -> 0, from which the lattice differs by (D/K)^2: `wider(s)` is the same skyrmion s times
     as large, at equal energy in the continuum. It exists where h or K_a are of the order of D^2/K; a `side` of 20 K/D
-    leaves its tail alone. Raises `ValueError` where the radial equation has no skyrmion.
+    leaves its tail alone.
+
+    Raises `ValueError` for a K or D that is not positive, fewer than four cells a side, and (`continuum`, `spins`)
+    where the radial equation has no skyrmion.
+
     Source: Bogdanov and Hubert, J. Magn. Magn. Mater. 138, 255 (1994), doi:10.1016/0304-8853(94)90046-9.
 
     Example:
@@ -56,6 +64,10 @@ class IsolatedSkyrmion(eqx.Module):
     chirality: float = 0.5
     applied: float = 0.25
     easy: float = 0.0
+
+    def __check_init__(self):
+        check_sites(self, "side", 4)
+        check_numbers(self, coupling="positive", chirality="positive", applied="finite", easy="finite")
 
     @property
     def lattice(self) -> Lattice:
@@ -87,7 +99,12 @@ class IsolatedSkyrmion(eqx.Module):
         return skyrmion(self.lattice, radius, width=radius / 2, helicity=np.pi, dtype=dtype)
 
     def continuum(self, points: int = 600) -> RadialProfile:
-        """The radial equation by differences of second order and Newton's method, out to 15 lengths K/D."""
+        """The radial equation by differences of second order and Newton's method, out to 15 lengths K/D.
+
+        `points` are those between the ends. Raises `ValueError` for fewer than 8, and where there is no skyrmion.
+        """
+        if points < 8:
+            raise ValueError(f"points = {points} resolve no profile; give 600.")
         length = self.coupling / self.chirality
         r, step = np.linspace(0, 15 * length, points + 2, retstep=True)
         inner = r[1:-1]

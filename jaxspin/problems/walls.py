@@ -10,6 +10,7 @@ from jaxtyping import Array, ArrayLike, Float
 from jaxspin.classical import Anisotropy, Exchange, Zeeman
 from jaxspin.field import AbstractField, AbstractPotential, SumPotential
 from jaxspin.lattice import Lattice, chain
+from jaxspin.problems.checks import check_numbers, check_sites
 from jaxspin.textures import domain_wall
 from jaxspin.torques import SpinTransferTorque
 
@@ -22,7 +23,12 @@ class WallAtRest(eqx.Module):
 
     In the continuum, E = int [K (dS/dx)^2/2 + K_a (1 - S_z^2)] dx: S_z = -tanh(x/`width`) with width = sqrt(K/(2
     K_a)) and energy 2 sqrt(2 K K_a). The lattice corrects both by (1/width)^2. The tail decays on the lattice exactly
-    as exp(-abs(x)/`tail`), cosh(1/tail) = 1 + K_a/K.
+    as exp(-abs(x)/`tail`), cosh(1/tail) = 1 + K_a/K. Lengths in lattice constants.
+
+    Raises `ValueError` for a K or K_a that is not positive, and fewer than two sites. For a wall that moves see
+    `DrivenWall`.
+
+    Source: L. D. Landau and E. Lifshitz, Phys. Z. Sowjetunion 8, 153 (1935).
 
     Example:
         >>> wall = js.problems.WallAtRest(sites=32, easy=0.02)
@@ -33,6 +39,10 @@ class WallAtRest(eqx.Module):
     sites: int = 64
     coupling: float = 1.0
     easy: float = 0.02
+
+    def __check_init__(self):
+        check_sites(self, "sites", 2)
+        check_numbers(self, coupling="positive", easy="positive")
 
     @property
     def lattice(self) -> Lattice:
@@ -84,7 +94,10 @@ class DrivenWall(eqx.Module):
     much below K_a. Without a hard axis a current alone moves the wall at u (1 + a b)/(1 + a^2).
 
     Source: Schryer and Walker, J. Appl. Phys. 45, 5406 (1974), doi:10.1063/1.1663252; Thiaville et al., Europhys.
-    Lett. 69, 990 (2005), doi:10.1209/epl/i2004-10452-6. Raises `ValueError` unless the damping is positive.
+    Lett. 69, 990 (2005), doi:10.1209/epl/i2004-10452-6.
+
+    Raises `ValueError` unless damping, K and K_a are positive, for a negative K_h, a drive that is not finite, and
+    fewer than two sites. For a wall at rest see `WallAtRest`.
 
     Example:
         >>> wall = js.problems.DrivenWall(applied=0.002)
@@ -102,8 +115,9 @@ class DrivenWall(eqx.Module):
     damping: float = 0.4
 
     def __check_init__(self):
-        if not self.damping > 0:
-            raise ValueError(f"damping = {self.damping:g} must be positive for a steady motion; use 0.1.")
+        check_sites(self, "sites", 2)
+        check_numbers(self, damping="positive", coupling="positive", easy="positive", hard="zero or more")
+        check_numbers(self, applied="finite", drift="finite", nonadiabaticity="finite")
 
     @property
     def lattice(self) -> Lattice:

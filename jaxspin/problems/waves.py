@@ -10,6 +10,7 @@ from jaxspin.classical import Anisotropy, Exchange
 from jaxspin.field import AbstractPotential, SumPotential
 from jaxspin.lattice import Lattice
 from jaxspin.observables import wavevectors
+from jaxspin.problems.checks import check_numbers
 from jaxspin.spins import normalize
 from jaxspin.textures import ferromagnet, neel
 
@@ -21,8 +22,13 @@ class SpinWaves(eqx.Module):
     the chain 2 K (1 - cos q) + 2 K_a; Neel order (K < 0, bipartite lattices) w = sqrt((abs(K(0)) + 2 K_a)^2 - K(q)^2),
     on the chain without anisotropy 2 abs(K) abs(sin q).
 
-    Raises `ValueError` for more than one site a cell or K = 0, and, as `textures.neel` does, for lattices without a
-    Neel order.
+    In energy units (hbar = 1), q in inverse lattice constants. Of other states and models: `observables.spin_waves`.
+
+    Raises `ValueError` for more than one site a cell, K = 0 and numbers that are not finite, and, as `textures.neel`
+    does, for lattices without a Neel order.
+
+    Source: F. Bloch, Z. Phys. 61, 206 (1930), doi:10.1007/BF01339661; P. W. Anderson, Phys. Rev. 86, 694 (1952),
+    doi:10.1103/PhysRev.86.694, for the antiferromagnet.
 
     Example:
         >>> waves = js.problems.SpinWaves(js.chain(4), coupling=1.0)
@@ -35,6 +41,7 @@ class SpinWaves(eqx.Module):
     easy: float = 0.0
 
     def __check_init__(self):
+        check_numbers(self, coupling="finite", easy="finite")
         if self.lattice.sublattices != 1 or self.coupling == 0:
             raise ValueError(
                 f"spin waves are known for one site a cell and a coupling, not for the {self.lattice.name} lattice "

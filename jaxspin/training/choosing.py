@@ -31,8 +31,8 @@ def choose(
     Candidates at even times of a long quench are nearly all close to equilibrium. The few far from it have the large
     torques and errors: "mean" finds them, where labels drawn at random rarely do.
 
-    Raises `ValueError` for a `count` below 1 or above that of the candidates, another `by`, and unless
-    0 < overlap <= 1. Source: see `Committee`.
+    Raises `ValueError` for a `count` below 1 or above that of the candidates, another `by`, candidates of another
+    lattice, and unless 0 < overlap <= 1. Source: see `Committee`.
 
     Example:
         >>> features = js.LocalMoments(js.chain(8), coupling=2.0, hops=2, moments=4)
@@ -67,7 +67,8 @@ def disagreement(committee: Committee, spins: Float[Array, "*cells sublattices 3
     "mean": sqrt((1/N) sum_i s_i^2), in units of the hopping, a measure of the rms error of the tangential field.
     "max": the largest s_i, for a rare defect in a configuration that is known elsewhere. "relative": "mean" over the
     rms of the committee's own tangential field, for nearly ordered configurations to count as much as hot ones.
-    Raises `ValueError` for another `by`.
+
+    Raises `ValueError` for another `by`, and for spins of another lattice. Source: see `Committee`.
 
     Example:
         >>> features = js.LocalMoments(js.chain(8), coupling=2.0, hops=2, moments=4)

@@ -17,6 +17,9 @@ from jaxspin.training.trainer import Learnt, TrainConfig, train
 class LearntCommittee(eqx.Module):
     """A trained committee with the story of each member's training (`Learnt.history`, `Learnt.best_step`).
 
+    What `train_committee` returns; a record, without checks of its own: `on` raises `ValueError` for a lattice smaller
+    than the neighbourhood or of another kind.
+
     Example:
         >>> ring = js.chain(8)
         >>> frames = js.training.random_configurations(ring, 8, key=jax.random.key(0))
@@ -57,8 +60,11 @@ def train_committee(
     back from all members for it.
 
     With `checkpoint` each member keeps its state in a folder of its own in there: a run that was killed goes on where
-    it stopped, with the result of an unbroken one. Raises `ValueError` for fewer than two members, for `known` that
-    hold configurations of the data, and what `train` raises. Source: see `Committee`.
+    it stopped, with the result of an unbroken one.
+
+    Raises `ValueError` for fewer than two members, for `known` that hold configurations of the data, and, as `train`
+    does, for data that do not fit and checkpoints of another training; `FloatingPointError` if a loss is no longer
+    finite. Source: see `Committee`.
 
     Example:
         >>> ring = js.chain(8)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from jaxspin.couplings import real
 from jaxspin.devices.hosts import looked_at, to_host
 from jaxspin.extras import check_stores
 from jaxspin.io.records import to_json
@@ -48,8 +49,8 @@ class SpinData(eqx.Module):
     Args: `energy` `(n,)` or None; `has_energy` `(n,)` where only some are known; `source` one name, or n
     names; `run` n integers (default: all different); `attributes` anything worth keeping, such as the config.
 
-    Raises `ValueError`, naming the configuration, for wrong shapes, spins that are neither unit vectors nor
-    zero (vacancies), and fields or energies that are not finite.
+    Raises `ValueError`, naming the configuration, for wrong shapes, complex numbers, spins that are neither unit
+    vectors nor zero (vacancies), and fields or energies that are not finite. `jaxspin.sample` makes it from a field.
 
     Example:
         >>> frames = js.training.random_configurations(lattice, 4, key=jax.random.key(0))
@@ -81,7 +82,7 @@ class SpinData(eqx.Module):
         attributes: Mapping[str, Any] | None = None,
     ):
         self.lattice = lattice
-        self.spins, self.field = jnp.asarray(spins), jnp.asarray(field)
+        self.spins, self.field = real(spins, "spins"), real(field, "field")
         if self.spins.shape[1:] != (*lattice.shape, 3) or len(self.spins) == 0:
             raise ValueError(
                 f"spins of shape {self.spins.shape} are no configurations on the {lattice.name} lattice; "
@@ -254,8 +255,10 @@ class ShardWriter:
     """Writes a data set piece by piece into a folder; a kill loses the piece being written and no other.
 
     Each `write` is one whole Zarr store, `shard_00000.zarr` and so on; `SpinData.load(folder)` reads them
-    all. Give each simulation to one call, since runs of different shards count as different. A folder with
-    shards in it is refused unless `append`, which goes on after the last.
+    all. Give each simulation to one call, since runs of different shards count as different.
+
+    Raises `FileExistsError` for a folder with shards in it, unless `append`, which goes on after the last. Data that
+    fit in memory are written at once by `data.save(path)`.
 
     Example:
         >>> data = js.sample(field, js.training.random_configurations(lattice, 2, key=jax.random.key(0)))

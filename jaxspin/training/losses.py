@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from jaxspin.couplings import finite_and_positive, holds
 from jaxspin.devices.hosts import to_host
 from jaxspin.field import AbstractField, AbstractPotential, Spins
 from jaxspin.forcefield import BehlerParrinello, GeneralizedPotential
@@ -17,10 +18,13 @@ from jaxspin.training.linearized import LinearizedSet
 
 
 class LossScales(eqx.Module):
-    """The units of the two terms: rms torque and spread of the energy per site of the training set.
+    """The units of the two terms: rms torque, and standard deviation of the energy per site, of the training set.
 
     `balance` b weighs a configuration of rms torque c by (torque/c)^2b: 0 counts every torque alike, 1 measures each
-    configuration in its own unit. Torques below a hundredth of the set's count as that.
+    configuration in its own unit. Torques below a hundredth of the set's count as that. Both units in those of the
+    hopping; made by `LossScales.of(data)`.
+
+    Raises `ValueError` for units that are not positive, and a balance that is not between 0 and 1.
 
     Example:
         >>> data = js.sample(field, js.training.random_configurations(lattice, 2, key=jax.random.key(0)))
@@ -33,11 +37,20 @@ class LossScales(eqx.Module):
     energy: Float[Array, ""]
     balance: float = eqx.field(static=True, default=0.0)
 
+    def __check_init__(self):
+        if not 0 <= self.balance <= 1:
+            raise ValueError(f"balance must be between 0 and 1, got {self.balance}; 0.5 serves mixed sets.")
+        if not all(holds(finite_and_positive, unit) for unit in (self.torque, self.energy)):
+            raise ValueError(
+                f"the units {self.torque} and {self.energy} of torque and energy must be positive; take "
+                "LossScales.of(data)."
+            )
+
     @staticmethod
     def of(data: SpinData, balance: float = 0.0) -> "LossScales":
         """Taken from the data; 1 where the data cannot tell (no torque at all, one energy or none)."""
-        torque, spread = _scales(data.energy, data.has_energy, data.lattice.sites, data.torque_scale)
-        return LossScales(torque, spread, balance)
+        torque, energy = _scales(data.energy, data.has_energy, data.lattice.sites, data.torque_scale)
+        return LossScales(torque, energy, balance)
 
     def weights(self, data: SpinData) -> Float[Array, " n"]:
         """Of the torques of each configuration."""
@@ -47,18 +60,21 @@ class LossScales(eqx.Module):
 
 @jax.jit
 def _scales(energy: Array, known: Array, sites: Array, torque: Array) -> tuple[Array, Array]:
-    spread = jnp.nanstd(jnp.where(known, energy, jnp.nan) / sites.astype(energy.dtype))
-    spread = jnp.where(jnp.isfinite(spread) & (spread > 0), spread, 1)
-    return jnp.where(torque > 0, torque, 1), spread
+    deviation = jnp.nanstd(jnp.where(known, energy, jnp.nan) / sites.astype(energy.dtype))
+    deviation = jnp.where(jnp.isfinite(deviation) & (deviation > 0), deviation, 1)
+    return jnp.where(torque > 0, torque, 1), deviation
 
 
 def loss(
     model: AbstractPotential | GeneralizedPotential, data: SpinData, scales: LossScales, energy_weight: float
 ) -> Float[Array, ""]:
-    """<w |tangential field error|^2>/torque^2 + weight <(error of the energy per site)^2>/spread^2, w from `scales`.
+    """<w |tangential field error|^2>/torque^2 + weight <(error of the energy per site)^2>/energy^2, units in `scales`.
 
-    The parallel part of a field does nothing and is left out, and so are vacancies. Configurations without energy count
-    in the first term.
+    w are the weights of `scales` (1 unless balanced), `weight` is `energy_weight`. A number without a unit. The
+    parallel part of a field does nothing and is left out, and so are vacancies. Configurations without energy count in
+    the first term. To quote errors take `evaluate`, for the slope `loss_and_slope`.
+
+    Raises `ValueError` for a negative weight, and for data on another lattice than the model.
 
     Example:
         >>> data = js.sample(field, js.training.random_configurations(lattice, 2, key=jax.random.key(0)))
@@ -66,6 +82,7 @@ def loss(
         >>> round(float(js.training.loss(0.9 * field, data, scales, energy_weight=0.0)), 3)
         0.01
     """
+    _check_weight(energy_weight)
     energy, field = jax.vmap(lambda s: energy_and_field(model, s))(data.spins)
     return _mismatch(energy, field, data, scales, energy_weight)
 
@@ -85,6 +102,9 @@ def loss_and_slope(
     descriptor, which reverse mode over reverse mode would do at several times the cost. `linearized` holds the same
     configurations with the derivatives of their features, and spares the descriptor altogether.
 
+    The slope is a tree like `weights`. Raises `ValueError` for a negative weight, and for data on another lattice than
+    the model.
+
     Example:
         >>> data = js.sample(field, js.training.random_configurations(lattice, 2, key=jax.random.key(0)))
         >>> scales = js.training.LossScales.of(data)
@@ -94,6 +114,8 @@ def loss_and_slope(
         >>> round(float(value), 3), round(float(slope), 3)
         (0.01, -0.2)
     """
+
+    _check_weight(energy_weight)
 
     def energies_and_fields(model):
         if linearized is None:
@@ -118,6 +140,11 @@ def loss_and_slope(
         return jnp.sum(by_energy * energy - slope)
 
     return value, jax.grad(along)(weights)
+
+
+def _check_weight(energy_weight: float) -> None:
+    if not isinstance(energy_weight, jax.Array) and not 0 <= energy_weight < np.inf:
+        raise ValueError(f"energy_weight must not be negative, got {energy_weight}; 0 counts fields alone.")
 
 
 @takes_spins
@@ -171,6 +198,8 @@ class Errors(eqx.Module):
     whose parallel part flatters. `torque_rms`: rms tangential field error in units of the hopping. `energy`: rms error
     of the energy per site, `energy_centered`: the same without the mean offset, in units of the hopping.
 
+    What `evaluate` returns; a record, without checks of its own.
+
     Example:
         >>> data = js.sample(field, js.training.random_configurations(lattice, 2, key=jax.random.key(0)))
         >>> errors = js.training.evaluate(0.9 * field, data)
@@ -188,8 +217,10 @@ class Errors(eqx.Module):
 def evaluate(model: AbstractField, data: SpinData) -> Errors:
     """The errors of `model` on `data`, one configuration at a time.
 
-    A field without energy has NaN for its errors of the energy. Raises `ValueError` if no spin feels a torque, since
-    there is nothing to compare with.
+    A field without energy has NaN for its errors of the energy, and so have data without.
+
+    Raises `ValueError` if no spin feels a torque, since there is nothing to compare with, and for data on another
+    lattice than the model.
 
     Example:
         >>> data = js.sample(field, js.training.random_configurations(lattice, 2, key=jax.random.key(0)))
@@ -221,11 +252,17 @@ def predict(
 ) -> tuple[Float[Array, " n"], Float[Array, "n *cells sublattices 3"]]:
     """Energies (NaN without) and fields of n configurations, one after another: one compilation for any n.
 
+    Both in units of the hopping. Inside `jit` map over the configurations with `jax.vmap(model.field)`.
+
+    Raises `ValueError` for configurations of another lattice than the model's, or none.
+
     Example:
         >>> energies, fields = js.training.predict(field, jnp.stack([spins, -spins]))
         >>> energies.shape, fields.shape
         ((2,), (2, 4, 4, 1, 3))
     """
+    if len(spins) == 0:
+        raise ValueError("there is no configuration to predict; give at least one.")
     # by number, as an array that lies on several processes cannot be run through
     both = [energy_and_field(model, spins[n]) for n in range(len(spins))]
     return jnp.stack([energy for energy, _ in both]), jnp.stack([field for _, field in both])

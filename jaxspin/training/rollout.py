@@ -24,6 +24,9 @@ from jaxspin.training.trajectories import Observable, RolloutData, rollout_error
 class RolloutConfig:
     """How to train on trajectories; the same config, data and key give the same weights.
 
+    Raises `ValueError` for counts below 1, rates, weights and memory that are negative (`learning_rate` and `clip` must
+    be positive), and a validation part that is no fraction. On fields alone: `TrainConfig`.
+
     Example:
         >>> js.training.RolloutConfig(steps=100, batch=2).batch
         2

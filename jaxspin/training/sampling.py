@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from tqdm import tqdm
 
 from jaxspin import renamed
+from jaxspin.couplings import finite_and_not_negative, holds, real
 from jaxspin.dynamics import Trajectory
 from jaxspin.field import AbstractField, AbstractPotential
 from jaxspin.lattice import Lattice
@@ -30,10 +31,11 @@ def sample(
     """Label every frame of a trajectory, or every configuration of an array, with the energy and field of `potential`.
 
     A field without an energy, such as that of driven electrons, gives fields alone. Frames of a trajectory are labelled
-    at their times, an array at t = 0.
-    Frames of a trajectory belong to one `run` (0 unless given), so that a split by runs keeps them together.
-    `batch` configurations are labelled at once. Raises `ValueError` if the potential has no lattice or a label is not
-    finite.
+    at their times, an array at t = 0. Frames of a trajectory belong to one `run` (0 unless given), so that a split by
+    runs keeps them together. `batch` configurations are labelled at once. Energies and fields in units of the hopping.
+
+    Raises `ValueError` if the potential has no lattice, there is no configuration or no `batch`, the spins are of
+    another lattice or not of length one, or a label is not finite. For labels made elsewhere build `SpinData`.
 
     Example:
         >>> frames = js.training.random_configurations(lattice, 3, key=jax.random.key(0))
@@ -51,6 +53,8 @@ def sample(
     else:
         frames = as_spins(spins, potential.lattice, batch=True)
         times = jax.device_put(np.zeros(len(frames), frames.dtype))
+    if batch < 1 or len(frames) == 0:
+        raise ValueError(f"{len(frames)} configurations in batches of {batch} make no data; give at least one of each.")
     has_energy = isinstance(potential, AbstractPotential)
 
     energies, fields = [], []
@@ -115,14 +119,23 @@ def perturbed_configurations(
 ) -> Float[Array, "n *cells sublattices 3"]:
     """The texture with independent Gaussian displacements of each of the `amplitudes`, normalized again.
 
-    Vacancies stay empty.
+    S_i = norm(S_i + amplitude xi_i) with xi of unit variance in each component, one configuration for each amplitude.
+    Vacancies stay empty. For states that a temperature makes use `simulate`, for random ones `random_configurations`.
+
+    Raises `ValueError` for a texture without three components, and amplitudes that are no row of finite numbers, zero
+    or more.
 
     Example:
         >>> up = js.textures.ferromagnet(lattice)
         >>> js.training.perturbed_configurations(up, (0.1, 0.2), key=jax.random.key(0)).shape
         (2, 4, 4, 1, 3)
     """
-    return _perturbed(texture, jnp.asarray(amplitudes, texture.dtype), key)
+    sizes = real(amplitudes, "amplitudes").astype(texture.dtype)
+    if sizes.ndim != 1 or not holds(finite_and_not_negative, sizes):
+        raise ValueError(
+            f"amplitudes {amplitudes} are no row of numbers, zero or more; give one each, such as (0.1, 0.2)."
+        )
+    return _perturbed(texture, sizes, key)
 
 
 @jax.jit
@@ -142,7 +155,9 @@ def distinct(spins: Float[Array, "n *cells sublattices 3"], *, overlap: float = 
     would teach the same. The maximum is the sum of the singular values of (1/N) sum_i S_i S'_i^T. Of those alike the
     first stays. Translated copies count as different. Time grows as n^2 N; thin long runs first.
 
-    Raises `ValueError` unless 0 < overlap <= 1. Source: P. H. Schoenemann, Psychometrika 31, 1 (1966),
+    Raises `ValueError` unless 0 < overlap <= 1, and for spins without three components.
+
+    Source: P. H. Schoenemann, Psychometrika 31, 1 (1966),
     10.1007/BF02289451.
 
     Example:

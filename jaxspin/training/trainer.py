@@ -27,6 +27,9 @@ from jaxspin.training.splitting import check_way
 class TrainConfig:
     """How to train; the same config, data and key give the same weights.
 
+    Raises `ValueError` for counts below 1, rates, weights and memory that are negative (`learning_rate` and `clip` must
+    be positive), fractions that are none, and another `split`. On trajectories: `RolloutConfig`.
+
     Example:
         >>> config = js.TrainConfig(steps=500, batch=4)
         >>> config.steps, config.learning_rate
@@ -81,7 +84,11 @@ class Learnt(eqx.Module, Generic[Learnable]):
     """A trained model with the story of its training.
 
     `history` holds, per evaluation, the columns "step", "loss" (mean training loss since the last evaluation),
-    "torque" and "energy" (validation errors, see `Errors`), "seconds".
+    "torque" and "energy" (validation errors, see `Errors`), "seconds". `model` has the weights of step `best_step`,
+    that of the least validation torque error.
+
+    What `train` returns; a record, without checks of its own: `on` raises `ValueError` for a lattice smaller than the
+    neighbourhood or of another kind.
 
     Example:
         >>> ring = js.chain(8)
@@ -118,9 +125,14 @@ def train(
     Features are standardized on the training part, the loss is `loss`, the optimizer Adam with a warm-up-cosine
     schedule, and the averaged weights with the least validation torque error are returned. With `checkpoint` (a
     folder) the state is written at every evaluation and a run that was killed goes on from there, with the result of
-    an unbroken one. Raises `ValueError` if the data live on another lattice than the model, or the checkpoint belongs
-    to another config, model, initialization of its weights, data set or key; `FloatingPointError` if the loss is no
-    longer finite.
+    an unbroken one.
+
+    Raises `ValueError` if the data live on another lattice than the model, are too few to hold some back, or feel no
+    torque, or the checkpoint belongs to another config, model, initialization of its weights, data set or key;
+    `FloatingPointError` if the loss is no longer finite. For several models and their disagreement use
+    `train_committee`, for trajectories `train_rollout`.
+
+    Source of the optimizer: D. P. Kingma and J. Ba, ICLR 2015, arXiv:1412.6980.
 
     Example:
         >>> ring = js.chain(8)

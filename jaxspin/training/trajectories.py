@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
+from jaxspin.couplings import finite_and_positive, holds
 from jaxspin.dynamics import Trajectory, simulate
 from jaxspin.field import AbstractField, Spins
 from jaxspin.lattice import Lattice
@@ -30,8 +31,10 @@ class RolloutData(eqx.Module):
     `(n,)` are those the pieces were made with, each from t = 0, so that a rollout meets the same noise. Pieces with one
     number in `run` are kept together by a split.
 
-    Make it with `RolloutData.sample` or `RolloutData.of`. Raises `ValueError` for shapes that do not fit, less than two
-    frames, a step that does not divide the interval, spins that are not finite, or noise without keys.
+    Make it with `RolloutData.sample` or `RolloutData.of`.
+
+    Raises `ValueError` for shapes that do not fit, less than two frames, a step that does not divide the interval, a
+    damping or temperature that is negative or not finite, spins that are not finite, or noise without keys.
 
     Example:
         >>> options = {"frames": 2, "interval": 0.2, "step": 0.1, "damping": 0.1}
@@ -66,9 +69,12 @@ class RolloutData(eqx.Module):
         check_spins(lattice, spins[0, 0])
         if not np.isfinite(np.asarray(spins)).all():
             raise ValueError("the reference holds nan or inf; make it with a smaller time step.")
-        ratio = interval / step if step > 0 else 0.0
+        ratio = interval / step if step > 0 and 0 < interval < np.inf else 0.0
         if round(ratio) < 1 or abs(ratio - round(ratio)) > _TOLERANCE * ratio:
             raise ValueError(f"step = {step:g} does not divide the interval {interval:g} of the frames; choose one.")
+        for name, value in (("damping", damping), ("temperature", temperature)):
+            if not 0 <= value < np.inf:
+                raise ValueError(f"{name} = {value} is negative or not finite; give that of the reference runs.")
         if temperature > 0 and keys is None:
             raise ValueError("a reference with noise needs the keys it was made with; use RolloutData.sample.")
         self.lattice, self.spins, self.keys = lattice, spins, keys if temperature > 0 else None
@@ -105,12 +111,17 @@ class RolloutData(eqx.Module):
         return _rms(self.spins[:, 1:] - self.spins[:, :1])
 
     def split(self, fraction: float, *, key: PRNGKeyArray) -> tuple["RolloutData", "RolloutData"]:
-        """A random part of about this size, and the rest; pieces of one run stay together."""
+        """A random part of about this size, and the rest; pieces of one run stay together.
+
+        Raises `ValueError` for a fraction that is not between 0 and 1, and pieces of a single run.
+        """
+        if not 0 < fraction < 1:
+            raise ValueError(f"fraction must be between 0 and 1, got {fraction}; 0.2 is usual.")
         names = np.unique(np.asarray(self.run))
-        number = min(max(1, round(fraction * len(names))), len(names) - 1)
-        if number < 1:
+        count = min(max(1, round(fraction * len(names))), len(names) - 1)
+        if count < 1:
             raise ValueError("one run cannot be split; give pieces of at least two.")
-        chosen = np.isin(np.asarray(self.run), names[np.asarray(jax.random.permutation(key, len(names)))[:number]])
+        chosen = np.isin(np.asarray(self.run), names[np.asarray(jax.random.permutation(key, len(names)))[:count]])
         return self[np.flatnonzero(chosen)], self[np.flatnonzero(~chosen)]
 
     @staticmethod
@@ -121,8 +132,8 @@ class RolloutData(eqx.Module):
         Lattice, damping and step are those of the runs. Raises `ValueError` for runs with noise, with other intervals
         than one another, with changing temperature, or too short for a piece.
         """
-        if not runs or frames < 1:
-            raise ValueError("give at least one run and one frame to cut pieces from.")
+        if not runs or frames < 1 or (stride is not None and stride < 1):
+            raise ValueError("give at least one run and one frame to cut pieces from, and a stride of 1 or more.")
         stride = frames if stride is None else stride
         first = runs[0]
         if first.lattice is None or first.damping.ndim:
@@ -162,9 +173,14 @@ class RolloutData(eqx.Module):
         temperature: float = 0.0,
         key: PRNGKeyArray | None = None,
     ) -> "RolloutData":
-        """A short reference run of `field` from each of the `starts`; `key` for a temperature above zero."""
+        """A short reference run of `field` from each of the `starts`; `key` for a temperature above zero.
+
+        Raises `ValueError` for a field without a lattice, no `frames`, and settings that `simulate` refuses.
+        """
         if field.lattice is None:
             raise ValueError("the field has no lattice; add a term that has one, such as the electrons.")
+        if frames < 1:
+            raise ValueError(f"frames = {frames} after the start are no run; give 1 or more.")
         keys = None if key is None or not temperature > 0 else jax.random.split(key, len(starts))
 
         settings = (frames, interval, step, damping, temperature, None)
@@ -184,6 +200,11 @@ def rollout(
     field: AbstractField, data: RolloutData, *, adjoint: diffrax.AbstractAdjoint | None = None
 ) -> Float[Array, "n frames *cells sublattices 3"]:
     """The frames after each start of `data` with this field in place of the reference's.
+
+    All pieces at once, with the damping, temperature and noise of the reference. Differentiable; `adjoint` is how
+    diffrax goes back (None: checkpointed). A run that fails is NaN. For longer runs use `jaxspin.simulate`.
+
+    Raises `ValueError` for data on another lattice than the field.
 
     Example:
         >>> options = {"frames": 2, "interval": 0.2, "step": 0.1, "damping": 0.1}
@@ -213,7 +234,11 @@ def rollout_loss(
     """<|S - S_ref|^2>/motion^2 over pieces, frames and sites, plus that of an observable over its own mean square.
 
     `observable` maps spins to an array; `motion` is the unit of length. `adjoint` is how diffrax goes back: None is the
-    checkpointed one, which takes a tenth of the memory of `diffrax.DirectAdjoint()` at 16 to 256 steps.
+    checkpointed one, which takes a tenth of the memory of `diffrax.DirectAdjoint()` at 16 to 256 steps. A number
+    without a unit; `data.motion` is the usual one of length. For errors to quote use `rollout_errors`.
+
+    Raises `ValueError` for a motion that is not positive, a negative weight, and data on another lattice than the
+    field.
 
     Example:
         >>> options = {"frames": 2, "interval": 0.2, "step": 0.1, "damping": 0.1}
@@ -221,6 +246,10 @@ def rollout_loss(
         >>> round(float(js.training.rollout_loss(field, data, jnp.asarray(1.0))), 3)
         0.0
     """
+    if not holds(finite_and_positive, motion):
+        raise ValueError(f"motion = {motion} is no unit of length; give the rms of data.motion, which must be above 0.")
+    if not isinstance(observable_weight, jax.Array) and not 0 <= observable_weight < np.inf:
+        raise ValueError(f"observable_weight must not be negative, got {observable_weight}; 0 switches it off.")
     found, expected = rollout(field, data, adjoint=adjoint), data.spins[:, 1:]
     total = jnp.mean(jnp.sum((found - expected) ** 2, axis=-1)) / motion**2
     if observable is None:
@@ -235,6 +264,11 @@ def rollout_loss(
 @eqx.filter_jit
 def rollout_errors(field: AbstractField, data: RolloutData) -> Float[Array, " frames"]:
     """The rms deviation |S - S_ref| of a spin at each frame after the start, over all pieces.
+
+    Between 0 and 2: sqrt(2) for spins that have nothing to do with the reference. To compare with how far the reference
+    moves divide by `data.motion`.
+
+    Raises `ValueError` for data on another lattice than the field.
 
     Example:
         >>> options = {"frames": 2, "interval": 0.2, "step": 0.1, "damping": 0.1}
