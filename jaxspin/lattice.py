@@ -23,7 +23,11 @@ _FEW = 5
 
 
 class Bond(NamedTuple):
-    """From sublattice `start` in cell R to sublattice `end` in cell R + `offset`; `vector` in lattice constants."""
+    """From sublattice `start` in cell R to sublattice `end` in cell R + `offset`; `vector` in lattice constants.
+
+    `length` is that of the vector, `reversed()` the same bond from its other end. Take bonds from `Lattice.shell` and
+    `Lattice.neighbors`: a bond made by hand is not checked.
+    """
 
     start: int
     end: int
@@ -54,7 +58,8 @@ class Lattice:
     has the same neighbour on both sides, and every such bond counts: energies are those of the texture repeated without
     end. `wraps_onto_itself` says whether a lattice has such bonds.
 
-    Raises `ValueError` for inconsistent dimensions, sizes below 1, vectors in one plane, or two sites in one place.
+    Raises `ValueError` for inconsistent dimensions, sizes below 1 or no integers, coordinates that are not finite,
+    vectors in one plane, two sites in one place, or a tolerance that is no small share.
 
     Example:
         >>> vectors, basis = [[1, 0], [0, 2]], [[0, 0]]
@@ -71,7 +76,7 @@ class Lattice:
     tolerance: float = 1e-3
 
     def __init__(self, name: str, vectors: Any, basis: Any, cells: Any, periodic: Any, tolerance: float = 1e-3):
-        given = (("vectors", vectors, float), ("basis", basis, float), ("cells", cells, _integer))
+        given = (("vectors", vectors, _finite), ("basis", basis, _finite), ("cells", cells, _integer))
         for field, value, kind in (*given, ("periodic", periodic, bool)):
             object.__setattr__(self, field, _plain(field, value, kind))
         object.__setattr__(self, "name", name)
@@ -121,7 +126,10 @@ class Lattice:
         return 2 * np.pi * np.linalg.inv(np.array(self.vectors)).T
 
     def resize(self, *cells: int) -> "Lattice":
-        """The same lattice with another number of cells; one number serves every axis."""
+        """The same lattice with another number of cells; one number serves every axis.
+
+        Raises `ValueError` for sizes that are no positive integers, or not as many as axes.
+        """
         return dataclasses.replace(self, cells=_cells(cells, self.dimension))
 
     def translate(self, array: Shaped[Array, "..."], offset: Sequence[int]) -> Shaped[Array, "..."]:
@@ -131,6 +139,8 @@ class Lattice:
         gradient costs the same as the function. On one CPU device it compiles to a `take` along each axis (4 to 6
         times faster there), elsewhere to a roll, which on a sharded axis is a collective permute. For several
         translations of the same numbers within a chain of arithmetic use `translations`.
+
+        Raises `ValueError` for an array that does not begin with the cells, or another number of entries than axes.
         """
         self._check_offset(offset)
         self._check_cells(array.shape[: self.dimension], array.shape, "begin")
@@ -144,6 +154,8 @@ class Lattice:
         `array` has the cells as its trailing axes, so that neighbouring cells are neighbours in memory. On one CPU
         device the array is written once, with edges around it. Every result is a window of that, or two, which the loop
         that uses it reads in place. Elsewhere each is a roll.
+
+        Raises `ValueError` for an array that does not end with the cells, or another number of entries than axes.
         """
         for offset in offsets:
             self._check_offset(offset)
@@ -181,6 +193,7 @@ class Lattice:
 
         That is so along periodic axes of few cells: of one or two for nearest neighbours. Energies there count every
         such bond. Ask before you compare small lattices with large ones, or with programs that count pairs of sites.
+        Raises `ValueError` for a radius that is negative or not finite.
         """
         for start in range(self.sublattices):
             ends = [
@@ -203,7 +216,16 @@ class Lattice:
 
         `radius` is widened by the share `tolerance`, and lengths no farther apart than that count as one. Every bond is
         listed from both of its ends: for sums over bonds (`Hopping`) take `shell`, which lists each once.
+
+        Raises `ValueError` for a radius that is negative or not finite, and a sublattice that the lattice does not
+        have.
         """
+        if not 0 <= radius < np.inf:
+            raise ValueError(f"radius = {radius} holds no neighbours; give a finite length, 1.0 for nearest ones.")
+        if not 0 <= start < self.sublattices:
+            raise ValueError(
+                f"the {self.name} lattice has no sublattice {start}; count from 0 to {self.sublattices - 1}."
+            )
         a, basis = np.array(self.vectors), np.array(self.basis)
         radius = radius * (1 + self.tolerance)
         extent = max(np.linalg.norm(x - y) for x in basis for y in basis)
@@ -231,10 +253,13 @@ class Lattice:
         """The bonds of the `nth` neighbour shell (1: nearest), each undirected bond once per cell.
 
         Lengths no farther apart than the share `tolerance` are one shell. Warns where another shell is closer than five
-        times that, as happens with coordinates typed with too few digits.
+        times that, as happens with coordinates typed with too few digits. For all bonds within a radius, from both of
+        their ends, use `neighbors`.
+
+        Raises `ValueError` for a number below 1, or that is no integer.
         """
-        if nth < 1:
-            raise ValueError(f"shells are counted from 1 (nearest neighbours), got {nth}.")
+        if not isinstance(nth, int | np.integer) or nth < 1:
+            raise ValueError(f"shells are counted from 1 (nearest neighbours), got {nth}; give a positive integer.")
         step = min(float(np.linalg.norm(v)) for v in self.vectors)
         for radius in (step * (n + 1.1) for n in itertools.count()):
             bonds = [b for s in range(self.sublattices) for b in self.neighbors(radius, s)]
@@ -275,7 +300,7 @@ class Lattice:
 
 def _plain(field: str, value, kind):
     """Numbers in tuples (of tuples, for vectors) whatever they came in; `ValueError` where they are none."""
-    rows = kind is float
+    rows = kind is _finite
     try:
         return tuple(tuple(kind(x) for x in row) for row in value) if rows else tuple(kind(x) for x in value)
     except (TypeError, ValueError):
@@ -285,6 +310,12 @@ def _plain(field: str, value, kind):
             else "one " + kind.__name__.strip("_") + " an axis"
         )
         raise ValueError(f"{field} = {value!r} is not what a Lattice takes; give {shape}.") from None
+
+
+def _finite(x) -> float:
+    if not np.isfinite(float(x)):
+        raise ValueError
+    return float(x)
 
 
 def _integer(n) -> int:

@@ -19,6 +19,12 @@ from jaxspin.lattice import Lattice
 from jaxspin.spins import random_rotation, random_spins, retract, rotate, takes_spins
 from jaxspin.symmetry import point_group, transform_sites
 
+__all__ = ["assert_field_is_gradient", "assert_hermitian", "assert_invariant"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 @takes_spins
 def assert_field_is_gradient(
@@ -36,11 +42,17 @@ def assert_field_is_gradient(
     Central differences err by h^2 and by (rounding of E)/h: give double precision, and `atol` in energy
     units. A time-dependent or stochastic potential is tried at t = 0 with `key`.
 
+    Raises `AssertionError` with the largest difference where it is above `atol` or NaN, and `ValueError` for fewer than
+    one of the `directions`, a step that is not positive, and spins of another lattice. Of a field without an energy
+    `jaxspin.observables.curl_fraction` says how far it is from a gradient.
+
     Example:
         >>> js.testing.assert_field_is_gradient(field, spins, key=jax.random.key(1), atol=0.1, step=0.01)
         >>> print("passed")
         passed
     """
+    if directions < 1 or not 0 < step < np.inf:
+        raise ValueError(f"{directions} directions with steps of {step} test nothing; give 3 of 1e-4.")
     draws = jax.random.split(key, directions + 1)
     field = jax.jit(lambda s: potential.field(s, key=draws[0]))(spins)
     energy = jax.jit(lambda s: potential.energy(s, key=draws[0]))
@@ -68,9 +80,11 @@ def assert_invariant(
     sublattice, maps between sublattices, and translations; with `per_site`, f gives arrays `(*cells,
     sublattices, ...)` that move along with the sites.
 
-    Tried on random spins in double precision where it is on, unless `spins` are given. Symmetries that the
-    cluster's shape breaks raise `ValueError`; see `symmetry.site_images`. Translations go along periodic
+    Tried on random spins in double precision where it is on, unless `spins` are given. Translations go along periodic
     axes.
+
+    Raises `AssertionError` that names the symmetry where the difference is above `atol` or NaN, and `ValueError` for
+    symmetries that the cluster's shape breaks (see `symmetry.site_images`) and spins of another lattice.
 
     Example:
         >>> small = js.Exchange(js.square(3), 1.0)
@@ -105,7 +119,10 @@ def assert_hermitian(
 ) -> None:
     """<x|A y> = <A x|y> for random vectors of the shape and dtype of `example`, relative to |x| |A y|.
 
-    Complex vectors test hermiticity, real ones symmetry.
+    Complex vectors test hermiticity, real ones symmetry. One pair is tried: an operator that is wrong in a few elements
+    alone needs a larger number of keys.
+
+    Raises `AssertionError` where the difference is above `atol` or NaN, and `ValueError` for an example of integers.
 
     Example:
         >>> js.testing.assert_hermitian(lambda x: 2 * x, jnp.ones(8), key=jax.random.key(1), atol=1e-4)
@@ -121,8 +138,9 @@ def assert_hermitian(
 
 
 def _assert_close(found: Any, expected: Any, atol: float, what: str) -> None:
+    # the maximum of Python would pass over nan
     error = jax.tree.reduce(
-        max,
+        np.maximum,
         jax.tree.map(lambda a, b: float(np.max(np.abs(np.asarray(a) - np.asarray(b)), initial=0.0)), found, expected),
         0.0,
     )

@@ -16,11 +16,28 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from jaxspin.arrays.precision import EXACT
-from jaxspin.couplings import holds, positive
+from jaxspin.couplings import finite_and_positive, finite_real, holds
 from jaxspin.lattice import Lattice
+
+__all__ = [
+    "domain_wall",
+    "double_q",
+    "ferromagnet",
+    "neel",
+    "one_hundred_twenty",
+    "skyrmion",
+    "spiral",
+    "stripe",
+    "tetrahedral",
+]
 
 Vector = Sequence[float | int] | np.ndarray
 Scalar = float | int | Float[Array, ""]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 # A wavevector fits if it closes around the lattice to this fraction of a turn: it may be typed with few digits.
 _TURN_TOLERANCE = 1e-3
@@ -30,6 +47,8 @@ def ferromagnet(
     lattice: Lattice, direction: Vector = (0.0, 0.0, 1.0), *, dtype: DTypeLike | None = None
 ) -> Float[Array, "..."]:
     """Every spin along `direction` (of any length but zero).
+
+    Raises `ValueError` for a direction that is not three finite numbers or is zero, and a `dtype` that is no float.
 
     Example:
         >>> js.textures.ferromagnet(lattice)[0, 0, 0].tolist(), js.textures.ferromagnet(lattice).shape
@@ -43,7 +62,8 @@ def neel(
 ) -> Float[Array, "..."]:
     """Nearest neighbours opposite, the first site along `direction`: chain, square, cubic, honeycomb.
 
-    Raises `ValueError` where nearest neighbours form odd loops (use `one_hundred_twenty`) or for odd sizes.
+    Raises `ValueError` where nearest neighbours form odd loops (use `one_hundred_twenty`), for odd sizes along periodic
+    axes, a direction that is none, and a `dtype` that is no float.
 
     Example:
         >>> js.textures.neel(js.chain(4))[:, 0, 2].tolist()
@@ -69,7 +89,10 @@ def stripe(
     """S = direction (-1)^(sum of n_k for k in `along`): wavevector Q = sum of b_k/2, equal within a cell.
 
     On the triangular lattice (0,), (1,) and (0, 1) are the three M points; on the square lattice (pi, 0),
-    (0, pi) and (pi, pi). Raises `ValueError` for an odd number of cells along a periodic axis of `along`.
+    (0, pi) and (pi, pi). For other wavevectors use `spiral`.
+
+    Raises `ValueError` for an odd number of cells along a periodic axis of `along`, axes that the lattice does not
+    have, a direction that is none, and a `dtype` that is no float.
 
     Example:
         >>> js.textures.stripe(lattice, along=(0,))[:, 0, 0, 2].tolist()
@@ -96,7 +119,10 @@ def spiral(
     Along q the spins turn right-handed about `axis`; u is x made perpendicular to it (y if `axis` is x).
     `cone` = pi/2 is the flat spiral. The spiral has to close around the periodic axes: q is a sum of m_k b_k/L_k with
     integers m_k (`observables.wavevectors`). A q that misses by at most a thousandth of a turn, as one typed with few
-    digits may, is replaced by the one that closes. Raises `ValueError` for any other.
+    digits may, is replaced by the one that closes.
+
+    Raises `ValueError` for any other, for numbers that are not finite, an axis that is none, and a `dtype` that is no
+    float.
 
     Example:
         >>> helix = js.textures.spiral(js.chain(4), [jnp.pi / 2])
@@ -104,8 +130,11 @@ def spiral(
         [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]]
     """
     q, vectors = np.asarray(wavevector, float), np.array(lattice.vectors)
-    if q.shape != (lattice.dimension,):
-        raise ValueError(f"wavevector {wavevector} needs {lattice.dimension} Cartesian components.")
+    if q.shape != (lattice.dimension,) or not np.isfinite([*q, cone, phase]).all():
+        raise ValueError(
+            f"wavevector {wavevector}, cone {cone} and phase {phase} make no spiral; give {lattice.dimension} "
+            "Cartesian components and angles in radians, all finite."
+        )
     turns = vectors @ q * np.array(lattice.cells) / (2 * np.pi)
     misfit = np.abs(turns - np.round(turns)) * np.array(lattice.periodic)
     closed = np.where(lattice.periodic, np.round(turns), turns) / np.array(lattice.cells) @ lattice.reciprocal()
@@ -131,8 +160,10 @@ def one_hundred_twenty(
     """Three sublattices at 120 degrees in the plane perpendicular to `axis`.
 
     Triangular: the K-point order, q = (b_1 + 2 b_2)/3 (its negative for `handedness` -1). Kagome: the q = 0
-    order, turning counter-clockwise around upward triangles for `handedness` +1. Raises `ValueError` on a
-    bipartite lattice (use `neel`), or for sizes not multiples of 3 along periodic axes of the K-point order.
+    order, turning counter-clockwise around upward triangles for `handedness` +1.
+
+    Raises `ValueError` on a bipartite lattice (use `neel`), for sizes not multiples of 3 along periodic axes of the
+    K-point order, a handedness other than +-1, an axis that is none, and a `dtype` that is no float.
 
     Example:
         >>> order = js.textures.one_hundred_twenty(js.triangular(3))
@@ -140,7 +171,7 @@ def one_hundred_twenty(
         -0.5
     """
     if handedness not in (1, -1):
-        raise ValueError(f"handedness must be +1 or -1, got {handedness}.")
+        raise ValueError(f"handedness is the sense of the turn, got {handedness}; use +1 or -1.")
     coloring = None if _coloring(lattice, 2) is not None else _coloring(lattice, 3)
     if coloring is None:
         raise ValueError(
@@ -158,7 +189,10 @@ def tetrahedral(lattice: Lattice, *, chirality: int = 1, dtype: DTypeLike | None
 
     Four sublattices along the corners of a tetrahedron. On the triangular lattice every counter-clockwise
     triangle has S_i . (S_j x S_k) = `chirality` 4/(3 sqrt3) and solid angle `chirality` pi. Square works too.
-    Raises `ValueError` off two-dimensional Bravais lattices, or for odd sizes along periodic axes.
+
+    Raises `ValueError` off two-dimensional Bravais lattices, for odd sizes along periodic axes, a chirality other than
+    +-1, and a `dtype` that is no float.
+
     Source: Martin & Batista, PRL 101, 156402 (2008), doi:10.1103/PhysRevLett.101.156402.
 
     Example:
@@ -168,7 +202,7 @@ def tetrahedral(lattice: Lattice, *, chirality: int = 1, dtype: DTypeLike | None
         0.77
     """
     if chirality not in (1, -1):
-        raise ValueError(f"chirality must be +1 or -1, got {chirality}.")
+        raise ValueError(f"chirality is the sign of S_i . (S_j x S_k), got {chirality}; use +1 or -1.")
     _check_plane(lattice, "tetrahedral order")
     waves = [_signs(lattice, q, (0,), "tetrahedral order") for q in ((1, 0), (0, 1), (1, 1))]
     # with the plus sign, upward triangles of a right-handed pair of lattice vectors have negative chirality
@@ -180,7 +214,10 @@ def double_q(lattice: Lattice, *, dtype: DTypeLike | None = None) -> Float[Array
     """The coplanar orthogonal double-Q order, S = (cos Q1.r, cos Q2.r, 0)/sqrt2 with Q = b_1/2, b_2/2.
 
     Four sublattices at right angles; the Q are M points on the triangular lattice, (pi, 0) and (0, pi) on the
-    square one. Raises `ValueError` as `tetrahedral` does.
+    square one.
+
+    Raises `ValueError` off two-dimensional Bravais lattices, for odd sizes along periodic axes, and a `dtype` that is
+    no float.
 
     Example:
         >>> js.textures.double_q(lattice).shape, round(float(js.textures.double_q(lattice)[0, 0, 0, 0]), 3)
@@ -212,8 +249,10 @@ def skyrmion(
     antiskyrmion. `width` defaults to radius/2; periodic images meet with tails of order
     exp(-(period/2 - radius)/width). Differentiable in center, radius, width and helicity.
 
-    Raises `ValueError` off two dimensions, for polarity other than +-1, winding 0, a radius that is too large or not
-    positive, or a width that is not positive.
+    Raises `ValueError` off two dimensions, for polarity other than +-1, a winding that is zero or no integer, a radius
+    that is too large or not positive, a width that is not positive, a center or helicity that is not finite, and a
+    `dtype` that is no float.
+
     Source of the profile: Romming et al., PRL 114, 177203 (2015), doi:10.1103/PhysRevLett.114.177203.
 
     Example:
@@ -226,22 +265,24 @@ def skyrmion(
     if polarity not in (1, -1):
         raise ValueError(f"polarity is the S_z of the core; use +1 or -1, got {polarity}.")
     for name, length in (("radius", radius), ("width", 1.0 if width is None else width)):
-        if not holds(positive, length):
+        if not holds(finite_and_positive, length):
             raise ValueError(
                 f"{name} = {length} of a skyrmion must be positive; the core is turned by polarity=+1 or -1."
             )
-    if winding == 0:
-        raise ValueError("winding 0 makes no skyrmion; use 1, or -1 for an antiskyrmion.")
-    dtype = dtype or jnp.result_type(float)
+    if winding == 0 or int(winding) != winding:
+        raise ValueError(f"winding {winding} makes no skyrmion; use 1, or -1 for an antiskyrmion.")
+    dtype = _float(dtype)
     period = min((np.linalg.norm(v) for v in _images(lattice) if np.any(v)), default=math.inf)
     if isinstance(radius, int | float) and 2 * radius >= period:
         raise ValueError(
             f"a skyrmion of radius {radius} does not fit a period of {period:.3g}; use lattice.resize(...)."
         )
-    center = lattice.positions().reshape(-1, 2).mean(0) if center is None else center
+    middle = finite_real(lattice.positions().reshape(-1, 2).mean(0) if center is None else center, "center")
+    if middle.shape != (2,):
+        raise ValueError(f"center {center} is no point of the plane; give two Cartesian components.")
     width = radius / 2 if width is None else width
-    real = (jnp.asarray(x, dtype) for x in (center, radius, width, helicity))
-    return _skyrmion(lattice, *real, polarity, winding)
+    numbers = (middle, radius, width, finite_real(helicity, "helicity"))
+    return _skyrmion(lattice, *(jnp.asarray(x, dtype) for x in numbers), polarity, winding)
 
 
 @functools.partial(jax.jit, static_argnames=("polarity", "winding"))
@@ -280,8 +321,11 @@ def domain_wall(
     `helicity` 0 or pi is a Neel wall, +-pi/2 a Bloch wall. On the square lattice exchange J and anisotropy K
     along d hold a wall of width about sqrt(J/(2 K)). Differentiable in `position`, `width` and `helicity`.
 
-    Raises `ValueError` if the axis is periodic (one wall does not close) or parallel to `direction`, and for a width
-    that is not positive.
+    Raises `ValueError` if the axis is periodic (one wall does not close), not of the lattice, or parallel to
+    `direction`, for a width that is not positive, a position or helicity that is not finite, a direction that is none,
+    and a `dtype` that is no float.
+
+    Source: L. D. Landau and E. Lifshitz, Phys. Z. Sowjetunion 8, 153 (1935).
 
     Example:
         >>> wall = js.textures.domain_wall(js.chain(5, periodic=False), position=2.0, width=1.0)
@@ -294,9 +338,9 @@ def domain_wall(
         raise ValueError(
             f"one domain wall does not close around the periodic axis {axis}; open it with periodic=False."
         )
-    if not holds(positive, width):
+    if not holds(finite_and_positive, width):
         raise ValueError(f"width = {width} of a wall must be positive; turn the wall around by direction=.")
-    dtype = dtype or jnp.result_type(float)
+    dtype = _float(dtype)
     normal = lattice.reciprocal()[axis] / np.linalg.norm(lattice.reciprocal()[axis])
     x = lattice.positions() @ normal
     d = _unit(direction)
@@ -305,8 +349,8 @@ def domain_wall(
     if np.linalg.norm(through) < 1e-6:
         raise ValueError(f"direction {tuple(direction)} is the wall's normal; use one across axis {axis}.")
     e = _unit(through)
-    middle = jnp.asarray(x.mean() if position is None else position, dtype)
-    values = (x, middle, width, helicity, d, e, np.cross(d, e))
+    middle = finite_real(x.mean() if position is None else position, "position")
+    values = (x, middle, width, finite_real(helicity, "helicity"), d, e, np.cross(d, e))
     return _domain_wall(*(jnp.asarray(v, dtype) for v in values))
 
 
@@ -321,13 +365,21 @@ def _domain_wall(
 
 
 def _finish(spins: np.ndarray, dtype: DTypeLike | None) -> Array:
-    return jnp.asarray(spins, dtype or jnp.result_type(float))
+    return jnp.asarray(spins, _float(dtype))
+
+
+def _float(dtype: DTypeLike | None) -> DTypeLike:
+    if dtype is None:
+        return jnp.result_type(float)
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise ValueError(f"spins of dtype {dtype} would be cut to integers or gain imaginary parts; give a float.")
+    return dtype
 
 
 def _unit(vector: Vector) -> np.ndarray:
     v = np.asarray(vector, float)
-    if v.shape != (3,) or not np.linalg.norm(v) > 0:
-        raise ValueError(f"{vector} is not a direction; give three components, not all zero.")
+    if v.shape != (3,) or not 0 < np.linalg.norm(v) < np.inf:
+        raise ValueError(f"{vector} is not a direction; give three finite components, not all zero.")
     return v / np.linalg.norm(v)
 
 

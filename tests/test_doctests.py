@@ -49,20 +49,32 @@ def public_names():
         owner = attrgetter(room)(js) if room else js
         names = getattr(owner, "__all__", None)
         if names is None:
-            # a room that is a single file has what is defined there, one that is a folder what it imports as public
-            folder = hasattr(owner, "__path__")
+            # a room that is a folder has what it imports as public; one that is a file says what it has
+            assert hasattr(owner, "__path__"), f"give jaxspin.{room} an __all__"
             names = [
                 name
                 for name, value in vars(owner).items()
                 if not name.startswith("_")
                 and (isclass(value) or isfunction(value) or hasattr(value, "__wrapped__"))
-                and str(value.__module__).startswith("jaxspin." if folder else owner.__name__)
+                and str(value.__module__).startswith("jaxspin.")
             ]
         for name in names:
             value = getattr(owner, name)
             if not ismodule(value):
                 found[f"{room}.{name}".lstrip(".")] = value
     return found
+
+
+@pytest.mark.parametrize("room", ["symmetry", "testing", "textures", "torques"])
+def test_a_room_that_is_a_file_shows_its_own_names_alone(room):
+    """What it imports for itself is not offered."""
+    import jaxspin as js
+
+    owner = getattr(js, room)
+    assert dir(owner) == sorted(owner.__all__)
+    assert all(getattr(owner, name).__module__ == owner.__name__ for name in owner.__all__)
+    own = {name for name, value in vars(owner).items() if getattr(value, "__module__", None) == owner.__name__}
+    assert {name for name in own if not name.startswith("_")} == set(owner.__all__)
 
 
 def test_every_public_name_has_an_example():

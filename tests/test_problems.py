@@ -209,7 +209,7 @@ def test_answers_of_the_driven_wall():
     below, above = (dataclasses.replace(base, applied=b * base.walker_field).velocity for b in (1 - 1e-9, 1 + 1e-9))
     assert above == pytest.approx(below, rel=1e-3)
     assert dataclasses.replace(base, drift=0.1, nonadiabaticity=base.damping).velocity == pytest.approx(0.1)
-    with pytest.raises(ValueError, match=r"use 0\.1"):
+    with pytest.raises(ValueError, match=r"DrivenWall has no answer for damping = 0\.0; .* such as 0\.4\.$"):
         DrivenWall(damping=0.0)
 
 
