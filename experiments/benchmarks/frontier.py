@@ -171,7 +171,7 @@ def cheapest(
     model: js.SDModel, electrons: Electrons, spins: jax.Array, labels: np.ndarray, error: float
 ) -> js.KernelPolynomial:
     """Kernel polynomials with the fewest colours and then moments, in steps of 2/3, that miss no more."""
-    state = {"filling": electrons.filling, "temperature": electrons.temperature}
+    state: dict[str, Any] = {"filling": electrons.filling, "temperature": electrons.temperature}
     bar = tqdm(desc=f"series that misses {100 * error:.0f} %", unit="series", leave=False)
 
     def tried(colours: int, order: int | None) -> tuple[js.KernelPolynomial, float]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from jaxspin.couplings import Numbers, finite_real
@@ -31,7 +32,7 @@ def with_moment(applied: Array, moment: Numbers | None) -> Array:
     return lengths[..., None] * applied
 
 
-def check_sites(values: Array, shape: tuple[int, ...], name: str) -> None:
+def check_sites(values: Array | np.ndarray, shape: tuple[int, ...], name: str) -> None:
     if values.shape not in ((), shape):
         raise ValueError(f"{name} of shape {values.shape} does not fit the sites {shape}; give one number, or {shape}.")
 
