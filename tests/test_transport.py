@@ -163,7 +163,7 @@ def test_what_has_no_answer_is_refused():
         conductivity(ExactDiagonalization(SDModel(sheet), **METAL), tetrahedral(sheet), broadening=0.1)
     with pytest.raises(ValueError, match="build a 2D lattice with periodic=False"):
         local_chern_marker(exact, spins)
-    with pytest.raises(ValueError, match=r"sites must be \(n, 3\) indices"):
+    with pytest.raises(ValueError, match=r"sites must be integer indices of shape \(m, 3\)"):
         local_chern_marker(ExactDiagonalization(SDModel(sheet), **METAL), tetrahedral(sheet), np.zeros((2, 2), int))
 
 

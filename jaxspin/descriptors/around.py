@@ -20,6 +20,9 @@ class AbstractAround(AbstractDescriptor):
     `own_settings`, the keywords of its constructor; where the added features do not depend on the spins, or have a
     faster derivative, `added_pullback` too.
 
+    Every method that takes spins raises `ValueError` for those of another lattice, `on(lattice)` for a lattice of
+    another kind. For features alone subclass `AbstractDescriptor`.
+
     Example:
         >>> inner = js.LocalMoments(js.chain(8, periodic=False), coupling=2.0, hops=2, moments=4)
         >>> around = js.descriptors.NearEnds(inner, lengths=(1.0,))

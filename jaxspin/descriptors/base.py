@@ -25,8 +25,11 @@ class AbstractDescriptor(eqx.Module):
     """Features of the surroundings of every site, `(*cells, sublattices, 3)` -> `(*cells, sublattices, n_features)`.
 
     A descriptor has settings (static fields of plain data, stored with a force field) and no arrays. Its features must
-    be smooth and invariant under whatever the energy is invariant under. The `spins` of every public method pass
-    through `jaxspin.spins.as_spins`, as those of fields do.
+    be smooth and invariant under whatever the energy is invariant under. A subclass defines `labels`, `rows` and `on`;
+    `jaxspin.testing.assert_invariant` tests it. For a network that reads the spins themselves see `SpinVectors`.
+
+    The `spins` of every public method, of a subclass's own too, pass through `jaxspin.spins.as_spins`: `ValueError` for
+    complex numbers, spins of another lattice and batches. `on(lattice)` raises it for a lattice of another kind.
 
     Example:
         >>> features = js.LocalMoments(js.chain(8), coupling=2.0, hops=2, moments=4)

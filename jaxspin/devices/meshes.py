@@ -30,7 +30,8 @@ def mesh(
     The axes of the mesh are called `cell_1`, `cell_2`, ..., and are of `AxisType.Auto`: the compiler moves the data,
     and `jaxspin` writes its programs so that only edges have to be moved.
 
-    Raises `ValueError` where there are fewer devices, or no way to share the cells out evenly.
+    Raises `ValueError` where there are fewer devices, less than one is asked for, or there is no way to share the cells
+    out evenly.
 
     Example:
         >>> js.devices.mesh(lattice, 1).axis_names
@@ -56,12 +57,18 @@ def mesh(
 def sharding(mesh: Mesh, *, before: int = 0) -> NamedSharding:
     """How spins lie on the mesh, and whatever has the cells as its axes after the first `before` ones.
 
+    For `jax.device_put` and `jax.jit`; `shard` does it for whole models and data sets.
+
+    Raises `ValueError` for a mesh that shares out no lattice, and a negative `before`.
+
     Example:
         >>> placed = jax.device_put(spins, js.devices.sharding(js.devices.mesh(lattice, 1)))
         >>> placed.shape
         (4, 4, 1, 3)
     """
     names = _names(mesh)
+    if before < 0:
+        raise ValueError(f"before = {before} axes cannot come first; give 0 for spins, 1 for frames of them.")
     if not names:
         raise ValueError(f"a mesh of axes {mesh.axis_names} shares out no lattice; make it with jaxspin.devices.mesh.")
     return NamedSharding(mesh, P(*(None,) * before, *names))
@@ -79,7 +86,8 @@ def shard(tree: Any, mesh: Mesh, lattice: Lattice | None = None) -> Any:
     - a function without arguments that makes one of these, for what no device could hold alone: each device computes
       its own part, as in `shard(lambda: random_spins(lattice, key=key), mesh)`.
 
-    Raises `ValueError` for an array that cannot be shared out evenly.
+    Raises `ValueError` for an array that cannot be shared out evenly, one that does not begin with the cells, a tree
+    whose lattice is not known, and a mesh made for another number of axes.
 
     Example:
         >>> mesh = js.devices.mesh(lattice, 1)
@@ -101,6 +109,9 @@ def shard(tree: Any, mesh: Mesh, lattice: Lattice | None = None) -> Any:
 
 def gather(tree: PyTree[Array]) -> PyTree[np.ndarray]:
     """The whole arrays, on every process, in its own memory; call it on all processes.
+
+    A tree of arrays of NumPy with the values of `tree`. For what no process can hold use `save`. It waits for the other
+    processes, and raises nothing of its own.
 
     Example:
         >>> shared = js.devices.shard(spins, js.devices.mesh(lattice, 1))

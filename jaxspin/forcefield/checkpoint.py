@@ -110,7 +110,9 @@ def _untrained(path: str | Path, stored: dict[str, Any]) -> _ForceField:
 
 
 def load_metadata(path: str | Path) -> dict[str, Any]:
-    """What was stored beside the weights: config, errors, provenance.
+    """What was stored beside the weights: config, errors, provenance; the `metadata` of `save`, as plain data.
+
+    Raises `FileNotFoundError` if there is no force field at `path`, `ValueError` if it is not one of this version.
 
     Example:
         >>> features = js.LocalMoments(js.chain(8), coupling=2.0, hops=2, moments=4)

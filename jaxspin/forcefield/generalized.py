@@ -38,8 +38,11 @@ class GeneralizedPotential(AbstractField):
 
     Two functions cannot describe every field of more than one spin: that part of the antisymmetric Jacobian that
     changes sign when both ends are turned by a right angle about their spins stays out of reach, and
-    `observables.unreachable_fraction` measures it for a given field. Source: P. Zhang and G.-W. Chern, npj Comput.
-    Mater. 9, 32 (2023).
+    `observables.unreachable_fraction` measures it for a given field.
+
+    Raises `ValueError` for a network that takes another number of features, and for spins of another lattice.
+
+    Source: P. Zhang and G.-W. Chern, npj Comput. Mater. 9, 32 (2023), doi:10.1038/s41524-023-00990-0.
 
     Example:
         >>> features = js.LocalMoments(js.chain(8), coupling=2.0, hops=2, moments=4)

@@ -27,8 +27,13 @@ def multilayer_perceptron(
 class MultilayerPerceptron(nnx.Module):
     """Dense layers with SiLU between them, smooth as an energy must be; the last one starts at zero.
 
-    `features` inputs, `hidden` layer widths, one output: `(..., features) -> (...)`. The default network of
-    `BehlerParrinello`; any other NNX module with the same call takes its place there.
+    `features` inputs, `hidden` layer widths, one output: `(..., features) -> (...)`. Weights are drawn with `key`, in
+    the precision `dtype` (None: JAX's own). The default network of `BehlerParrinello`; any other NNX module with the
+    same call takes its place there.
+
+    Raises `ValueError` for no features, and for layers without a width.
+
+    Source of SiLU: S. Elfwing, E. Uchibe and K. Doya, Neural Netw. 107, 3 (2018), doi:10.1016/j.neunet.2017.12.012.
 
     Example:
         >>> network = js.forcefield.MultilayerPerceptron(3, (4,), key=jax.random.key(0))
@@ -37,9 +42,11 @@ class MultilayerPerceptron(nnx.Module):
     """
 
     def __init__(self, features: int, hidden: Sequence[int], *, key: PRNGKeyArray, dtype=None):
+        sizes = (features, *hidden)
+        if min(sizes) < 1:
+            raise ValueError(f"{features} features and layers {tuple(hidden)} make no network; give 1 or more of each.")
         dtype = jnp.result_type(float) if dtype is None else dtype
         rngs = nnx.Rngs(key)
-        sizes = (features, *hidden)
         dense = functools.partial(nnx.Linear, param_dtype=dtype, precision=EXACT, rngs=rngs)
         self.hidden = nnx.List([dense(a, b) for a, b in itertools.pairwise(sizes)])
         self.output = dense(sizes[-1], 1, use_bias=False, kernel_init=nnx.initializers.zeros_init())
@@ -63,7 +70,9 @@ class MultilayerPerceptron(nnx.Module):
 class AbstractLatticeNetwork(nnx.Module):
     """A network that reads the whole lattice: the energy of a site from spins and features of all sites around it.
 
-    Its descriptor is a `SpinVectors`, which hands it the spins and any other features.
+    Its descriptor is a `SpinVectors`, which hands it the spins and any other features. A subclass defines `energies`,
+    `reach`, `settings` and `from_settings`, and in `check` raises `ValueError` for a lattice or a number of features
+    that it was not made for. `MessagePassing` is one; a network of one site's features is any NNX module.
 
     Example:
         >>> network = js.forcefield.MessagePassing(js.chain(8), fields=1, layers=2, key=jax.random.key(0))

@@ -25,14 +25,15 @@ def pretrained(name: str, lattice: Lattice | Any | None = None) -> Any:
     - "double-exchange-accurate": the same on larger clusters, two thirds of the error, three times slower;
     - "double-exchange-fast": the same on `AtFilling(LocalMoments)`, in half the time and with half again the error;
     - "driven-channel": a `GeneralizedPotential` of a square channel of width 4 between leads, J = 3.8, T = 0.1, the
-      voltage an input (`jaxspin.forcefield.at_voltage`);
-      Learnt from channels of 16, 32 and 64 cells;
+      voltage an input (`jaxspin.forcefield.at_voltage`); learnt from channels of 16, 32 and 64 cells;
     - "driven-channel-fast": the same from smaller clusters, from 16 cells alone: not for longer channels.
 
     `pretrained_metadata(name)` holds its errors, the recipe of its data and its settings. Warns where the lattice has
-    boundaries or a width that it never learnt, and says what errors were measured there. Raises `ValueError` for
-    another name, listing those there are, and for a lattice of another kind or too small a size, `TypeError` for what
-    is no lattice.
+    boundaries or a width that it never learnt, and says what errors were measured there.
+
+    Raises `ValueError` for another name, listing those there are, and for a lattice of another kind or too small a
+    size, `TypeError` for what is no lattice. For other electrons train one, `jaxspin.training.train`; of your own file
+    it is `jaxspin.forcefield.load`.
 
     Example:
         >>> model = js.pretrained("triangular-120", js.triangular(12))
@@ -56,6 +57,10 @@ def pretrained(name: str, lattice: Lattice | Any | None = None) -> Any:
 def pretrained_metadata(name: str) -> dict[str, Any]:
     """Errors on held-out configurations, data recipe, settings and provenance of a force field that comes along.
 
+    A dictionary of plain data, with the electrons it learnt under "params" and its errors under "errors".
+
+    Raises `ValueError` for another name, listing those there are. Of a force field of your own: `load_metadata`.
+
     Example:
         >>> js.forcefield.pretrained_metadata("triangular-120")["params"]["coupling"]
         4.0
@@ -64,7 +69,7 @@ def pretrained_metadata(name: str) -> dict[str, Any]:
 
 
 def pretrained_names() -> tuple[str, ...]:
-    """The names `pretrained` knows.
+    """The names `pretrained` knows, in the order of the alphabet; what each is, `pretrained` says.
 
     Example:
         >>> "triangular-120" in js.forcefield.pretrained_names()

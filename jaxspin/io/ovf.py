@@ -47,8 +47,10 @@ def save_ovf(
     one (points with their positions). "text" and "binary 8" give back the same numbers, "binary 4" rounds to
     single precision. Spirit reads no irregular meshes: with `positions=False` every lattice is written as
     rectangular nodes, sublattices first, in Spirit's own order of sites. The lattice travels in a description
-    line. Format: OOMMF User's Guide 2.1a0 (2023), section 19.3. Raises `ValueError` on the shape,
-    `FileExistsError` where the file exists.
+    line. Format: OOMMF User's Guide 2.1a0 (2023), section 19.3.
+
+    Raises `ValueError` for spins of another lattice, another representation or a title of several lines,
+    `FileExistsError` where the file exists and `overwrite` is not given, `FileNotFoundError` where the folder does not.
 
     Example:
         >>> js.io.save_ovf(tmp_path / "state.ovf", spins, lattice).name
@@ -59,6 +61,8 @@ def save_ovf(
         spins = spins.astype(np.float64)
     if representation not in ("text", *_BINARY):
         raise ValueError(f"unknown representation {representation!r}; choose 'text', 'binary 4' or 'binary 8'.")
+    if "\n" in title:
+        raise ValueError("the title of an OVF file is one line; leave the line breaks out.")
     by_first_process(lambda: refuse_existing(path, overwrite))
     table, points = in_file_order(spins, lattice), in_file_order(in_space(lattice), lattice)
     rectangular = _is_rectangular(lattice) or not positions

@@ -32,7 +32,8 @@ def provenance(config: Any = None, seed: int | None = None) -> dict[str, Any]:
     """What is needed to repeat a run: command, commit, versions, device, platform, date (UTC), config, seed.
 
     `commit` is that of the checkout the package is imported from, with "-dirty" after it where the code was
-    changed since, or "unknown" for an installed wheel. Every value is plain JSON.
+    changed since, or "unknown" for an installed wheel. Every value is plain JSON, for `save_json` or the `metadata` of
+    a figure. What cannot be found out is "unknown": nothing is raised.
 
     Example:
         >>> sorted(js.io.provenance(config={"J": 2.0}, seed=0))
@@ -58,7 +59,9 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
 
     What is not finite is null: JSON has neither NaN nor infinities. A function is its name and the fingerprint of its
     code, an object without a `repr` of its own its class and what it holds, the rest its `repr`: the same in every
-    process.
+    process. For a file use `save_json`; arrays of any size belong into NumPy's files or a store.
+
+    Raises `RecursionError` for what holds itself.
 
     Example:
         >>> js.io.to_json({"J": 2.0, "cells": (4, 4), "error": float("nan"), "field": np.zeros(3)})
@@ -69,6 +72,10 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
 
 def save_json(path: str | os.PathLike, value: Any, *, indent: int | None = 1) -> Path:
     """Write `to_json(value)` under another name, then rename it: a kill leaves the old file, or the new one whole.
+
+    An older file of that name is replaced; the path is returned.
+
+    Raises `FileNotFoundError` where the folder does not exist (`new_folder` makes one).
 
     Example:
         >>> js.io.save_json(tmp_path / "result.json", {"charge": -1}).name
@@ -82,7 +89,9 @@ def save_json(path: str | os.PathLike, value: Any, *, indent: int | None = 1) ->
 
 
 def load_json(path: str | os.PathLike) -> Any:
-    """What a file holds; `ValueError`, naming it and the remedy, where it is cut short or no JSON.
+    """What a file holds, as plain data.
+
+    Raises `FileNotFoundError`, or `ValueError`, naming the file and the remedy, where it is cut short or no JSON.
 
     Example:
         >>> path = js.io.save_json(tmp_path / "result.json", {"charge": -1})
@@ -100,9 +109,12 @@ def load_json(path: str | os.PathLike) -> Any:
 def new_folder(path: str | os.PathLike, *, overwrite: bool = False) -> Path:
     """Make the folder `path` (and its parents) for a run's output, and return it.
 
-    A folder with something in it is refused with `FileExistsError`; with `overwrite` the contents of one that this
-    function made (it leaves a mark in it), or that holds the summary of a run, are removed, of no other. The working
-    directory, the home directory and whatever contains them are never emptied. Of many processes the first does it.
+    With `overwrite` the contents of one that this function made (it leaves a mark in it), or that holds the summary of
+    a run, are removed, of no other. The working directory, the home directory and whatever contains them are never
+    emptied. Of many processes the first does it.
+
+    Raises `FileExistsError` for a file of that name, for a folder with something in it unless `overwrite`, and for one
+    that is not to be emptied.
 
     Example:
         >>> js.io.new_folder(tmp_path / "run").is_dir()

@@ -43,6 +43,9 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
     The partial file is beside it and ends like it, for those that tell the format from the name. An error in the block
     removes it and leaves an older `path` as it was.
 
+    Raises what the block raises, and `FileNotFoundError` where it wrote nothing there or the folder does not exist. For
+    JSON use `save_json`, for a Zarr store `save_trajectory`.
+
     Example:
         >>> with js.io.whole_file(tmp_path / "fields.npz") as partial:
         ...     np.savez(partial, field=field.field(spins))

@@ -61,7 +61,9 @@ def store_attributes(lattice: Lattice, config: Any, attributes: Mapping[str, Any
 
 
 def lattice_of(dataset: "xarray.Dataset") -> Lattice:
-    """The lattice a trajectory or data set was stored with; `ValueError` where the attribute is missing.
+    """The lattice a trajectory or data set was stored with.
+
+    Raises `ValueError` where the data set has no lattice: one of another program, or of a sweep.
 
     Example:
         >>> path = js.io.save_trajectory(tmp_path / "run.zarr", [0.0, 1.0], jnp.stack([spins, spins]), lattice)

@@ -88,9 +88,11 @@ class TrajectoryWriter:
 
     A process killed while it appends leaves a store that reads as if that call had not been made. Of a run
     on many processes (`jax.distributed`) all make the writer and append the same frames, on whatever mesh; the
-    first process writes. An existing store is refused unless `overwrite` (replaced by the first
-    frames) or `append` (continued; its lattice, precision and `config`, where one is given, must agree, and
-    a new store is begun where there is none).
+    first process writes. With `overwrite` the first frames replace an existing store; with `append` it is continued,
+    and a new one is begun where there is none. `simulate(store=...)` does all of this.
+
+    Raises `FileExistsError` where something is in the way and neither is given, `ValueError` where both are, or the
+    store to be continued has another lattice, or another `config` than the one given.
 
     Example:
         >>> writer = js.io.TrajectoryWriter(tmp_path / "run.zarr", lattice)

@@ -26,8 +26,10 @@ def save_vtk(
 
     One site per cell gives a structured grid, so that surfaces can be coloured and contours drawn; several
     give a point cloud with the point scalar `sublattice`. ParaView reads files numbered `spins_0001.vtk` as a
-    film. Raises `ValueError` on the shape or a name that does not end in .vtk, `FileExistsError` where the
-    file exists.
+    film.
+
+    Raises `ValueError` for spins of another lattice, a name that does not end in .vtk or a title of several lines,
+    `FileExistsError` where the file exists and `overwrite` is not given, `FileNotFoundError` where the folder does not.
 
     Example:
         >>> js.io.save_vtk(tmp_path / "spins_0001.vtk", spins, lattice).name
@@ -36,6 +38,8 @@ def save_vtk(
     path, spins = Path(path), to_host(spins)
     if path.suffix != ".vtk":
         raise ValueError(f"{path.name} would not be recognized by ParaView; end the name in .vtk.")
+    if "\n" in title:
+        raise ValueError("the title of a VTK file is one line; leave the line breaks out.")
     by_first_process(lambda: refuse_existing(path, overwrite))
     parts = [f"# vtk DataFile Version 3.0\n{title[:250]}\nBINARY\n"]
     points, values = in_file_order(in_space(lattice), lattice), in_file_order(spins, lattice)

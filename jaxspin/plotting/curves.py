@@ -69,12 +69,20 @@ def plot_training(
 ) -> "matplotlib.figure.Figure":
     """Loss and errors, logarithmic, against "step" (or the number of the entry); times are left out.
 
+    `history` is that of a `Learnt`, columns of one length by name; entries that are zero, negative or NaN are not
+    drawn. `plot(learnt)` is the same.
+
+    Raises `ValueError` for columns of different lengths.
+
     Example:
         >>> figure = js.plotting.plot_training({"step": [1, 2, 3], "loss": [1.0, 0.5, 0.2]})
         >>> len(figure.axes)
         1
     """
     columns = {name: np.asarray(column, np.float64) for name, column in history.items()}
+    if len({column.shape for column in columns.values()}) > 1:
+        shapes = ", ".join(f"{name} {column.shape}" for name, column in columns.items())
+        raise ValueError(f"the columns have different lengths ({shapes}); give one entry an evaluation in each.")
     ax = axes_or_new(ax, 4.2, 2.9)
     for name, column in columns.items():
         if name not in _NOT_ERRORS:
@@ -97,11 +105,19 @@ def plot_time_series(
 ) -> "matplotlib.figure.Figure":
     """Curves `(n,)` against `times` `(n,)` in hbar/t, each with its name in the legend.
 
+    Raises `ValueError` for a curve of another length than the times. A run draws itself: `plot(run)`.
+
     Example:
         >>> figure = js.plotting.plot_time_series([0.0, 1.0], {"energy": [1.0, 0.5]}, "energy")
         >>> figure.axes[0].get_ylabel()
         'energy'
     """
+    for name, values in series.items():
+        if np.shape(values) != np.shape(times):
+            raise ValueError(
+                f"{name} of shape {np.shape(values)} does not fit times of shape {np.shape(times)}; give one number a "
+                "frame, such as run.map(observable)."
+            )
     ax = axes_or_new(ax, 4.2, 2.7)
     for line, (name, values) in zip(itertools.cycle(("-", "--", "-.", ":")), series.items(), strict=False):
         ax.plot(np.asarray(times), np.asarray(values), line, label=name)

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 def plot(result: Any) -> "matplotlib.figure.Figure":
     """The figure that suits a result: a trajectory (of `simulate`, or loaded), a data set, a training.
 
-    `plot.register(Type)` adds one for a type of your own. Raises `TypeError` for a type without one.
+    `plot.register(Type)` adds one for a type of your own.
+
+    Raises `TypeError` for a type without one, `ValueError` for a run without spins in memory or without a lattice.
 
     Example:
         >>> run = js.simulate(field, spins, duration=2.0, step=0.1, save_every=0.5)
@@ -47,7 +49,10 @@ def plot(result: Any) -> "matplotlib.figure.Figure":
 @plot.register(Trajectory)
 def _trajectory(result: Trajectory) -> "matplotlib.figure.Figure":
     if result.spins is None or result.lattice is None:
-        raise ValueError("the run kept no spins, or no lattice; plot run.saved with plot_time_series.")
+        raise ValueError(
+            "the run kept no spins in memory, or no lattice; plot js.load(run.store) where it has a store, or "
+            "run.saved with plot_time_series."
+        )
     return _overview(result.lattice, np.asarray(result.times), result.spins)
 
 

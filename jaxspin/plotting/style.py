@@ -50,6 +50,10 @@ def styled(function: Callable[_P, _R]) -> Callable[_P, _R]:
 def new_figure(width: float | int = 4, height: float | int = 3) -> "matplotlib.figure.Figure":
     """An empty figure, in inches, that belongs to no window; `figure.subplots(..)` gives axes to draw in.
 
+    In the package's style; notebooks show it, `save_figure` writes it.
+
+    Raises `ValueError` for sizes that are not positive numbers.
+
     Example:
         >>> figure = js.plotting.new_figure(width=5, height=3)
         >>> figure.get_size_inches().tolist()

@@ -36,7 +36,10 @@ class Stepwise:
     - `result(state)`: the dictionary of outputs.
     - `limit`: a point that is not done after so many pieces has failed; so has one whose state holds NaN.
 
-    A piece should take much longer than the copy of a state: a field or more, say.
+    A piece should take much longer than the copy of a state: a field or more, say. For runs that all take as long as
+    each other hand `sweep` a function.
+
+    Raises `ValueError` for a limit below 1.
 
     Example:
         >>> job = js.sweeps.Stepwise(

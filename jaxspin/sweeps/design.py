@@ -25,7 +25,8 @@ class Design:
 
     `axes` are the dimensions of the results with their coordinates; a grid has one for each setting, the others have
     `point` (0, 1, ..) alone. `values` holds each setting at every point `(points,)`, in C order of the axes. Numbers
-    are floats, integers or booleans; text is text.
+    are floats, integers or booleans; text is text. Its makers check what they are given: made by hand it is not
+    checked. `point(index)` raises `IndexError` beyond the last one.
 
     Example:
         >>> design = js.sweeps.grid(coupling=[1.0, 3.0], seed=range(4))
