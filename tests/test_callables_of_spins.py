@@ -22,7 +22,7 @@ from tests.test_field import Quartic, Swirl
 LATTICE = square(4)
 # Not doors but rooms behind them: their spins were looked at where they came in.
 BEHIND = {
-    "jaxspin.spins.checks": ("check_finite", "check_unit", "check_spins", "as_spins"),
+    "jaxspin.spins.checks": ("check_finite", "check_unit", "check_spins", "check_vectors", "as_spins"),
     "jaxspin.classical.bonds": ("over_bonds", "neighbors_of"),
     "jaxspin.classical.many_bonds": ("sum_over_bonds",),
     "jaxspin.classical.sites": ("at_every_site",),

@@ -258,19 +258,19 @@ REFUSED = [
     (lambda: textures.stripe(square(4, 4), (2,)), "use some of 0 to 1"),
     (lambda: textures.one_hundred_twenty(triangular(4, 6)), r"multiples of 3 cells.*lattice\.resize\(6, 6\)"),
     (lambda: textures.one_hundred_twenty(square(6, 6)), "use neel or spiral"),
-    (lambda: textures.one_hundred_twenty(triangular(3, 3), handedness=2), r"must be \+1 or -1"),
+    (lambda: textures.one_hundred_twenty(triangular(3, 3), handedness=2), r"use \+1 or -1"),
     (lambda: textures.tetrahedral(triangular(3, 4)), r"multiples of 2 cells.*lattice\.resize\(4, 4\)"),
     (
         lambda: textures.tetrahedral(kagome(4, 4)),
         "needs the square or triangular lattice, got kagome; use one",
     ),
-    (lambda: textures.tetrahedral(triangular(2, 2), chirality=0), r"must be \+1 or -1"),
+    (lambda: textures.tetrahedral(triangular(2, 2), chirality=0), r"use \+1 or -1"),
     (lambda: textures.double_q(chain(4)), "needs the square or triangular lattice"),
     (
         lambda: textures.spiral(chain(10), (0.7,)),
         r"integers along periodic axes; use \(0\.628318531,\) or an open axis",
     ),
-    (lambda: textures.spiral(square(4, 4), (0.7,)), "needs 2 Cartesian components"),
+    (lambda: textures.spiral(square(4, 4), (0.7,)), "give 2 Cartesian components"),
     (lambda: textures.skyrmion(square(8, 8), 4.0), r"does not fit a period of 8; use lattice\.resize"),
     (lambda: textures.skyrmion(cubic(8, 8, 8), 2.0), "needs a two-dimensional lattice"),
     (lambda: textures.skyrmion(square(8, 8), 2.0, polarity=0), r"use \+1 or -1"),
@@ -281,7 +281,7 @@ REFUSED = [
         lambda: textures.domain_wall(chain(8, periodic=False), direction=(1.0, 0.0, 0.0)),
         "is the wall's normal; use one across axis 0",
     ),
-    (lambda: textures.ferromagnet(chain(3), (0.0, 0.0, 0.0)), "give three components, not all zero"),
+    (lambda: textures.ferromagnet(chain(3), (0.0, 0.0, 0.0)), "give three finite components, not all zero"),
 ]
 
 
