@@ -27,15 +27,9 @@ from jaxspin.observables.structure_factor import (
     structure_factor_at,
     wavevectors,
 )
-from jaxspin.observables.topology import (
-    charge_density,
-    elementary_triangles,
-    scalar_chirality,
-    texture_center,
-    topological_charge,
-    triangulation,
-)
+from jaxspin.observables.topology import charge_density, scalar_chirality, texture_center, topological_charge
 from jaxspin.observables.transport import bond_currents, conductivity, local_chern_marker, velocity
+from jaxspin.observables.triangles import elementary_triangles, triangulation
 from jaxspin.observables.walls import wall_position, wall_velocity
 
 __all__ = [

@@ -1,10 +1,6 @@
-"""Scalar chirality and topological charge of spins `(*cells, sublattices, 3)` in two dimensions.
-
-Triangles are static tables, three corners (sublattice, cell offset) each, counter-clockwise, for one cell.
-"""
+"""Scalar chirality and topological charge of spins `(*cells, sublattices, 3)` in two dimensions."""
 
 import functools
-import itertools
 
 import jax
 import jax.numpy as jnp
@@ -14,66 +10,8 @@ from jaxtyping import Array, Float
 from jaxspin.arrays.precision import EXACT
 from jaxspin.couplings import real
 from jaxspin.lattice import Lattice
+from jaxspin.observables.triangles import Triangle, edges_of, elementary_triangles, triangulation
 from jaxspin.spins import check_unit, takes_spins
-
-Corner = tuple[int, tuple[int, ...]]
-Triangle = tuple[Corner, Corner, Corner]
-
-# Lengths and areas (in lattice constants) are compared to this.
-_TOLERANCE = 1e-6
-
-
-@functools.lru_cache(maxsize=64)
-def elementary_triangles(lattice: Lattice) -> tuple[Triangle, ...]:
-    """The triangles of `scalar_chirality`: the smallest isosceles ones without an obtuse angle, once a cell.
-
-    Triangular: the 2 nearest-neighbour triangles, up and down. Kagome: likewise 2. Square: the 4 right
-    triangles of a plaquette, which cover it twice and keep its symmetry. Honeycomb: the 4 second-neighbour
-    triangles, two on each sublattice.
-
-    Raises `ValueError` off two dimensions. For triangles that tile the plane once use `triangulation`.
-
-    Example:
-        >>> [len(js.observables.elementary_triangles(made)) for made in (js.triangular(4), lattice)]
-        [2, 4]
-    """
-    candidates: list[tuple[float, Triangle]] = []
-    for corners, points in _candidates(lattice):
-        a, b, c = sorted(np.linalg.norm(points - np.roll(points, 1, 0), axis=1))
-        near = lattice.tolerance * c
-        # a right angle within the tolerance of its sides is one
-        if (b - a < near or c - b < near) and c * c < a * a + b * b + 4 * near * c:
-            candidates.append((a + b + c, corners))
-    smallest = min(size for size, _ in candidates)
-    return tuple(sorted(corners for size, corners in candidates if size <= smallest * (1 + lattice.tolerance)))
-
-
-@functools.lru_cache(maxsize=64)
-def triangulation(lattice: Lattice) -> tuple[Triangle, ...]:
-    """Two triangles for each site that tile the plane exactly once, hexagons and squares included.
-
-    The Delaunay triangulation, its ties (squares, hexagons) broken the same way in every cell by measuring
-    distances in a slightly sheared metric.
-
-    Raises `ValueError` off two dimensions, and for lattice vectors that are not the shortest ones.
-
-    Source: B. Delaunay, Bull. Acad. Sci. URSS 6, 793 (1934).
-
-    Example:
-        >>> len(js.observables.triangulation(lattice)), len(js.observables.triangulation(js.honeycomb(4)))
-        (2, 4)
-    """
-    shear = np.array([[1.0, 1.3e-3], [0.0, 1.0 + 7e-4]])
-    _, sites = _neighborhood(lattice)
-    sites = sites @ shear
-    triangles = []
-    for corners, points in _candidates(lattice):
-        center, square = _circumcircle(points @ shear)
-        if np.all(np.sum((sites - center) ** 2, axis=1) > square - 1e-9):
-            triangles.append(corners)
-    if len(triangles) != 2 * lattice.sublattices:
-        raise ValueError(f"the {lattice.name} lattice was not triangulated; use its shortest lattice vectors.")
-    return tuple(sorted(triangles))
 
 
 @takes_spins(unit=True)
@@ -126,7 +64,7 @@ def charge_density(lattice: Lattice, spins: Float[Array, "*cells sublattices 3"]
 def _charge_density(lattice: Lattice, spins: Array) -> Array:
     leaning = jnp.asarray(_LEAN, spins.dtype)
     coherent = [_coherent(spins[..., b, :], leaning) for b in range(lattice.sublattices)]
-    triangles, edges = triangulation(lattice), _edges(lattice)
+    triangles, edges = triangulation(lattice), edges_of(lattice)
     links = {
         (start, end, step): _link(
             coherent[start], jax.tree.map(lambda x, n=step: lattice.translate(x, n), coherent[end])
@@ -178,8 +116,10 @@ def _charge(lattice: Lattice, spins: Array) -> Array:
 
 # A cell counts for the centre of a texture from this share of the largest smoothed weight on.
 _COUNTS = 0.3
+
 # How far spins lean where Omega is not defined, and where to: a direction that no lattice or texture singles out.
 _LEAN = 3e-3 * np.array([0.536, -0.271, 0.799])
+
 # Spins count as antiparallel where their overlap is below the first, and a triangle as one of a great circle within the
 # second; in single precision within the third, which is as near as `relax` brings a state.
 _ANTIPARALLEL, _FLAT, _FLAT_SINGLE = 1e-3, 1e-5, 1e-3
@@ -244,18 +184,6 @@ def _half_angle(sides: list[tuple[Array, ...]]) -> Array:
     return angle + jnp.where(unclear, turns, 0) * (2 * np.pi)
 
 
-@functools.lru_cache(maxsize=64)
-def _edges(lattice: Lattice) -> tuple[tuple[int, int, tuple[int, ...]], ...]:
-    """The sides of the `triangulation`, each once: (start, end, cell offset)."""
-    edges: dict[tuple[int, int, tuple[int, ...]], None] = {}
-    for corners in triangulation(lattice):
-        for (a, n), (b, m) in zip(corners, (*corners[1:], corners[0]), strict=True):
-            step = tuple(np.subtract(m, n).tolist())
-            if (b, a, tuple(-x for x in step)) not in edges:
-                edges[a, b, step] = None
-    return tuple(edges)
-
-
 @jax.jit
 def texture_center(lattice: Lattice, weights: Float[Array, "*cells"]) -> Float[Array, " dimension"]:
     """The Cartesian centre of `weights`, such as `charge_density` with its sign; it follows a moving skyrmion.
@@ -316,49 +244,3 @@ def _corner_spins(lattice: Lattice, spins: Array, triangle: Triangle) -> list[Ar
 
 def _triple(a: Array, b: Array, c: Array) -> Array:
     return jnp.sum(a * jnp.cross(b, c), axis=-1)
-
-
-@functools.lru_cache(maxsize=64)
-def _neighborhood(lattice: Lattice) -> tuple[list[Corner], np.ndarray]:
-    """Sites near the home cell, enough for every small triangle touching it, and their positions."""
-    if lattice.dimension != 2:
-        raise ValueError(
-            f"triangles need a two-dimensional lattice, got {lattice.name}; "
-            "take a layer, spins[:, :, k], on a lattice such as square."
-        )
-    corners = [(b, n) for n in itertools.product(range(-3, 4), repeat=2) for b in range(lattice.sublattices)]
-    points = [np.array(n) @ np.array(lattice.vectors) + np.array(lattice.basis[b]) for b, n in corners]
-    return corners, np.array(points)
-
-
-@functools.lru_cache(maxsize=64)
-def _candidates(lattice: Lattice) -> list[tuple[Triangle, np.ndarray]]:
-    """Counter-clockwise triangles with short edges, one for each class under translation."""
-    corners, sites = _neighborhood(lattice)
-    longest = 1.5 * max(np.linalg.norm(v) for v in lattice.vectors)
-    triangles: dict[Triangle, np.ndarray] = {}
-    for first in (k for k, (_, n) in enumerate(corners) if n == (0, 0)):
-        near = [k for k in np.flatnonzero(np.linalg.norm(sites - sites[first], axis=1) < longest) if k != first]
-        for second, third in itertools.combinations(near, 2):
-            points = sites[[first, second, third]]
-            area = np.linalg.det(points[1:] - points[0]) / 2
-            if abs(area) < _TOLERANCE or np.linalg.norm(points[1] - points[2]) >= longest:
-                continue
-            order = (first, second, third) if area > 0 else (first, third, second)
-            triangles[_canonical(lattice, [corners[k] for k in order])] = sites[np.array(order)]
-    return list(triangles.items())
-
-
-def _canonical(lattice: Lattice, corners: list[Corner]) -> Triangle:
-    """Its centroid moved to the home cell, the least corner first, the orientation kept."""
-    fractions = np.array(lattice.basis) @ np.linalg.inv(np.array(lattice.vectors))
-    centroid = np.mean([fractions[b] + n for b, n in corners], axis=0)
-    home = np.floor(centroid + _TOLERANCE).astype(int)
-    moved = [(b, tuple(int(x) for x in np.subtract(n, home))) for b, n in corners]
-    start = min(range(3), key=lambda k: moved[k])
-    return moved[start], moved[(start + 1) % 3], moved[(start + 2) % 3]
-
-
-def _circumcircle(points: np.ndarray) -> tuple[np.ndarray, float]:
-    center = np.linalg.solve(2 * (points[1:] - points[0]), np.sum(points[1:] ** 2 - points[0] ** 2, axis=1))
-    return center, float(np.sum((points[0] - center) ** 2))

@@ -1,41 +1,18 @@
-"""Finite point groups of a lattice: elements `(order, d, d)`, real irreps `(order, dim, dim)`, Clebsch-Gordan
-tensors.
+"""Finite groups of orthogonal matrices `(order, d, d)`, real irreps `(order, dim, dim)`, Clebsch-Gordan tensors.
 
-Everything here is NumPy in double precision, computed once and cached; the exception is `transform_sites`,
-which acts on arrays of the lattice's shape.
+NumPy in double precision, computed once and cached.
 """
 
 import dataclasses
 import functools
-import itertools
-import warnings
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
-from jaxtyping import Array, Shaped
-
-from jaxspin.arrays.vectors import one_program
-from jaxspin.lattice import Lattice
-
-__all__ = [
-    "PointGroup",
-    "generate_group",
-    "infinite",
-    "point_group",
-    "position_key",
-    "site_images",
-    "site_maps",
-    "transform_sites",
-]
-
-
-def __dir__() -> list[str]:
-    return __all__
-
 
 # Positions are lattice constants of order one, built from a few float64 operations.
-_TOLERANCE = 1e-6
+TOLERANCE = 1e-6
+
 # The icosahedral group has 120; multiples of an arbitrary turn seem to close only far above.
 _LARGEST_ORDER = 200
 
@@ -131,7 +108,7 @@ def generate_group(generators: Sequence[np.ndarray], name: str | None = None) ->
     arrays = [np.asarray(g, dtype=float) for g in generators]
     dim = len(arrays[0]) if arrays and arrays[0].ndim else 0
     for g in arrays or [np.zeros(0)]:
-        if g.shape != (dim, dim) or not np.allclose(g @ g.T, np.eye(dim), atol=_TOLERANCE):
+        if g.shape != (dim, dim) or not np.allclose(g @ g.T, np.eye(dim), atol=TOLERANCE):
             raise ValueError("generators must be orthogonal matrices of one size; give rotations or reflections.")
     elements = {position_key(np.eye(dim)): np.eye(dim)}
     frontier = list(elements.values())
@@ -144,173 +121,8 @@ def generate_group(generators: Sequence[np.ndarray], name: str | None = None) ->
         frontier = list(new.values())
         if len(elements) > _LARGEST_ORDER:
             raise ValueError("the generators do not close to a finite group; give rotations by 2 pi / integer.")
-    ordered = sorted(elements.items(), key=lambda item: _element_order(item[1]))
+    ordered = sorted(elements.items(), key=lambda item: element_order(item[1]))
     return _group(tuple(tuple(np.round(m.ravel(), 12) + 0.0) for _, m in ordered), dim, name)
-
-
-def infinite(lattice: Lattice) -> Lattice:
-    """The kind of lattice, without its size: one cell, periodic along every axis.
-
-    Equal for lattices that differ in size and boundaries alone, so it is what tables of symmetries are kept by.
-    `lattice.is_kind_of(other)` compares to within the lattices' tolerance.
-
-    Example:
-        >>> js.symmetry.infinite(lattice).cells
-        (1, 1)
-    """
-    ones = (1,) * lattice.dimension
-    return dataclasses.replace(lattice, cells=ones, periodic=(True,) * lattice.dimension)
-
-
-@functools.lru_cache(maxsize=256)
-def site_maps(lattice: Lattice, start: int = 0, end: int = 0) -> np.ndarray:
-    """All orthogonal matrices `(n, d, d)` that map the surroundings of a site of sublattice `start` on those
-    of one of sublattice `end`, as plain positions of the infinite lattice; empty if there is none.
-
-    Rotations come before reflections, and those that turn least come first. Warns where more would map them to within
-    the lattice's `tolerance`: coordinates typed with few digits have lost a symmetry.
-
-    Raises `ValueError` for a sublattice that the lattice does not have. For the sites of a finite cluster use
-    `site_images`.
-
-    Example:
-        >>> js.symmetry.site_maps(js.honeycomb(4), start=0, end=1).shape
-        (6, 2, 2)
-    """
-    maps = _maps(lattice, start, end, _TOLERANCE)
-    nearly = _maps(lattice, start, end, lattice.tolerance)
-    if len(nearly) > len(maps):
-        warnings.warn(
-            f"{len(maps)} rotations and reflections map sublattice {start} of the {lattice.name} lattice on {end}, "
-            f"but {len(nearly)} to within {lattice.tolerance:g}: its coordinates have too few digits; type all of "
-            "them, such as 3**0.5 / 2, or give the Lattice a smaller tolerance=... if it is meant to be distorted.",
-            stacklevel=3,
-        )
-    return maps
-
-
-def _maps(lattice: Lattice, start: int, end: int, tolerance: float) -> np.ndarray:
-    kind = infinite(lattice)
-    vectors = np.array(lattice.vectors)
-    extent = max(np.linalg.norm(np.subtract(x, y)) for x in lattice.basis for y in lattice.basis)
-    # twice the longest lattice vector sees every sublattice in every direction
-    radius = 2 * np.linalg.norm(vectors, axis=1).max() + extent
-    here = np.array([b.vector for b in kind.neighbors(float(radius), start)])
-    there = np.array([b.vector for b in kind.neighbors(float(radius), end)])
-    frame: list[np.ndarray] = []
-    for v in here:
-        if np.linalg.matrix_rank(np.array([*frame, v]), tol=1e-3) > len(frame):
-            frame.append(v)
-    inverse = np.linalg.inv(np.array(frame))
-    lengths = np.linalg.norm(there, axis=1)
-    images = [there[np.abs(lengths - np.linalg.norm(v)) < tolerance * np.linalg.norm(v)] for v in frame]
-    maps = []
-    for image in itertools.product(*images):
-        matrix = (inverse @ np.array(image)).T
-        # the errors of both lengths meet in an angle
-        orthogonal = np.allclose(matrix @ matrix.T, np.eye(lattice.dimension), atol=4 * tolerance)
-        if orthogonal and len(here) == len(there):
-            apart = np.linalg.norm((here @ matrix.T)[:, None] - there[None], axis=-1)
-            if np.all(np.min(apart, axis=1) < 4 * tolerance * lengths.max()):
-                maps.append(matrix)
-    return np.array(sorted(maps, key=_element_order)).reshape(-1, lattice.dimension, lattice.dimension)
-
-
-def point_group(lattice: Lattice, sublattice: int = 0) -> PointGroup:
-    """The point group about a site: D4 square, D6 triangular, D3 honeycomb, D2 kagome, Oh cubic, D1 chain.
-
-    Read off the positions of the infinite lattice, so sublattices that are only labels do not lower it.
-
-    Raises `ValueError` for a sublattice that the lattice does not have, and where the group has irreps that are not
-    real. For a group of your own use `generate_group`.
-
-    Example:
-        >>> [js.symmetry.point_group(made).name for made in (js.chain(4), lattice, js.triangular(4), js.kagome(4))]
-        ['D1', 'D4', 'D6', 'D2']
-    """
-    return generate_group(list(site_maps(lattice, sublattice, sublattice)))
-
-
-def site_images(
-    lattice: Lattice, matrix: np.ndarray, center: Sequence[int] | None = None, sublattice: int = 0
-) -> np.ndarray:
-    """Where each site goes under `matrix` `(d, d)` about a site: flat site numbers, of shape `lattice.shape`.
-
-    `center` is the cell of the fixed site (default: the middle cell `cells // 2`).
-
-    Raises `ValueError` if the matrix does not map the cluster on itself (use equal `cells` along the axes that it
-    exchanges, and an odd number along open axes), and for a matrix, center or sublattice that the lattice does not
-    have.
-
-    Example:
-        >>> js.symmetry.site_images(js.chain(5), np.array([[-1.0]])).ravel().tolist()
-        [4, 3, 2, 1, 0]
-    """
-    cells, axes, dimension = np.array(lattice.cells), np.array(lattice.vectors), lattice.dimension
-    if np.shape(matrix) != (dimension, dimension) or not 0 <= sublattice < lattice.sublattices:
-        raise ValueError(
-            f"a matrix of shape {np.shape(matrix)} about sublattice {sublattice} does not act on the {lattice.name} "
-            f"lattice; give ({dimension}, {dimension}), and a sublattice from 0 to {lattice.sublattices - 1}."
-        )
-    if center is not None and np.shape(center) != (dimension,):
-        raise ValueError(f"center {center} is no cell of the {lattice.name} lattice; give {dimension} integers.")
-    where = cells // 2 if center is None else np.array(center)
-    origin = where @ axes + np.array(lattice.basis[sublattice])
-    inverse, periodic = np.linalg.inv(axes), np.array(lattice.periodic)
-    positions = lattice.positions().reshape(-1, lattice.dimension)
-    moved = (positions - origin) @ np.asarray(matrix).T + origin
-    periods = (cells[:, None] * axes)[periodic] @ np.asarray(matrix).T @ inverse / np.where(periodic, cells, 1)
-    closes = np.allclose(periods, np.round(periods), atol=_TOLERANCE) and not np.any(
-        np.abs(periods[:, ~periodic]) > _TOLERANCE
-    )
-    images = np.full(len(positions), -1)
-    for b, shift in enumerate(np.array(lattice.basis)):
-        cell = (moved - shift) @ inverse
-        whole = np.round(cell).astype(int)
-        hit = np.all(np.abs(cell - whole) < _TOLERANCE, axis=1)
-        whole = np.where(periodic, whole % cells, whole)
-        hit &= np.all((whole >= 0) & (whole < cells), axis=1)
-        flat = np.asarray(np.ravel_multi_index(tuple(np.where(hit[:, None], whole, 0).T), lattice.cells))
-        images[hit] = flat[hit] * lattice.sublattices + b
-    if not closes or len(np.unique(images)) != len(images) or images.min() < 0:
-        raise ValueError(
-            f"the matrix does not map the {lattice.name} cluster of {lattice.cells} cells (periodic "
-            f"{lattice.periodic}) on itself; use an element of point_group(lattice) and equal "
-            "numbers of cells, odd ones along open axes."
-        )
-    return images.reshape(lattice.shape)
-
-
-def transform_sites(
-    lattice: Lattice,
-    array: Shaped[Array, "..."],
-    matrix: np.ndarray,
-    center: Sequence[int] | None = None,
-    sublattice: int = 0,
-) -> Shaped[Array, "..."]:
-    """Move what sits on the sites of `array` `(*cells, sublattices, ...)` by `matrix` about a site.
-
-    result[image(i)] = array[i], with the image by `site_images`. Spins are carried along, not turned: rotate them with
-    `spins.rotate`.
-
-    Raises `ValueError` for an array that does not begin with the lattice's sites, and where `site_images` does.
-
-    Example:
-        >>> js.symmetry.transform_sites(js.chain(5), jnp.arange(5.0)[:, None], np.array([[-1.0]])).ravel().tolist()
-        [4.0, 3.0, 2.0, 1.0, 0.0]
-    """
-    if array.shape[: len(lattice.shape)] != lattice.shape:
-        raise ValueError(
-            f"an array of shape {array.shape} does not begin with the sites {lattice.shape} of the {lattice.name} "
-            "lattice; give one entry a site."
-        )
-    images = site_images(lattice, matrix, center, sublattice).ravel()
-    return _permuted(array, np.argsort(images))
-
-
-@one_program
-def _permuted(array: Shaped[Array, "..."], order: Shaped[Array, " n"]) -> Shaped[Array, "..."]:
-    return array.reshape(len(order), -1)[order].reshape(array.shape)
 
 
 def position_key(vector: np.ndarray) -> tuple[float, ...]:
@@ -325,7 +137,7 @@ def position_key(vector: np.ndarray) -> tuple[float, ...]:
     return tuple(np.round(np.ravel(vector), 4) + 0.0)
 
 
-def _element_order(matrix: np.ndarray):
+def element_order(matrix: np.ndarray):
     return (
         -round(np.linalg.det(matrix)),
         -round(float(np.trace(matrix)), 4),
@@ -398,11 +210,11 @@ def _irreps(matrices, table, inverse, classes) -> dict[str, np.ndarray]:
         weights = np.random.default_rng(seed).normal(size=n)
         values, vectors = np.linalg.eigh((weights + weights[inverse])[table[inverse]])
         gaps = np.diff(values)
-        gap = gaps[gaps > _TOLERANCE].min(initial=np.inf)
+        gap = gaps[gaps > TOLERANCE].min(initial=np.inf)
         best = max(best, (gap, values, vectors), key=lambda item: item[0])
     _, values, vectors = best
     spaces = {}
-    for space in np.split(vectors, np.nonzero(np.diff(values) > _TOLERANCE)[0] + 1, axis=1):
+    for space in np.split(vectors, np.nonzero(np.diff(values) > TOLERANCE)[0] + 1, axis=1):
         irrep = np.einsum("ai,gaj->gij", space, space[table[inverse]])
         spaces.setdefault(tuple(np.round(np.trace(irrep, axis1=1, axis2=2), 4) + 0.0), irrep)
     if sum(x.shape[1] ** 2 for x in spaces.values()) != n:
