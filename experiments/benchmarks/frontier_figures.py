@@ -18,7 +18,12 @@ def draw(path: Path, cases: dict[str, Any]) -> None:
         axes.plot(times, [100 * row["quench"] for row in series], "o-", color="0.4", ms=4, label="kernel polynomials")
         for k, row in enumerate(found["learnt"]):
             axes.plot(row["microseconds a site"], 100 * row["quench"], "sD^v<>pP"[k % 8], ms=6, label=row["name"])
-        axes.axvline(found["exact"]["microseconds a site"], color="0.7", ls="--", label="exact, 24 x 24")
+        axes.axvline(
+            found["exact"]["microseconds a site"],
+            color="0.7",
+            ls="--",
+            label="exact, {0} x {0}".format(found["exact"]["side"]),
+        )
         told = found["electrons"]
         title = f"{told['lattice']}, J = {told['coupling']:g}, n = {told['filling']:g}, T = {told['temperature']:g}"
         axes.set(xscale="log", yscale="log", title=title)
