@@ -22,7 +22,7 @@ The examples of all docstrings start from these lines, with `tmp_path` an empty 
 import sys
 import warnings
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +56,10 @@ if TYPE_CHECKING:
     from jaxspin.spins import normalize, random_spins
     from jaxspin.training import SpinData, TrainConfig, sample, train
 
-__version__ = version("jaxspin")
+try:
+    __version__ = version("jaxspin")
+except PackageNotFoundError:  # a copy of the sources that was not installed
+    __version__ = "unknown"
 
 __all__ = [
     "AbstractField",

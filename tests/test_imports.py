@@ -9,6 +9,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import jax
 import pytest
 
 import jaxspin
@@ -131,6 +132,22 @@ except ModuleNotFoundError as error:
     code = f"from importlib import import_module\nfor name in {modules}: import_module(name)\n"
     told = printed(code + refused, missing=("tyro", "zarr"))
     assert told == "command lines need the package tyro, which is not installed; pip install tyro."
+
+
+def test_a_copy_that_was_not_installed_says_so():
+    code = """
+import importlib.metadata
+
+def version(name, installed=importlib.metadata.version):
+    if name == "jaxspin":
+        raise importlib.metadata.PackageNotFoundError(name)
+    return installed(name)
+
+importlib.metadata.version = version
+import jaxspin as js
+print(js.__version__, js.io.provenance()["versions"]["jaxspin"], js.io.provenance()["versions"]["jax"])
+"""
+    assert printed(code) == f"unknown unknown {jax.__version__}"
 
 
 def test_only_a_package_that_is_missing_is_called_so():

@@ -187,7 +187,14 @@ def _plain(value: Any) -> Any:
 
 @functools.cache
 def _versions() -> tuple[tuple[str, str], ...]:
-    return tuple((name, importlib.metadata.version(name)) for name in _PACKAGES)
+    return tuple((name, _version(name)) for name in _PACKAGES)
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:  # of a copy of the sources
+        return "unknown"
 
 
 def _commit() -> str:
