@@ -118,6 +118,13 @@ def test_no_lead_reaches_through_a_perfect_antiferromagnet():
         assert np.asarray(shares)[0].min() > 0.1
 
 
+def test_features_between_leads_of_a_long_channel_fit_into_memory():
+    """A matrix of the layers would take 80 GB."""
+    descriptor = channel_features(js.square(100_000, 4, periodic=(False, True)))
+    shape = jax.eval_shape(descriptor.added, jnp.zeros((100_000, 4, 1, 3))).shape
+    assert shape == (9, 1, 100_000, 4)
+
+
 def test_features_between_leads_know_rotations_gradients_and_voltage(key):
     descriptor = channel_features()
     spins = random_spins(CHANNEL, key=key)

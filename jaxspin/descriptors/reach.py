@@ -112,7 +112,9 @@ class BetweenLeads(AbstractAround):
     def _walk(self, contacts: Float[Array, " contacts"]) -> tuple[Float[Array, "2 layers"], Float[Array, "2 layers"]]:
         """Shares and flows."""
         layers, dtype = self.lattice.cells[self.axis], contacts.dtype
-        ends = self.lead * jnp.asarray(np.eye(layers)[[0, -1]], dtype)
+        at_an_end = np.zeros((2, layers))
+        at_an_end[0, 0] = at_an_end[1, -1] = 1
+        ends = self.lead * jnp.asarray(at_an_end, dtype)
         away = jnp.concatenate([contacts, jnp.zeros(1, dtype)])
         back = jnp.concatenate([jnp.zeros(1, dtype), contacts])
         chain = lx.TridiagonalLinearOperator(away + back + self.bath + jnp.sum(ends, axis=0), -contacts, -contacts)
