@@ -1,5 +1,6 @@
 """The clock of the benchmarks: compilation apart, every call waited for."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -8,11 +9,14 @@ import jax
 import numpy as np
 
 
-def timed(function: Callable[..., Any], arguments: tuple, repeats: int, *, warm_up: bool = True) -> dict[str, float]:
+def timed(
+    function: Callable[..., Any], arguments: tuple, repeats: int, *, warm_up: bool = True, within: float = math.inf
+) -> dict[str, float]:
     """Seconds of the first call less the median ("compile"), of `repeats` calls, and of the processor in each.
 
     On cores that others use too, the processor's seconds say more of the program than those on the wall. Without
-    `warm_up` there is no first call, for programs compiled before that take minutes.
+    `warm_up` there is no first call, for programs compiled before that take minutes. Once the calls have taken `within`
+    seconds there are no more of them, but one there is; "calls" says how many.
     """
     began = time.perf_counter()
     if warm_up:
@@ -24,10 +28,14 @@ def timed(function: Callable[..., Any], arguments: tuple, repeats: int, *, warm_
         jax.block_until_ready(function(*arguments))
         times.append(time.perf_counter() - began)
         worked.append(time.process_time() - busy)
+        if sum(times) > within:
+            break
     middle = float(np.median(times))
     return {
         "compile": first - middle if warm_up else 0.0,
         "median": middle,
         "fastest": min(times),
+        "slowest": max(times),
+        "calls": len(times),
         "processor": float(np.median(worked)),
     }
