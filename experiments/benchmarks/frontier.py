@@ -13,6 +13,7 @@ the same command with `--resume` goes on with the cases that are not in the file
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -127,11 +128,10 @@ def held_out(config: Config, exact: js.ExactDiagonalization) -> dict[str, jax.Ar
     """Frames of a quench of the exact field, and random spins."""
     keys = jax.random.split(jax.random.key(config.seed), config.random + 1)
     start = js.random_spins(exact.lattice, key=keys[0], dtype=jnp.float32)
-    step = config.duration / (2 * config.frames) / max(1, round(config.duration / config.frames / 4))
+    interval = config.duration / config.frames
+    step = interval / math.ceil(interval / 2)
     print("exact quench", flush=True)
-    quench = js.simulate(
-        exact, start, duration=config.duration, step=2 * step, damping=0.5, save_every=config.duration / config.frames
-    )
+    quench = js.simulate(exact, start, duration=config.duration, step=step, damping=0.5, save_every=interval)
     assert quench.spins is not None
     others = [js.random_spins(exact.lattice, key=key, dtype=jnp.float32) for key in keys[1:]]
     return {"quench": jnp.asarray(quench.spins[1:]), "random": jnp.stack(others)}
