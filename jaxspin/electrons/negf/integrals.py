@@ -138,7 +138,7 @@ def _window_jvp(setup: Setup, integrand: AbstractIntegrand, primals: tuple, tang
 
     def again(system):
         at = functools.partial(_at, setup, integrand, system)
-        return quadrature.repeat(at, _edges(setup, system), panels, batch=setup.batch)
+        return quadrature.repeat(at, panels, batch=setup.batch)
 
     _, change = jax.jvp(again, (system,), (moved,))
     unmoved = jax.tree.map(

@@ -47,11 +47,9 @@ GAUSS[1::2] = [*_HALF_GAUSS, 0.417959183673469387755102040816327, *_HALF_GAUSS[:
 
 
 class Panels(NamedTuple):
-    """Parts (low, high) of u in [-1, 1] between energies `segment` and `segment` + 1; the first `used` are in use."""
+    """Rows (a, b, low, high): parts [low, high] of u in [-1, 1], between the energies a and b. The first `used` count."""
 
-    segment: Array
-    low: Array
-    high: Array
+    parts: Array
     used: Array
 
 
@@ -63,14 +61,13 @@ class Integral(NamedTuple):
     panels: Panels
 
 
-def _energies(edges: Array, segment: Array, low: Array, high: Array) -> tuple[Array, Array]:
+def _energies(parts: Array) -> tuple[Array, Array]:
     """(w, dw/du times half the panel) at the nodes, `(panels, 15)`."""
-    nodes = jnp.asarray(NODES, edges.dtype)
-    middle, half = (low + high) / 2, (high - low) / 2
-    u = middle[:, None] + half[:, None] * nodes[None]
-    a, b = edges[segment][:, None], edges[segment + 1][:, None]
+    a, b, low, high = (column[:, None] for column in parts.T)
+    half = (high - low) / 2
+    u = (low + high) / 2 + half * jnp.asarray(NODES, parts.dtype)[None]
     w = (a + b) / 2 + (b - a) / 2 * jnp.sin(np.pi / 2 * u)
-    return w, (b - a) / 2 * (np.pi / 2) * jnp.cos(np.pi / 2 * u) * half[:, None]
+    return w, (b - a) / 2 * (np.pi / 2) * jnp.cos(np.pi / 2 * u) * half
 
 
 def _flattened(integrand: Callable[[Array], Any], at: Array) -> tuple[Callable[[Array], Array], Callable[[Array], Any]]:
@@ -96,11 +93,9 @@ def _flattened(integrand: Callable[[Array], Any], at: Array) -> tuple[Callable[[
     return flat, restore
 
 
-def _chunk(
-    integrand: Callable[[Array], Array], edges: Array, segment: Array, low: Array, high: Array
-) -> tuple[Array, Array]:
+def _chunk(integrand: Callable[[Array], Array], parts: Array) -> tuple[Array, Array]:
     """Kronrod's values of some panels, `(panels, numbers)`, and their errors."""
-    w, stretch = _energies(edges, segment, low, high)
+    w, stretch = _energies(parts)
     samples = jax.vmap(integrand)(w.reshape(-1)).reshape(*w.shape, -1)
     rules = stretch[:, None] * jnp.asarray(np.stack([KRONROD, GAUSS]), stretch.dtype)[None]
     both = einsum("prk,pkn->prn", rules, samples)
@@ -118,62 +113,55 @@ def adapt(integrand: Callable[[Array], Any], edges: Array, *, tolerance: float, 
 
     Not to be differentiated: differentiate `repeat` on the panels found.
     """
-    segments = edges.shape[0] - 1
+    segments, dtype, pairs = edges.shape[0] - 1, edges.dtype, batch // 2
     first = -(-segments // batch)
     most = -(-max(most, (first + 1) * batch) // batch) * batch
-    row = jnp.arange(most, dtype=jnp.int32)
-    used = row < segments
-    panels = Panels(
-        jnp.where(used, row, 0),
-        jnp.where(used, -1, 0).astype(edges.dtype),
-        jnp.where(used, 1, 0).astype(edges.dtype),
-        jnp.asarray(segments, jnp.int32),
-    )
     flat, restore = _flattened(integrand, edges[0])
-    values = jnp.zeros((most, jax.eval_shape(flat, edges[0]).size), edges.dtype)
-    few = jnp.arange(batch, dtype=jnp.int32)
+    row = np.arange(most)
+    # a row a panel: its part, its error, its numbers; so that each turn reads once and writes once
+    blank = np.zeros((most, 3 + jax.eval_shape(flat, edges[0]).size))
+    blank[:segments, :2] = -1, 1
+    segment = np.where(row < segments, row, 0)
+    table = jnp.concatenate([edges[np.stack([segment, segment + 1], axis=1)], jnp.asarray(blank, dtype)], axis=1)
+    few, second = jnp.arange(batch, dtype=jnp.int32), jnp.asarray(np.arange(batch) >= pairs)
 
     def unfinished(state):
-        turn, panels, _, errors = state
-        return (turn < first) | ((jnp.sum(errors) > tolerance) & (panels.used + batch // 2 <= most))
-
-    def halve(panels, errors):
-        _, worst = jax.lax.top_k(errors, batch // 2)
-        new = panels.used + few[: batch // 2]
-        middle, high = (panels.low[worst] + panels.high[worst]) / 2, panels.high[worst]
-        halved = Panels(
-            panels.segment.at[new].set(panels.segment[worst]),
-            panels.low.at[new].set(middle),
-            panels.high.at[worst].set(middle).at[new].set(high),
-            panels.used + batch // 2,
-        )
-        return halved, jnp.concatenate([worst.astype(jnp.int32), new])
+        turn, used, error, _ = state
+        return (turn < first) | ((error > tolerance) & (used + pairs <= most))
 
     def measure(state):
-        # the panels to begin with and those halved pass through one program, compiled once
-        turn, panels, values, errors = state
-        panels, index = jax.lax.cond(turn < first, lambda: (panels, turn * batch + few), lambda: halve(panels, errors))
-        new, off = _chunk(flat, edges, panels.segment[index], panels.low[index], panels.high[index])
-        return turn + 1, panels, values.at[index].set(new), errors.at[index].set(off.astype(errors.dtype))
+        # The panels to begin with and those halved pass through one program, compiled once. Of one that is halved the
+        # first half takes the place, and the second the next free row.
+        turn, used, _, table = state
+        beginning = turn < first
+        _, worst = jax.lax.top_k(table[:, 4], pairs)
+        source = jnp.where(beginning, turn * batch + few, jnp.concatenate([worst, worst]))
+        index = jnp.where(beginning | ~second, source, used + few - pairs)
+        a, b, low, high = table[source, :4].T
+        middle = (low + high) / 2
+        low, high = jnp.where(beginning | ~second, low, middle), jnp.where(beginning | second, high, middle)
+        parts = jnp.stack([a, b, low, high], axis=1)
+        values, errors = _chunk(flat, parts)
+        table = table.at[index].set(jnp.concatenate([parts, errors.astype(dtype)[:, None], values], axis=1))
+        return turn + 1, used + jnp.where(beginning, 0, pairs), jnp.sum(table[:, 4]), table
 
-    start = (jnp.asarray(0, jnp.int32), panels, values, jnp.zeros(most, edges.dtype))
-    _, panels, values, errors = jax.lax.while_loop(unfinished, measure, start)
-    return Integral(restore(jnp.sum(values, axis=0)), jnp.sum(errors), panels)
+    start = (jnp.asarray(0, jnp.int32), jnp.asarray(segments, jnp.int32), jnp.zeros((), dtype), table)
+    _, used, error, table = jax.lax.while_loop(unfinished, measure, start)
+    return Integral(restore(jnp.sum(table, axis=0)[5:]), error, Panels(table[:, :4], used))
 
 
-def repeat(integrand: Callable[[Array], Any], edges: Array, panels: Panels, *, batch: int) -> Any:
+def repeat(integrand: Callable[[Array], Any], panels: Panels, *, batch: int) -> Any:
     """The integral on given panels, differentiable; the panels not in use cost nothing."""
-    flat, restore = _flattened(integrand, edges[0])
-    start = jnp.zeros(jax.eval_shape(flat, edges[0]).shape, edges.dtype)
+    flat, restore = _flattened(integrand, panels.parts[0, 0])
+    start = jnp.zeros(jax.eval_shape(flat, panels.parts[0, 0]).shape, panels.parts.dtype)
 
     @jax.checkpoint
-    def some(part):
-        return jnp.sum(_chunk(flat, edges, *part)[0], axis=0)
+    def some(parts):
+        return jnp.sum(_chunk(flat, parts)[0], axis=0)
 
     def add(total, here):
-        first, *part = here
-        return total + jax.lax.cond(first < panels.used, some, lambda _: start, tuple(part)), None
+        first, parts = here
+        return total + jax.lax.cond(first < panels.used, some, lambda _: start, parts), None
 
-    first = jnp.arange(0, panels.low.shape[0], batch, dtype=jnp.int32)
-    parts = (x.reshape(-1, batch) for x in panels[:3])
-    return restore(jax.lax.scan(add, start, (first, *parts))[0])
+    first = jnp.arange(0, len(panels.parts), batch, dtype=jnp.int32)
+    return restore(jax.lax.scan(add, start, (first, panels.parts.reshape(-1, batch, 4)))[0])

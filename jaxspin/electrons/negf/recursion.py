@@ -39,24 +39,22 @@ def _swept(setup: Setup, system: System, z: Array, sigmas: list[Array | None], p
     slices = np.arange(count)
 
     def slice_(carry, at):
-        g, y, before = carry
-        n, h, upper = at
+        g, y = carry
+        n, h, before = at
         a = z * one - h - sandwich(before, g)
         for home, correction in corrections:
             a = a - jnp.asarray(slices == home, z.dtype)[n] * correction
         g = inverse(a)
         if y is None:
-            return (g, None, upper), (g, None)
+            return (g, None), (g, None)
         assert pushed is not None
         y = multiply(g, jnp.where(pushed[n][None, :], system.entering[:, : y.shape[1]], 0) + step_back(before, y))
-        return (g, y, upper), (g, y)
+        return (g, y), (g, y)
 
     nothing = jnp.zeros((size, size), z.dtype)
     forward = None if pushed is None else jnp.zeros((size, pushed.shape[1]), z.dtype)
-    _, swept = jax.lax.scan(
-        slice_, (nothing, forward, jnp.zeros_like(system.upper[0])), (slices, system.diagonal, system.upper)
-    )
-    return swept
+    arriving = jnp.concatenate([jnp.zeros_like(system.upper[:1]), system.upper[:-1]])
+    return jax.lax.scan(slice_, (nothing, forward), (slices, system.diagonal, arriving))[1]
 
 
 def undriven(setup: Setup, system: System, z: Array, measure: AbstractMeasure) -> Found:
@@ -99,11 +97,11 @@ def driven(setup: Setup, system: System, energy: Array, weights: Array, measure:
     z = jax.lax.complex(energy, jnp.zeros_like(energy))
     sigmas = self_energies(setup, system, z)
     gammas, columns = broadenings(setup, system, sigmas), setup.columns()
+    filled, watched = (_weighted(gammas, columns, row, z.dtype) for row in weights)
 
     def look(n, x, after):
-        weighted = _weighted(x, gammas, columns, weights[0])
-        watched = _weighted(x, gammas, columns, weights[1])
-        return {"watch": jnp.sum(jnp.real(watched * jnp.conj(x)), axis=1), **measure.driven(weighted, x, after)}
+        watch = jnp.sum(jnp.real(watched(x) * jnp.conj(x)), axis=1)
+        return {"watch": watch, **measure.driven(filled(x), x, after)}
 
     return _along_columns(setup, system, z, sigmas, look)
 
@@ -155,17 +153,25 @@ def _along_columns(setup: Setup, system: System, z: Array, sigmas: list[Array | 
     return jax.lax.scan(slice_, jnp.zeros_like(system.entering), carried, reverse=True)[1]
 
 
-def _weighted(x: Array, gammas: list[Array], columns: list[np.ndarray], weights: Array) -> Array:
-    """x times w_a Gamma_a of each lead."""
-    flat = jnp.zeros(x.shape[1], x.dtype)
-    for gamma, where, weight in zip(gammas, columns, weights, strict=True):
-        if gamma.ndim == 1:
-            flat = flat.at[where].set((weight * gamma).astype(x.dtype))
-    out = x * flat[None, :]
-    for gamma, where, weight in zip(gammas, columns, weights, strict=True):
-        if gamma.ndim == 2:
-            out = out.at[:, where].set(multiply(x[:, where], gamma * weight.astype(x.dtype)))
-    return out
+def _weighted(
+    gammas: list[Array], columns: list[np.ndarray], weights: Array, dtype: jnp.dtype
+) -> Callable[[Array], Array]:
+    """What multiplies the columns x by w_a Gamma_a of each lead."""
+    rows = [w * (gamma if gamma.ndim == 1 else gamma[0]) for w, gamma in zip(weights, gammas, strict=True)]
+    flat = jnp.concatenate(rows)[np.argsort(np.concatenate(columns))].astype(dtype)
+    full = [
+        (where, w.astype(dtype) * gamma.astype(dtype))
+        for w, gamma, where in zip(weights, gammas, columns, strict=True)
+        if gamma.ndim == 2
+    ]
+
+    def times(x: Array) -> Array:
+        out = x * flat[None, :]
+        for where, gamma in full:
+            out = out.at[:, where].set(multiply(x[:, where], gamma))
+        return out
+
+    return times
 
 
 def _times(block: Array, gamma: Array) -> Array:

@@ -79,20 +79,29 @@ def assemble(
         for index, (lead, c) in enumerate(zip(leads, setup.contacts, strict=True))
     )
     loss = jnp.repeat(bath.astype(dtype) * full, 2, axis=1)
-    entering = jnp.zeros((2 * m, len(setup.entry()[0])), ctype)
-    for lead, c, columns in zip(connected, setup.contacts, setup.columns(), strict=True):
-        at, within = np.array(c.slices, int), np.array(c.sites, int)
-        rows = (2 * within[:, None] + np.arange(2)).reshape(-1)
-        occupied = jnp.repeat(full[at, within], 2)
+    for lead, c in zip(connected, setup.contacts, strict=True):
         rate = lead.rate()
         if rate is not None:
-            loss = loss.at[np.repeat(at, 2), rows].add(rate * occupied)
-        modes = lead.modes()
-        basis = np.kron(np.eye(len(within)) if modes is None else modes, np.eye(2))
-        basis = jnp.asarray(basis * np.ones((1, 1)), ctype) * occupied.astype(ctype)[:, None]
-        entering = entering.at[rows[:, None], columns[None, :]].set(basis)
+            # the number of its orbital in the contact, and one further where the lead does not touch
+            place = np.full((where.slices, m, 2), 2 * len(c.sites))
+            place[list(c.slices), list(c.sites)] = np.arange(2 * len(c.sites)).reshape(-1, 2)
+            rates = jnp.append(_fitting(rate, c), 0).astype(dtype)
+            loss = loss + rates[place.reshape(where.slices, -1)] * jnp.repeat(full, 2, axis=1)
     diagonal = diagonal - 0.5j * loss.astype(ctype)[:, :, None] * jnp.eye(2 * m, dtype=ctype)[None]
+    entering = jnp.asarray(_vectors(setup, connected), ctype)
+    if present is not None:
+        entering = entering * jnp.repeat(full[setup.entry()[0]], 2, axis=1).T.astype(ctype)
     return System(diagonal, upper, entering, connected, mu, temperature, reference, edges)
+
+
+def _vectors(setup: Setup, leads: tuple[AbstractSelfEnergy, ...]) -> np.ndarray:
+    """Vectors of the columns within their slices, `(2m, columns)`, as if no site were vacant."""
+    entering = np.zeros((2 * setup.where.sites, len(setup.entry()[0])), complex)
+    for lead, c, columns in zip(leads, setup.contacts, setup.columns(), strict=True):
+        rows = (2 * np.array(c.sites, int)[:, None] + np.arange(2)).reshape(-1)
+        modes = lead.modes()
+        entering[np.ix_(rows, columns)] = np.kron(np.eye(len(c.sites)) if modes is None else modes, np.eye(2))
+    return entering
 
 
 def _in_precision(lead: AbstractSelfEnergy, dtype) -> AbstractSelfEnergy:
