@@ -24,13 +24,13 @@ class AbstractIntegrand(abc.ABC):
     """What is integrated over the window of the bias."""
 
     @abc.abstractmethod
-    def __call__(self, setup: Setup, system: System, energy: Array, driven: Array, watch: Array) -> dict[str, Array]:
-        """What a unit of energy adds where lead a fills `driven[a]`, and "watch": the same for `watch[a]`."""
+    def __call__(self, setup: Setup, system: System, energy: Array, driven: Array, watch: Array) -> Any:
+        """What a unit of energy adds where lead a fills `driven[a]`, and beside it the same for `watch[a]`."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Density(AbstractIntegrand):
-    """What `measure` takes of rho."""
+    """What `measure` takes of rho, as `recursion.found` reads it."""
 
     measure: AbstractMeasure
 
@@ -40,24 +40,24 @@ class Density(AbstractIntegrand):
 
 @dataclasses.dataclass(frozen=True)
 class Currents(AbstractIntegrand):
-    """ "current": electrons that leave each lead."""
+    """Electrons that leave each lead, and those of the watch."""
 
     def __call__(self, setup, system, energy, driven, watch):
         table, spectral = recursion.between(setup, system, energy)
-        return {"current": driven * spectral - matmul(table, driven), "watch": matmul(table, watch)}
+        return driven * spectral - matmul(table, driven), matmul(table, watch)
 
 
 def measured(setup: Setup, system: System, measure: AbstractMeasure) -> tuple[Found, Array]:
     """What `measure` takes of rho in each slice, and the error of the integral: NaN where it exceeds the tolerance."""
     value, error, _ = window(setup, Density(measure), system)
-    rest = undriven(setup, system, measure)
-    return _told(setup, system, {name: value[name] + rest[name] for name in rest}, error), error
+    rest, biased = undriven(setup, system, measure), recursion.found(system, measure, value)
+    return _told(setup, system, {name: biased[name] + rest[name] for name in rest}, error), error
 
 
 def currents(setup: Setup, system: System) -> tuple[Array, Array]:
     """Electrons that leave each lead, and the error of the integral: NaN where it is above the tolerance."""
-    value, error, _ = window(setup, Currents(), system)
-    return _told(setup, system, value["current"], error), error
+    (current, _), error, _ = window(setup, Currents(), system)
+    return _told(setup, system, current, error), error
 
 
 def _told(setup: Setup, system: System, value: Any, error: Array) -> Any:
@@ -73,12 +73,13 @@ def tolerance_of(setup: Setup, system: System) -> float:
 def undriven(setup: Setup, system: System, measure: AbstractMeasure) -> Found:
     """rho = 1/2 + T sum_p W_p [G(mu + i pi T x_p) + h.c.], mu and T of the reference."""
     x, weights = matsubara(setup.poles)
-    mu, temperature = system.reference
+    mu, temperature = system.mu[-1], system.temperature[-1]
     chunk = min(_POLES_AT_ONCE, setup.poles)
     missing = -setup.poles % chunk
     x, weights = np.pad(x, (0, missing), constant_values=1.0), np.pad(weights, (0, missing))
     x, weights = (jnp.asarray(a.reshape(-1, chunk), mu.dtype) for a in (x, weights))
 
+    @jax.jit
     @jax.checkpoint
     def some(x, weights):
         z = jax.lax.complex(jnp.broadcast_to(mu, x.shape), np.pi * temperature * x)
@@ -96,30 +97,28 @@ def undriven(setup: Setup, system: System, measure: AbstractMeasure) -> Found:
 
 def _edges(setup: Setup, system: System) -> Array:
     """Ends of the window, chemical potentials and corners of the integrand within, ascending."""
-    mu = jnp.concatenate([system.mu, system.reference[:1]])
-    temperature = jnp.concatenate([system.temperature, system.reference[1:]])
-    far = float(np.log(100 / tolerance_of(setup, system))) * temperature
-    low, high = jnp.min(mu - far), jnp.max(mu + far)
-    inner = jnp.clip(jnp.concatenate([mu, system.edges]), low, high)
-    return jax.lax.stop_gradient(jnp.sort(jnp.concatenate([low[None], inner, high[None]])))
+    far = float(np.log(100 / tolerance_of(setup, system))) * system.temperature
+    low, high = jnp.min(system.mu - far), jnp.max(system.mu + far)
+    inner = jnp.concatenate([system.mu, system.edges])
+    return jax.lax.stop_gradient(jnp.sort(jnp.clip(jnp.pad(inner, 1, constant_values=(-jnp.inf, jnp.inf)), low, high)))
 
 
-def _at(setup: Setup, integrand: AbstractIntegrand, system: System, energy: Array) -> dict[str, Array]:
-    """The integrand at an energy, and "watch", by which the error is judged: it has the same corners.
+def _at(setup: Setup, integrand: AbstractIntegrand, system: System, energy: Array) -> Any:
+    """The integrand at an energy, and the watch, by which the error is judged: it has the same corners.
 
     The watch adds -T f' to f_a - f_ref, and so is never zero. Without a bias the integrand vanishes, but its derivative
     by the voltage does not, and needs panels that follow it.
     """
     f = jax.nn.sigmoid((system.mu - energy) / system.temperature)
-    ref = jax.nn.sigmoid((system.reference[0] - energy) / system.reference[1])
-    driven = (f - ref) / (2 * np.pi)
+    f, reference = f[:-1], f[-1]
+    driven = (f - reference) / (2 * np.pi)
     slope = f * (1 - f) / (2 * np.pi)
     watch = jnp.sqrt(driven**2 + jax.lax.stop_gradient(slope) ** 2 + jnp.finfo(f.dtype).tiny)
     return integrand(setup, system, energy, driven, watch)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def window(setup: Setup, integrand: AbstractIntegrand, system: System) -> tuple[dict[str, Array], Array, Panels]:
+def window(setup: Setup, integrand: AbstractIntegrand, system: System) -> tuple[Any, Array, Panels]:
     """sum_a int dw/(2 pi) (f_a - f_ref) G Gamma_a G+, or the leads' currents: (value, error, panels)."""
     integral = quadrature.adapt(
         functools.partial(_at, setup, integrand, system),

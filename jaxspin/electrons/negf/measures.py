@@ -49,11 +49,12 @@ class OnSite(AbstractMeasure):
     """ "onsite": (n, <sigma>) of each site, `(slices, sites, 4)`."""
 
     def undriven(self, here, forth, back):
-        blocks = _blocks(here, *_same(here))
+        site = np.arange(here.shape[0] // 2)
+        blocks = _blocks(here, site, site)
         return {"onsite": _onsite(blocks + _adjoint(blocks))}
 
     def driven(self, weighted, x, after):
-        return {"onsite": _onsite(_products(weighted, x, *_same(x)))}
+        return {"onsite": _onsite(_products(_by_site(weighted), _by_site(x)))}
 
     def with_half(self, found):
         return {**found, "onsite": found["onsite"].at[..., 0].add(1.0)}  # both spins, half each
@@ -75,10 +76,12 @@ class OnBonds(AbstractMeasure):
         }
 
     def driven(self, weighted, x, after):
+        (i, j), (up_i, up_j) = self._inner(), self._upper()
+        left, right = _by_site(weighted), _by_site(x)
         return {
             **OnSite().driven(weighted, x, after),
-            "inner": _products(weighted, x, *self._inner()),
-            "upper": _products(weighted, after, *self._upper()),
+            "inner": _products(left[i], right[j]),
+            "upper": _products(left[up_i], _by_site(after)[up_j]),
         }
 
     def with_half(self, found):
@@ -136,21 +139,20 @@ class Matrix(AbstractMeasure):
         return {"matrix": matrix + 0.5 * jnp.eye(matrix.shape[-1], dtype=matrix.dtype)[None]}
 
 
-def _same(x: Array) -> tuple[np.ndarray, np.ndarray]:
-    sites = np.arange(x.shape[0] // 2)
-    return sites, sites
-
-
 def _joined(tables: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     empty = np.zeros(0, int)
     i, j = (np.concatenate([empty, *(pair[k] for pair in tables)]) for k in range(2))
     return i, j
 
 
-def _products(left: Array, right: Array, i: np.ndarray, j: np.ndarray) -> Array:
+def _by_site(x: Array) -> Array:
+    """Rows by site and spin, `(sites, 2, columns)`."""
+    return x.reshape(-1, 2, x.shape[1])
+
+
+def _products(left: Array, right: Array) -> Array:
     """sum_m left_(is,m) conj(right_(jt,m)), `(pairs, 2, 2)`."""
-    rows, columns = left.reshape(-1, 2, left.shape[1])[i], jnp.conj(right).reshape(-1, 2, right.shape[1])[j]
-    return jnp.sum(rows[:, :, None] * columns[:, None, :], axis=-1)
+    return jnp.sum(left[:, :, None] * jnp.conj(right)[:, None, :], axis=-1)
 
 
 def _blocks(block: Array, i: np.ndarray, j: np.ndarray) -> Array:

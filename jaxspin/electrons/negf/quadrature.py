@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxspin.arrays.precision import einsum
+from jaxspin.electrons.negf.rows import flattened
 
 _HALF_NODES = (
     0.991455371120812639206854697526329,
@@ -47,7 +48,7 @@ GAUSS[1::2] = [*_HALF_GAUSS, 0.417959183673469387755102040816327, *_HALF_GAUSS[:
 
 
 class Panels(NamedTuple):
-    """Rows (a, b, low, high): parts [low, high] of u in [-1, 1], between the energies a and b. The first `used` count."""
+    """Rows (a, b, low, high): parts [low, high] of u in [-1, 1], between the energies a and b; `used` of them count."""
 
     parts: Array
     used: Array
@@ -68,29 +69,6 @@ def _energies(parts: Array) -> tuple[Array, Array]:
     u = (low + high) / 2 + half * jnp.asarray(NODES, parts.dtype)[None]
     w = (a + b) / 2 + (b - a) / 2 * jnp.sin(np.pi / 2 * u)
     return w, (b - a) / 2 * (np.pi / 2) * jnp.cos(np.pi / 2 * u) * half
-
-
-def _flattened(integrand: Callable[[Array], Any], at: Array) -> tuple[Callable[[Array], Array], Callable[[Array], Any]]:
-    """`integrand` as one row of real numbers, and the way back: a rule for each array would compile for long."""
-    leaves, tree = jax.tree.flatten(jax.eval_shape(integrand, at))
-    pairs = [jnp.issubdtype(leaf.dtype, jnp.complexfloating) for leaf in leaves]
-    sizes = [leaf.size * (2 if pair else 1) for leaf, pair in zip(leaves, pairs, strict=True)]
-
-    def flat(energy: Array) -> Array:
-        rows = []
-        for x in jax.tree.leaves(integrand(energy)):
-            rows += [jnp.real(x).reshape(-1), jnp.imag(x).reshape(-1)] if jnp.iscomplexobj(x) else [x.reshape(-1)]
-        return jnp.concatenate(rows)
-
-    def restore(row: Array) -> Any:
-        parts = jnp.split(row, np.cumsum(sizes)[:-1])
-        arrays = []
-        for part, leaf, pair in zip(parts, leaves, pairs, strict=True):
-            whole = jax.lax.complex(*jnp.split(part, 2)) if pair else part
-            arrays.append(whole.reshape(leaf.shape))
-        return jax.tree.unflatten(tree, arrays)
-
-    return flat, restore
 
 
 def _chunk(integrand: Callable[[Array], Array], parts: Array) -> tuple[Array, Array]:
@@ -116,45 +94,49 @@ def adapt(integrand: Callable[[Array], Any], edges: Array, *, tolerance: float, 
     segments, dtype, pairs = edges.shape[0] - 1, edges.dtype, batch // 2
     first = -(-segments // batch)
     most = -(-max(most, (first + 1) * batch) // batch) * batch
-    flat, restore = _flattened(integrand, edges[0])
+    flat, restore = flattened(integrand, edges[0])
     row = np.arange(most)
     # a row a panel: its part, its error, its numbers; so that each turn reads once and writes once
     blank = np.zeros((most, 3 + jax.eval_shape(flat, edges[0]).size))
     blank[:segments, :2] = -1, 1
     segment = np.where(row < segments, row, 0)
     table = jnp.concatenate([edges[np.stack([segment, segment + 1], axis=1)], jnp.asarray(blank, dtype)], axis=1)
-    few, second = jnp.arange(batch, dtype=jnp.int32), jnp.asarray(np.arange(batch) >= pairs)
+    few, second = (jnp.asarray(x) for x in (np.arange(batch, dtype=np.int32), np.arange(batch) >= pairs))
+
+    def used(turn):
+        return segments + pairs * jnp.maximum(turn - first, 0)
 
     def unfinished(state):
-        turn, used, error, _ = state
-        return (turn < first) | ((error > tolerance) & (used + pairs <= most))
+        turn, error, _ = state
+        return (turn < first) | ((error > tolerance) & (used(turn) + pairs <= most))
 
     def measure(state):
         # The panels to begin with and those halved pass through one program, compiled once. Of one that is halved the
         # first half takes the place, and the second the next free row.
-        turn, used, _, table = state
+        turn, _, table = state
         beginning = turn < first
         _, worst = jax.lax.top_k(table[:, 4], pairs)
         source = jnp.where(beginning, turn * batch + few, jnp.concatenate([worst, worst]))
-        index = jnp.where(beginning | ~second, source, used + few - pairs)
+        index = jnp.where(beginning | ~second, source, used(turn) + few - pairs)
         a, b, low, high = table[source, :4].T
         middle = (low + high) / 2
         low, high = jnp.where(beginning | ~second, low, middle), jnp.where(beginning | second, high, middle)
         parts = jnp.stack([a, b, low, high], axis=1)
         values, errors = _chunk(flat, parts)
         table = table.at[index].set(jnp.concatenate([parts, errors.astype(dtype)[:, None], values], axis=1))
-        return turn + 1, used + jnp.where(beginning, 0, pairs), jnp.sum(table[:, 4]), table
+        return turn + 1, jnp.sum(table[:, 4]), table
 
-    start = (jnp.asarray(0, jnp.int32), jnp.asarray(segments, jnp.int32), jnp.zeros((), dtype), table)
-    _, used, error, table = jax.lax.while_loop(unfinished, measure, start)
-    return Integral(restore(jnp.sum(table, axis=0)[5:]), error, Panels(table[:, :4], used))
+    start = (jnp.asarray(0, jnp.int32), jnp.zeros((), dtype), table)
+    turns, error, table = jax.lax.while_loop(unfinished, measure, start)
+    return Integral(restore(jnp.sum(table, axis=0)[5:]), error, Panels(table[:, :4], used(turns)))
 
 
 def repeat(integrand: Callable[[Array], Any], panels: Panels, *, batch: int) -> Any:
     """The integral on given panels, differentiable; the panels not in use cost nothing."""
-    flat, restore = _flattened(integrand, panels.parts[0, 0])
+    flat, restore = flattened(integrand, panels.parts[0, 0])
     start = jnp.zeros(jax.eval_shape(flat, panels.parts[0, 0]).shape, panels.parts.dtype)
 
+    @jax.jit
     @jax.checkpoint
     def some(parts):
         return jnp.sum(_chunk(flat, parts)[0], axis=0)

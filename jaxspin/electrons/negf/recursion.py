@@ -9,6 +9,7 @@ Source: recursive Green's functions, e.g. Thouless and Kirkpatrick, J. Phys. C 1
 10.1088/0022-3719/14/3/007.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -17,8 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxspin.arrays.precision import matmul
 from jaxspin.electrons.negf.linalg import dagger, inverse, multiply
 from jaxspin.electrons.negf.measures import AbstractMeasure, Found
+from jaxspin.electrons.negf.rows import flattened
 from jaxspin.electrons.negf.system import (
     Setup,
     System,
@@ -34,27 +37,26 @@ from jaxspin.electrons.negf.system import (
 def _swept(setup: Setup, system: System, z: Array, sigmas: list[Array | None], pushed: Array | None):
     """g_n of all slices, and the forward part y_n of the columns that enter before the last slice."""
     count, size = system.diagonal.shape[:2]
-    one = jnp.eye(size, dtype=z.dtype)
     corrections = effective(setup, system, sigmas)
-    slices = np.arange(count)
+    homes = np.array([home for home, _ in corrections], int)
+    one, here = np.eye(size, dtype=bool), homes[None, :] == np.arange(count)[:, None]
 
     def slice_(carry, at):
         g, y = carry
-        n, h, before = at
-        a = z * one - h - sandwich(before, g)
-        for home, correction in corrections:
-            a = a - jnp.asarray(slices == home, z.dtype)[n] * correction
+        h, before, enters, corrected = at
+        a = jnp.where(one, z - h, -h) - sandwich(before, g)
+        for which, (_, correction) in zip(corrected, corrections, strict=True):
+            a = a - jnp.where(which, correction, 0)
         g = inverse(a)
         if y is None:
             return (g, None), (g, None)
-        assert pushed is not None
-        y = multiply(g, jnp.where(pushed[n][None, :], system.entering[:, : y.shape[1]], 0) + step_back(before, y))
+        y = multiply(g, jnp.where(enters[None, :], system.entering[:, : y.shape[1]], 0) + step_back(before, y))
         return (g, y), (g, y)
 
     nothing = jnp.zeros((size, size), z.dtype)
     forward = None if pushed is None else jnp.zeros((size, pushed.shape[1]), z.dtype)
     arriving = jnp.concatenate([jnp.zeros_like(system.upper[:1]), system.upper[:-1]])
-    return jax.lax.scan(slice_, (nothing, forward), (slices, system.diagonal, arriving))[1]
+    return jax.lax.scan(slice_, (nothing, forward), (system.diagonal, arriving, pushed, jnp.asarray(here)))[1]
 
 
 def undriven(setup: Setup, system: System, z: Array, measure: AbstractMeasure) -> Found:
@@ -88,11 +90,11 @@ def spectral(setup: Setup, system: System, z: Array) -> Array:
     return jax.lax.scan(slice_, jnp.zeros_like(g[0]), (g, system.upper), reverse=True)[1]
 
 
-def driven(setup: Setup, system: System, energy: Array, weights: Array, measure: AbstractMeasure) -> Found:
-    """sum_a w_a G Gamma_a G+ for each row of `weights` `(2, leads)`, at a real energy.
+def driven(setup: Setup, system: System, energy: Array, weights: Array, measure: AbstractMeasure) -> Array:
+    """sum_a w_a G Gamma_a G+ for each row of `weights` `(2, leads)`, at a real energy: `(slices, numbers)`.
 
     The first row gives what `measure` takes; the second, positive, the diagonal, which watches over the accuracy of
-    the integral: "watch", `(slices, 2m)`.
+    the integral. `found` takes them apart.
     """
     z = jax.lax.complex(energy, jnp.zeros_like(energy))
     sigmas = self_energies(setup, system, z)
@@ -100,10 +102,19 @@ def driven(setup: Setup, system: System, energy: Array, weights: Array, measure:
     filled, watched = (_weighted(gammas, columns, row, z.dtype) for row in weights)
 
     def look(n, x, after):
-        watch = jnp.sum(jnp.real(watched(x) * jnp.conj(x)), axis=1)
-        return {"watch": watch, **measure.driven(filled(x), x, after)}
+        return _seen(measure, filled(x), watched(x), x, after)
 
-    return _along_columns(setup, system, z, sigmas, look)
+    x = jnp.zeros_like(system.entering)
+    return _along_columns(setup, system, z, sigmas, flattened(look, 0, x, x)[0])
+
+
+def found(system: System, measure: AbstractMeasure, rows: Array) -> Found:
+    """The numbers of `driven` by name."""
+    return jax.vmap(flattened(functools.partial(_seen, measure), *(system.entering,) * 4)[1])(rows)
+
+
+def _seen(measure: AbstractMeasure, weighted: Array, watched: Array, x: Array, after: Array) -> Found:
+    return {"watch": jnp.sum(jnp.real(watched * jnp.conj(x)), axis=1), **measure.driven(weighted, x, after)}
 
 
 def between(setup: Setup, system: System, energy: Array) -> tuple[Array, Array]:
@@ -122,16 +133,11 @@ def between(setup: Setup, system: System, energy: Array) -> tuple[Array, Array]:
         )
 
     g = jnp.sum(_along_columns(setup, system, z, sigmas, rows), axis=0)
-    real, count = jnp.finfo(g.dtype).dtype, len(gammas)
-    table, spectral = jnp.zeros((count, count), real), jnp.zeros(count, real)
-    for a in range(count):
-        for b in range(count):
-            block = g[columns[a][:, None], columns[b][None, :]]
-            left, right = dagger(_times(dagger(block), gammas[a])), _times(block, gammas[b])
-            table = table.at[a, b].set(jnp.sum(jnp.real(left * jnp.conj(right))))
-            if a == b:
-                spectral = spectral.at[a].set(-2 * jnp.imag(jnp.trace(left)))
-    return table, spectral
+    times = _weighted(gammas, columns, jnp.ones(len(gammas), energy.dtype), g.dtype)
+    left, right = dagger(times(dagger(g))), times(g)
+    own = jnp.asarray([np.isin(np.arange(len(g)), mine) for mine in columns], energy.dtype)
+    table = matmul(own, jnp.real(left * jnp.conj(right)), own.T)
+    return table, -2 * matmul(own, jnp.imag(jnp.diagonal(left)))
 
 
 def _along_columns(setup: Setup, system: System, z: Array, sigmas: list[Array | None], look: Callable[..., Any]) -> Any:
@@ -157,8 +163,11 @@ def _weighted(
     gammas: list[Array], columns: list[np.ndarray], weights: Array, dtype: jnp.dtype
 ) -> Callable[[Array], Array]:
     """What multiplies the columns x by w_a Gamma_a of each lead."""
-    rows = [w * (gamma if gamma.ndim == 1 else gamma[0]) for w, gamma in zip(weights, gammas, strict=True)]
-    flat = jnp.concatenate(rows)[np.argsort(np.concatenate(columns))].astype(dtype)
+    rows = [
+        (w * gamma).astype(dtype) if gamma.ndim == 1 else jnp.zeros(len(gamma), dtype)
+        for w, gamma in zip(weights, gammas, strict=True)
+    ]
+    flat = jnp.concatenate(rows)[np.argsort(np.concatenate(columns))]
     full = [
         (where, w.astype(dtype) * gamma.astype(dtype))
         for w, gamma, where in zip(weights, gammas, columns, strict=True)
@@ -172,8 +181,3 @@ def _weighted(
         return out
 
     return times
-
-
-def _times(block: Array, gamma: Array) -> Array:
-    """X Gamma."""
-    return block * gamma.astype(block.dtype)[None, :] if gamma.ndim == 1 else multiply(block, gamma)

@@ -4,26 +4,20 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Complex, Float, PRNGKeyArray
 
 from jaxspin.couplings import holds, optional, scalar
 from jaxspin.electrons.model import SDModel
-from jaxspin.electrons.negf import integrals, recursion
-from jaxspin.electrons.negf.leads import AbstractTerminal, Contact, check_temperature, contact
-from jaxspin.electrons.negf.measures import AbstractMeasure, Found, Matrix, OnBonds, OnSite
-from jaxspin.electrons.negf.poles import number_for
-from jaxspin.electrons.negf.slices import Cut, cut, reach
-from jaxspin.electrons.negf.system import Setup, System, assemble
-from jaxspin.field import AbstractField, Spins, Time
+from jaxspin.electrons.negf.channel import AbstractChannel, open_axis
+from jaxspin.electrons.negf.leads import AbstractTerminal, check_temperature, contact
+from jaxspin.field import Spins, Time
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_finite, check_spins
 
 
-class GreensFunction(AbstractField):
+class GreensFunction(AbstractChannel):
     """The electrons of `model` between `leads` at different chemical potentials: a field without an energy.
 
     G^r(w) = [w - H - Sigma^r(w)]^-1, rho = int dw/(2 pi) sum_a f_a(w) G^r Gamma_a G^a, B_i = J tr(sigma rho_ii).
@@ -118,19 +112,15 @@ class GreensFunction(AbstractField):
         self.temperature = check_temperature(temperature, "the solver")
         self.bath_mu = optional(bath_mu, "bath_mu")
         self.bath_temperature = None if bath_temperature is None else check_temperature(bath_temperature, "the bath")
-        self.axis = _open_axis(model.lattice, axis)
+        self.axis = open_axis(model.lattice, axis)
         self.tolerance, self.method = float(tolerance), method
         self.max_panels, self.batch = max_panels, batch
         for lead in self.leads:
             contact(lead, self._cut(), self.axis)
-        self.corners = self._corners()
+        self.corners = self._find_corners()
         self.poles = self._enough_poles() if poles is None else int(poles)
 
     # --- what is measured -------------------------------------------------------------------------------------
-
-    @property
-    def lattice(self) -> Lattice:
-        return self.model.lattice
 
     @property
     def terminals(self) -> tuple[str, ...]:
@@ -165,8 +155,9 @@ class GreensFunction(AbstractField):
 
     def bond_currents(self, spins: Spins) -> Float[Array, "*cells hoppings"]:
         """I = 2 Im(t <c+_i M c_j>), from i = (R, start) to j = (R + offset, end): `observables.bond_currents`."""
-        measure = OnBonds(self._cut(), tuple(h.bond for h in self.model.hoppings))
-        return measure.currents(self.model.hoppings, self._solve(spins, measure))
+        check_spins(self.lattice, spins)
+        check_finite(spins)
+        return self._checked(spins, *self._through_bonds(spins))
 
     def currents(self, spins: Spins) -> Float[Array, " terminals"]:
         """Electrons per hbar/t that leave each of `terminals` for the device; they add up to zero.
@@ -210,11 +201,13 @@ class GreensFunction(AbstractField):
 
     def density_matrix(self, spins: Spins) -> Complex[Array, "n n"]:
         """rho, rho_ij = <c+_j c_i>, as that of `ExactDiagonalization`, vacancies included. For small devices."""
-        return self._ordered(self._solve(spins, Matrix())["matrix"][0])
+        check_spins(self.lattice, spins)
+        check_finite(spins)
+        return self._checked(spins, *self._matrix(spins))
 
     def window_error(self, spins: Spins) -> Float[Array, ""]:
         """The estimated error of the integral over the bias window, in the worst entry of rho on a site."""
-        return self._solved(spins, OnSite())[1]
+        return self._on_sites(spins)[1]
 
     def energies_used(self, spins: Spins) -> int:
         """How many energies one field takes: the poles, and 15 for each panel tried on the way to the last ones."""
@@ -226,13 +219,9 @@ class GreensFunction(AbstractField):
     # --- how --------------------------------------------------------------------------------------------------
 
     def _onsite(self, spins: Spins) -> Array:
-        whole = self._cut().back(self._solve(spins, OnSite())["onsite"])
-        return whole if self.model.occupied is None else jnp.where(self.model.occupied[..., None], whole, 0)
-
-    def _solve(self, spins: Spins, measure: AbstractMeasure) -> Found:
         check_spins(self.lattice, spins)
         check_finite(spins)
-        return self._checked(spins, *self._solved(spins, measure))
+        return self._checked(spins, *self._on_sites(spins))
 
     def _checked(self, spins: Spins, value: Any, error: Array) -> Any:
         allowed = max(self.tolerance, 200 * float(jnp.finfo(spins.dtype).eps))
@@ -243,127 +232,7 @@ class GreensFunction(AbstractField):
             )
         return value
 
-    @eqx.filter_jit
-    def _solved(self, spins: Spins, measure: AbstractMeasure) -> tuple[Found, Array]:
-        setup = self._setup(whole=measure.whole)
-        return integrals.measured(setup, self._system(setup, spins), measure)
-
-    @eqx.filter_jit
-    def _out_of_leads(self, spins: Spins) -> tuple[Array, Array]:
-        setup = self._setup()
-        return integrals.currents(setup, self._system(setup, spins))
-
-    @eqx.filter_jit
-    def _panels(self, spins: Spins) -> Array:
-        setup = self._setup()
-        return integrals.window(setup, integrals.Density(OnSite()), self._system(setup, spins))[2].used
-
-    def _system(self, setup: Setup, spins: Spins) -> System:
-        return assemble(setup, self.model, self.leads, (*self.reservoirs(), self.mu, self.corners), self.bath, spins)
-
-    @eqx.filter_jit
-    def _between(self, spins: Spins, energies: Array) -> Array:
-        setup = self._setup()
-        system = self._system(setup, spins)
-
-        def at(energy):
-            return recursion.between(setup, system, energy)[0]
-
-        return jax.lax.map(at, energies.astype(spins.dtype), batch_size=15 * self.batch)
-
-    @eqx.filter_jit
-    def _local(self, spins: Spins, energies: Array) -> Array:
-        setup = self._setup()
-        system = self._system(setup, spins)
-
-        def at(energy):
-            z = jax.lax.complex(energy, jnp.zeros_like(energy))
-            return recursion.spectral(setup, system, z) / np.pi
-
-        density = jax.lax.map(at, energies.astype(spins.dtype), batch_size=15 * self.batch)
-        whole = setup.where.back(jnp.moveaxis(density, 0, -1))
-        return whole if self.model.occupied is None else jnp.where(self.model.occupied[..., None], whole, 0)
-
-    @eqx.filter_jit
-    def _retarded(self, spins: Spins, energy: Array) -> Array:
-        setup = self._setup(whole=True)
-        z = jax.lax.complex(energy, jnp.zeros_like(energy))
-        return self._ordered(recursion.retarded(setup, self._system(setup, spins), z))
-
-    def _ordered(self, matrix: Array) -> Array:
-        """Orbitals of the one slice back into the lattice's order."""
-        order = self._cut(whole=True).order()[:, None] * 2 + np.arange(2)
-        return matrix[order.reshape(-1)][:, order.reshape(-1)]
-
-    def _cut(self, *, whole: bool = False) -> Cut:
-        lattice = self.lattice
-        if whole or self.method == "dense" or self.axis is None:
-            axis = 0 if self.axis is None else self.axis
-            return Cut(lattice, axis, lattice.cells[axis])
-        bonds = tuple(h.bond for h in self.model.hoppings)
-        # a lead at the right end touches the last slice alone, unless it reaches further than any slice need be
-        ends = [lead.depth(lattice, self.axis) for lead in self.leads if lead.sites == "right"]
-        return cut(lattice, bonds, self.axis, min(max([1, *ends]), reach(bonds, self.axis)))
-
-    def _setup(self, *, whole: bool = False) -> Setup:
-        where = self._cut(whole=whole)
-        contacts: tuple[Contact, ...] = tuple(contact(lead, where, self.axis) for lead in self.leads)
-        return Setup(where, contacts, self.poles, self.tolerance, self.max_panels, self.batch)
-
-    def reservoirs(self) -> tuple[Float[Array, " leads"], Float[Array, " leads"], Float[Array, "2"]]:
-        """mu and T of each lead, the voltage included, and (mu, T) of the reference, in units of the hopping."""
-        shares = {"left": 0.5, "right": -0.5}
-        mu, temperature = [], []
-        for lead in self.leads:
-            share = shares.get(lead.sites, 0.0) if isinstance(lead.sites, str) else 0.0
-            mu.append(self.mu + share * self.voltage if lead.mu is None else lead.mu)
-            temperature.append(self.temperature if lead.temperature is None else lead.temperature)
-        return jnp.stack(mu), jnp.stack(temperature), self._reference()
-
-    def _reference(self) -> Array:
-        mu = self.mu if self.bath_mu is None else self.bath_mu
-        temperature = self.temperature if self.bath_temperature is None else self.bath_temperature
-        return jnp.stack([mu, temperature])
-
-    def _corners(self) -> Array:
-        """Edges of the leads' bands inside the window, where they are known."""
-        mu, temperature, reference = self.reservoirs()
-        if any(isinstance(x, Tracer) for x in jax.tree.leaves((self.leads, mu, temperature, reference))):
-            return jnp.zeros(0, jnp.result_type(float))
-        corners = [np.zeros(0)]
-        for lead, level in zip(self.leads, mu, strict=True):
-            if isinstance(lead.sites, str) and self.axis is not None:
-                corners.append(lead.band_edges(self.lattice, self.axis, float(level - self.mu)))
-        edges = np.unique(np.round(np.concatenate(corners), 12))
-        far = np.log(100 / self.tolerance) * np.concatenate([temperature, reference[1:]])
-        at = np.concatenate([mu, reference[:1]])
-        inside = (edges > np.min(at - far)) & (edges < np.max(at + far))
-        return jnp.asarray(edges[inside], jnp.result_type(float))
-
-    def _enough_poles(self) -> int:
-        bound, extents = self.model.bound(), [lead.extent(self.lattice) for lead in self.leads]
-        if any(isinstance(x, Tracer) for x in (self._reference(), bound, self.bath, *jax.tree.leaves(extents))):
-            raise ValueError("the number of poles cannot be found while tracing; give poles=, 32 suit most bands.")
-        mu, temperature = (float(x) for x in self._reference())
-        # orbitals of vacancies lie above the spectrum
-        highest = (1 if self._cut().full(self.model.occupied) is None else 2) * float(bound) + 1
-        loss = float(self.bath)
-        for extent in extents:
-            highest = max(highest, float(extent.levels)) + float(extent.coupling)
-            loss += float(extent.loss)
-        tolerance = max(1e-13, min(1e-3, self.tolerance / 10))
-        return number_for(tolerance, (highest + abs(mu)) / temperature, loss / temperature / 2)
-
     def _number(self, name: str, names: tuple[str, ...]) -> int:
         if name not in names:
             raise ValueError(f"there is no lead {name!r}; choose one of {', '.join(names)}.")
         return names.index(name)
-
-
-def _open_axis(lattice: Lattice, axis: int | None) -> int | None:
-    opened = [k for k, periodic in enumerate(lattice.periodic) if not periodic]
-    if axis is None:
-        return opened[0] if opened else None
-    if axis not in opened:
-        raise ValueError(f"axis {axis} is not an open axis of the lattice (open: {opened}); see Lattice.periodic.")
-    return axis

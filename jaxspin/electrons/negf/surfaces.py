@@ -111,11 +111,26 @@ def chain_surface(x: Array, square: Array, coupling: Array) -> Array:
     edge = inside == 0
     least = jax.lax.stop_gradient(jnp.abs(x)) * jnp.finfo(x.dtype).eps ** 0.5
     least = jax.lax.complex(jnp.zeros_like(least), least)
-    root = jnp.where(edge, least, jnp.sqrt(jnp.where(edge, 1, inside)))
+    root = jnp.where(edge, least, square_root(jnp.where(edge, 1, inside)))
     wrong = jnp.where(jnp.imag(root) == 0, jnp.real(root) * jnp.real(x) < 0, jnp.imag(root) < 0)
     below = x + jnp.where(wrong, -root, root)
     empty = below == 0
     return jnp.where(empty, 0, 2 * coupling.astype(x.dtype) / jnp.where(empty, 1, below))
+
+
+@jax.custom_jvp
+def square_root(z: Array) -> Array:
+    """The root with Re >= 0 of z != 0: XLA's own minds infinities, and takes four programs for it."""
+    a, b = jnp.real(z), jnp.imag(z)
+    large = jnp.sqrt((jnp.abs(a) + jnp.abs(z)) / 2)
+    small = b / (2 * large)
+    return jax.lax.complex(jnp.where(a < 0, jnp.abs(small), large), jnp.where(a < 0, jnp.copysign(large, b), small))
+
+
+@square_root.defjvp
+def _square_root_jvp(primals, tangents):
+    root = square_root(*primals)
+    return root, tangents[0] / (2 * root)
 
 
 def decimate(z: Array, h: Array, v: Array, steps: int) -> Array:

@@ -53,9 +53,8 @@ class System(NamedTuple):
     upper: Array  # H_(n,n+1)
     entering: Array  # the columns' vectors within their slices, (2m, columns)
     leads: tuple[AbstractSelfEnergy, ...]
-    mu: Array  # of each lead
+    mu: Array  # of each lead, and last of the reference: the part without bias
     temperature: Array
-    reference: Array  # (mu, temperature) of the part without bias
     edges: Array  # energies where the integrand has a corner
 
 
@@ -67,9 +66,9 @@ def assemble(
     bath: Array,
     spins: Spins,
 ) -> System:
-    """`levels` are mu and temperature of the leads, then (mu, temperature) of the reference, the solver's mu, edges."""
+    """`levels` are mu and temperature of the leads and the reference, the solver's mu, edges."""
     where, dtype = setup.where, spins.dtype
-    mu, temperature, reference, center, edges = (x.astype(dtype) for x in levels)
+    mu, temperature, center, edges = (x.astype(dtype) for x in levels)
     diagonal, upper = hamiltonian(where, model, spins)
     ctype, m = diagonal.dtype, where.sites
     present = where.full(model.occupied)
@@ -87,11 +86,11 @@ def assemble(
             place[list(c.slices), list(c.sites)] = np.arange(2 * len(c.sites)).reshape(-1, 2)
             rates = jnp.append(_fitting(rate, c), 0).astype(dtype)
             loss = loss + rates[place.reshape(where.slices, -1)] * jnp.repeat(full, 2, axis=1)
-    diagonal = diagonal - 0.5j * loss.astype(ctype)[:, :, None] * jnp.eye(2 * m, dtype=ctype)[None]
+    diagonal = diagonal - 0.5j * loss.astype(ctype)[:, :, None] * jnp.asarray(np.eye(2 * m), ctype)[None]
     entering = jnp.asarray(_vectors(setup, connected), ctype)
     if present is not None:
         entering = entering * jnp.repeat(full[setup.entry()[0]], 2, axis=1).T.astype(ctype)
-    return System(diagonal, upper, entering, connected, mu, temperature, reference, edges)
+    return System(diagonal, upper, entering, connected, mu, temperature, edges)
 
 
 def _vectors(setup: Setup, leads: tuple[AbstractSelfEnergy, ...]) -> np.ndarray:
