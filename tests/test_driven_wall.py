@@ -231,7 +231,7 @@ def test_the_experiments_follow_one_another(tmp_path, monkeypatch):
     untrained = tmp_path / "untrained"
     save(untrained, curved(channel_features(), jax.random.key(5)))
     longer = dataclasses.replace(
-        config, output=tmp_path / "longer", channel=dataclasses.replace(config.channel, length=9), place=(0.3, 0.9),
+        config, output=tmp_path / "longer", channel=dataclasses.replace(config.channel, length=9), positions=(0.3, 0.9),
         forcefield=untrained,
     )  # fmt: skip
     assert wall_data.run(longer)["configurations"] == 12
