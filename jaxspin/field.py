@@ -5,6 +5,8 @@ that comes from an energy, B_i = -dE/dS_i. Fields add up and scale: `kpm + 0.5 *
 """
 
 import abc
+import dataclasses
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -91,12 +93,16 @@ class AbstractField(eqx.Module):
     def on(self, lattice: Lattice) -> "AbstractField":
         """The same field on another size of its lattice.
 
-        Itself where it fits any lattice (`lattice` is None). Raises `ValueError` for a field that does not know how to
-        move, one whose couplings differ from site to site, and a lattice of another kind: build it anew there.
+        Itself where it fits any lattice: `lattice` is None, and no other lattice is kept under another name. Raises
+        `ValueError` for a field that does not know how to move, one whose couplings differ from site to site, and a
+        lattice of another kind: build it anew there.
         """
-        if self.lattice is None:
+        if self.lattice is None and all(own == lattice for own in _lattices_in(self)):
             return self
-        raise ValueError(f"{type(self).__name__} does not move to another lattice; build it anew there.")
+        raise ValueError(
+            f"{type(self).__name__} does not move to another lattice; build it anew there, or give the class a "
+            "property `lattice` and a method `on(lattice)`, as jaxspin.Exchange has them."
+        )
 
     def __add__(self, other: "AbstractField") -> "AbstractField":
         if not isinstance(other, AbstractField):
@@ -290,6 +296,17 @@ def sum_of(arrays):
     for array in rest:
         first = first + array
     return first
+
+
+def _lattices_in(module: eqx.Module) -> Iterator[Lattice]:
+    """All that a module keeps, in static fields and in modules within it too."""
+    for field in dataclasses.fields(module):
+        value = getattr(module, field.name, None)
+        for part in jax.tree.leaves(value, is_leaf=lambda x: isinstance(x, Lattice | eqx.Module)):
+            if isinstance(part, Lattice):
+                yield part
+            elif isinstance(part, eqx.Module):
+                yield from _lattices_in(part)
 
 
 def _terms(field: AbstractField) -> tuple[AbstractField, ...]:

@@ -1,5 +1,7 @@
 """Sums of fields: linear, flat, potential where every term is, and on one lattice only."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -79,6 +81,32 @@ def test_a_field_without_energy_makes_a_sum_without_energy(spins):
     expected = Quartic(jnp.array(0.7)).field(spins) + Swirl().field(spins)
     assert np.allclose(mixed.field(spins), expected, atol=ROUNDING)
     assert len((mixed + mixed).terms) == 4
+
+
+class Hidden(AbstractPotential):
+    """Keeps its lattice under a name of its own, and says nothing of it."""
+
+    strength: float
+    place: Any
+
+    def energy(self, spins, t=0.0, *, key=None):
+        return self.strength * jnp.sum(spins)
+
+
+class HiddenStatic(Hidden):
+    place: Any = eqx.field(static=True)
+
+
+@pytest.mark.parametrize("kind", [Hidden, HiddenStatic])
+def test_a_lattice_under_another_name_does_not_move(kind):
+    small, large = square(4), square(8)
+    for place in (small, [small], {"a": (large, small)}, Hidden(1.0, small)):
+        term = kind(1.0, place)
+        for field in (term, 2 * term, term + Zeeman((0.0, 0.0, 1.0)), Zeeman((0.0, 0.0, 1.0)) + term):
+            with pytest.raises(ValueError, match=rf"{kind.__name__} does not move .*; build it anew there, or give"):
+                field.on(large)
+    assert kind(1.0, small).on(small).place == small
+    assert kind(1.0, None).on(large).place is None
 
 
 def test_different_lattices_are_refused():
