@@ -59,7 +59,8 @@ class Lattice:
     end. `wraps_onto_itself` says whether a lattice has such bonds.
 
     Raises `ValueError` for inconsistent dimensions, sizes below 1 or no integers, coordinates that are not finite,
-    vectors in one plane, two sites in one place, or a tolerance that is no small share.
+    vectors in one plane, two sites in one place, entries of `periodic` that are no booleans, or a tolerance that is no
+    small share.
 
     Example:
         >>> vectors, basis = [[1, 0], [0, 2]], [[0, 0]]
@@ -77,7 +78,7 @@ class Lattice:
 
     def __init__(self, name: str, vectors: Any, basis: Any, cells: Any, periodic: Any, tolerance: float = 1e-3):
         given = (("vectors", vectors, _finite), ("basis", basis, _finite), ("cells", cells, _integer))
-        for field, value, kind in (*given, ("periodic", periodic, bool)):
+        for field, value, kind in (*given, ("periodic", periodic, _bool)):
             object.__setattr__(self, field, _plain(field, value, kind))
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "tolerance", float(tolerance))
@@ -316,6 +317,12 @@ def _finite(x) -> float:
     if not np.isfinite(float(x)):
         raise ValueError
     return float(x)
+
+
+def _bool(x) -> bool:
+    if not isinstance(x, bool | np.bool_):
+        raise ValueError
+    return bool(x)
 
 
 def _integer(n) -> int:

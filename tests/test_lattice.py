@@ -302,6 +302,10 @@ def test_errors_end_with_the_remedy():
         Lattice("bad", ((1.0, 0.0), (0.0,)), ((0.0, 0.0),), (2, 2), (True, True))
     with pytest.raises(ValueError, match="one per lattice vector; got"):
         Lattice("bad", ((1.0, 0.0), (0.0, 1.0)), ((0.0, 0.0),), (2, 2), (True,))
+    for periodic in (True, ((True, False), (True, False)), (1, 0), ("True", "False"), (None, True)):
+        with pytest.raises(ValueError, match=r"periodic = .* is not what a Lattice takes; give one bool an axis\."):
+            Lattice("bad", ((1.0, 0.0), (0.0, 1.0)), ((0.0, 0.0),), (2, 2), periodic)
+    assert Lattice("good", ((1.0,),), ((0.0,),), (2,), np.array([True])).periodic == (True,)
 
 
 def test_lattice_is_a_static_argument():
