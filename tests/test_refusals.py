@@ -224,6 +224,22 @@ def test_an_assertion_fails_for_nan():
         js.testing.assert_hermitian(lambda x: x * jnp.nan, jnp.ones(3), key=KEY)
 
 
+class Quadratic(js.AbstractPotential):
+    def energy(self, spins, t=0.0, *, key=None):
+        return 10 * jnp.sum(spins[..., 2] ** 2)
+
+
+def test_in_single_precision_the_assertion_says_what_to_give():
+    """A correct term fails there with the step and the tolerance of double precision."""
+    single = SPINS.astype(jnp.float32)
+    remedy = r"Spins in float32 round the energy.* double precision .*, or atol=1e-2 and step=1e-2$"
+    with pytest.raises(AssertionError, match=remedy):
+        js.testing.assert_field_is_gradient(Quadratic(), single, key=KEY)
+    js.testing.assert_field_is_gradient(Quadratic(), single, key=KEY, atol=1e-2, step=1e-2)
+    with pytest.raises(AssertionError, match=r"allowed 1e-12$"):
+        js.testing.assert_field_is_gradient(Quadratic(), SPINS.astype(float), key=KEY, atol=1e-12)
+
+
 def test_a_vacancy_has_no_effective_exchange():
     """0/0 otherwise."""
     up = js.textures.ferromagnet(js.chain(4))
