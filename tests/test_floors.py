@@ -110,6 +110,11 @@ def test_the_front_door_is_narrow():
         _ = jaxspin.scale
 
 
+def test_files_stay_short():
+    lengths = {str(path.relative_to(ROOT)): path.read_text().count("\n") for path in ROOT.rglob("*.py")}
+    assert {name: lines for name, lines in lengths.items() if lines >= 400} == {}
+
+
 def test_every_module_has_a_floor():
     for name in package_graph():
         floor(name)

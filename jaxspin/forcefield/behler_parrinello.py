@@ -11,21 +11,12 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
-from jaxspin.descriptors import (
-    AbstractDescriptor,
-    AtFilling,
-    BetweenLeads,
-    Bispectrum,
-    LocalElectrons,
-    LocalMoments,
-    NearEnds,
-    SpinVectors,
-)
+from jaxspin.descriptors import AbstractDescriptor, Bispectrum, SpinVectors
 from jaxspin.devices.shards import Shards, shards_of
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.forcefield import tiles
+from jaxspin.forcefield.architecture import check_network, described, drawn_network, network_settings
 from jaxspin.forcefield.levels import LearntLevels
-from jaxspin.forcefield.message_passing import MessagePassing
 from jaxspin.forcefield.networks import (
     AbstractLatticeNetwork,
     MultilayerPerceptron,
@@ -99,7 +90,7 @@ class BehlerParrinello(AbstractPotential):
             key = jax.random.key(0) if key is None else key
             network = multilayer_perceptron(descriptor.n_features, widths, key=key, dtype=dtype)
         assert network is not None
-        _check_network(descriptor, network, dtype)
+        check_network(descriptor, network, dtype)
         self.descriptor, self.network = descriptor, network
         self.mean = jax.device_put(np.zeros(descriptor.n_features, dtype))
         self.deviation = jax.device_put(np.ones(descriptor.n_features, dtype))
@@ -258,7 +249,9 @@ class BehlerParrinello(AbstractPotential):
 
         Raises `ValueError` for a network that is not jaxspin's.
         """
-        return _rebuilt(self.settings(), self.descriptor, key=key, dtype=self.mean.dtype)
+        dtype = self.mean.dtype
+        network = drawn_network(self.settings(), self.descriptor, key=key, dtype=dtype)
+        return BehlerParrinello(self.descriptor, network, dtype=dtype)
 
     def on(self, lattice: Lattice) -> "BehlerParrinello":
         """The same potential on another size of the lattice; `ValueError` if smaller than the neighbourhood."""
@@ -292,7 +285,7 @@ class BehlerParrinello(AbstractPotential):
         return {
             "lattice": dataclasses.asdict(self.lattice),
             "descriptor": {"kind": type(self.descriptor).__name__, **self.descriptor.settings()},
-            **_network_settings(self.network),
+            **network_settings(self.network),
             "dtype": str(self.mean.dtype),
         }
 
@@ -304,64 +297,9 @@ class BehlerParrinello(AbstractPotential):
         dtype = jnp.dtype(settings["dtype"])
         if dtype == jnp.float64 and not jax.config.read("jax_enable_x64"):
             dtype = jnp.dtype(jnp.float32)  # weights of a double-precision run, used in single
-        return _rebuilt(settings, _descriptor(lattice, settings["descriptor"]), key=jax.random.key(0), dtype=dtype)
-
-
-def _check_network(descriptor: AbstractDescriptor, network: Any, dtype: Any) -> None:
-    """`ValueError` for a network that does not fit the descriptor."""
-    if isinstance(network, LearntLevels) and isinstance(descriptor, BetweenLeads):
-        raise ValueError(
-            "between leads electrons come and go, and no filling fixes their Fermi level; leave out network=... there."
-        )
-    if isinstance(network, AbstractLatticeNetwork):
-        if not descriptor.components:
-            raise ValueError(
-                f"{type(network).__name__} reads spins, which {type(descriptor).__name__} does not hand on; "
-                "use js.descriptors.SpinVectors(lattice, beside=descriptor)."
-            )
-        network.check(descriptor.lattice, descriptor.n_features - descriptor.components)
-        return
-    if descriptor.components:
-        raise ValueError(
-            f"{type(network).__name__} would make energies of the components of spins, which are not invariant; "
-            "use a MessagePassing network, or another descriptor."
-        )
-    sites = jax.ShapeDtypeStruct((2, descriptor.n_features), dtype)
-    try:
-        shape = jax.eval_shape(network, sites).shape
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"the network does not take the features of {type(descriptor).__name__} ({error}); "
-            f"make it for descriptor.n_features = {descriptor.n_features}."
-        ) from error
-    if shape != (2,):
-        raise ValueError(f"the network makes {shape} of 2 sites, not (2,); return one number a site.")
-
-
-def _network_settings(network: Any) -> dict[str, Any]:
-    if isinstance(network, MultilayerPerceptron):
-        return network.settings()  # as force fields were stored when there was one kind
-    if isinstance(network, AbstractLatticeNetwork | LearntLevels):
-        return {"network": {"kind": type(network).__name__, **network.settings()}}
-    weights = jax.tree.leaves(eqx.filter(network, eqx.is_inexact_array))
-    return {"network": {"kind": type(network).__name__, "weights": [list(x.shape) for x in weights]}}
-
-
-def _rebuilt(settings: dict[str, Any], descriptor: AbstractDescriptor, *, key: PRNGKeyArray, dtype: Any):
-    """The untrained model of these settings of its network."""
-    stored = settings.get("network")
-    if stored is None:
-        return BehlerParrinello(descriptor, hidden=settings["hidden"], key=key, dtype=dtype)
-    kind = NETWORKS.get(stored["kind"])
-    if kind is None:
-        raise ValueError(
-            f"jaxspin cannot draw a network of the kind {stored['kind']!r} by itself; to read a stored one make the "
-            "model and pass like=model to jaxspin.forcefield.load, for a committee train each member and pass them to "
-            "Committee."
-        )
-    features = descriptor.n_features - descriptor.components
-    network = kind.from_settings(stored, descriptor.lattice, features, key=key, dtype=dtype)
-    return BehlerParrinello(descriptor, network, dtype=dtype)
+        descriptor = described(lattice, settings["descriptor"])
+        network = drawn_network(settings, descriptor, key=jax.random.key(0), dtype=dtype)
+        return BehlerParrinello(descriptor, network, dtype=dtype)
 
 
 @eqx.filter_jit  # outside a program of its own the loop would compile anew in every training
@@ -407,26 +345,8 @@ def _energy_and_field(model: BehlerParrinello, spins: Spins) -> tuple[Float[Arra
     return energy, -pullback(slopes)
 
 
-def _descriptor(lattice: Lattice, settings: dict[str, Any]) -> AbstractDescriptor:
-    chosen = dict(settings)
-    kind = chosen.pop("kind", Bispectrum.__name__)  # force fields were stored without it when there was one kind
-    if kind == SpinVectors.__name__:
-        beside = chosen.get("descriptor")
-        return SpinVectors(lattice, beside=None if beside is None else _descriptor(lattice, beside))
-    if kind in _AROUND:
-        return _AROUND[kind](_descriptor(lattice, chosen.pop("descriptor")), **chosen)
-    if kind not in _DESCRIPTORS:
-        known = " and ".join((*_DESCRIPTORS, *_AROUND, SpinVectors.__name__))
-        raise ValueError(f"descriptor {kind!r} is none of {known}; use the jaxspin that stored the force field.")
-    return _DESCRIPTORS[kind](lattice, **chosen)
-
-
-_DESCRIPTORS = {kind.__name__: kind for kind in (Bispectrum, LocalElectrons, LocalMoments)}
-_AROUND: dict[str, Any] = {kind.__name__: kind for kind in (AtFilling, BetweenLeads, NearEnds)}
 # Of configurations whose features are computed at once where they would not fill the machine one by one.
 _SITES_ON_ACCELERATORS = 2**16
-# Networks that are made again from their settings.
-NETWORKS: dict[str, Any] = {kind.__name__: kind for kind in (LearntLevels, MessagePassing)}
 _CONSTANTS = ("mean", "deviation", "shift", "scale")
 
 
