@@ -15,18 +15,7 @@ UNSEEN = "learnt quenches never seen"
 
 def claims(document: str) -> list[str]:
     """What `document` must say, a path from the project's root."""
-    return [sentence for make in def frontier() -> list[str]:
-    """How much faster than a series of equal error."""
-    rows = [row for found in result("frontier")["cases"].values() for row in found["learnt"]]
-    faster = {row["name"]: digits(row["times faster"]) for row in rows if row["times faster"] is not None}
-    metal = "triangular-tetrahedral"
-    return [
-        f"With a gap a learnt field is {faster['triangular-120']} times faster than a series of its error; in the "
-        f"triangular metal the field of 2 hops {faster[metal + '-fast']} times, that of 4 hops {faster[metal]} times."
-    ]
-
-
-SENTENCES[document] for sentence in make()]
+    return [sentence for make in SENTENCES[document] for sentence in make()]
 
 
 def _shares(values: dict[str, float]) -> str:
@@ -318,6 +307,17 @@ def peaks() -> list[str]:
         power(found[name]["largest error of a peak"]) for name in ("ferromagnetic chain", "square antiferromagnet")
     ]
     return [f"(../none) within {errors[0]} (chains) and {errors[1]} (square antiferromagnet)".replace("(../none) ", "")]
+
+
+def frontier() -> list[str]:
+    """How much faster than a series of equal error."""
+    rows = [row for found in result("frontier")["cases"].values() for row in found["learnt"]]
+    faster = {row["name"]: digits(row["times faster"]) for row in rows if row["times faster"] is not None}
+    metal = "triangular-tetrahedral"
+    return [
+        f"With a gap a learnt field is {faster['triangular-120']} times faster than a series of its error; in the "
+        f"triangular metal the field of 2 hops {faster[metal + '-fast']} times, that of 4 hops {faster[metal]} times."
+    ]
 
 
 SENTENCES: dict[str, list[Callable[[], list[str]]]] = {
