@@ -1,8 +1,9 @@
 """Energies of classical spins `(*cells, sublattices, 3)`, one term a file.
 
-Terms of single spins write their energy and derive B = -dE/dS, those of bonds write B, and E = -S . B/2. Couplings are
-array leaves, so they can be differentiated, batched and trained; they act in the dtype of the spins. Sums run over each
-bond once, bonds beyond an open edge are absent, and vacancies (spins of length zero) contribute nothing.
+Terms write their energy and derive B = -dE/dS; the bilinear ones here write B for speed, and E = -S . B/2. Sums over
+bonds of any other form take their ends by `bond_ends`. Couplings are array leaves, so they can be differentiated,
+batched and trained; they act in the dtype of the spins. Sums run over each bond once, bonds beyond an open edge are
+absent, and vacancies (spins of length zero) contribute nothing.
 """
 
 from jaxspin.classical.anisotropy import Anisotropy

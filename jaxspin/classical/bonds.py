@@ -78,6 +78,16 @@ def back(bond: Bond) -> tuple[int, ...]:
 
 
 def bond_array(lattice: Lattice, shell: int, values: Numbers) -> Array:
+    """Couplings on the bonds of `lattice.shell(shell)` as floats: one number `()`, or `(*cells, bonds)`, energy units.
+
+    Raises `ValueError` for other shapes, and for numbers that are complex, infinite or NaN. Checks what a term of bonds
+    is made with; for one number, or several of another shape, use `jaxspin.couplings.real`.
+
+    Example:
+        >>> from jaxspin.classical.bonds import bond_array
+        >>> bond_array(lattice, 1, 2).shape, bond_array(lattice, 1, np.ones((4, 4, 2))).shape
+        ((), (4, 4, 2))
+    """
     array, shape = finite_real(values, "a coupling"), (*lattice.cells, len(lattice.shell(shell)))
     if array.shape not in ((), shape):
         raise ValueError(
@@ -88,6 +98,15 @@ def bond_array(lattice: Lattice, shell: int, values: Numbers) -> Array:
 
 
 def check_uniform(old: Lattice, new: Lattice, *couplings: Array) -> None:
+    """Whether a term with these couplings moves from the old lattice to the new: the first lines of its `on(lattice)`.
+
+    Raises `ValueError` for a new lattice of another kind, and for couplings that are arrays: those differ from bond to
+    bond, and another size has other bonds.
+
+    Example:
+        >>> from jaxspin.classical.bonds import check_uniform
+        >>> check_uniform(lattice, js.square(8), jnp.asarray(1.0))
+    """
     old.check_kind(new)
     if any(values.ndim for values in couplings):
         raise ValueError("only uniform couplings move to another size of their lattice; build a new term there.")
