@@ -54,6 +54,8 @@ TERMS = {
     "zeeman": (OPEN, Zeeman(normal(7, *OPEN.shape, 3))),
     "pulse": (OPEN, ZeemanPulse((0.3, 0.0, -1.0), Sinusoid(2.0, 0.3))),
 }
+# Of an energy in the spins, where it is not bilinear.
+DEGREES = {"zeeman": 1, "pulse": 1}
 
 
 @jax.jit
@@ -76,7 +78,7 @@ def test_euler_sum_rule(name, key):
     """sum_i S_i . B_i = -degree E, for energies homogeneous in the spins."""
     lattice, term = TERMS[name]
     spins = random_spins(lattice, key=key)
-    degree = 1 if name in ("zeeman", "pulse") else 2
+    degree = DEGREES.get(name, 2)
     energy, field = both_of(term, spins, 0.4)
     assert np.isclose(jnp.vdot(spins, field), -degree * energy, atol=ROUNDING)
 

@@ -23,6 +23,7 @@ from jaxspin.arrays.translation import (
 from jaxspin.lattice import (
     Lattice,
     _cells,
+    _lattice,
     chain,
     cubic,
     honeycomb,
@@ -35,14 +36,18 @@ from tests.helpers import by_precision
 ALL = {"chain": chain, "square": square, "triangular": triangular, "honeycomb": honeycomb, "kagome": kagome}
 ALL["cubic"] = cubic
 
-# Textbook numbers of first, second and third neighbours.
-COORDINATION = {
-    "chain": (2, 2, 2),
-    "square": (4, 4, 4),
-    "triangular": (6, 6, 6),
+# sites that are not equivalent: two have two nearest neighbours, one has four
+ALL["lieb"] = _lattice("lieb", ((1.0, 0.0), (0.0, 1.0)), ((0.0, 0.0), (0.5, 0.0), (0.0, 0.5)))
+
+# First, second and third neighbours: bonds a cell, half the textbook's coordination numbers summed over its sites.
+BONDS = {
+    "chain": (1, 1, 1),
+    "square": (2, 2, 2),
+    "triangular": (3, 3, 3),
     "honeycomb": (3, 6, 3),
-    "kagome": (4, 4, 6),
-    "cubic": (6, 12, 8),
+    "kagome": (6, 6, 9),
+    "cubic": (3, 6, 4),
+    "lieb": (4, 4, 6),
 }
 
 # Sums of a few rounded products in double precision.
@@ -82,9 +87,9 @@ def test_neighbors_equal_all_distances(name):
 @pytest.mark.parametrize("name", ALL)
 def test_shells_hold_each_bond_once(name):
     lattice = ALL[name](4)
-    for number, coordination in enumerate(COORDINATION[name], 1):
+    for number, expected in enumerate(BONDS[name], 1):
         bonds = lattice.shell(number)
-        assert len(bonds) == coordination * lattice.sublattices // 2
+        assert len(bonds) == expected
         both = {(b.start, b.end, b.offset) for b in bonds} | {
             (b.start, b.end, b.offset) for b in (x.reversed() for x in bonds)
         }
