@@ -80,25 +80,27 @@ def run(path: Path) -> None:
 
 def class_of(page: str, name: str) -> type:
     """A class that a page defines, without running the rest of its block."""
+    import jax
     import jax.numpy as jnp
 
     import jaxspin as js
 
     (code,) = (code for _, code in python_blocks((ROOT / page).read_text()) if f"class {name}(" in code)
     parts: list[ast.stmt] = [node for node in ast.parse(code).body if isinstance(node, ast.ImportFrom | ast.ClassDef)]
-    held: dict = {"__name__": "__readme__", "js": js, "jnp": jnp}
+    held: dict = {"__name__": "__readme__", "js": js, "jax": jax, "jnp": jnp}
     exec(compile(ast.Module(parts, []), page, "exec"), held)
     return held[name]
 
 
-def test_the_energy_of_ones_own_is_right_on_lattices_with_a_basis(key):
+@pytest.mark.parametrize("page", ["experiments/HOWTO.md", "experiments/CONTRIBUTING.md"])
+def test_the_energy_of_ones_own_is_right_on_lattices_with_a_basis(page, key):
     """That of the page against the sum over all pairs at the nearest distance."""
-    import jax
+    import equinox as eqx
 
     import jaxspin as js
 
     for lattice in (js.kagome(4), js.honeycomb(3, 4, periodic=(True, False)), js.square(4)):
-        term = class_of("experiments/HOWTO.md", "Biquadratic")(lattice, 0.3)
+        term = class_of(page, "Biquadratic")(lattice, 0.3)
         spins = js.random_spins(lattice, key=key)
         points, flat = lattice.positions().reshape(-1, 2), np.asarray(spins).reshape(-1, 3)
         steps = np.array(list(np.ndindex(3, 3))) - 1
@@ -107,8 +109,11 @@ def test_the_energy_of_ones_own_is_right_on_lattices_with_a_basis(key):
         apart = np.linalg.norm(points[:, None, None] - points[None, :, None] - images, axis=-1)
         near = np.sum(np.abs(apart - lattice.shell(1)[0].length) < 1e-6, axis=-1)
         expected = -0.3 * np.sum(near * (flat @ flat.T) ** 2) / 2
-        assert np.isclose(jax.jit(term.energy)(spins), expected, rtol=1e-12)
+        assert np.isclose(eqx.filter_jit(term.energy)(spins), expected, rtol=1e-12)
         js.testing.assert_field_is_gradient(term, spins, key=key)
+        if page == "experiments/CONTRIBUTING.md":
+            assert term.on(lattice.resize(8)).lattice == lattice.resize(8)
+            continue
         with pytest.raises(ValueError, match="Biquadratic does not move to another lattice; build it anew there"):
             term.on(lattice.resize(8))
 
