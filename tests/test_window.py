@@ -40,6 +40,27 @@ def test_one_level_outside_the_window_is_not_answered(defect):
     assert not any(bool(jnp.any(jnp.isfinite(x))) for x in outside)
 
 
+@pytest.mark.parametrize(("sites", "colors", "asked", "close"), [(4096, 4, "energy", 3e-3), (64, 16, "field", 1e-3)])
+def test_what_is_answered_near_the_edge_is_right(sites, colors, asked, close):
+    """A level below 7.14, in the margin of one per cent above it, and beyond: as in a wide window, or NaN."""
+    lattice = lattices.chain(sites)
+    spins = random_spins(lattice, key=jax.random.key(0), dtype=jnp.float32)
+
+    def solve(window, order):
+        def at(v):
+            model = SDModel(lattice, 1.0, 1.0, potential=jnp.zeros(lattice.shape).at[7, 0].set(v))
+            solver = KernelPolynomial(model, **STATE, probes=Coloring(colors), order=order, window=window)
+            return getattr(solver, asked)(spins)
+
+        return [np.asarray(value) for value in map(compiled(at), (5.84, 5.9, 5.95, 6.0))]
+
+    narrow, wide = solve((-3.5, 7.14), 60), solve((-3.5, 9.0), 100)
+    np.testing.assert_allclose(narrow[:2], wide[:2], atol=close)
+    # the trace over 4096 sites does not notice the third
+    assert np.all(np.isfinite(wide))
+    assert np.all(np.isnan(narrow[2:]))
+
+
 def test_nor_at_a_filling_whose_level_is_sought():
     lattice = lattices.chain(8)
     spins = random_spins(lattice, key=jax.random.key(0), dtype=jnp.float32)
