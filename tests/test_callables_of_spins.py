@@ -40,6 +40,7 @@ BEHIND = {
     "jaxspin.descriptors.invariants": ("term_values", "invariants"),
     "jaxspin.electrons.negf.slices": ("hamiltonian",),
     "jaxspin.electrons.negf.system": ("assemble",),
+    "jaxspin.textures.directions": ("finish",),
     "jaxspin.training.linearized": ("LinearizedSet.bytes_needed",),
 }
 # They take a run or spins, and are asked on their own below.
