@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 
 from jaxspin.classical import Exchange, Zeeman
-from jaxspin.dynamics import simulate, suggest_timestep
+from jaxspin.dynamics import relax, simulate, suggest_timestep
 from jaxspin.dynamics.timestep import krylov, largest_frequency
 from jaxspin.electrons import ExactDiagonalization, SDModel
 from jaxspin.lattice import chain, triangular
+from jaxspin.observables import texture_center
+from jaxspin.problems import IsolatedSkyrmion
 from jaxspin.spins import normalize, random_spins, tangent
 from jaxspin.textures import ferromagnet, neel
+from jaxspin.torques import SpinOrbitTorque, SpinTransferTorque
 from tests.helpers import counting_compilations
 
 ROOT = np.sqrt(0.06 / (2 * np.pi))
@@ -87,6 +90,32 @@ def test_a_step_ten_times_too_long_is_warned_of(key):
         # inside jit nothing can be said; the number is there
         turn = jax.jit(functools.partial(largest_turn, field, step=10 * step, **settings))
         assert float(turn(spins)) > float(run.largest_turn)
+
+
+@pytest.mark.parametrize("name", ["transfer", pytest.param("orbit", marks=pytest.mark.slow)])
+def test_a_wrong_hall_angle_of_a_skyrmion_is_warned_of(name):
+    """Thirteen and four degrees at ten times the suggested step, and a third more way; a tenth of a degree at that."""
+    problem = IsolatedSkyrmion(side=24)
+    lattice, start = problem.lattice, relax(problem.potential, problem.spins()).spins
+    torque = {
+        "transfer": SpinTransferTorque(lattice, drift=(0.1, 0.0), nonadiabaticity=0.4),
+        "orbit": SpinOrbitTorque(polarization=(0.0, 1.0, 0.0), dampinglike=0.05),
+    }[name]
+    field = problem.potential + torque
+    suggested = suggest_timestep(field, start, damping=0.3)
+    time = 400 * suggested
+
+    def moved(step):
+        run = simulate(field, start, step=step, duration=time, save_every=time, damping=0.3)
+        before, after = (texture_center(lattice, (1 - spins[..., 0, 2]) ** 2) for spins in (start, run.final))
+        return complex(*np.asarray(after - before))
+
+    right = moved(suggested / 2)
+    assert abs(moved(suggested) / right - 1) < 0.005
+    with pytest.warns(UserWarning, match=r"turned a spin by .* rad; DepondtMertens is accurate to .* Pass step = "):
+        wrong = moved(10 * suggested)
+    assert abs(wrong / right) > 1.2
+    assert abs(np.degrees(np.angle(wrong / right))) > 3
 
 
 def test_the_largest_turn_is_that_of_the_field_over_the_moment():

@@ -97,12 +97,12 @@ def test_blocks_of_columns_need_not_divide_them(key):
     np.testing.assert_allclose(parts, whole, atol=1e-12)
 
 
-@pytest.mark.parametrize(("columns", "groups"), [(1, 1), (17, 1), (60, 3), (134, 7), (268, 14), (269, 14), (272, 14)])
+@pytest.mark.parametrize(("columns", "groups"), [(1, 1), (17, 1), (60, 4), (134, 7), (268, 14), (269, 14), (272, 14)])
 def test_groups_are_few_and_alike(columns, groups):
     """268 columns took 0.74 s, and 272 of them 0.43: each group is as wide as the others, and a multiple of four."""
     width = group_width(jnp.zeros((30, 30, columns), jnp.float32))
     assert -(-columns // width) == groups
-    assert groups == 1 or width == 20
+    assert groups == 1 or (width % 4 == 0 and groups * width - columns < 4 * groups)
 
 
 def test_tuning_ends_and_says_what_is_reachable(key):
