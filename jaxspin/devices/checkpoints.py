@@ -84,7 +84,9 @@ def _saved_here(path: Path) -> bool:
 
 def _check_like(path: Path, checkpointer: "orbax.checkpoint.StandardCheckpointer", like: PyTree[Array]) -> None:
     with undamaged(path):
-        metadata: Any = checkpointer.metadata(path).item_metadata
+        metadata: Any = checkpointer.metadata(path)
+        # older versions of orbax have the metadata of the arrays themselves here
+        metadata = getattr(metadata, "item_metadata", metadata)
         stored = {name: tuple(x.shape) for name, x in metadata.tree.items()}
     wanted = {name: tuple(x.shape) for name, x in _named(like).items()}
     if stored != wanted:
