@@ -20,8 +20,9 @@ import jaxspin as js
 from experiments.stages.schemes import SOLVERS, name_of
 from jaxspin import observables
 from jaxspin.arrays.precision import EXACT
-from jaxspin.descriptors import Bispectrum, LocalMoments
+from jaxspin.descriptors import Bispectrum, LocalMoments, electrons, on_clusters
 from jaxspin.dynamics import ProjectedTsit5
+from jaxspin.forcefield import tiles
 from jaxspin.forcefield.behler_parrinello import _features
 from jaxspin.spins import tangent_frame
 from jaxspin.training.losses import LossScales
@@ -127,6 +128,45 @@ def test_lowers_everywhere_on_one_device_and_on_many(name, key):
     exported = jax.export.export(jax.jit(ENTRIES[name]), platforms=PLATFORMS)(spread, key)
     assert exported.platforms == PLATFORMS
     assert exported.nr_devices == 8
+
+
+WIDE = js.triangular(24, 16)
+MESSAGES = js.forcefield.MessagePassing(
+    WIDE, fields=1, layers=2, first_radius=1.0, key=jax.random.key(0), dtype=jnp.float32
+)
+# fields, and more loops than they have on a CPU and elsewhere where all is done at once
+IN_PARTS = {
+    "groups of columns": (
+        js.KernelPolynomial(
+            js.SDModel(WIDE, 1.0, 3.0), filling=0.25, temperature=0.3, probes=js.electrons.Coloring(67), order=16
+        ),
+        (4, 0),  # accelerators want all columns at once
+    ),
+    "clusters": (
+        js.BehlerParrinello(
+            descriptor=js.LocalElectrons(WIDE, 2.0, filling=0.3, hops=1, steps=3, chunk=50),
+            hidden=(4,),
+            dtype=jnp.float32,
+        ),
+        (32, 32),
+    ),
+    "tiles": (js.BehlerParrinello(WIDE, MESSAGES, dtype=jnp.float32), (0, 0)),
+}
+
+
+@pytest.mark.parametrize("name", IN_PARTS)
+def test_fields_in_parts_lower_for_machines_that_are_not_here(name, monkeypatch):
+    """Parts that do not divide the whole, and whose size is chosen by the machine that the program is for."""
+    monkeypatch.setattr(tiles, "CELLS_ON_CPU", 100)
+    monkeypatch.setattr(tiles, "CELLS_ELSEWHERE", 100)
+    monkeypatch.setattr(on_clusters, "ON_ACCELERATORS", 2)
+    monkeypatch.setattr(electrons, "_FILLED_CHUNK", 100)
+    field, (on_cpu, elsewhere) = IN_PARTS[name]
+    spins = jax.ShapeDtypeStruct((*WIDE.shape, 3), jnp.float32)
+    for platform in PLATFORMS:
+        exported = jax.export.export(jax.jit(lambda s: field.field(s)), platforms=(platform,))(spins)
+        assert exported.platforms == (platform,)
+        assert exported.mlir_module().count("stablehlo.while") > (on_cpu if platform == "cpu" else elsewhere)
 
 
 class Counted(js.AbstractPotential):
