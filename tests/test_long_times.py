@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxspin.classical import Exchange, Zeeman
+from jaxspin.classical import Exchange, Ramp, Sinusoid, Zeeman, ZeemanPulse
 from jaxspin.dynamics import memory, simulate
 from jaxspin.dynamics.grid import fixed_grid
 from jaxspin.lattice import chain
@@ -28,6 +28,31 @@ def test_times_late_in_a_run_in_single_precision_are_all_different():
     rest = simulate(Zeeman([0.0, 0.0, 1.0]), half.final, start=half.times[-1], duration=0.5, **settings)
     assert jnp.array_equal(rest.final, run.final)
     np.testing.assert_array_equal(rest.times, run.times[25:])
+
+
+def test_profiles_late_in_a_run_in_single_precision_are_warned_of():
+    """A wave of six radians a unit of time is off by up to half a radian at t = 1e6, and the spins by 0.1."""
+    up = jnp.broadcast_to(jnp.asarray([1.0, 0.0, 0.0]), SINGLE.shape)
+    settings = {"duration": 5.0, "step": 0.02, "save_every": 5.0, "damping": 0.0}
+
+    def azimuth(start, dtype):
+        # the same wave from its own start on
+        wave = Sinusoid(frequency=6.0, phase=float(-6.0 * start % (2 * np.pi)))
+        run = simulate(ZeemanPulse([0.0, 0.0, 1.0], wave), up.astype(dtype), start=start, **settings)
+        return float(jnp.arctan2(run.final[0, 0, 1], run.final[0, 0, 0]))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        right = azimuth(0.0, jnp.float32)
+        assert azimuth(1e4, jnp.float32) == pytest.approx(right, abs=2e-3)
+        assert azimuth(1e6, jnp.float64) == pytest.approx(right, abs=1e-5)
+        # nothing changes in time
+        simulate(Zeeman([0.0, 0.0, 1.0]), SINGLE, start=1e6, temperature=0.1, key=jax.random.key(0), **settings)
+    with pytest.warns(UserWarning, match=r"float32 rounds to 0\.062, with steps of 0\.02\. Let the run and its prof"):
+        assert abs(azimuth(1e6, jnp.float32) - right) > 0.02
+    cooling = Ramp(initial=1.0, final=0.5, duration=5.0, start=1e6)
+    with pytest.warns(UserWarning, match="float32 rounds to"):
+        simulate(Zeeman([0.0, 0.0, 1.0]), SINGLE, start=1e6, temperature=cooling, key=jax.random.key(0), **settings)
 
 
 def test_a_start_between_steps_is_kept_and_a_rounded_one_is_meant():

@@ -166,6 +166,9 @@ class Sinusoid(eqx.Module):
 
     Raises `ValueError` for numbers that are complex or not finite. For one that begins and ends use `GaussianPulse`.
 
+    In single precision the phase is wrong by up to frequency t/1e7: by half a radian at frequency 6 and t = 1e6. Let a
+    late run begin at t = 0, with the phase that the wave has then.
+
     Example:
         >>> wave = js.classical.Sinusoid(frequency=2.0)
         >>> [round(float(wave(t)), 3) for t in (0.0, 0.5, 1.0)]

@@ -1,19 +1,26 @@
-"""What is said after a run: why it failed, or that its step was too long; spins `(n, *cells, sublattices, 3)`."""
+"""What is said after a run: why it failed, that its step was too long, or its time too late.
+
+Spins `(n, *cells, sublattices, 3)`.
+"""
 
 import math
 import warnings
+from typing import Any
 
 import diffrax
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
 
+from jaxspin.classical.profiles import Constant
 from jaxspin.dynamics.program import Settings
 from jaxspin.dynamics.solvers import AbstractSpinSolver
 from jaxspin.dynamics.timestep import life
 from jaxspin.dynamics.trajectory import Trajectory
+from jaxspin.field import AbstractField
 
 # A run warns where the error of the fastest motion, as `suggest_timestep` estimates it, is above this.
 _LARGEST_ERROR = 0.2
@@ -32,6 +39,30 @@ def warn_of_turns(run: Trajectory, solver: diffrax.AbstractSolver) -> None:
             "less, or leave it out to have one suggested.",
             stacklevel=3,
         )
+
+
+def warn_of_rounded_times(run: Trajectory, settings: Settings) -> None:
+    """A warning where profiles in time are handed a time rounded to a tenth of a step or more; nothing inside jit."""
+    if isinstance(run.steps, Tracer) or not any(_changes(p) for p in (settings.schedule, *_profiles(settings.field))):
+        return
+    dtype, last = run.final.dtype, float(np.max(np.abs(run.times)))
+    rounded = float(np.spacing(np.asarray(last, dtype)))
+    step = float(run.times[-1] - run.times[0]) / max(int(run.steps), 1)
+    if rounded > step / 10:
+        warnings.warn(
+            f"a profile in time at t = {last:g} is handed a time that {dtype} rounds to {rounded:.2g}, with steps of "
+            f"{step:.2g}. Let the run and its profiles begin at t = 0, or pass spins in double precision.",
+            stacklevel=3,
+        )
+
+
+def _profiles(field: AbstractField) -> list[Any]:
+    parts = jax.tree.leaves(field, is_leaf=lambda x: hasattr(x, "profile"))
+    return [x.profile for x in parts if hasattr(x, "profile")]
+
+
+def _changes(profile: Any) -> bool:
+    return profile is not None and not isinstance(profile, Constant)
 
 
 def thrown(run: Trajectory, settings: Settings, sound: Array, bound: int | None) -> Trajectory:

@@ -16,7 +16,7 @@ from jaxspin.callables import by_content
 from jaxspin.classical.profiles import Constant
 from jaxspin.dynamics.checks import check_adaptive, check_schedule, check_settings, check_solver, check_state
 from jaxspin.dynamics.events import Condition, of_run
-from jaxspin.dynamics.failures import thrown, warn_of_turns
+from jaxspin.dynamics.failures import thrown, warn_of_rounded_times, warn_of_turns
 from jaxspin.dynamics.grid import UnitSteps, adaptive_grid, fixed_grid
 from jaxspin.dynamics.llg import Clock, Mask, as_mask
 from jaxspin.dynamics.memory import warn_of_frames
@@ -80,7 +80,9 @@ def simulate(
     `save_at` gives the times of the frames in between one by one, rounded to whole steps, for what slows down as it
     goes: `save_at=np.geomspace(1.0, 1000.0, 40)`. Fixed steps only.
     `Trajectory.times` are in double precision. The device counts steps, and hands fields and schedules the time in the
-    precision of the spins: where a run in single precision starts late (t > 1e5), let profiles in time begin at 0.
+    precision of the spins: in single precision it is wrong by up to 0.0005 at t = 1e4 and by 0.03 at 1e6, where spins
+    driven by a `Sinusoid` of frequency 6 are off by 0.1 rad. After the run it warns where a profile or a temperature
+    was handed times rounded to a tenth of a step or more; let them and the run begin at t = 0.
 
     Temperature. A number, or a callable of time such as `Ramp`, `Quench`, `Exponential`; one that becomes negative or
     NaN fails. It needs `key`, which gives the noise and feeds fields that draw random numbers. The step number
@@ -256,6 +258,7 @@ def simulate(
     run = run if until is None else run.shortened()
     run = thrown(run, settings, outcome.sound, None if not adaptive else grid.bound) if throw else run
     warn_of_turns(run, solver)
+    warn_of_rounded_times(run, settings)
     return run
 
 
