@@ -37,6 +37,23 @@ def test_the_levels_hold_the_electrons_of_the_filling(key):
     np.testing.assert_allclose(held, 2 * 0.3 * 50, rtol=1e-6)
 
 
+def test_the_energy_is_the_free_energy_of_the_levels_at_the_temperature_in_units_of_the_hopping(model, key):
+    """Against the ensemble that the exact solver fills, with an energy that counts as 1 of its own."""
+    scaled = model.standardized(js.random_spins(model.lattice, key=key)[None], scale=0.05).filled(temperature=0.2)
+
+    def both(spins):
+        parts = scaled.network.parts(scaled._scaled(scaled.descriptor.rows(spins)))
+        levels, weights = (x.ravel() for x in scaled.network.local_levels(parts))
+        order = jnp.argsort(levels)
+        width = float(jnp.exp(scaled.network.width[...])) * 0.05
+        ensemble = js.electrons.Ensemble(filling=0.3, temperature=float(np.hypot(width, 0.2)))
+        return scaled.energy(spins), ensemble.energy(0.05 * levels[order], weights[order], 16)
+
+    own, known = zip(*(both(js.random_spins(model.lattice, key=k)) for k in jax.random.split(key)), strict=True)
+    np.testing.assert_allclose(own[1] - own[0], known[1] - known[0], rtol=1e-4, atol=1e-6)
+    assert abs(float(own[1] - own[0])) > 1e-4
+
+
 def test_an_untrained_network_has_no_energy(key):
     made = LearntLevels(3, (4,), filling=0.2, temperature=0.3, key=key)
     np.testing.assert_allclose(made(jax.random.normal(key, (7, 3))), 0, atol=1e-6)

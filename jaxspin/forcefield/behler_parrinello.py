@@ -224,8 +224,8 @@ class BehlerParrinello(AbstractPotential):
             made = shards.by_site(lambda own, part: parts(eqx.combine(own, rest), part), arrays, rows)
         network = in_precision(cast(LearntLevels, self.network), rows.dtype)
         occupied = None if occupied is None else occupied.astype(rows.dtype)
-        energies = network.energies(jnp.moveaxis(made, 0, -1), occupied)
-        return jax.lax.stop_gradient(self.scale).astype(rows.dtype) * energies
+        unit = jax.lax.stop_gradient(self.scale).astype(rows.dtype)
+        return unit * network.energies(jnp.moveaxis(made, 0, -1), occupied, unit)
 
     def _with_shift_and_estimate(self, energies: Array, rows: Array, known: bool) -> Array:
         estimate = self.descriptor.known_energy(rows) if known else None

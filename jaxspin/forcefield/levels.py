@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,13 +25,15 @@ class LearntLevels(nnx.Module):
 
         E = max_mu { sum_i omega_i(mu) + 2 n N mu },  omega_i(mu) = -D sum_k w_k(h_i) ln(1 + exp((mu - e_k(h_i))/D)).
 
-    What a metal far away does to a site it does by moving mu: a sum of energies that each site has by itself cannot say
-    so, and one network here serves other fillings n by `at`. mu is stationary, so that fields need no derivative of it;
+    What a metal far away does to a site it does by moving mu, which a sum of energies that each site has by itself
+    cannot say. `at` has other electrons in the same levels: what these do is known only as far as it was learnt, and
+    levels learnt at one filling are not those of another. mu is stationary, so that fields need no derivative of it;
     their derivatives with respect to the weights have it. Extensive, and as invariant as the features are.
 
-    `features` inputs, `hidden` layer widths, `levels` K, `filling` n in units of the spin orbitals, `temperature` T.
-    D^2 = T^2 + d^2 with a learnt width d. Energies in the units that the force field sets. A network of
-    `BehlerParrinello`: `(sites, features) -> (sites,)`, whose sum is E; `occupied` `(sites,)` is 0 at vacancies.
+    `features` inputs, `hidden` layer widths, `levels` K, `filling` n in units of the spin orbitals, `temperature` T in
+    units of the hopping. D^2 = T^2 + d^2 with a learnt width d. A network of `BehlerParrinello`:
+    `(sites, features) -> (sites,)`, whose sum is E less the energy of untrained levels, in units of `unit`, the energy
+    that the force field counts as 1 (its `scale`), as levels are; `occupied` `(sites,)` is 0 at vacancies.
 
     Raises `ValueError` for a filling outside (0, 1), a negative temperature or fewer than two levels.
     Source: a common Fermi level of local densities of states: W. Yang, Phys. Rev. Lett. 66, 1438 (1991),
@@ -69,7 +70,7 @@ class LearntLevels(nnx.Module):
         self.ladder = nnx.Param(jnp.asarray(SPAN * ladder, dtype))
         self.width = nnx.Param(jnp.asarray(np.log(2 * SPAN / levels), dtype))
         self.levels, self.filling, self.temperature = levels, float(filling), float(temperature)
-        self.zero = _of_ladder(levels, self.filling, self.temperature)
+        self.reference = (self.filling, self.temperature)
 
     def at(self, *, filling: float | None = None, temperature: float | None = None) -> "LearntLevels":
         """The same levels, filled by other electrons; None: as before. Raises `ValueError` as the constructor does."""
@@ -82,9 +83,12 @@ class LearntLevels(nnx.Module):
         return copy
 
     def __call__(
-        self, features: Float[Array, "*n f"], occupied: Float[Array, "*n"] | None = None
+        self,
+        features: Float[Array, "*n f"],
+        occupied: Float[Array, "*n"] | None = None,
+        unit: Float[Array, ""] | float = 1.0,
     ) -> Float[Array, "*n"]:
-        return self.energies(self.parts(features), occupied)
+        return self.energies(self.parts(features), occupied, unit)
 
     def parts(self, features: Float[Array, "*n f"]) -> Float[Array, "*n parts"]:
         """What the network makes of each site by itself: logarithms of the weights, then positions."""
@@ -99,26 +103,44 @@ class LearntLevels(nnx.Module):
         logarithms, levels = jnp.split(ladder + parts, 2, axis=-1)
         return levels, 2 * jax.nn.softmax(logarithms, axis=-1)
 
-    def fermi_level(self, parts: Float[Array, "*n parts"], occupied: Float[Array, "*n"] | None = None) -> Array:
-        """mu, at which the levels of all sites hold 2 n N electrons."""
+    def fermi_level(
+        self,
+        parts: Float[Array, "*n parts"],
+        occupied: Float[Array, "*n"] | None = None,
+        unit: Float[Array, ""] | float = 1.0,
+    ) -> Float[Array, ""]:
+        """mu in units of `unit`, at which the levels of all sites hold 2 n N electrons."""
         levels, weights = self.local_levels(parts)
         if occupied is not None:
             weights = weights * occupied[..., None]
-        count = self.filling * jnp.sum(weights)
-        return fermi.crossing(levels, weights, count, self.broadening(parts.dtype))
+        return _filled_to(levels, weights, self.filling, self.broadening(unit, parts.dtype))
 
     def energies(
-        self, parts: Float[Array, "*n parts"], occupied: Float[Array, "*n"] | None = None
+        self,
+        parts: Float[Array, "*n parts"],
+        occupied: Float[Array, "*n"] | None = None,
+        unit: Float[Array, ""] | float = 1.0,
     ) -> Float[Array, "*n"]:
-        """omega_i(mu) + 2 n mu of each site, less that of the untrained ladder."""
-        return self.energies_at(parts, self.fermi_level(parts, occupied))
+        """omega_i(mu) + 2 n mu of each site, less that of untrained levels."""
+        return self.energies_at(parts, self.fermi_level(parts, occupied, unit), unit)
 
-    def energies_at(self, parts: Float[Array, "*n parts"], mu: Float[Array, ""]) -> Float[Array, "*n"]:
+    def energies_at(
+        self, parts: Float[Array, "*n parts"], mu: Float[Array, ""], unit: Float[Array, ""] | float = 1.0
+    ) -> Float[Array, "*n"]:
         """The same at any mu: the sum over the sites is largest at `fermi_level`."""
-        width = self.broadening(parts.dtype)
         levels, weights = self.local_levels(parts)
-        grand = -width * jnp.sum(weights * jax.nn.softplus((mu - levels) / width), axis=-1)
-        return grand + 2 * self.filling * mu - self.zero
+        held = _energy(levels, weights, mu, self.filling, self.broadening(unit, parts.dtype))
+        return held - self._untrained(unit, parts.dtype)
+
+    def _untrained(self, unit: Float[Array, ""] | float, dtype) -> Float[Array, ""]:
+        """The energy of a site of the first ladder, with the electrons that the network was made for."""
+        filling, temperature = self.reference
+        width = jnp.sqrt(
+            jnp.asarray((2 * SPAN / self.levels) ** 2, dtype) + (temperature / jnp.asarray(unit, dtype)) ** 2
+        )
+        levels = jnp.linspace(-SPAN, SPAN, self.levels, dtype=dtype)
+        weights = jnp.full_like(levels, 2 / self.levels)
+        return _energy(levels, weights, _filled_to(levels, weights, filling, width), filling, width)
 
     def settings(self) -> dict[str, Any]:
         """What a stored force field needs to make the network again."""
@@ -128,7 +150,7 @@ class LearntLevels(nnx.Module):
             "levels": self.levels,
             "filling": self.filling,
             "temperature": self.temperature,
-            "zero": self.zero,
+            "reference": list(self.reference),
         }
 
     @staticmethod
@@ -138,25 +160,22 @@ class LearntLevels(nnx.Module):
         """The untrained network described by `settings()`, for so many features."""
         own = {name: settings[name] for name in ("hidden", "levels", "filling", "temperature")}
         network = LearntLevels(features, **own, key=key, dtype=dtype)
-        network.zero = settings["zero"]
+        network.reference = tuple(settings["reference"])
         return network
 
-    def broadening(self, dtype=None) -> Float[Array, ""]:
-        """D, the width over which a level fills."""
-        learnt = jnp.exp(self.width[...].astype(self.width[...].dtype if dtype is None else dtype))
-        return jnp.sqrt(learnt**2 + self.temperature**2)
+    def broadening(self, unit: Float[Array, ""] | float = 1.0, dtype=None) -> Float[Array, ""]:
+        """D in units of `unit`, the width over which a level fills."""
+        learnt = jnp.exp(self.width[...] if dtype is None else self.width[...].astype(dtype))
+        return jnp.sqrt(learnt**2 + (self.temperature / jnp.asarray(unit, learnt.dtype)) ** 2)
 
 
-def _of_ladder(levels: int, filling: float, temperature: float) -> float:
-    """The energy of a site of the untrained ladder."""
-    ladder, width = np.linspace(-SPAN, SPAN, levels), math.hypot(2 * SPAN / levels, temperature)
-    weights = np.full(levels, 2 / levels)
-    mu, low, high = 0.0, -SPAN - 100 * width, SPAN + 100 * width
-    for _ in range(100):
-        mu = (low + high) / 2
-        filled = np.sum(weights / (1 + np.exp(np.clip((ladder - mu) / width, -500, 500))))
-        low, high = (mu, high) if filled < 2 * filling else (low, mu)
-    return float(-width * np.sum(weights * np.logaddexp(0, (mu - ladder) / width)) + 2 * filling * mu)
+def _filled_to(levels: Levels, weights: Levels, filling: float, width: Float[Array, ""]) -> Float[Array, ""]:
+    return fermi.crossing(levels, weights, filling * jnp.sum(weights), width)
+
+
+def _energy(levels: Levels, weights: Levels, mu: Array, filling: float, width: Array) -> Float[Array, "*n"]:
+    """omega + 2 n mu of sites whose levels are the last axis."""
+    return -width * jnp.sum(weights * jax.nn.softplus((mu - levels) / width), axis=-1) + 2 * filling * mu
 
 
 def _check(filling: float, temperature: float) -> None:
