@@ -1,5 +1,7 @@
 """Runs in files: as in memory, to the last bit, whether killed or not; and one function that reads everything."""
 
+import contextlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -54,9 +56,10 @@ def test_a_stored_run_is_that_in_memory(few, tmp_path, start, duration):
     assert float(again.step) == pytest.approx(float(expected.step))
 
 
-def test_killed_and_resumed_is_unbroken(few, tmp_path, start, monkeypatch):
-    expected, path, append = run_of(start), tmp_path / "run.zarr", TrajectoryWriter.append
-    left = [2]
+@contextlib.contextmanager
+def kill_after(writes, monkeypatch):
+    """The writing of frames ends the run after so many times."""
+    append, left = TrajectoryWriter.append, [writes]
 
     def killed(self, *arguments):
         if not left[0]:
@@ -64,10 +67,15 @@ def test_killed_and_resumed_is_unbroken(few, tmp_path, start, monkeypatch):
         left[0] -= 1
         append(self, *arguments)
 
-    monkeypatch.setattr(TrajectoryWriter, "append", killed)
-    with pytest.raises(Killed):
+    with monkeypatch.context() as patch:
+        patch.setattr(TrajectoryWriter, "append", killed)
+        yield
+
+
+def test_killed_and_resumed_is_unbroken(few, tmp_path, start, monkeypatch):
+    expected, path = run_of(start), tmp_path / "run.zarr"
+    with kill_after(2, monkeypatch), pytest.raises(Killed):
         run_of(start, store=path)
-    monkeypatch.setattr(TrajectoryWriter, "append", append)
     with load_trajectory(path) as found:
         assert 1 < found.sizes["time"] < len(expected)
     with pytest.raises(FileExistsError, match="exists; choose another path"):
@@ -88,18 +96,8 @@ def test_frames_may_be_at_any_times(tmp_path, start, monkeypatch):
     np.testing.assert_array_equal(found.spins, every.spins[np.array([0, 1, 3, 9, 16, 21])])
     np.testing.assert_allclose(found.times, [0, 0.1, 0.3, 0.9, 1.6, 2.1], atol=1e-12)
     np.testing.assert_array_equal(run_of(start, save_every=None, save_at=jnp.asarray(times)).times, found.times)
-    append, left = TrajectoryWriter.append, [3]
-
-    def killed(self, *arguments):
-        if not left[0]:
-            raise Killed
-        left[0] -= 1
-        append(self, *arguments)
-
-    monkeypatch.setattr(TrajectoryWriter, "append", killed)
-    with pytest.raises(Killed):
+    with kill_after(3, monkeypatch), pytest.raises(Killed):
         run_of(start, **at, store=path)
-    monkeypatch.setattr(TrajectoryWriter, "append", append)
     assert len(js.load(path)) == 3
     for _ in range(2):
         assert_same(run_of(start, **at, store=path, resume=True), found)
