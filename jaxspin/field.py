@@ -49,6 +49,8 @@ class AbstractField(eqx.Module):
     is_velocity: ClassVar[bool] = False
     # whether floats of less than 32 bits are allowed: not where many levels are summed
     half_precision: ClassVar[bool] = True
+    # whether it costs little beside electrons and networks, however the lattice is cut; see `narrowest_block`
+    is_cheap: ClassVar[bool] = False
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
@@ -58,6 +60,15 @@ class AbstractField(eqx.Module):
     def lattice(self) -> Lattice | None:
         """The lattice the field lives on, or None for one that fits any."""
         return None
+
+    @property
+    def narrowest_block(self) -> tuple[int, ...] | None:
+        """The fewest cells along each axis of a block of the lattice on a core of its own; () for any.
+
+        None where cutting the lattice in blocks does not pay, as for electrons that see all of it; see
+        `jaxspin.devices.use_cores`.
+        """
+        return () if self.is_cheap else None
 
     @takes_spins
     @abc.abstractmethod
@@ -195,6 +206,10 @@ class _AbstractScaled(AbstractField):
     def times_of_change(self) -> tuple[Time, ...]:
         return self.term.times_of_change()
 
+    @property
+    def narrowest_block(self) -> tuple[int, ...] | None:
+        return self.term.narrowest_block
+
     def push(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
         return scale(self.factor.astype(spins.dtype), self.term.push(spins, t, key=key))
 
@@ -247,6 +262,13 @@ class _AbstractSum(AbstractField):
 
     def times_of_change(self) -> tuple[Time, ...]:
         return tuple(t for term in self.terms for t in term.times_of_change())
+
+    @property
+    def narrowest_block(self) -> tuple[int, ...] | None:
+        blocks = [term.narrowest_block for term in self.terms]
+        if any(block is None for block in blocks):
+            return None
+        return tuple(max(along) for along in zip(*filter(None, blocks), strict=True))
 
     def on(self, lattice: Lattice) -> "AbstractField":
         """The sum of the terms on another size of the lattice."""

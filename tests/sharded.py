@@ -14,6 +14,7 @@ import pytest
 import jaxspin as js
 from jaxspin import observables
 from jaxspin.descriptors import Bispectrum, LocalElectrons, LocalMoments
+from jaxspin.devices.cores import mesh_of_cores
 from jaxspin.devices.shards import shards_of
 
 LATTICES = {
@@ -245,6 +246,42 @@ def placement():
     single = jax.device_put(spins, jax.devices()[3])
     assert shards_of(lattice, single) is None
     assert shards_of(lattice, made).cells == (4, 4)
+
+
+def cores():
+    """A learnt run cuts the lattice by itself, unless the spins have been placed; the result lies on one device."""
+    lattice = js.triangular(48, 48)
+    spins = js.random_spins(lattice, key=jax.random.key(0))
+    field = moments(lattice) + js.Exchange(lattice, 0.1) + 2.0 * js.Zeeman((0.0, 0.0, 0.1))
+    assert field.narrowest_block == (3, 3)
+    cut = mesh_of_cores(lattice, spins, field.narrowest_block)
+    assert cut is not None
+    assert cut.devices.size == 8
+    frozen = jnp.zeros(lattice.shape, bool).at[0].set(True)
+
+    def run(s):
+        options = {"damping": jnp.full(lattice.shape, 0.3), "temperature": 0.1, "key": jax.random.key(1)}
+        return js.simulate(field, s, duration=2.0, step=0.5, frozen=frozen, until=js.dynamics.Relaxed(1e-9), **options)
+
+    placed_by_user = jax.device_put(spins, jax.devices()[0])
+    assert mesh_of_cores(lattice, placed_by_user, field.narrowest_block) is None
+    many, one = run(spins), run(placed_by_user)
+    np.testing.assert_allclose(many.spins, one.spins, rtol=0, atol=ROUNDING)
+    np.testing.assert_array_equal(many.times, one.times)
+    assert float(jnp.max(jnp.abs(one.final - spins))) > 0.1
+    assert many.frames == one.frames
+    assert {type(leaf) for leaf in jax.tree.leaves(many)} == {type(leaf) for leaf in jax.tree.leaves(one)}
+    assert not many.final.committed
+    assert len(many.spins.devices()) == 1
+    # blocks of 256 sites at least, as wide as the field needs, and nothing to cut for fields that see all of it
+    small = js.triangular(20, 20)
+    assert mesh_of_cores(small, js.random_spins(small, key=jax.random.key(0)), (3, 3)) is None
+    assert mesh_of_cores(lattice, spins, (25, 48)) is None
+    assert mesh_of_cores(lattice, spins, (24, 48)).devices.size == 2
+    exact = js.ExactDiagonalization(js.SDModel(lattice, 1.0, 2.0), filling=0.5, temperature=0.1)
+    assert (field + exact).narrowest_block is None
+    assert js.Exchange(lattice, 1.0).narrowest_block == ()
+    assert mesh_of_cores(lattice, spins, ()) is None
 
 
 def refusals():

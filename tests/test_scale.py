@@ -40,9 +40,21 @@ SLOW = [pytest.param((name,), marks=pytest.mark.slow, id=name) for name in _SLOW
 
 
 # one process for all that is fast: starting it takes longer than most of them
-@pytest.mark.parametrize("names", [("placement", "refusals", "fields", "measured"), *SLOW], ids="-".join)
+@pytest.mark.parametrize("names", [("placement", "cores", "refusals", "fields", "measured"), *SLOW], ids="-".join)
 def test_on_eight_devices(names):
     finish(start("tests.sharded", *names, devices=8), timeout=600)
+
+
+def test_cores_are_counted_before_anything_is_computed():
+    text = "import jaxspin as js; assert js.devices.use_cores(3) == 3; import jax; print(jax.device_count(), 'passed')"
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    command = [sys.executable, "-W", "error", "-c", text]
+    assert subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout == "3 passed\n"
+    assert jax.device_count() > 0
+    with pytest.raises(RuntimeError, match=r"call js.devices.use_cores\(\) before anything is computed"):
+        js.devices.use_cores()
+    with pytest.raises(ValueError, match="cannot be cut in 0 blocks; leave blocks out"):
+        js.devices.use_cores(0)
 
 
 def free_port() -> str:

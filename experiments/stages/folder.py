@@ -1,5 +1,6 @@
 """An experiment's command line, its output folder and the time its stages take, kept so that a killed run can go on."""
 
+import contextlib
 import dataclasses
 import json
 import time
@@ -7,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import jaxspin as js
 from experiments.stages.refusals import command_line, no_folder_of_a_refused_run, refusals
 from jaxspin.io import load_json, new_folder, save_json, to_json
 
@@ -45,6 +47,8 @@ def main(
     `shown` takes what `run` returns and the folder to what is printed: text as it is, anything else as JSON. What is
     refused, by the parser, the settings or a check of `run`, is one line and exit status 2, and leaves no folder.
     """
+    with contextlib.suppress(RuntimeError):  # of a process that has computed something
+        js.devices.use_cores()
     with refusals():
         settings = command_line(config, description, default)
         with no_folder_of_a_refused_run(settings.output):

@@ -1,5 +1,7 @@
 """Single-ion anisotropy."""
 
+from typing import ClassVar
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -25,6 +27,8 @@ class Anisotropy(AbstractPotential):
         >>> round(float(energy), 3)
         -8.0
     """
+
+    is_cheap: ClassVar[bool] = True
 
     strength: Float[Array, "..."]
     axis: Float[Array, "*n 3"]

@@ -1,6 +1,6 @@
 """Antisymmetric exchange."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -35,6 +35,8 @@ class DzyaloshinskiiMoriya(AbstractPotential):
         >>> round(float(js.DzyaloshinskiiMoriya(ring, 0.5, "bulk").energy(helix)), 3)
         -2.0
     """
+
+    is_cheap: ClassVar[bool] = True
 
     strength: Float[Array, "..."]
     directions: Float[Array, "bonds 3"]

@@ -1,7 +1,7 @@
 """Heisenberg exchange."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -33,6 +33,8 @@ class Exchange(AbstractPotential):
         >>> round(float(field.energy(js.textures.ferromagnet(lattice))), 3), field.field(spins).shape
         (-16.0, (4, 4, 1, 3))
     """
+
+    is_cheap: ClassVar[bool] = True
 
     couplings: tuple[Float[Array, "..."], ...]
     _lattice: Lattice

@@ -1,6 +1,7 @@
 """Applied fields, constant and in time."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -28,6 +29,8 @@ class Zeeman(AbstractPotential):
         >>> round(float(js.Zeeman((0.0, 0.0, 0.1)).energy(up)), 3)
         -1.6
     """
+
+    is_cheap: ClassVar[bool] = True
 
     applied: Float[Array, "*n 3"]
 
@@ -57,6 +60,8 @@ class ZeemanPulse(AbstractPotential):
         >>> [round(float(pulse.energy(js.textures.ferromagnet(lattice), t)), 3) for t in (5.0, 6.0)]
         [-1.6, -0.97]
     """
+
+    is_cheap: ClassVar[bool] = True
 
     applied: Float[Array, "*n 3"]
     profile: Callable[[Time], Float[Array, ""]]

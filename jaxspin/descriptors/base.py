@@ -62,6 +62,11 @@ class AbstractDescriptor(eqx.Module):
         return len(self.labels)
 
     @property
+    def narrowest_block(self) -> tuple[int, ...] | None:
+        """The fewest cells along each axis of a block of the lattice on a core of its own; None: it stays whole."""
+        return None
+
+    @property
     def components(self) -> int:
         """How many features, the first ones, are components of vectors, which a force field must not standardize."""
         return 0

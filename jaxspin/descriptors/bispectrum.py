@@ -123,6 +123,11 @@ class Bispectrum(AbstractDescriptor):
             )
 
     @property
+    def narrowest_block(self) -> tuple[int, ...] | None:
+        """As wide as a neighbourhood."""
+        return self.neighborhood.smallest_cells()
+
+    @property
     def neighborhood(self) -> Neighborhood:
         """Sites, bonds and triangles around a site, and their irreps."""
         lengths = (self.radius, self.bond_radius, self.bond_length, self.triangle_side)

@@ -49,6 +49,11 @@ class AbstractOnClusters(AbstractClusterDescriptor):
         needed, lattice = self.smallest_cells(), self.lattice
         return [axis for axis, n in enumerate(lattice.cells) if lattice.periodic[axis] and n < needed[axis]]
 
+    @property
+    def narrowest_block(self) -> tuple[int, ...] | None:
+        """As wide as a cluster."""
+        return self.smallest_cells()
+
     def smallest_cells(self) -> tuple[int, ...]:
         """The number of cells a periodic axis needs so that the cluster does not reach around it."""
         found = clusters(infinite(self.lattice), self.hopping, self.hops)

@@ -43,6 +43,10 @@ class SpinVectors(AbstractDescriptor):
         return ("S_x", "S_y", "S_z", *(() if self.beside is None else self.beside.labels))
 
     @property
+    def narrowest_block(self) -> tuple[int, ...] | None:
+        return (1,) * self.lattice.dimension if self.beside is None else self.beside.narrowest_block
+
+    @property
     def components(self) -> int:
         return 3
 

@@ -14,6 +14,8 @@ from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 from jaxspin.callables import by_content
 from jaxspin.classical.profiles import Constant
+from jaxspin.devices.cores import mesh_of_cores
+from jaxspin.devices.meshes import shard
 from jaxspin.dynamics.checks import check_adaptive, check_schedule, check_settings, check_solver, check_state
 from jaxspin.dynamics.events import Condition, of_run
 from jaxspin.dynamics.failures import thrown, warn_of_rounded_times, warn_of_turns
@@ -227,9 +229,9 @@ def simulate(
         jnp.asarray(clock.step, dtype), jnp.asarray(clock.last, jnp.int32), jnp.asarray(clock.origin, dtype)
     )
     warn_of_frames(settings.frame(spins, device_clock), len(grid.lengths) + 1, spins)
+    blocks = mesh_of_cores(lattice, spins, field.narrowest_block)
     outcome = run_frames(
-        settings,
-        spins,
+        *((settings, spins) if blocks is None else shard((settings, spins), blocks, lattice)),
         device_clock,
         jnp.asarray(np.concatenate([[0], grid.lengths]).astype(np.int32)),
         changes if adaptive else None,
@@ -239,6 +241,9 @@ def simulate(
         grid.bound,
         _meter(progress, len(grid.lengths)),
     )
+    if blocks is not None:
+        # on one device again, where nobody has put them: exact fields of the frames are computed once, not by all
+        outcome = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)) if isinstance(x, jax.Array) else x, outcome)
     run = Trajectory(
         times=grid.times,
         spins=outcome.saved if save is None else None,

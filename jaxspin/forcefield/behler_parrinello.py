@@ -106,6 +106,13 @@ class BehlerParrinello(AbstractPotential):
     def lattice(self) -> Lattice:
         return self.descriptor.lattice
 
+    @property
+    def narrowest_block(self) -> tuple[int, ...] | None:
+        own = self.descriptor.narrowest_block
+        if own is None or not isinstance(self.network, AbstractLatticeNetwork):
+            return own
+        return tuple(max(pair) for pair in zip(own, self.network.reach(self.lattice), strict=True))
+
     def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
         """E(S) in units of the hopping."""
         check_spins(self.lattice, spins)

@@ -71,6 +71,10 @@ class Committee(AbstractPotential):
     def lattice(self) -> Lattice:
         return self.members.lattice
 
+    @property
+    def narrowest_block(self) -> tuple[int, ...] | None:
+        return self.members.narrowest_block
+
     def __len__(self) -> int:
         return self.size
 

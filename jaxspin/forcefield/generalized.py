@@ -93,6 +93,10 @@ class GeneralizedPotential(AbstractField):
         return self.conservative.lattice
 
     @property
+    def narrowest_block(self) -> tuple[int, ...] | None:
+        return self.conservative.narrowest_block
+
+    @property
     def descriptor(self) -> AbstractDescriptor:
         return self.conservative.descriptor
 
