@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import jaxspin as js
-from experiments.accuracy import cluster_size, data_files, features, fit, locality
+from experiments.accuracy import cluster_size, data_files, features, features_models, fit, locality
 from experiments.checks import evaluate
 from experiments.stages import Bispectrum, Electrons, FilledClusters, Moments, Network
+from experiments.stages.by_kind import split
 from experiments.stages.learning import known_electrons
 from jaxspin.descriptors import NearEnds
 from jaxspin.training import random_configurations
@@ -144,31 +145,11 @@ def test_a_table_that_was_killed_and_resumed_is_unbroken(written, tmp_path, monk
     assert (folder / "features.png").stat().st_size > 1000
 
 
-@pytest.mark.parametrize(
-    ("error", "most", "steps", "converged"),
-    [
-        (lambda n: 1 / n, 6400, 6400, False),
-        (lambda n: 0.2 + 10 / n, 6400, 1600, True),  # 0.2125 at 800, 0.20625 at 1600
-        (lambda n: 0.2, 6400, 200, True),
-        (lambda n: 0.2, 150, 100, False),
-    ],
-)
-def test_trainings_get_longer_until_their_curve_is_flat(error, most, steps, converged):
-    tried = []
-
-    def attempt(n):
-        tried.append(n)
-        return n, error(n)
-
-    assert features.until_flat(attempt, 100, most, 0.03) == (steps, steps, converged)
-    assert tried == [100 * 2**k for k in range(len(tried))]
-
-
 def test_each_feature_set_adds_one_family_of_features(written, tmp_path):
     """Zero lengths leave out bonds among neighbours and chiralities; the last set is the default descriptor."""
     config = small_table(written(), tmp_path, radius=2.0, bond_radius=1.5)
     lattice = js.square(7)
-    sets = [features.bispectrum(config, lattice, **s) for s in features.feature_sets().values()]
+    sets = [config.bispectrum(lattice, **s) for s in features_models.feature_sets().values()]
     assert sets[-1] == js.Bispectrum(lattice, 2.0, 1.5)
     assert set(sets[0].labels) == {"bond1 A1", "bond2 A1", "bond3 A1"}
     families = [{(x.split()[-1].rstrip("123456"), x[:4]) for x in s.labels} for s in sets]
@@ -185,25 +166,25 @@ def test_each_feature_set_adds_one_family_of_features(written, tmp_path):
 def test_every_part_holds_the_default_model(written, tmp_path):
     """Which is trained once; `LocalMoments` needs the coupling."""
     chosen = {
-        "parts": typing.get_args(features.Part),
+        "parts": typing.get_args(features_models.Part),
         "radii": ((1.5, 1.0),),
         "clusters": ((1, 4),),
         "electrons": ((1, 0.2),),
     }
     config = small_table(written(), tmp_path, **chosen)
     data, params = features.load(config)
-    table = features.models(config, data.lattice, params)
+    table = config.models(data.lattice, params)
     (shared,) = set.intersection(*(set(part.values()) for part in table.values()))
-    assert shared == features.Model(js.Bispectrum(data.lattice, 1.0, 0.0), (4,))
+    assert shared == features_models.Model(js.Bispectrum(data.lattice, 1.0, 0.0), (4,))
     sizes = {part: len(rows) for part, rows in table.items()}
     assert sizes == {"features": 6, "radius": 2, "moments": 4, "network": 3, "data": 2}
     *_, moments, level, electrons = table["moments"].values()
     assert level.descriptor == js.descriptors.AtFilling(moments.descriptor, filling=0.5)
     assert electrons.descriptor == js.LocalElectrons(data.lattice, 2.0, filling=0.5, hops=1, steps=7, temperature=0.2)
     without = {name: value for name, value in params.items() if name != "filling"}
-    assert len(features.models(config, data.lattice, without)["moments"]) == 2
+    assert len(config.models(data.lattice, without)["moments"]) == 2
     with pytest.raises(ValueError, match="leave moments out of --parts"):
-        features.models(config, data.lattice, {})
+        config.models(data.lattice, {})
     other = written("other.npz", PARAMS | {"coupling": 3.0})
     with pytest.raises(ValueError, match="give files of one model"):
         features.load(dataclasses.replace(config, data=(*config.data, other)))
@@ -281,7 +262,7 @@ def test_snapshots_at_even_steps_are_a_run_and_what_is_held_out_of_it_a_block(wr
     data, _ = data_files.read(written(spins=spins, field=spins, kind=kind, step=step))
     assert np.asarray(data.run).tolist() == [*range(5), *[5] * 41]
     for seed in range(4):
-        fitted, held, numbers = fit.split(data, 0.1, seed)
+        fitted, held, numbers = split(data, 0.1, seed)
         alone, block = numbers[:1], np.array(numbers[1:])
         assert alone[0] < 5
         assert len(block) == 4

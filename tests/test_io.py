@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import itertools
 import json
 import shutil
@@ -16,6 +17,7 @@ from jaxspin.io import (
     TrajectoryWriter,
     lattice_of,
     load_or_make,
+    load_or_make_each,
     load_trajectory,
     new_folder,
     provenance,
@@ -72,6 +74,26 @@ def test_a_part_that_is_there_is_read_and_not_made_again(tmp_path):
     path.write_text('{"x"')
     with pytest.raises(ValueError, match=r"is damaged.*delete it to make it again"):
         load_or_make(path, make)
+
+
+def test_a_table_that_was_killed_goes_on_with_the_row_it_died_in(tmp_path):
+    made = []
+
+    def make(name, killed=False):
+        made.append(name)
+        if killed:
+            raise Killed
+        return {"row": name}
+
+    names = ["b", "a", "c"]
+    with pytest.raises(Killed):
+        load_or_make_each(tmp_path, {name: functools.partial(make, name, name == "a") for name in names})
+    rows = load_or_make_each(tmp_path, {name: functools.partial(make, name) for name in names})
+    assert list(rows.items()) == [(name, {"row": name}) for name in names]
+    assert made == ["b", "a", "a", "c"]
+    with pytest.raises(ValueError, match="no name of a file; name each row by letters and digits"):
+        load_or_make_each(tmp_path, {"d": functools.partial(make, "d"), "e/f": functools.partial(make, "e")})
+    assert made == ["b", "a", "a", "c"]
 
 
 def test_a_file_written_in_parts_is_whole_or_the_old_one(tmp_path):

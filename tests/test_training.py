@@ -19,6 +19,7 @@ from jaxspin.training import (
     sample,
     train,
     trainer,
+    until_flat,
 )
 
 pytestmark = pytest.mark.usefixtures("optax_mixes_types")
@@ -175,3 +176,27 @@ def test_patience_stops_where_the_validation_error_no_longer_falls(ring, ring_da
         TrainConfig(patience=-1)
     with pytest.raises(ValueError, match=r"0\.5 serves"):
         TrainConfig(balance=2.0)
+
+
+@pytest.mark.parametrize(
+    ("error", "most", "steps", "converged"),
+    [
+        (lambda n: 1 / n, 6400, 6400, False),
+        (lambda n: 0.2 + 10 / n, 6400, 1600, True),  # 0.2125 at 800, 0.20625 at 1600
+        (lambda n: 0.2, 6400, 200, True),
+        (lambda n: 0.2, 150, 100, False),
+    ],
+)
+def test_trainings_get_longer_until_their_curve_is_flat(error, most, steps, converged):
+    tried = []
+
+    def attempt(n):
+        tried.append(n)
+        return n, error(n)
+
+    assert until_flat(attempt, 100, most=most) == (steps, steps, converged)
+    assert tried == [100 * 2**k for k in range(len(tried))]
+    with pytest.raises(ValueError, match=r"between 0 and 1, got 0; 0\.03 is usual"):
+        until_flat(attempt, 100, most=most, flat=0)
+    with pytest.raises(ValueError, match="1000 are usual"):
+        until_flat(attempt, 0, most=most)

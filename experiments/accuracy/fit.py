@@ -17,18 +17,15 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
 import numpy as np
 
 import jaxspin as js
 from experiments.accuracy.data_files import read
+from experiments.accuracy.fit_figures import draw
 from experiments.stages import Moments, Network, Output, main
+from experiments.stages.by_kind import errors_by_kind, likeness, mean_and_range, split
 from jaxspin.io import new_folder, provenance, save_json, to_json
-from jaxspin.spins import tangent
 from jaxspin.training import SpinData, evaluate
-from jaxspin.training.losses import predict
-from jaxspin.training.sampling import overlaps
-from jaxspin.training.splitting import rows_of_parts
 
 TRAINING = js.TrainConfig(steps=3000, batch=2, learning_rate=4e-3, validation=0.08, evaluate_every=500)
 
@@ -84,7 +81,7 @@ def run(config: Config) -> dict[str, Any]:
                 "weights": sum(x.size for x in jax.tree.leaves(eqx.filter(model.network, eqx.is_inexact_array))),
                 "errors": {
                     **{name: dataclasses.asdict(evaluate(learnt.model, part)) for name, part in unseen.items()},
-                    **judge(learnt.model, held),
+                    **errors_by_kind(learnt.model, held),
                 },
                 "held out": numbers,
                 "largest overlap with what is learnt": likeness(fitted, held),
@@ -121,71 +118,6 @@ def other(folder: Path, lattice: js.Lattice) -> SpinData:
             f"(experiments.accuracy.label --side {lattice.cells[0]})."
         )
     return jax.tree.map(lambda x: x.astype(np.float32) if jnp.issubdtype(x.dtype, jnp.floating) else x, data)
-
-
-def split(data: SpinData, held_out: float, seed: int) -> tuple[SpinData, SpinData, list[int]]:
-    """What is learnt from, what is held out (this fraction of each kind, at least one), and its numbers in the file.
-
-    Of a run, a block in time, and what is near it is not learnt from either (`SpinData.split`).
-    """
-    learnt, held = [], []
-    for number, kind in enumerate(sorted(set(data.sources))):
-        members = np.flatnonzero(np.array(data.sources) == kind)
-        count = max(1, round(held_out * len(members)))
-        if count < len(members):
-            key = jax.random.fold_in(jax.random.key(seed), number)
-            first, rest = rows_of_parts(
-                np.asarray(data.run)[members], (count, len(members) - count), key=key, by="block", gap=0.1
-            )
-            held, learnt = [*held, *members[first]], [*learnt, *members[rest]]
-        else:
-            held += members.tolist()
-    if not learnt:
-        raise ValueError("nothing is left to learn from; lower --held-out or give more configurations of each kind.")
-    held = sorted(int(n) for n in held)
-    return data[np.sort(learnt)], data[held], held
-
-
-def likeness(fitted: SpinData, held: SpinData) -> dict[str, float]:
-    """How much alike the configurations held out and learnt from are, by kind: see `jaxspin.training.distinct`."""
-    found: dict[str, float] = {}
-    for kind, spins in zip(held.sources, np.asarray(held.spins), strict=True):
-        found[kind] = max(found.get(kind, 0.0), float(np.max(overlaps(fitted.spins, spins))))
-    return found
-
-
-def judge(model: js.BehlerParrinello, held: SpinData) -> dict[str, dict[str, float]]:
-    """Errors on the configurations held out, by kind."""
-    kinds = sorted(set(held.sources))
-    return {kind: dataclasses.asdict(evaluate(model, held[np.array(held.sources) == kind])) for kind in kinds}
-
-
-def mean_and_range(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """Mean, least and largest torque error over the seeds, by kind."""
-    return {
-        kind: {"mean": float(np.mean(values)), "least": min(values), "largest": max(values)}
-        for kind in rows[0]["errors"]
-        for values in [[row["errors"][kind]["torque"] for row in rows]]
-    }
-
-
-def draw(path: Path, learnt: js.training.Learnt, held: SpinData) -> None:
-    """Learning curve, and predicted against given torques on the configurations held out."""
-    figure, (curve, scatter) = plt.subplots(1, 2, figsize=(8.4, 3.8), layout="constrained")
-    history = learnt.history
-    curve.plot(history["step"], np.sqrt(history["loss"]), label="training")
-    curve.plot(history["step"], history["torque"], label="validation")
-    curve.set(xlabel="step", ylabel="rms torque error / rms torque", ylim=(0, None))
-    curve.legend(frameon=False)
-    _, field = predict(learnt.model, held.spins)
-    given, found = (np.asarray(tangent(held.spins, f)).ravel() for f in (held.field, field))
-    some = np.random.default_rng(0).choice(len(given), min(6000, len(given)), replace=False)
-    reach = float(np.abs(given[some]).max())
-    scatter.plot([-reach, reach], [-reach, reach], color="0.6", lw=0.8)
-    scatter.plot(given[some], found[some], ".", ms=1.5, rasterized=True)
-    scatter.set(xlabel="tangential field given ($t$)", ylabel="learnt ($t$)", aspect="equal")
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
 
 
 if __name__ == "__main__":

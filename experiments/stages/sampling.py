@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 import jaxspin as js
+from experiments.stages.by_kind import errors_by_kind
 from experiments.stages.checks import check_counts, check_positive
 from experiments.stages.model import Electrons, Motion, Texture, textures_on
 from experiments.stages.motion import frames_of
@@ -196,11 +197,7 @@ def hold_out(data: SpinData, quenches: int) -> tuple[SpinData, SpinData]:
 
 def judge(model: js.AbstractPotential, tested: SpinData) -> dict[str, dict[str, float]]:
     """Errors on configurations never used for training or selection, by their kind and together."""
-    kinds = {name: tested[np.array(tested.sources) == name] for name in sorted(set(tested.sources))}
-    return {
-        name: {field.name: getattr(errors, field.name) for field in dataclasses.fields(errors)}
-        for name, errors in ((name, evaluate(model, part)) for name, part in ({"all": tested} | kinds).items())
-    }
+    return {"all": dataclasses.asdict(evaluate(model, tested)), **errors_by_kind(model, tested)}
 
 
 def _kept(frames: jax.Array, overlap: float) -> list[int]:

@@ -9,7 +9,7 @@ from typing import Any
 from jaxspin import renamed
 from jaxspin.io.ovf import load_ovf, save_ovf
 from jaxspin.io.records import load_json, new_folder, provenance, save_json, to_json
-from jaxspin.io.resumable import load_or_make, whole_file
+from jaxspin.io.resumable import load_or_make, load_or_make_each, whole_file
 from jaxspin.io.store import lattice_of
 from jaxspin.io.trajectory import TrajectoryWriter, load_trajectory, save_trajectory
 from jaxspin.io.vtk import save_vtk
@@ -19,6 +19,7 @@ __all__ = [
     "lattice_of",
     "load_json",
     "load_or_make",
+    "load_or_make_each",
     "load_ovf",
     "load_trajectory",
     "new_folder",

@@ -2,9 +2,11 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from jaxspin.io.records import load_json, save_json
 
@@ -31,6 +33,33 @@ def load_or_make(path: str | os.PathLike, make: Callable[[], Any]) -> Any:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_json(path, make(), indent=None)
     return load_json(path)
+
+
+def load_or_make_each(
+    folder: str | os.PathLike, makers: Mapping[str, Callable[[], Any]], *, progress: bool = False
+) -> dict[str, Any]:
+    """What `load_or_make` gives of each of `makers`, by name: a table whose rows are made once, whatever kills the run.
+
+        makers = {f"{T:g}": functools.partial(measure, T) for T in (0.1, 0.2, 0.3)}
+        rows = load_or_make_each(folder / "rows", makers, progress=True)
+
+    One after another, in the order given; the row `name` is the file `folder`/`name`.json. `progress` shows how many of
+    them there are.
+
+    Raises `ValueError` for names that are none of a file, before anything is made, and as `load_or_make` for a damaged
+    file. For points of a sweep that is one compiled program use `jaxspin.sweeps.sweep`.
+
+    Example:
+        >>> rows = js.io.load_or_make_each(tmp_path, {"cold": lambda: {"T": 0.1}, "hot": lambda: {"T": 0.3}})
+        >>> rows["hot"], sorted(path.name for path in tmp_path.iterdir())
+        ({'T': 0.3}, ['cold.json', 'hot.json'])
+    """
+    folder = Path(folder)
+    for name in makers:
+        if not name or Path(name).name != name:
+            raise ValueError(f"{name!r} is no name of a file; name each row by letters and digits, such as 'T=0.1'.")
+    found = tqdm(makers.items(), desc=folder.name, unit="row", disable=not progress)
+    return {name: load_or_make(folder / f"{name}.json", make) for name, make in found}
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from jaxspin.training.choosing import choose, disagreement
 from jaxspin.training.committee import LearntCommittee, train_committee
 from jaxspin.training.dataset import ShardWriter, SpinData
+from jaxspin.training.flat import until_flat
 from jaxspin.training.losses import Errors, LossScales, evaluate, loss, loss_and_slope, predict
 from jaxspin.training.rollout import RolloutConfig, train_rollout
 from jaxspin.training.sampling import distinct, perturbed_configurations, random_configurations, sample
@@ -35,4 +36,5 @@ __all__ = [
     "train",
     "train_committee",
     "train_rollout",
+    "until_flat",
 ]
