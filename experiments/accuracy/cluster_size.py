@@ -14,22 +14,23 @@ end of too short a recursion leaves in a gap. Use it to choose `hops` and `tempe
 import dataclasses
 import functools
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
 import numpy as np
-from tqdm import tqdm
 
 import jaxspin as js
+from experiments.accuracy.cluster_size_figures import draw, table_of
 from experiments.stages import Electrons, Resumable, main, open_folder
 from experiments.stages.checks import check_counts, check_positive
-from experiments.stages.tables import markdown
-from jaxspin.io import load_or_make, provenance, save_json
+from jaxspin.io import load_or_make_each, provenance, save_json
 from jaxspin.spins import tangent
+
+Kinds = dict[str, tuple[jax.Array, jax.Array]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,27 +90,36 @@ class Config(Resumable):
 def run(config: Config) -> dict[str, Any]:
     """The errors of every estimate; returns what summary.json holds."""
     folder = open_folder(config)
-    bar = tqdm(total=len(config.cases) * len(config.clusters), desc="clusters", unit="cluster")
-    rows = []
+    makers = {}
     for number, case in enumerate(config.cases):
         # labelled when the first row asks
         kinds = functools.cache(functools.partial(configurations, config, case, number))
         for place, (hops, temperature) in enumerate(config.clusters):
-
-            def row(case=case, hops=hops, temperature=temperature, kinds=kinds):
-                estimate = config.estimate(case, hops, temperature)
-                errors, seconds = compared(estimate, kinds())
-                about = {"hops": hops, "steps": estimate.descriptor.settings()["steps"], "temperature": temperature}
-                return {"case": name_of(case), **about, **errors, "microseconds a site": seconds}
-
-            rows.append(load_or_make(folder / "rows" / f"{number}_{place:02d}.json", row))
-            bar.update()
-    bar.close()
+            makers[f"{number}_{place:02d}"] = functools.partial(row, config, case, kinds, hops, temperature)
+    rows = list(load_or_make_each(folder / "rows", makers, progress=True).values())
     summary = {"rows": rows, "provenance": provenance(config, config.seed)}
     save_json(folder / "summary.json", summary)
     (folder / "table.md").write_text(table_of(rows))
-    draw(folder / "cluster_size.png", config, rows)
+    draw(folder / "cluster_size.png", [name_of(case) for case in config.cases], config.temperatures, rows)
     return summary
+
+
+def row(config: Config, case: Electrons, kinds: Callable[[], Kinds], hops: int, temperature: float) -> dict[str, Any]:
+    """Errors of an estimate by kind of configuration, in units of the rms torque, and the time of its field."""
+    estimate = config.estimate(case, hops, temperature)
+    field = eqx.filter_jit(estimate.field)
+    errors, seconds = {}, []
+    for name, (spins, given) in kinds().items():
+        field(spins).block_until_ready()
+        began = time.perf_counter()
+        found = field(spins).block_until_ready()
+        seconds.append(time.perf_counter() - began)
+        size, off = (np.linalg.norm(np.asarray(tangent(spins, f)), axis=-1) for f in (given, found - given))
+        rms = float(np.sqrt(np.mean(size**2)))
+        errors[name] = {"error": float(np.sqrt(np.mean(off**2))) / rms, "largest": float(off.max()) / rms}
+    about = {"hops": hops, "steps": estimate.descriptor.settings()["steps"], "temperature": temperature}
+    cost = 1e6 * min(seconds) / case.on(config.side).sites
+    return {"case": name_of(case), **about, **errors, "microseconds a site": cost}
 
 
 def name_of(case: Electrons) -> str:
@@ -117,7 +127,7 @@ def name_of(case: Electrons) -> str:
     return f"{case.lattice}, J = {case.coupling:g}, n = {case.filling:g}, T = {case.temperature:g}"
 
 
-def configurations(config: Config, case: Electrons, number: int) -> dict[str, tuple[jax.Array, jax.Array]]:
+def configurations(config: Config, case: Electrons, number: int) -> Kinds:
     """Random spins and those of a quench, with their exact fields."""
     key = jax.random.fold_in(jax.random.key(config.seed), number)
     exact = case.exact(config.side)
@@ -127,54 +137,6 @@ def configurations(config: Config, case: Electrons, number: int) -> dict[str, tu
     quench = js.simulate(driver, start, duration=config.duration, step=0.5, damping=0.5)
     assert quench.spins is not None
     return {name: (spins, field(spins)) for name, spins in {"random": start, "quench": quench.spins[-1]}.items()}
-
-
-def compared(estimate: js.AbstractPotential, kinds: dict[str, tuple[jax.Array, jax.Array]]):
-    """Errors of an estimate by kind of configuration, in units of the rms torque, and the time of its field."""
-    field = eqx.filter_jit(estimate.field)
-    errors, seconds, sites = {}, [], 0
-    for name, (spins, given) in kinds.items():
-        sites = spins[..., 0].size
-        field(spins).block_until_ready()
-        began = time.perf_counter()
-        found = field(spins).block_until_ready()
-        seconds.append(time.perf_counter() - began)
-        size, off = (np.linalg.norm(np.asarray(tangent(spins, f)), axis=-1) for f in (given, found - given))
-        rms = float(np.sqrt(np.mean(size**2)))
-        errors[name] = {"error": float(np.sqrt(np.mean(off**2))) / rms, "largest": float(off.max()) / rms}
-    return errors, 1e6 * min(seconds) / sites
-
-
-def table_of(rows: list[dict[str, Any]]) -> str:
-    """A line for each row."""
-    head = ["electrons", "hops", "steps", "temperature", "random: error", "largest", "quench: error", "largest"]
-    lines = []
-    for row in rows:
-        clusters = [row["case"], str(row["hops"]), str(row["steps"]), f"{row['temperature']:g}"]
-        found = (row[kind] for kind in ("random", "quench"))
-        errors = [cell for one in found for cell in (f"{100 * one['error']:.1f} %", f"{100 * one['largest']:.0f} %")]
-        lines.append([*clusters, *errors, f"{row['microseconds a site']:.0f}"])
-    return markdown([*head, "us a site"], lines)
-
-
-def draw(path: Path, config: Config, rows: list[dict[str, Any]]) -> None:
-    """Error against radius, one panel a case, one colour a temperature; random spins dashed."""
-    figure, axes = plt.subplots(
-        1, len(config.cases), figsize=(3.4 * len(config.cases), 3.4), layout="constrained", sharey=True, squeeze=False
-    )
-    for panel, case in zip(axes[0], config.cases, strict=True):
-        for number, temperature in enumerate(config.temperatures):
-            here = [r for r in rows if r["case"] == name_of(case) and r["temperature"] == temperature]
-            for kind, style in (("quench", "o-"), ("random", "o--")):
-                label = f"clusters at $T = {temperature:g}$" if kind == "quench" else None
-                errors = [r[kind]["error"] for r in here]
-                panel.plot([r["hops"] for r in here], errors, style, ms=3.5, color=f"C{number}", label=label)
-        panel.set(title=name_of(case), xlabel="hops", yscale="log")
-        panel.title.set_fontsize("small")
-    axes[0, 0].set(ylabel="rms torque error / rms torque")
-    axes[0, 0].legend(frameon=False, fontsize="small")
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
 
 
 if __name__ == "__main__":

@@ -20,11 +20,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
 import numpy as np
 from tqdm import tqdm
 
 import jaxspin as js
+from experiments.accuracy.locality_figures import draw
 from experiments.stages import Output, Texture, main, textures_on
 from jaxspin.io import new_folder, provenance, save_json
 from jaxspin.spins import tangent
@@ -92,7 +92,7 @@ def run(config: Config) -> dict[str, Any]:
             rows.append({"case": str(case), "radius": radius, **floor(case, radius, config.pairs, key)})
             bar.update()
     bar.close()
-    draw(folder / "locality.png", config, rows)
+    draw(folder / "locality.png", [(str(case), case.order) for case in config.cases], config.radii, rows)
     summary = {"rows": rows, "provenance": provenance(config, config.seed)}
     save_json(folder / "summary.json", summary)
     return summary
@@ -142,36 +142,6 @@ def relative_error(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
     error = np.sqrt(apart.mean() / size.mean())
     deviation = apart.std() / np.sqrt(len(apart)) / size.mean() / (2 * error) if error > 0 else 0.0
     return {"error": float(error), "standard error": float(deviation)}
-
-
-def draw(path: Path, config: Config, rows: list[dict[str, Any]]) -> None:
-    """Error against radius, one colour a case; filled where the filling is in common, open the Fermi level."""
-    figure, both = plt.subplots(1, 2, figsize=(10.4, 4), layout="constrained", sharey=True)
-    for number, case in enumerate(config.cases):
-        here = [row for row in rows if row["case"] == str(case)]
-        for axes, name in zip(both, ("random", case.order), strict=True):
-            for common, style in (("filling", "o-"), ("Fermi level", "o:")):
-                found = [row[name][f"{common} in common"] for row in here]
-                axes.errorbar(
-                    config.radii,
-                    [f["error"] for f in found],
-                    [f["standard error"] for f in found],
-                    fmt=style,
-                    ms=4,
-                    capsize=2,
-                    color=f"C{number}",
-                    mfc=f"C{number}" if common == "filling" else "white",
-                    label=str(case) if common == "filling" else None,
-                )
-    both[0].set(title="surroundings replaced by other random spins", ylabel="rms torque error / rms torque")
-    both[1].set(title="surroundings replaced by the order")
-    both[0].plot([], [], "ko-", ms=4, label="filling in common")
-    both[0].plot([], [], "ko:", ms=4, mfc="white", label="Fermi level in common")
-    for axes in both:
-        axes.set(xlabel="radius of the spins known ($a$)", yscale="log")
-    both[0].legend(frameon=False, fontsize="small")
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
 
 
 if __name__ == "__main__":

@@ -15,12 +15,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
 import numpy as np
 from tqdm import tqdm
 
 import jaxspin as js
-from experiments.stages import Electrons, Motion, Network, Output, Texture, hold_out, judge, main, spins_of, textures_on
+from experiments.accuracy.transfer_figures import draw, table_of
+from experiments.stages import Electrons, Motion, Network, Output, Texture, hold_out, judge, main, textures_on
+from experiments.stages.motion import frames_of
 from jaxspin.forcefield import Committee
 from jaxspin.io import new_folder, provenance, save_json
 from jaxspin.training import SpinData, evaluate, perturbed_configurations, random_configurations, train_committee
@@ -75,29 +76,19 @@ def run(config: Config) -> dict[str, Any]:
         raise ValueError(f"the data live on a {data.lattice.name} lattice; set --electrons.lattice to that.")
     folder = new_folder(config.output, overwrite=config.overwrite)
     trained, tested = hold_out(data, 1)
-    learnt = train_committee(
-        untrained,
-        trained,
-        config.training,
-        members=config.members,
-        key=jax.random.key(config.seed),
-        checkpoint=folder / "training",
-        progress=True,
-    )
-    committee = learnt.model
+    settings: dict[str, Any] = {"members": config.members, "checkpoint": folder / "training", "progress": True}
+    key = jax.random.key(config.seed)
+    committee = train_committee(untrained, trained, config.training, key=key, **settings).model
     js.forcefield.save(folder / "committee", committee, metadata=provenance(config, config.seed))
-    known = judge(committee, tested)
+    sources, size = np.array(tested.sources), data.lattice.cells[0]
     rows = [
-        {"case": f"held out, {name}", "side": data.lattice.cells[0], **row(committee, tested[kind])}
-        for name in known
-        if name != "all"
-        for kind in [np.array(tested.sources) == name]
+        {"case": f"held out, {kind}", "side": size, **row(committee, tested[sources == kind])}
+        for kind in sorted(set(tested.sources))
     ]
     exact = config.electrons.exact(config.side)
     moved = committee.on(exact.lattice)
     for name, spins in tqdm(states(config, moved).items(), desc="states", unit="state"):
-        labelled = js.sample(exact, spins, batch=1)
-        rows.append({"case": name, "side": config.side, **row(moved, labelled)})
+        rows.append({"case": name, "side": config.side, **row(moved, js.sample(exact, spins, batch=1))})
     draw(folder / "transfer.png", rows)
     summary = {
         "rows": rows,
@@ -130,17 +121,8 @@ def states(config: Config, committee: Committee) -> dict[str, jax.Array]:
     (order,) = textures_on(lattice, (config.order,)).values()
 
     def followed(start, temperature, number):
-        run = js.simulate(
-            committee,
-            start,
-            duration=config.duration,
-            step=config.motion.step,
-            damping=config.motion.damping,
-            temperature=temperature,
-            key=jax.random.fold_in(noise, number),
-            save_every=config.duration / 2,
-        )
-        return spins_of(run)[1:]
+        motion, own = config.motion.at(temperature), jax.random.fold_in(noise, number)
+        return frames_of(committee, start, motion, duration=config.duration, frames=2, key=own)
 
     found = {"quench": followed(js.random_spins(lattice, key=start_key), config.motion.temperature, 0)}
     for number, temperature in enumerate(config.temperatures, start=1):
@@ -158,34 +140,11 @@ def states(config: Config, committee: Committee) -> dict[str, jax.Array]:
         "tetrahedral": js.textures.tetrahedral(lattice),
     }
     for number, (name, texture) in enumerate(textures.items()):
-        texture = texture.astype(order.dtype)
-        amplitudes = (config.displacement, config.displacement)
-        found[name] = perturbed_configurations(texture, amplitudes, key=jax.random.fold_in(shift, number))
+        own, amplitudes = jax.random.fold_in(shift, number), (config.displacement, config.displacement)
+        found[name] = perturbed_configurations(texture.astype(order.dtype), amplitudes, key=own)
     found["random"] = random_configurations(lattice, 2, key=shift)
     return found
 
 
-def draw(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Error and warning of every case."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 0.28 * len(rows) + 1), sharey=True, layout="constrained")
-    names = [f"{r['case']} ({r['side']} x {r['side']})" for r in rows]
-    places = np.arange(len(rows))[::-1]
-    left.barh(places, [100 * r["torque error"] for r in rows], color="C0")
-    right.barh(places, [100 * r["unfamiliar"] for r in rows], color="C3")
-    right.axvline(1, color="0.4", lw=0.8)
-    left.set(xlabel="rms torque error / rms torque (%)", xscale="log", yticks=places, yticklabels=names)
-    right.set(xlabel="spins the committee is not sure of (%)")
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
-
-
 if __name__ == "__main__":
-    main(
-        Config,
-        run,
-        __doc__,
-        lambda found, _: "\n".join(
-            f"{line['case']:24s} {100 * line['torque error']:6.1f} % {100 * line['unfamiliar']:6.1f} %"
-            for line in found["rows"]
-        ),
-    )
+    main(Config, run, __doc__, lambda found, _: table_of(found["rows"]))
