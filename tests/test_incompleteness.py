@@ -9,10 +9,11 @@ import pytest
 
 import jaxspin as js
 from experiments.accuracy import incompleteness
+from experiments.accuracy.surroundings import VARIABLES, Case, Surroundings
 from jaxspin.spins import random_rotation, rotate
 from jaxspin.symmetry import transform_sites
 
-CASE = incompleteness.Case("square", 1.5, 0.0)
+CASE = Case("square", 1.5, 0.0)
 
 
 def small(output, **changes):
@@ -22,7 +23,7 @@ def small(output, **changes):
 
 @pytest.fixture(scope="module")
 def around():
-    return incompleteness.Surroundings(CASE, small("none"))
+    return Surroundings(CASE, hops=(1,), moments=4, coupling=3.0)
 
 
 def test_values_are_those_of_the_descriptors_and_symmetric_copies_are_equal(around, key):
@@ -39,7 +40,7 @@ def test_values_are_those_of_the_descriptors_and_symmetric_copies_are_equal(arou
         np.testing.assert_allclose(found[0][around.sets[name]], descriptor(whole)[center], atol=1e-10)
     image = -rotate(transform_sites(lattice, whole, np.diag([1.0, -1.0]), center[:2]), random_rotation(key=key))
     moved, _ = around.values_and_slopes(jnp.stack([image[places], spins[1]]))
-    variables = around.sets[incompleteness.VARIABLES]
+    variables = around.sets[VARIABLES]
     apart = around.apart(np.asarray(found)[:, variables], np.asarray(moved)[:, variables])
     np.testing.assert_allclose(apart, 0, atol=1e-10)
     crossed = around.apart(np.asarray(found)[:, variables], np.asarray(moved)[::-1, variables])
@@ -92,5 +93,5 @@ def test_searches_that_cannot_be_made(tmp_path):
     with pytest.raises(ValueError, match="at least 3 tries"):
         small(tmp_path, tries=0)
     with pytest.raises(ValueError, match="choose square"):
-        small(tmp_path, cases=(incompleteness.Case("gyroid", 1.0, 0.0),))
+        small(tmp_path, cases=(Case("gyroid", 1.0, 0.0),))
     assert jax.config.jax_enable_x64
