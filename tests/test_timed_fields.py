@@ -6,7 +6,7 @@ import json
 import pytest
 
 import jaxspin as js
-from experiments.benchmarks import forcefield, frontier
+from experiments.benchmarks import forcefield, frontier, series
 
 
 def test_timed_fields(tmp_path):
@@ -69,18 +69,17 @@ def test_the_frontier(tmp_path):
 def test_long_series_are_timed_with_fewer_moments(monkeypatch):
     """And in proportion: here a call takes a microsecond a site for each moment."""
     solver = js.KernelPolynomial(js.SDModel(js.square(4), 1.0, 1.0), filling=0.5, temperature=0.1, order=256)
-    monkeypatch.setattr(frontier, "clock", lambda solver, lattice, repeats: float(solver.order))
-    config = frontier.Config(longest=200e-6 * 16)
-    assert frontier.of_series(config, solver) == (256.0, True)
-    assert frontier.of_series(dataclasses.replace(config, longest=300e-6 * 16), solver) == (256.0, False)
+    monkeypatch.setattr(series, "microseconds_a_site", lambda solver, lattice, repeats: float(solver.order))
+    assert series.time_of(solver, 1, longest=200e-6 * 16) == (256.0, True)
+    assert series.time_of(solver, 1, longest=300e-6 * 16) == (256.0, False)
 
 
 def test_the_time_of_a_series_of_equal_error_lies_between_those_tuned():
     rows = [{"quench": 0.4, "microseconds a site": 10.0}, {"quench": 0.1, "microseconds a site": 40.0}]
-    assert frontier.time_of_series(rows, 0.2) == pytest.approx(20.0)
-    assert frontier.time_of_series(rows, 0.1) == pytest.approx(40.0)
-    assert frontier.time_of_series(rows, 0.05) is None
-    assert frontier.time_of_series(rows, 0.5) is None
+    assert series.time_at(rows, 0.2) == pytest.approx(20.0)
+    assert series.time_at(rows, 0.1) == pytest.approx(40.0)
+    assert series.time_at(rows, 0.05) is None
+    assert series.time_at(rows, 0.5) is None
 
 
 @pytest.mark.parametrize("options", [{"errors": ()}, {"errors": (1.5,)}, {"frames": 0}])

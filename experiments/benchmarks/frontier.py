@@ -14,24 +14,23 @@ the same command with `--resume` goes on with the cases that are not in the file
 
 import dataclasses
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
 import jaxspin as js
 from experiments.benchmarks.frontier_figures import draw
 from experiments.benchmarks.report import Report
-from experiments.benchmarks.timing import timed
+from experiments.benchmarks.series import cheapest, time_at, time_of, vectors
+from experiments.benchmarks.timing import microseconds_a_site
 from experiments.stages import Electrons, main_without_folder
 from experiments.stages.checks import check_counts
-from experiments.stages.learning import same_setting
-from jaxspin.forcefield import load, load_metadata, pretrained, pretrained_metadata, pretrained_names
+from experiments.stages.learning import trained_for
+from experiments.stages.torques import relative_error, rms_torque
+from jaxspin.forcefield import load_metadata
 from jaxspin.io import load_json
 
 Case = Literal["insulator", "triangular-metal", "double-exchange", "random-square"]
@@ -103,19 +102,22 @@ def measured(config: Config, electrons: Electrons) -> dict[str, Any]:
     large = electrons.on(config.side)
     found: dict[str, Any] = {"electrons": dataclasses.asdict(electrons), "learnt": [], "series": []}
     found["rms torque"] = {kind: rms_torque(kinds[kind], labels[kind]) for kind in kinds}
-    found["exact"] = {"side": config.compared_on, "microseconds a site": clock(exact, exact.lattice, 3)}
-    colours = 4
+    found["exact"] = {"side": config.compared_on, "microseconds a site": microseconds_a_site(exact, exact.lattice, 3)}
+    model, colours = js.SDModel(exact.lattice, 1.0, electrons.coupling), 4
+    # the last frame and one before: enough to tune with, and all are quoted
+    some = kinds["quench"][-2:], labels["quench"][-2:]
     for error in sorted(config.errors, reverse=True):
-        row = tuned(config, electrons, kinds, labels, error, colours)
-        colours = row["colours"]
+        solver, colours = cheapest(model, electrons, *some, error, colours)
+        row: dict[str, Any] = {"asked": error, "moments": solver.order, "vectors": vectors(solver), "colours": colours}
+        row |= {kind: relative_error(solver, kinds[kind], labels[kind]) for kind in kinds}
+        row["microseconds a site"], row["extrapolated"] = time_of(solver.on(large), config.repeats, config.longest)
         found["series"].append(row)
-        print_row(found["series"][-1])
-    for name, model in forcefields(config, electrons).items():
-        small = model.on(exact.lattice)
-        row: dict[str, Any] = {"name": name}
-        row |= {kind: relative_error(small, kinds[kind], labels[kind]) for kind in kinds}
-        row["microseconds a site"] = clock(model.on(large), large, max(5, config.repeats))
-        equal = time_of_series(found["series"], row["quench"])
+        print_row(row)
+    for name, learnt in trained_for(electrons, config.forcefields).items():
+        small = learnt.on(exact.lattice)
+        row = {"name": name} | {kind: relative_error(small, kinds[kind], labels[kind]) for kind in kinds}
+        row["microseconds a site"] = microseconds_a_site(learnt.on(large), large, max(5, config.repeats))
+        equal = time_at(found["series"], row["quench"])
         row["series of equal error, microseconds a site"] = equal
         row["times faster"] = None if equal is None else equal / row["microseconds a site"]
         row["times faster than exact"] = found["exact"]["microseconds a site"] / row["microseconds a site"]
@@ -135,131 +137,6 @@ def held_out(config: Config, exact: js.ExactDiagonalization) -> dict[str, jax.Ar
     assert quench.spins is not None
     others = [js.random_spins(exact.lattice, key=key, dtype=jnp.float32) for key in keys[1:]]
     return {"quench": jnp.asarray(quench.spins[1:]), "random": jnp.stack(others)}
-
-
-def forcefields(config: Config, electrons: Electrons) -> dict[str, Any]:
-    """Those of the package and of the settings that were trained for these electrons."""
-    known = {name: (pretrained_metadata(name), None) for name in pretrained_names()}
-    known |= {folder.name: (load_metadata(folder), folder) for folder in config.forcefields}
-    found = {}
-    for name, (metadata, folder) in known.items():
-        params = metadata.get("params", {})
-        same = all(same_setting(params.get(k, ""), v) for k, v in dataclasses.asdict(electrons).items())
-        if same:
-            found[name] = pretrained(name) if folder is None else load(folder)
-        elif folder is not None:
-            print(f"{name} was trained for other electrons than these", flush=True)
-    return found
-
-
-# --- kernel polynomials ---------------------------------------------------------------------------------------------
-
-
-def tuned(
-    config: Config,
-    electrons: Electrons,
-    kinds: dict[str, jax.Array],
-    labels: dict[str, np.ndarray],
-    error: float,
-    colours: int,
-) -> dict[str, Any]:
-    """The cheapest series of at least so many colours that misses no more of the quench's torque, and its time."""
-    model = js.SDModel(electrons.on(config.compared_on), 1.0, electrons.coupling)
-    # the last frame and one before: enough to tune with, and all are quoted
-    some = kinds["quench"][-2:], labels["quench"][-2:]
-    solver, colours = cheapest(model, electrons, *some, error, colours)
-    row: dict[str, Any] = {"asked": error, "moments": solver.order, "vectors": vectors(solver), "colours": colours}
-    row |= {kind: relative_error(solver, kinds[kind], labels[kind]) for kind in kinds}
-    time, extrapolated = of_series(config, solver.on(electrons.on(config.side)))
-    return row | {"microseconds a site": time, "extrapolated": extrapolated}
-
-
-def cheapest(
-    model: js.SDModel, electrons: Electrons, spins: jax.Array, labels: np.ndarray, error: float, colours: int
-) -> tuple[js.KernelPolynomial, int]:
-    """Kernel polynomials that miss no more with the fewest vectors times moments, and the fewest colours that can.
-
-    Colours grow in steps of 3/2 until they can, with moments to spare; then moments fall in steps of 2/3. More colours
-    need fewer moments: those are tried that would cost less.
-    """
-    state: dict[str, Any] = {"filling": electrons.filling, "temperature": electrons.temperature}
-    tolerance = error * rms_torque(spins, labels) / 2
-    bar = tqdm(desc=f"series that misses {100 * error:.0f} %", unit="series", leave=False)
-
-    def tried(colours: int, order: int | None) -> tuple[js.KernelPolynomial, float]:
-        bar.update()
-        enough = colours >= model.lattice.sites
-        probes = js.electrons.ExactTrace() if enough else js.electrons.Coloring(colours)
-        solver = js.KernelPolynomial(model, probes=probes, order=order, tolerance=tolerance, **state)
-        return solver, relative_error(solver, spins, labels)
-
-    best, missed = tried(colours, None)
-    while missed > error and colours < model.lattice.sites:
-        colours = 3 * colours // 2
-        best, missed = tried(colours, None)
-    more, fewest = colours, colours
-    while more < model.lattice.sites:
-        # the largest even order that costs less than the best
-        order = 2 * (best.order // 3) if more == fewest else 2 * int(0.45 * best.order * vectors(best) / (2 * more + 2))
-        improved = False
-        while order >= 8:
-            fewer, missed = tried(more, order)
-            if missed > error:
-                break
-            best, improved = fewer, True
-            order = 2 * (order // 3)
-        if more > fewest and not improved:
-            break
-        more = 3 * more // 2
-    bar.close()
-    return best, fewest
-
-
-def vectors(solver: js.KernelPolynomial) -> int:
-    """Columns that are multiplied by H: two a colour."""
-    return 2 * int(np.max(solver.probes.colors(solver.lattice))) + 2
-
-
-def of_series(config: Config, solver: js.KernelPolynomial) -> tuple[float, bool]:
-    """Microseconds a site, and whether they are those of fewer moments, multiplied."""
-    order = min(solver.order, 64)
-    fewer = js.KernelPolynomial(
-        solver.model, filling=solver.filling, temperature=solver.temperature, probes=solver.probes, order=order
-    )
-    part = clock(fewer, solver.lattice, 1) * solver.order / order
-    if 1e-6 * part * solver.lattice.sites > config.longest:
-        return part, True
-    return clock(solver, solver.lattice, config.repeats), False
-
-
-def time_of_series(series: Sequence[dict[str, Any]], error: float) -> float | None:
-    """Microseconds a site of a series that misses `error` of the quench; None outside what was tuned."""
-    errors, times = (np.array([row[name] for row in series]) for name in ("quench", "microseconds a site"))
-    order = np.argsort(errors)
-    errors, times = errors[order], np.minimum.accumulate(times[order])
-    if not errors[0] <= error <= errors[-1]:
-        return None
-    return float(np.exp(np.interp(np.log(error), np.log(errors), np.log(times))))
-
-
-# --- errors and times -----------------------------------------------------------------------------------------------
-
-
-def relative_error(field: js.AbstractField, spins: jax.Array, labels: np.ndarray) -> float:
-    """rms torque error over rms torque of several configurations."""
-    own = jnp.stack([field.field(s) for s in spins])
-    return rms_torque(spins, own - labels) / rms_torque(spins, labels)
-
-
-def clock(field: js.AbstractField, lattice: js.Lattice, repeats: int) -> float:
-    """Microseconds a site of a field on random spins."""
-    spins = js.random_spins(lattice, key=jax.random.key(0), dtype=jnp.float32)
-    return 1e6 * timed(eqx.filter_jit(field.field), (spins,), repeats)["median"] / lattice.sites
-
-
-def rms_torque(spins: Any, field: Any) -> float:
-    """Root mean square length of the torque of a field."""
-    return float(np.sqrt(np.mean(np.sum(np.cross(np.asarray(spins), np.asarray(field)) ** 2, -1))))
 
 
 def print_row(row: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """Force fields of an experiment: trained on its data or taken from a folder, for the electrons it is about."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,14 @@ import numpy as np
 import jaxspin as js
 from experiments.stages.descriptors import Descriptor, Messages, Moments, known
 from experiments.stages.model import Electrons
-from jaxspin.forcefield import LearntLevels, load, load_metadata
+from jaxspin.forcefield import (
+    LearntLevels,
+    load,
+    load_metadata,
+    pretrained,
+    pretrained_metadata,
+    pretrained_names,
+)
 from jaxspin.lattice import Lattice
 from jaxspin.training import SpinData
 
@@ -99,6 +106,20 @@ def same_setting(here: Any, there: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return one.shape == other.shape and np.allclose(one, other, rtol=1e-6, atol=1e-9)
+
+
+def trained_for(electrons: Electrons, folders: Sequence[Path]) -> dict[str, Any]:
+    """The force fields of the package, and of those in folders, that were trained for these electrons, by name."""
+    known = {name: (pretrained_metadata(name), None) for name in pretrained_names()}
+    known |= {folder.name: (load_metadata(folder), folder) for folder in folders}
+    found = {}
+    for name, (metadata, folder) in known.items():
+        params = metadata.get("params", {})
+        if all(same_setting(params.get(k, ""), v) for k, v in dataclasses.asdict(electrons).items()):
+            found[name] = pretrained(name) if folder is None else load(folder)
+        elif folder is not None:
+            print(f"{name} was trained for other electrons than these", flush=True)
+    return found
 
 
 def learn(
