@@ -78,9 +78,7 @@ def run(config: Config) -> dict[str, Any]:
     parts = {(x, seed): thinned(splits[seed][0], x, seed) for x in {m.fraction for m in different} for seed in splits}
     folder = open_folder(config)
     makers = {
-        f"{n:02d}_{seed}": functools.partial(
-            trained, model, config, parts[model.fraction, seed], splits[seed][1], seed
-        )
+        f"{n:02d}_{seed}": functools.partial(trained, model, config, parts[model.fraction, seed], splits[seed][1], seed)
         for n, model in enumerate(different)
         for seed in config.seeds
     }

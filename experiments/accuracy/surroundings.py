@@ -51,9 +51,7 @@ class Surroundings:
         self.lattice = make(*self.around.smallest_cells(), periodic=False)
         offsets = np.array([offset for offset, _ in self.around.sites[0]])
         self.places = (*(offsets - offsets.min(axis=0)).T, np.array([s for _, s in self.around.sites[0]]))
-        self.moments = [
-            LocalMoments(self.lattice, coupling, hops=h, moments=moments, surroundings=0) for h in hops
-        ]
+        self.moments = [LocalMoments(self.lattice, coupling, hops=h, moments=moments, surroundings=0) for h in hops]
         number = sum(len(orbit.members) for orbit in (*self.around.bonds, *self.around.triangles))
         kinds = [x.split()[-1].rstrip("0123456789") for x in self.polynomials.labels]
         kinds = np.array([VARIABLES] * number + [x if x in ("phase", "bispectrum") else "power" for x in kinds])

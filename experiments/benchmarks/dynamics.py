@@ -8,29 +8,18 @@ diffrax is measured on one size against a bare loop over the same step.
 """
 
 import dataclasses
-import time
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 import jaxspin as js
 from experiments.benchmarks.report import Report
-from experiments.benchmarks.timing import timed
+from experiments.benchmarks.steps import Steps
+from experiments.benchmarks.timing import interleaved, timed
 from experiments.stages import main_without_folder
 from experiments.stages.schemes import SOLVERS, name_of
-from jaxspin.dynamics import (
-    LLG,
-    AbstractSpinSolver,
-    Clock,
-    Constant,
-    DepondtMertens,
-    ProjectedHeun,
-    ProjectedTsit5,
-    StepNoise,
-)
+from jaxspin.dynamics import DepondtMertens, ProjectedHeun, ProjectedTsit5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,28 +76,11 @@ def start(size: int, precision: str) -> tuple[js.AbstractPotential, jax.Array]:
     return js.Exchange(lattice, 1.0), js.random_spins(lattice, key=jax.random.key(size), dtype=jnp.dtype(precision))
 
 
-def simulation(config: Config, field, solver, temperature: float, steps: int, **settings) -> Callable[..., Any]:
-    def go(spins):
-        run = js.simulate(
-            field,
-            spins,
-            duration=steps * config.step,
-            step=config.step,
-            damping=config.damping,
-            temperature=temperature,
-            key=jax.random.key(0) if temperature else None,
-            solver=solver,
-            **{"save_every": steps * config.step, **settings},
-        )
-        return run.final
-
-    return go
-
-
-def timed_run(config: Config, solver, temperature: float, precision: str, size: int) -> dict[str, Any]:
+def timed_run(config: Config, solver: Any, temperature: float, precision: str, size: int) -> dict[str, Any]:
     field, spins = start(size, precision)
     steps = max(1, round(config.spin_steps / size**2))
-    row = timed(simulation(config, field, solver, temperature, steps), (spins,), config.repeats)
+    run = Steps(field, solver, temperature, steps, config.step, config.damping).simulated()
+    row = timed(run, (spins,), config.repeats)
     row = {
         "integrator": name_of(solver),
         "temperature": temperature,
@@ -142,24 +114,20 @@ def triad(size: int, precision: str, repeats: int) -> dict[str, Any]:
 def overheads(config: Config) -> list[dict[str, Any]]:
     """Time of a run against a bare loop over the same step, and of saving and the progress bar against without."""
     field, spins = start(config.overhead_side, "float32")
-    steps, often = config.overhead_steps, config.overhead_frame * config.step
-    rows = []
+    often, rows = config.overhead_frame * config.step, []
 
     def mean(t, spins):
         return jnp.mean(spins, (0, 1, 2))
 
     for solver in (ProjectedHeun(), DepondtMertens()):
         for temperature in config.temperatures:
+            steps = Steps(field, solver, temperature, config.overhead_steps, config.step, config.damping)
             runs = {
-                "bare loop": jax.jit(bare(config, field, solver, temperature, steps)),
-                "simulate": simulation(config, field, solver, temperature, steps),
-                "frames of observables": simulation(
-                    config, field, solver, temperature, steps, save_every=often, save=mean
-                ),
-                "frames of spins": simulation(config, field, solver, temperature, steps, save_every=often),
-                "frames and a progress bar": simulation(
-                    config, field, solver, temperature, steps, save_every=often, progress=True
-                ),
+                "bare loop": steps.bare(),
+                "simulate": steps.simulated(),
+                "frames of observables": steps.simulated(save_every=often, save=mean),
+                "frames of spins": steps.simulated(save_every=often),
+                "frames and a progress bar": steps.simulated(save_every=often, progress=True),
             }
             times = interleaved(runs, spins, config.repeats)
             reference = times["bare loop"]
@@ -167,37 +135,6 @@ def overheads(config: Config) -> list[dict[str, Any]]:
             rows.append({"integrator": name_of(solver), "temperature": temperature, "bare loop": reference, **row})
             print(rows[-1], flush=True)
     return rows
-
-
-def interleaved(runs: dict[str, Callable[..., Any]], spins, repeats: int) -> dict[str, float]:
-    """The fastest of several calls of each, in turn, so that a change of the machine's speed meets all alike."""
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for go in runs.values():
-        jax.block_until_ready(go(spins))
-    for _ in range(repeats + 1):
-        for name, go in runs.items():
-            began = time.perf_counter()
-            jax.block_until_ready(go(spins))
-            times[name].append(time.perf_counter() - began)
-    return {name: float(np.min(values)) for name, values in times.items()}
-
-
-def bare(config: Config, field, solver: AbstractSpinSolver, temperature: float, steps: int) -> Callable[..., Any]:
-    """The same steps by `lax.fori_loop` alone."""
-
-    def go(spins):
-        noise = StepNoise(spins, key=jax.random.key(0)) if temperature else None
-        schedule = Constant(jnp.asarray(temperature, spins.dtype)) if temperature else None
-        clock = Clock(jnp.asarray(config.step, spins.dtype))
-        term = LLG(field, jnp.asarray(config.damping, spins.dtype), schedule, noise, clock=clock)
-
-        def step(number, spins):
-            n = number.astype(spins.dtype)
-            return solver.advance(term, n, n + 1, spins, term.contr(n, n + 1))
-
-        return jax.lax.fori_loop(0, steps, step, spins)
-
-    return go
 
 
 if __name__ == "__main__":

@@ -33,9 +33,7 @@ class Pod:
     """Seconds of one exchange, however short."""
 
 
-def sizes(
-    forcefield: str, sides: Sequence[int], *, timed_up_to: int, steps: int, repeats: int
-) -> list[dict[str, Any]]:
+def sizes(forcefield: str, sides: Sequence[int], *, timed_up_to: int, steps: int, repeats: int) -> list[dict[str, Any]]:
     """Cost and memory of so many steps on one device, of lattices up to a side; of larger ones the memory alone."""
     rows = []
     for side in sides:

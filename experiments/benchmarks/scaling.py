@@ -63,7 +63,7 @@ class Config(Report):
     steps: int = 2
     """Time steps of each quench."""
     repeats: int = 3
-    pod: Pod = Pod()
+    pod: Pod = dataclasses.field(default_factory=Pod)
     """The machine of the model on paper."""
 
 
@@ -118,7 +118,8 @@ def fields(config: Config, kind: str, number: int) -> dict[str, js.AbstractPoten
     along = js.devices.mesh(js.triangular(config.strong), number).shape.values()
     block = [config.weak * n for n in along] if kind == "weak" else [config.strong] * 2
     lattice = js.triangular(*block)
-    electrons = js.triangular(*(config.electrons * n for n in along)) if kind == "weak" else js.triangular(config.electrons)
+    own = [config.electrons * n for n in along] if kind == "weak" else [config.electrons] * 2
+    electrons = js.triangular(*own)
     solver = js.KernelPolynomial(js.SDModel(electrons, 1.0, 3.0), chemical_potential=-3.0, temperature=0.1)
     return {
         "exchange": js.Exchange(lattice, (1.0, -0.3)),

@@ -49,3 +49,16 @@ def microseconds_a_site(field: js.AbstractField, lattice: js.Lattice, repeats: i
     """The median time of a field on random spins, in single precision."""
     spins = js.random_spins(lattice, key=jax.random.key(0), dtype=jnp.float32)
     return 1e6 * timed(eqx.filter_jit(field.field), (spins,), repeats)["median"] / lattice.sites
+
+
+def interleaved(runs: dict[str, Callable[..., Any]], spins, repeats: int) -> dict[str, float]:
+    """The fastest of several calls of each, in turn, so that a change of the machine's speed meets all alike."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for go in runs.values():
+        jax.block_until_ready(go(spins))
+    for _ in range(repeats + 1):
+        for name, go in runs.items():
+            began = time.perf_counter()
+            jax.block_until_ready(go(spins))
+            times[name].append(time.perf_counter() - began)
+    return {name: float(np.min(values)) for name, values in times.items()}
