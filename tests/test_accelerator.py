@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from experiments.benchmarks import accelerator_fields, programs
-from experiments.benchmarks.accelerator_settings import NAMES, Bench, Case, Config, smoke_size
+from experiments.benchmarks.accelerator_bench import Bench, Case
+from experiments.benchmarks.accelerator_settings import NAMES, Config, smoke_size
 from experiments.benchmarks.kinds import MAKERS, drawn, field_of, spins_on
 from experiments.benchmarks.ledger import NO_TIME, Enough, Ledger, OutOfTime, Section
 from experiments.benchmarks.operations import operations

@@ -19,8 +19,9 @@ from typing import Any
 
 import jax
 
-from experiments.benchmarks import accelerator_fields, accelerator_parts
-from experiments.benchmarks.accelerator_settings import Bench, Config, smoke_size
+from experiments.benchmarks import accelerator_electrons, accelerator_fields, accelerator_parts
+from experiments.benchmarks.accelerator_bench import Bench
+from experiments.benchmarks.accelerator_settings import Config, smoke_size
 from experiments.benchmarks.ledger import NO_TIME, Ledger, Section
 from experiments.benchmarks.programs import device_memory
 from experiments.stages.options import parsed
@@ -68,8 +69,8 @@ def sections(bench: Bench) -> list[Section]:
         "fields": lambda: fields[:half],
         "agreement": lambda: [accelerator_fields.agreement(bench)],
         "dynamics": lambda: [accelerator_parts.dynamics(bench)],
-        "electrons": lambda: [accelerator_parts.electrons(bench)],
-        "exact": lambda: [accelerator_parts.exact(bench)],
+        "electrons": lambda: [accelerator_electrons.electrons(bench)],
+        "exact": lambda: [accelerator_electrons.exact(bench)],
         "training": lambda: [accelerator_parts.training(bench)],
         "batches": lambda: [accelerator_fields.batches(bench)],
     }

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxspin as js
-from experiments.benchmarks.accelerator_settings import Bench, Case
+from experiments.benchmarks.accelerator_bench import Bench, Case
 from experiments.benchmarks.kinds import CLASSICAL, field_of, program, spins_on
 from experiments.benchmarks.ledger import Row, Section
 from experiments.benchmarks.programs import Program, Programs
