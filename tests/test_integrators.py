@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.checks.integrators import Config, diffusion_errors, slope
+from experiments.checks.diffusion import diffusion_errors
+from experiments.checks.integrators import slope
 from experiments.stages.schemes import EXPLICIT, IMPLICIT, SOLVERS, STOCHASTIC, name_of
 from jaxspin.arrays.vectors import add, cross, dot, normalize, scale, subtract, where
 from jaxspin.classical import Anisotropy, Exchange, Zeeman
@@ -197,11 +198,11 @@ def test_length_does_not_drift_in_single_precision(solver):
 )
 def test_strong_and_weak_order_with_noise(solver, walkers):
     """Noise about three axes that do not commute: strong order 1/2, weak order 1."""
-    config = Config(noise_steps=(4, 16), walkers=walkers)
-    strong, weak = zip(*diffusion_errors(config, solver), strict=True)
-    assert slope(config.noise_steps, strong) == pytest.approx(0.5, abs=0.1)
+    numbers = (4, 16)
+    strong, weak = zip(*diffusion_errors(solver, numbers, walkers), strict=True)
+    assert slope(numbers, strong) == pytest.approx(0.5, abs=0.1)
     # of the fluctuations of the difference some tenth is left in the mean
-    assert slope(config.noise_steps, weak) == pytest.approx(1.0, abs=0.5)
+    assert slope(numbers, weak) == pytest.approx(1.0, abs=0.5)
     assert weak[1] < weak[0] < 0.05
 
 

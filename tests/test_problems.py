@@ -10,7 +10,7 @@ import pytest
 from scipy.integrate import solve_bvp
 from scipy.optimize import minimize
 
-from experiments.checks.standard_problems import drive, speed
+from experiments.checks.driven_walls import drive, speed
 from jaxspin.dynamics import Leaves, Trajectory, relax, simulate
 from jaxspin.lattice import chain, honeycomb, square, triangular
 from jaxspin.observables import (

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from experiments.checks import standard_problems
+from experiments.checks.driven_walls import speed
 from experiments.checks.standard_problems import Config
 from jaxspin.problems import DrivenWall, IsolatedSkyrmion
 
@@ -15,14 +16,14 @@ def test_speed_is_that_of_the_wall_while_it_is_on_the_track():
     steady = DrivenWall(sites=60, applied=0.001)
     positions = 20 + 0.5 * times
     positions[70:] = np.nan
-    assert standard_problems.speed(steady, times, positions) == pytest.approx(0.5)
+    assert speed(steady, times, positions) == pytest.approx(0.5)
     turning = DrivenWall(sites=200, applied=0.2)
     assert turning.breaks_down
     # sampled finely against its period of 18, which is taken three per cent wrong
     times = np.arange(0, 100, 0.25)
     swinging = 20 + 0.5 * times + np.sin(2 * np.pi * times / (1.03 * turning.period))
-    assert standard_problems.speed(turning, times, swinging) == pytest.approx(0.5, abs=1e-3)
-    assert np.isnan(standard_problems.speed(turning, times[:100], swinging[:100]))
+    assert speed(turning, times, swinging) == pytest.approx(0.5, abs=1e-3)
+    assert np.isnan(speed(turning, times[:100], swinging[:100]))
 
 
 def test_sizes_are_checked():

@@ -12,24 +12,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import diffrax
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 import jaxspin as js
+from experiments.checks.diffusion import diffusion_errors
+from experiments.checks.integrators_figures import draw
 from experiments.stages import Resumable, Timer, main, open_folder, stored_table
 from experiments.stages.schemes import SOLVERS, name_of
 from experiments.stages.tables import markdown
-from jaxspin import plotting
-from jaxspin.dynamics import (
-    LLG,
-    Clock,
-    Constant,
-    ProjectedTsit5,
-)
+from jaxspin.dynamics import ProjectedTsit5
 from jaxspin.io import provenance, save_json, to_json
 from jaxspin.problems import SpinWave
 
@@ -77,7 +70,7 @@ def run(config: Config) -> dict[str, Any]:
             print(to_json(found, indent=1), flush=True)
         with timer("drift"):
             drift = {name_of(solver): drifts(config, solver) for solver in SOLVERS}
-    draw(folder / "drift.png", drift)
+    draw(folder / "drift.png", drift, PEERS)
     (folder / "table.md").write_text(table(config, found, drift))
     summary = {
         "orders": found,
@@ -98,7 +91,7 @@ def orders(config: Config, solver: Any) -> dict[str, float]:
     """Deterministic, strong and weak order, as far as the solver takes noise."""
     found = {"deterministic": slope(config.wave_steps, [wave_error(solver, n) for n in config.wave_steps])}
     if not isinstance(solver, ProjectedTsit5):
-        strong, weak = zip(*diffusion_errors(config, solver), strict=True)
+        strong, weak = zip(*diffusion_errors(solver, config.noise_steps, config.walkers), strict=True)
         found |= {"strong": slope(config.noise_steps, list(strong)), "weak": slope(config.noise_steps, list(weak))}
         found["weak error at the longest step"] = weak[0]
     return found
@@ -111,50 +104,6 @@ def wave_error(solver: Any, steps: int) -> float:
         wave.potential, wave.spins(), duration=10.0, step=10 / steps, damping=0.0, solver=solver, save_every=10.0
     )
     return float(jnp.max(jnp.abs(run.final - wave.spins(10.0))))
-
-
-class Refined(diffrax.AbstractPath):
-    """A Brownian path known on a fine grid, for steps that are `stride` of its cells long."""
-
-    increments: Float[Array, "n ..."]
-    stride: int = eqx.field(static=True)
-    t0 = 0.0
-    t1 = np.inf
-
-    def evaluate(self, t0, t1=None, left=True):
-        cells = jax.lax.dynamic_slice_in_dim(
-            self.increments, jnp.round(t0).astype(jnp.int32) * self.stride, self.stride
-        )
-        # in units of the coarse step
-        return jnp.sum(cells, axis=0) / np.sqrt(self.stride)
-
-
-def diffusion_errors(config: Config, solver: Any) -> list[tuple[float, float]]:
-    """(rms distance from the finely resolved path, distance of the mean from it) for every number of steps.
-
-    The mean is compared on the same noise: only the difference fluctuates.
-    """
-    lattice, cells = js.chain(config.walkers), 16 * max(config.noise_steps)
-    spins = jnp.zeros((*lattice.shape, 3)).at[..., 2].set(1.0)
-    increments = jax.random.normal(jax.random.key(0), (cells, *spins.shape))
-    damping, temperature = jnp.asarray(0.5), Constant(jnp.asarray(0.5))
-
-    @eqx.filter_jit
-    def final(steps: int, spins: Array, increments: Array) -> Array:
-        noise = Refined(increments, cells // steps)
-        term = LLG(js.Zeeman([0.0, 0.0, 0.0]), damping, temperature, noise, clock=Clock(jnp.asarray(1 / steps)))
-
-        def step(number, spins):
-            n = number.astype(spins.dtype)
-            return solver.advance(term, n, n + 1, spins, term.contr(n, n + 1))
-
-        return jax.lax.fori_loop(0, steps, step, spins)
-
-    fine = final(cells, spins, increments)
-    differences = [final(steps, spins, increments) - fine for steps in config.noise_steps]
-    return [
-        (float(jnp.sqrt(jnp.mean(jnp.sum(d**2, axis=-1)))), float(jnp.abs(jnp.mean(d[..., 2])))) for d in differences
-    ]
 
 
 def drifts(config: Config, solver: Any) -> dict[float, float]:
@@ -181,21 +130,6 @@ def drifts(config: Config, solver: Any) -> dict[float, float]:
 
 def energy_of(field: js.AbstractPotential) -> Callable[..., Any]:
     return lambda t, spins: field.energy(spins, t)
-
-
-def draw(path: Path, drift: dict[str, dict[float, float]]) -> None:
-    """Drift against the time step, doubly logarithmic."""
-    figure = plotting.new_figure(5.2, 3.8)
-    ax = figure.subplots()
-    for (name, row), marker in zip(drift.items(), "osD^vP", strict=False):
-        ax.plot(list(row), np.maximum(list(row.values()), 1e-16), marker=marker, ms=4, label=name)
-    for (name, row), marker in zip(PEERS.items(), "xx+1", strict=True):
-        ax.plot(list(row), list(row.values()), marker, color="0.4", label=name)
-    ax.set(
-        xscale="log", yscale="log", xlabel="time step (1/exchange)", ylabel="drift of the energy per spin, 10$^4$ steps"
-    )
-    ax.legend(fontsize=6)
-    plotting.save_figure(figure, path)
 
 
 def table(config: Config, found: dict[str, dict[str, float]], drift: dict[str, dict[float, float]]) -> str:

@@ -7,26 +7,19 @@ The problems and their answers are those of `jaxspin.problems`; nothing is fitte
 """
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 import jaxspin as js
+from experiments.checks.driven_walls import drive, speed, wall_row
 from experiments.checks.standard_problems_figures import draw_skyrmion, draw_walls, draw_waves
+from experiments.checks.wave_spectra import spectrum, wave_errors
 from experiments.stages import Output, Timer, main
 from jaxspin.io import new_folder, provenance, save_json
-from jaxspin.observables import (
-    Spectrum,
-    dynamical_structure_factor,
-    topological_charge,
-    wall_position,
-    wall_velocity,
-)
+from jaxspin.observables import topological_charge
 from jaxspin.problems import DrivenWall, IsolatedSkyrmion, SpinWaves
 
 
@@ -80,9 +73,10 @@ def run(config: Config) -> dict[str, Any]:
     """All four; returns what `summary.json` holds."""
     folder = new_folder(config.output, overwrite=config.overwrite)
     timer, origin = Timer(folder), provenance(config)
+    problems = wave_problems(config)
     with timer("spin waves"):
-        waves = {name: spectrum(config, problem) for name, problem in wave_problems(config).items()}
-        draw_waves(folder / "spin_waves.png", wave_problems(config), waves)
+        waves = {name: spectrum(problem, config.spectrum_time, config.seeds) for name, problem in problems.items()}
+        draw_waves(folder / "spin_waves.png", problems, waves)
     with timer("wall in a field"):
         base = dataclasses.replace(config.wall, sites=config.track)
         in_field = [dataclasses.replace(base, applied=b * base.walker_field) for b in config.fields]
@@ -102,7 +96,7 @@ def run(config: Config) -> dict[str, Any]:
         relaxed = [js.relax(problem.potential, problem.spins(jnp.float64), tolerance=1e-8) for problem in sizes]
         draw_skyrmion(folder / "skyrmion.png", config.stretches, sizes, relaxed)
     summary = {
-        "spin waves": {name: wave_errors(problem, waves[name]) for name, problem in wave_problems(config).items()},
+        "spin waves": {name: wave_errors(problem, waves[name]) for name, problem in problems.items()},
         "wall in a field": [wall_row(*one) for one in measured_field],
         "wall in a current": [wall_row(*one) for one in measured_current],
         "skyrmion": [skyrmion_row(p, r) for p, r in zip(sizes, relaxed, strict=True)],
@@ -123,102 +117,9 @@ def wave_problems(config: Config) -> dict[str, SpinWaves]:
     }
 
 
-def spectrum(config: Config, problem: SpinWaves) -> Spectrum:
-    """S(q, w) of the components across the order, without damping, averaged over random starts."""
-
-    def one(key):
-        run = js.simulate(
-            problem.potential,
-            problem.spins(0.01, key=key, dtype=jnp.float64),
-            duration=config.spectrum_time,
-            step=0.025,
-            damping=0.0,
-            save_every=0.25,
-            throw=False,
-        )
-        assert run.spins is not None
-        return dynamical_structure_factor(problem.lattice, run.spins, 0.25, components="xy")
-
-    # one after another: the frames of all at once would fill the memory
-    found = jax.jit(lambda keys: jax.lax.map(one, keys))(jax.random.split(jax.random.key(0), config.seeds))
-    return jax.tree.map(lambda x: jnp.mean(x, axis=0), found)
-
-
-def wave_errors(problem: SpinWaves, found: Spectrum) -> dict[str, float]:
-    """How far the peaks are from the exact frequencies, over all wavevectors with w above two lines' spacing."""
-    spacing = float(found.frequencies[1] - found.frequencies[0])
-    exact = problem.frequencies()
-    error = np.abs(np.asarray(found.peaks()) - exact)[exact > 2 * spacing]
-    return {
-        "wavevectors": len(error),
-        "frequency spacing": spacing,
-        "largest error of a peak": float(error.max()),
-        "largest frequency": float(exact.max()),
-    }
-
-
 def current_curves(config: Config) -> list[tuple[float, float]]:
     """Nonadiabaticity and hard-axis anisotropy of every curve; the last is without a hard axis."""
     return [*((b, config.wall.hard) for b in config.nonadiabaticities), (config.nonadiabaticities[-1], 0.0)]
-
-
-def drive(problems: Sequence[DrivenWall], duration: float, step: float) -> tuple[np.ndarray, np.ndarray]:
-    """Times `(n,)` and positions `(problems, n)` of every wall, all in one program."""
-    lattice, begin = problems[0].lattice, 30.0
-    fields = jax.tree.map(lambda *x: jnp.stack(x), *(problem.field for problem in problems))
-    spins = jnp.stack([problem.spins(begin, jnp.float64) for problem in problems])
-
-    @eqx.filter_jit
-    @eqx.filter_vmap
-    def all_at_once(field, start):
-        run = js.simulate(
-            field,
-            start,
-            duration=duration,
-            step=step,
-            damping=problems[0].damping,
-            save_every=duration / 500,
-            save=lambda t, s: wall_position(lattice, s),
-            throw=False,
-        )
-        return run.times, run.saved
-
-    times, positions = all_at_once(fields, spins)
-    return np.asarray(times[0]), np.asarray(positions)
-
-
-def speed(problem: DrivenWall, times: np.ndarray, positions: np.ndarray) -> float:
-    """The mean velocity while on the track: the slope over the second half, or beyond the breakdown the advance of the
-    mean position over a period, from an early period to the last whole one.
-    """
-    inside = (positions > 10) & (positions < problem.sites - 10)
-    on_track = times[: len(times) if inside.all() else int(np.argmin(inside))]
-    if not problem.breaks_down or problem.hard == 0:
-        kept = jnp.arange(len(on_track))
-        return float(wall_velocity(jnp.asarray(times)[kept], jnp.asarray(positions)[kept], start=on_track[-1] / 2))
-    period = problem.period
-    first = period / 4
-    number = int((on_track[-1] - first) / period) - 1
-    if number < 1:
-        return float("nan")
-
-    def mean(start):
-        fine = np.linspace(start, start + period, 1001)[:-1]
-        return np.interp(fine, on_track, positions[: len(on_track)]).mean()
-
-    return float((mean(first + number * period) - mean(first)) / (number * period))
-
-
-def wall_row(problem: DrivenWall, velocity: float) -> dict[str, Any]:
-    return {
-        "applied": problem.applied,
-        "drift": problem.drift,
-        "nonadiabaticity": problem.nonadiabaticity,
-        "hard": problem.hard,
-        "breaks down": problem.breaks_down,
-        "velocity": velocity,
-        "theory": problem.velocity,
-    }
 
 
 def skyrmion_row(problem: IsolatedSkyrmion, relaxed: Any) -> dict[str, Any]:
