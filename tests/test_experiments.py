@@ -10,7 +10,7 @@ import pytest
 
 import jaxspin as js
 from experiments.benchmarks import layouts
-from experiments.checks import probing
+from experiments.checks import probing_peers
 from experiments.quenches import variational
 from jaxspin.arrays.spinors import join
 from jaxspin.electrons import direct_field
@@ -65,13 +65,13 @@ def test_peers_compute_the_same_field(key):
     )
     spins = js.random_spins(lattice, key=key)
     expected = direct_field(solver, spins)
-    found = probing.density_field(solver, spins, solver.start(spins), jackson=False)
+    found = probing_peers.density_field(solver, spins, solver.start(spins), jackson=False)
     np.testing.assert_allclose(found, expected, atol=1e-12)
-    blurred = probing.density_field(solver, spins, solver.start(spins), jackson=True)
+    blurred = probing_peers.density_field(solver, spins, solver.start(spins), jackson=True)
     assert 1e-6 < float(jnp.max(jnp.abs(blurred - expected))) < 0.1
     number = 4000
     with jax.numpy_dtype_promotion("standard"):  # phases are complex, angles real
-        vectors = join(probing.random_vectors(lattice, number, jax.random.key(0))).reshape(32, number)
+        vectors = join(probing_peers.random_vectors(lattice, number, jax.random.key(0))).reshape(32, number)
     np.testing.assert_allclose(jnp.sum(jnp.abs(vectors) ** 2, axis=1), 1, atol=1e-12)
     product = vectors @ vectors.conj().T
     # 992 elements of size 1/sqrt(number): six standard deviations

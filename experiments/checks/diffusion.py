@@ -31,7 +31,7 @@ class Refined(diffrax.AbstractPath):
 
 
 def diffusion_errors(solver: Any, numbers: Sequence[int], walkers: int) -> list[tuple[float, float]]:
-    """(rms distance from the finely resolved path, distance of the mean from it) after t = 1, for every number of steps.
+    """(rms distance from the finely resolved path, distance of the mean from it) at t = 1, for every number of steps.
 
     The mean is compared on the same noise: only the difference fluctuates.
     """

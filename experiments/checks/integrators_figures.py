@@ -7,7 +7,6 @@ import numpy as np
 
 from jaxspin import plotting
 
-
 Drifts = Mapping[str, Mapping[float, float]]
 
 
