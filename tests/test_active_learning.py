@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from experiments.accuracy import active_learning
+from experiments.accuracy import active_learning, active_learning_rounds
 from experiments.stages import Moments, Network, Quench
 from jaxspin.forcefield import Committee, load
 from jaxspin.training import TrainConfig
@@ -53,7 +53,7 @@ def test_active_learning_killed_and_resumed_is_unbroken(tmp_path, monkeypatch):
     def killed(*arguments, **settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(active_learning, "choose", killed)
+    monkeypatch.setattr(active_learning_rounds, "choose", killed)
     with pytest.raises(KeyboardInterrupt):
         active_learning.run(tiny(tmp_path / "broken"))
     monkeypatch.undo()

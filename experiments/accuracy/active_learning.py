@@ -15,38 +15,22 @@ there. One who knows this draws more of the early frames, evenly in the logarith
 
 import dataclasses
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 from tqdm import tqdm
 
 import jaxspin as js
 from experiments.accuracy.active_learning_figures import draw, rms
-from experiments.stages import (
-    Electrons,
-    Moments,
-    Motion,
-    Network,
-    Quench,
-    Resumable,
-    Texture,
-    main,
-    open_folder,
-    textures_on,
-)
-from experiments.stages.motion import frames_of
-from jaxspin.field import AbstractField
-from jaxspin.io import load_json, provenance, save_json
-from jaxspin.training import SpinData, choose, evaluate, perturbed_configurations, predict, random_configurations
-
-Arm = Literal["random", "logarithmic", "mean", "max", "relative"]
+from experiments.accuracy.active_learning_rounds import Arm, Rounds, frames_of_quenches, rounds
+from experiments.stages import Resumable, main, open_folder
+from jaxspin.io import provenance, save_json
+from jaxspin.training import SpinData, evaluate, predict
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(Resumable):
+class Config(Rounds, Resumable):
     """Settings. Energies in units of the hopping t, times in hbar/t."""
 
     output: Path = Path("runs/active_learning")
@@ -55,47 +39,11 @@ class Config(Resumable):
     arms: tuple[Arm, ...] = ("random", "logarithmic", "mean")
     """How frames are chosen: at random ("random"), at random in proportion to 1/time ("logarithmic"), or by the
     committee's spread ("mean", "max" and "relative", see `jaxspin.training.disagreement`)."""
-
-    electrons: Electrons = dataclasses.field(default_factory=lambda: Electrons("triangular", 4.0, 0.5, 0.05))
-    """The model."""
-    order: Texture = "one_hundred_twenty"
-    """What is perturbed to begin with."""
-    network: Network = dataclasses.field(default_factory=lambda: Network(Moments(hops=2, moments=16), hidden=(32, 32)))
-    """Of each member."""
-    motion: Motion = dataclasses.field(default_factory=Motion)
-    """Of every quench."""
-    quench: Quench = dataclasses.field(default_factory=lambda: Quench(side=9, duration=200.0, frames=50))
-    """Every quench; the order must close around its lattice, which is that of all configurations."""
-    quenches: int = 1
-    """Quenches in a round: their frames are the candidates."""
     test_quenches: int = 3
     """Quenches with the exact field, held out."""
 
-    random: int = 2
-    """Random configurations to begin with."""
-    ordered: int = 2
-    """Perturbed states of the order to begin with."""
-    rounds: int = 3
-    """Rounds of choosing and labelling; training follows each."""
-    picks: int = 3
-    """Labels added in a round."""
-    overlap: float = 0.95
-    """Frames more alike than this, see `jaxspin.training.choose`, are not labelled twice when chosen by spread."""
-    members: int = 3
-    """Force fields in a committee."""
-    training: js.TrainConfig = dataclasses.field(
-        default_factory=lambda: js.TrainConfig(
-            steps=300, batch=4, learning_rate=4e-3, balance=0.5, evaluate_every=150, average=0.98, validation=0.2
-        )
-    )
-    """How each member is trained."""
-
     def __post_init__(self):
-        textures_on(self.electrons.on(self.quench.side), (self.order,))
-        if self.quenches * self.quench.frames < self.picks:
-            raise ValueError(
-                f"{self.picks} picks of {self.quenches * self.quench.frames} frames; raise --quench.frames."
-            )
+        super().__post_init__()
         if not self.seeds or not self.arms:
             raise ValueError("nothing is to be compared; pass --seeds 0 --arms random mean.")
 
@@ -103,17 +51,17 @@ class Config(Resumable):
 def run(config: Config) -> dict[str, Any]:
     """All seeds and arms; returns what summary.json holds."""
     folder = open_folder(config)
-    exact = config.electrons.exact(config.quench.side)
     stored = folder / "held_out.zarr"
     if not stored.exists():
-        frames = quench(config, exact, config.test_quenches, jax.random.key(2**31 - 1))
+        exact = config.electrons.exact(config.quench.side)
+        frames = frames_of_quenches(config, exact, config.test_quenches, jax.random.key(2**31 - 1))
         js.sample(exact, frames).save(stored)
     held = SpinData.load(stored)
     rows = []
     bar = tqdm(total=len(config.seeds) * len(config.arms) * (config.rounds + 1), desc="rounds", unit="round")
     for seed in config.seeds:
         for arm in config.arms:
-            for row in learn(config, exact, held, folder, seed, arm):
+            for row in rounds(config, held, folder, seed, arm, lambda committee: judge(config, committee, held)):
                 rows.append(row)
                 bar.update()
                 bar.set_postfix(arm=arm, labels=row["labels"], torque=f"{100 * row['errors']['torque']:.1f} %")
@@ -123,85 +71,6 @@ def run(config: Config) -> dict[str, Any]:
     save_json(folder / "summary.json", summary)
     draw(folder / "active_learning.png", (config.quench.duration, config.quench.frames), summary)
     return summary
-
-
-def learn(config: Config, exact: js.ExactDiagonalization, held: SpinData, folder: Path, seed: int, arm: Arm):
-    """The rounds of one arm, each stored when it is done: yields their rows of the summary.
-
-    Arms of one seed begin alike and quench from the same spins with the same noise.
-    """
-    begin_key, *keys = jax.random.split(jax.random.key(seed), config.rounds + 2)
-    data = js.sample(exact, beginning(config, begin_key))
-    model = config.network.on(config.electrons, config.quench.side)
-    place = folder / f"seed_{seed}" / arm
-    place.mkdir(parents=True, exist_ok=True)
-    for number, key in enumerate(keys):
-        story, chosen = place / f"round_{number}.json", place / f"round_{number}.zarr"
-        last = number == config.rounds
-        if not story.exists():
-            train_key, quench_key, choice_key = jax.random.split(key, 3)
-            # all arms begin with one committee
-            checkpoint = (place if number else place.parent) / f"training_{number}"
-            learnt = js.training.train_committee(
-                model,
-                data,
-                config.training,
-                members=config.members,
-                key=train_key,
-                known=held.spins,
-                checkpoint=checkpoint,
-            )
-            row = {"seed": seed, "arm": arm, "round": number, "labels": len(data), **judge(config, learnt.model, held)}
-            if last:
-                js.forcefield.save(place / "committee", learnt.model, metadata=row, overwrite=True)
-            else:
-                frames = quench(config, learnt.model, config.quenches, quench_key)
-                rows = picked(config, arm, learnt.model, frames, data.spins, choice_key)
-                row["chosen"] = rows
-                js.sample(exact, frames[np.array(rows)]).save(chosen, overwrite=True)
-            save_json(story, row)
-        if not last:
-            data = SpinData.concatenate([data, SpinData.load(chosen)])
-        yield load_json(story)
-
-
-def beginning(config: Config, key) -> Float[Array, "n *cells sublattices 3"]:
-    """Random spins and perturbed states of the order."""
-    random_key, ordered_key = jax.random.split(key)
-    lattice = config.electrons.on(config.quench.side)
-    amplitudes = jnp.linspace(0.05, 0.5, config.ordered)
-    (order,) = textures_on(lattice, (config.order,)).values()
-    ordered = perturbed_configurations(order, amplitudes, key=ordered_key)
-    return jnp.concatenate([random_configurations(lattice, config.random, key=random_key), ordered])
-
-
-def quench(config: Config, field: AbstractField, number: int, key) -> Float[Array, "n *cells sublattices 3"]:
-    """The frames of quenches from random spins, their starts left out."""
-    lattice, frames = config.electrons.on(config.quench.side), []
-    for one in jax.random.split(key, number):
-        start_key, noise = jax.random.split(one)
-        start = js.random_spins(lattice, key=start_key)
-        length = {"duration": config.quench.duration, "frames": config.quench.frames}
-        frames.append(frames_of(field, start, config.motion, **length, key=noise))
-    return jnp.concatenate(frames)
-
-
-def picked(
-    config: Config,
-    arm: Arm,
-    committee: js.Committee,
-    frames: Float[Array, "n *cells sublattices 3"],
-    known: Float[Array, "m *cells sublattices 3"],
-    key,
-) -> list[int]:
-    """The numbers of the frames to label: at random, or by spread without those like another or a known one."""
-    if arm in ("mean", "max", "relative"):
-        return choose(committee, frames, config.picks, known=known, by=arm, overlap=config.overlap)
-    weights = jnp.ones(len(frames))
-    if arm == "logarithmic":
-        weights = 1 / (1.0 + jnp.arange(len(frames)) % config.quench.frames)
-    rows = jax.random.choice(key, len(frames), (config.picks,), replace=False, p=weights / jnp.sum(weights))
-    return np.asarray(rows).tolist()
 
 
 def judge(config: Config, committee: js.Committee, held: SpinData) -> dict[str, Any]:

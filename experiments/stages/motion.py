@@ -10,6 +10,7 @@ import numpy as np
 
 import jaxspin as js
 from experiments.stages.model import Motion
+from jaxspin.lattice import Lattice
 
 
 def spins_of(run: js.Trajectory) -> jax.Array:
@@ -69,6 +70,12 @@ def run_of(
 def frames_of(field: js.AbstractField, start: jax.Array, motion: Motion, **length: Any) -> jax.Array:
     """The spins of such a run, which is kept nowhere, without its start."""
     return spins_of(run_of(field, start, motion, **length))[1:]
+
+
+def quenched(field: js.AbstractField, lattice: Lattice, motion: Motion, *, key: jax.Array, **length: Any) -> jax.Array:
+    """The frames of such a run from random spins: `key` draws them and the noise."""
+    start_key, noise = jax.random.split(key)
+    return frames_of(field, js.random_spins(lattice, key=start_key), motion, **length, key=noise)
 
 
 def quench(path: Path, field: js.AbstractField, start: jax.Array, motion: Motion, **length: Any) -> js.Trajectory:

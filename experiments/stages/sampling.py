@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ import jaxspin as js
 from experiments.stages.by_kind import errors_by_kind
 from experiments.stages.checks import check_counts, check_positive
 from experiments.stages.model import Electrons, Motion, Texture, textures_on
-from experiments.stages.motion import frames_of
+from experiments.stages.motion import frames_of, quenched
 from jaxspin.training import (
     ShardWriter,
     SpinData,
@@ -75,6 +75,11 @@ class Sampling:
         if not 0 < self.amplitudes[0] <= self.amplitudes[1]:
             raise ValueError(f"amplitudes must be positive and rise, got {self.amplitudes}; 0.02 0.6 is usual.")
 
+    @property
+    def quench_length(self) -> dict[str, Any]:
+        """Duration and frames of a quench."""
+        return {"duration": self.quench_duration, "frames": self.quench_frames, "spacing": self.spacing}
+
     def check(self, electrons: Electrons) -> None:
         """Raise `ValueError`, naming the size that fits, where a texture does not close around the lattice."""
         textures_on(electrons.on(self.side), (*self.textures, *self.hot_textures))
@@ -99,22 +104,19 @@ def sample(
     field = exact if sampling.field == "exact" else electrons.kernel_polynomial(sampling.side, sampling.colors)
     quench_key, hot_key, ordered_key, random_key = jax.random.split(key, 4)
 
-    def followed(source, start, duration, frames, spacing, temperature, noise):
-        length = {"duration": duration, "frames": frames, "spacing": spacing}
-        found = frames_of(field, start, motion.at(temperature), **length, key=noise)
-        return js.sample(exact, found[np.array(_kept(found, sampling.overlap))], source=source, run=0)
+    def labelled(frames, source):
+        return js.sample(exact, frames[np.array(_kept(frames, sampling.overlap))], source=source, run=0)
 
-    def quenched(n):
-        start_key, noise = jax.random.split(jax.random.fold_in(quench_key, n))
-        start = js.random_spins(lattice, key=start_key)
-        length, frames = sampling.quench_duration, sampling.quench_frames
-        return followed("quench", start, length, frames, sampling.spacing, motion.temperature, noise)
+    def quench(n):
+        own = jax.random.fold_in(quench_key, n)
+        return labelled(quenched(field, lattice, motion, **sampling.quench_length, key=own), "quench")
 
     def heated(n):
         name = sampling.hot_textures[n % len(sampling.hot_textures)]
         start = textures_on(lattice, (name,))[name]
-        noise, temperature = jax.random.fold_in(hot_key, n), sampling.hot_temperatures[n]
-        return followed("hot", start, sampling.hot_duration, sampling.hot_frames, 1.0, temperature, noise)
+        length = {"duration": sampling.hot_duration, "frames": sampling.hot_frames}
+        bath, noise = motion.at(sampling.hot_temperatures[n]), jax.random.fold_in(hot_key, n)
+        return labelled(frames_of(field, start, bath, **length, key=noise), "hot")
 
     def perturbed():
         textures = textures_on(lattice, sampling.textures)
@@ -126,7 +128,7 @@ def sample(
     def drawn():
         return js.sample(exact, random_configurations(lattice, sampling.random, key=random_key), source="random")
 
-    jobs: list[Callable[[], SpinData]] = [lambda n=n: quenched(n) for n in range(sampling.quenches)]
+    jobs: list[Callable[[], SpinData]] = [lambda n=n: quench(n) for n in range(sampling.quenches)]
     jobs += [lambda n=n: heated(n) for n in range(len(sampling.hot_temperatures))]
     jobs += [perturbed, drawn]
     return _written(jobs, folder, resume)
@@ -150,14 +152,12 @@ def sample_quenches(
     """
     exact = electrons.exact(sampling.side)
 
-    def quenched(n):
-        start_key, noise = jax.random.split(jax.random.fold_in(key, n))
-        start = js.random_spins(exact.lattice, key=start_key)
-        length = {"frames": sampling.quench_frames, "spacing": sampling.spacing}
-        found = frames_of(field, start, motion, duration=sampling.quench_duration, **length, key=noise)
+    def quench(n):
+        own = jax.random.fold_in(key, n)
+        found = quenched(field, exact.lattice, motion, **sampling.quench_length, key=own)
         return js.sample(exact, found[np.array(_kept(found, sampling.overlap))], source="learnt", run=0, batch=4)
 
-    return _written([lambda n=n: quenched(n) for n in range(number)], folder, resume)
+    return _written([lambda n=n: quench(n) for n in range(number)], folder, resume)
 
 
 def sample_random(
