@@ -77,8 +77,7 @@ def run(config: Config) -> dict[str, Any]:
     folder = new_folder(config.output, overwrite=config.overwrite)
     trained, tested = hold_out(data, 1)
     settings: dict[str, Any] = {"members": config.members, "checkpoint": folder / "training", "progress": True}
-    key = jax.random.key(config.seed)
-    committee = train_committee(untrained, trained, config.training, key=key, **settings).model
+    committee = train_committee(untrained, trained, config.training, key=jax.random.key(config.seed), **settings).model
     js.forcefield.save(folder / "committee", committee, metadata=provenance(config, config.seed))
     sources, size = np.array(tested.sources), data.lattice.cells[0]
     rows = [

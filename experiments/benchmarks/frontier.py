@@ -117,8 +117,7 @@ def measured(config: Config, electrons: Electrons) -> dict[str, Any]:
         small = learnt.on(exact.lattice)
         row = {"name": name} | {kind: relative_error(small, kinds[kind], labels[kind]) for kind in kinds}
         row["microseconds a site"] = microseconds_a_site(learnt.on(large), large, max(5, config.repeats))
-        equal = time_at(found["series"], row["quench"])
-        row["series of equal error, microseconds a site"] = equal
+        row["series of equal error, microseconds a site"] = equal = time_at(found["series"], row["quench"])
         row["times faster"] = None if equal is None else equal / row["microseconds a site"]
         row["times faster than exact"] = found["exact"]["microseconds a site"] / row["microseconds a site"]
         found["learnt"].append(row)

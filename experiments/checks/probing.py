@@ -100,8 +100,7 @@ def run(config: Config) -> dict[str, Any]:
     tables: dict[str, list] = {"states": [], "geometries": []}
     with jax.enable_x64(True):
         panels = {"states": states(config), "geometries": geometries(config)}
-        total = sum(map(len, panels.values())) * len(config.colors) + len(config.peers_colors)
-        bar = tqdm(total=total, desc="probing", unit="solver")
+        bar = tqdm(total=sum(map(len, panels.values())) * len(config.colors), desc="probing", unit="solver")
         for panel, found in panels.items():
             for name, (model, spins, filling) in found.items():
                 state: dict[str, Any] = {"filling": filling, "temperature": config.temperature}
@@ -115,8 +114,8 @@ def run(config: Config) -> dict[str, Any]:
                     if used(solver) not in seen:  # a small lattice may have no more colours to offer
                         seen.add(used(solver))
                         tables[panel].append({"case": name, **measure(config, solver, spins, exact)})
-        tables["peers"] = peers(config, bar)
         bar.close()
+        tables["peers"] = peers(config)
     draw(folder / "probing.png", tables)
     summary = {**tables, "provenance": provenance(config, config.seed)}
     save_json(folder / "summary.json", summary)
@@ -134,16 +133,15 @@ def measure(config: Config, solver: js.KernelPolynomial, spins: jax.Array, exact
     return {"colours": used(solver), "moments": solver.order, "field": length(exact), **errors}
 
 
-def peers(config: Config, bar: tqdm) -> list[dict[str, Any]]:
+def peers(config: Config) -> list[dict[str, Any]]:
     """Errors of the solver and of density matrices from colours or random vectors, with and without Jackson kernel."""
     lattice, rows = js.square(config.peers_side), []
     model, spins = js.SDModel(lattice), js.random_spins(lattice, key=jax.random.key(config.seed))
     state: dict[str, Any] = {"chemical_potential": -1.0, "temperature": 0.05}
     exact = js.ExactDiagonalization(model, **state).field(spins)
-    for number in config.peers_colors:
+    for number in tqdm(config.peers_colors, desc="peers", unit="solver"):
         solver = js.KernelPolynomial(model, **state, probes=js.electrons.Coloring(number))
         rows += equal_cost(solver, spins, exact, config.draw_keys)
-        bar.update()
     return rows
 
 
