@@ -6,7 +6,7 @@ import json
 import pytest
 
 import jaxspin as js
-from experiments.benchmarks import forcefield, frontier, series
+from experiments.benchmarks import exchanges, forcefield, frontier, series
 
 
 def test_timed_fields(tmp_path):
@@ -80,6 +80,19 @@ def test_the_time_of_a_series_of_equal_error_lies_between_those_tuned():
     assert series.time_at(rows, 0.1) == pytest.approx(40.0)
     assert series.time_at(rows, 0.05) is None
     assert series.time_at(rows, 0.5) is None
+
+
+def test_what_devices_hand_on_is_counted_in_the_compiled_program():
+    text = """
+    %a = f32[2,1,3]{2,1,0} collective-permute(%x), channel_id=1
+    %b = bf16[4]{0} collective-permute-start(%y), channel_id=2
+    %c = f32[] all-reduce(%z), channel_id=3
+    %d = f32[8]{0} add(%z, %z)
+    """
+    assert exchanges.handed_on(text) == {"exchanges": 2, "bytes a device": 4 * 6 + 2 * 4, "others": {"all-reduce": 1}}
+    # blocks of 2 x 4 cells: two sides of 4 and two of 2; and whole rows, whose ends face themselves
+    assert exchanges.edge((8, 8), (4, 2)) == 2 * 4 + 2 * 2
+    assert exchanges.edge((8, 8), (4, 1)) == 2 * 8
 
 
 @pytest.mark.parametrize("options", [{"errors": ()}, {"errors": (1.5,)}, {"frames": 0}])

@@ -86,7 +86,7 @@ def rounds(
             train_key, quench_key, choice_key = jax.random.split(key, 3)
             # all arms begin with one committee
             checkpoint = (place if number else place.parent) / f"training_{number}"
-            settings = {"members": config.members, "known": held.spins, "checkpoint": checkpoint}
+            settings: dict[str, Any] = {"members": config.members, "known": held.spins, "checkpoint": checkpoint}
             model = config.network.on(config.electrons, config.quench.side)
             committee = js.training.train_committee(model, data, config.training, key=train_key, **settings).model
             found = {"seed": seed, "arm": arm, "round": number, "labels": len(data), **judge(committee)}
