@@ -12,6 +12,7 @@ from jaxspin.classical import (
     DzyaloshinskiiMoriya,
     Exchange,
     GaussianPulse,
+    PiecewiseLinear,
     Ramp,
     Sinusoid,
     Zeeman,
@@ -272,6 +273,7 @@ PROFILES = {
     ),
     "sinusoid": (Sinusoid(0.7, -np.pi / 2), lambda t: np.sin(0.7 * t)),
     "ramp": (Ramp(0, 1, 4, start=2.0), lambda t: np.clip((t - 2) / 4, 0, 1)),
+    "knots": (PiecewiseLinear([2.0, 1.0, 4.0], 5.0, start=2.0), lambda t: np.interp(t, [2, 4.5, 7], [2, 1, 4], 0, 0)),
     "callable": (jax.tree_util.Partial(jnp.tanh), np.tanh),
 }
 
@@ -298,6 +300,20 @@ def test_pulse_parameters_are_differentiable(key):
     h = 1e-5
     slope = (energy(jnp.array(5.0 + h)) - energy(jnp.array(5.0 - h))) / (2 * h)
     assert np.isclose(jax.grad(energy)(jnp.array(5.0)), slope, atol=DIFFERENCE)
+
+
+@pytest.mark.double
+def test_a_pulse_by_its_values_is_differentiable_and_tells_its_corners(key):
+    spins, values = random_spins(chain(4), key=key), jnp.array([0.0, 1.0, -2.0, 0.5])
+
+    def energy(values):
+        return ZeemanPulse((0.0, 0.0, 1.0), PiecewiseLinear(values, 6.0)).energy(spins, 3.5)
+
+    # between the second value, at t = 2, and the third, at t = 4
+    up = -jnp.sum(spins[..., 2])
+    assert np.allclose(jax.grad(energy)(values), up * jnp.array([0.0, 0.25, 0.75, 0.0]), atol=ROUNDING)
+    pulse = ZeemanPulse((0.0, 0.0, 1.0), PiecewiseLinear(values, 6.0, start=1.0))
+    assert [float(t) for t in pulse.times_of_change()] == [1, 3, 5, 7]
 
 
 def test_fields_lower_for_every_platform():

@@ -96,6 +96,31 @@ def test_a_table_that_was_killed_goes_on_with_the_row_it_died_in(tmp_path):
     assert made == ["b", "a", "a", "c"]
 
 
+def test_arrays_that_are_there_are_read_and_not_made_again(tmp_path):
+    row, several = tmp_path / "new" / "a.npy", tmp_path / "b.npz"
+    made = []
+
+    def make(value):
+        made.append(value)
+        return value
+
+    for _ in range(2):
+        found = load_or_make(row, lambda: make(np.arange(3, dtype=np.float32)))
+        assert found.dtype == np.float32
+        assert found.tolist() == [0, 1, 2]
+        both = load_or_make(several, lambda: make({"x": np.array([np.inf]), "price": 1.5}))
+        assert both["x"].tolist() == [np.inf]
+        assert float(both["price"]) == 1.5
+    assert len(made) == 2
+    for path in (row, several):
+        path.write_bytes(path.read_bytes()[:20])
+        with pytest.raises(ValueError, match=r"is damaged.*delete it to make it again"):
+            load_or_make(path, lambda: pytest.fail("made again"))
+    with pytest.raises(Killed):
+        load_or_make(tmp_path / "c.npy", lambda: (_ for _ in ()).throw(Killed))
+    assert not (tmp_path / "c.npy").exists()
+
+
 def test_a_file_written_in_parts_is_whole_or_the_old_one(tmp_path):
     path = tmp_path / "a.npy"
     with whole_file(path) as partial:

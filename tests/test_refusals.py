@@ -47,6 +47,9 @@ CASES = [
     refused(js.classical.Constant, NAN, match="value = nan is not finite; give a number"),
     refused(js.classical.GaussianPulse, center=0.0, width=0.0, match="must be positive; give its standard"),
     refused(js.classical.GaussianPulse, center=INF, width=1.0, match="center = inf is not finite"),
+    refused(js.classical.PiecewiseLinear, [1.0], 2.0, match="no row of two numbers or more; give one"),
+    refused(js.classical.PiecewiseLinear, [1.0, 2.0], 0.0, match="must be positive; give the time from"),
+    refused(js.classical.PiecewiseLinear, [1.0, NAN], 2.0, match="values holds inf or nan; give finite"),
     refused(js.classical.Sinusoid, NAN, match="frequency = nan is not finite"),
     # spins
     refused(js.spins.rotation_matrix, [0.0, 0.0, 0.0], 1.0, match="no rotation; give three finite numbers"),

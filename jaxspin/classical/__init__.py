@@ -10,6 +10,7 @@ from jaxspin.classical.anisotropy import Anisotropy
 from jaxspin.classical.bonds import bond_ends
 from jaxspin.classical.dzyaloshinskii_moriya import DzyaloshinskiiMoriya
 from jaxspin.classical.exchange import Exchange
+from jaxspin.classical.piecewise import PiecewiseLinear
 from jaxspin.classical.profiles import Constant, Exponential, GaussianPulse, Quench, Ramp, Sinusoid
 from jaxspin.classical.zeeman import Zeeman, ZeemanPulse
 
@@ -20,6 +21,7 @@ __all__ = [
     "Exchange",
     "Exponential",
     "GaussianPulse",
+    "PiecewiseLinear",
     "Quench",
     "Ramp",
     "Sinusoid",

@@ -49,8 +49,8 @@ class Zeeman(AbstractPotential):
 class ZeemanPulse(AbstractPotential):
     """An applied field in time, E(t) = - profile(t) sum_i m_i h_i . S_i, with h and the `moment` m as in `Zeeman`.
 
-    `profile` maps the time (hbar/t) to a number: `GaussianPulse`, `Sinusoid`, `Ramp`, or any callable that is
-    a pytree (an `eqx.Module`, `jax.tree_util.Partial`). A short one should say in a method `times_of_change()`
+    `profile` maps the time (hbar/t) to a number: `GaussianPulse`, `PiecewiseLinear`, `Sinusoid`, `Ramp` or any callable
+    that is a pytree (an `eqx.Module`, `jax.tree_util.Partial`). A short one should say in a method `times_of_change()`
     when it begins, peaks and ends, so that adaptive steps and suggested ones do not overlook it.
 
     Raises `ValueError` as `Zeeman` does, and when used with a profile that gives another shape than one number.

@@ -2,24 +2,27 @@
 
 import contextlib
 import os
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from jaxspin.io.records import load_json, save_json
 
 
 def load_or_make(path: str | os.PathLike, make: Callable[[], Any]) -> Any:
-    """What the JSON file `path` holds, or what `make` returns, written there: made once, whatever kills the run.
+    """What the file `path` holds, or what `make` returns, written there: made once, whatever kills the run.
 
         rows = [load_or_make(folder / f"row_{n}.json", lambda n=n: measure(n)) for n in range(10)]
         save_json(folder / "table.json", rows)
 
-    Folders on the way are made. What is returned has been read from the file both times, as plain data: what is not
-    finite is None, arrays are lists (see `to_json`). Change the path where the settings of `make` change. Not for many
-    processes at once.
+    The ending says what: `.npy` one array, `.npz` a dictionary of arrays, anything else JSON. Folders on the way are
+    made. What is returned has been read from the file both times: of JSON plain data, in which what is not finite is
+    None and arrays are lists (see `to_json`), else NumPy's arrays, a number one without axes. Change the path where the
+    settings of `make` change. Not for many processes at once.
 
     Raises `ValueError` where the file is damaged; delete it to make it again.
 
@@ -27,12 +30,34 @@ def load_or_make(path: str | os.PathLike, make: Callable[[], Any]) -> Any:
         >>> path = tmp_path / "row.json"
         >>> js.io.load_or_make(path, lambda: {"charge": -1}), js.io.load_or_make(path, lambda: "not made again")
         ({'charge': -1}, {'charge': -1})
+        >>> js.io.load_or_make(tmp_path / "field.npy", lambda: np.zeros(3))
+        array([0., 0., 0.])
     """
     path = Path(path)
-    if not path.exists():
+    there = path.exists()
+    if not there:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_json(path, make(), indent=None)
-    return load_json(path)
+    if path.suffix not in (".npy", ".npz"):
+        if not there:
+            save_json(path, make(), indent=None)
+        return load_json(path)
+    if not there:
+        made = make()
+        with whole_file(path) as partial:
+            np.savez(partial, **made) if path.suffix == ".npz" else np.save(partial, made)
+    return _arrays(path)
+
+
+def _arrays(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            found = np.load(file)
+            return found if path.suffix == ".npy" else dict(found)
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path} is damaged: it is no whole file of arrays ({error}); restore it from a copy, or delete it to make "
+            "it again."
+        ) from error
 
 
 def load_or_make_each(
