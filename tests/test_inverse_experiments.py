@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from experiments.gradients import exchange_from_electrons, recover_parameters, rollout_training, switch
-from experiments.stages import Dynamics
-from experiments.stages.pulses import Search
+from experiments.gradients.least_price import least_price
+from experiments.stages.pulse_search import Search
 from jaxspin.problems import spin_wave_frequency
 
 pytestmark = pytest.mark.usefixtures("optax_mixes_types")
@@ -63,10 +63,8 @@ def test_switch(tmp_path):
 
 def test_least_price():
     """Without damping the spin turns evenly: price (theta/T)^2 T; with time to spare it is 4 a K."""
-    free = switch.Config(motion=Dynamics(damping=1e-6), search=Search(duration=50.0, below=0.0))
-    assert switch.least_price(free) == pytest.approx((np.pi / 2) ** 2 / 50, rel=1e-3)
-    patient = switch.Config(search=Search(duration=1000.0, below=0.0))
-    assert switch.least_price(patient) == pytest.approx(4 * patient.motion.damping * patient.anisotropy, rel=1e-2)
+    assert least_price(0.1, 1e-6, duration=50.0, below=0.0) == pytest.approx((np.pi / 2) ** 2 / 50, rel=1e-3)
+    assert least_price(0.1, 0.1, duration=1000.0, below=0.0) == pytest.approx(4 * 0.1 * 0.1, rel=1e-2)
 
 
 @pytest.mark.slow

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from experiments.gradients import switch_chirality
+from experiments.gradients.chirality_pulses import SimplePulses, of_kind
 from experiments.stages import Dynamics
+from experiments.stages.figures import PERFECT_CHIRALITY
 from experiments.stages.pulses import price_of, scaled
 
 pytestmark = pytest.mark.usefixtures("optax_mixes_types")
@@ -31,7 +33,7 @@ def test_price(key):
 def test_slope_through_the_electrons(tmp_path, key):
     """The derivative of the chirality after the pulse by its knots, from the perfect order with its degenerate levels,
     against central differences."""
-    cell = switch_chirality.Cell(switch_chirality.smoke_size(config(tmp_path)))
+    cell = switch_chirality.smoke_size(config(tmp_path)).cell
     pulse, way = 0.5 * jax.random.normal(key, (2, 7, 3))
     slope = cell.slope(pulse)[1]
     step = 1e-4
@@ -44,16 +46,16 @@ def test_a_field_without_damping_turns_all_spins_alike(tmp_path, key):
     """Larmor's theorem: only the damping lets a uniform field change a chirality."""
     tiny = switch_chirality.smoke_size(config(tmp_path, motion=Dynamics(1e-9, 1.0)))
     pulse = scaled(jax.random.normal(key, (7, 3)), 1.2, tiny.search.duration)
-    chirality = switch_chirality.Cell(tiny).outcome(pulse)
-    assert float(chirality) == pytest.approx(switch_chirality.PERFECT_CHIRALITY, abs=1e-4)
+    chirality = tiny.cell.outcome(pulse)
+    assert float(chirality) == pytest.approx(PERFECT_CHIRALITY, abs=1e-4)
 
 
 def test_simple_shapes():
-    settings = switch_chirality.Config()
-    names, shapes = switch_chirality.simple_shapes(settings, 0.1)
+    search = switch_chirality.Config().search
+    names, shapes = SimplePulses().shapes(search.times, 0.1)
     assert len(set(names)) == len(names) == len(shapes)
-    assert bool(jnp.all(jnp.isfinite(scaled(shapes, jnp.ones(len(shapes)), settings.search.duration))))
-    kinds = switch_chirality.of_kind(names, np.arange(len(names), 0, -1.0))
+    assert bool(jnp.all(jnp.isfinite(scaled(shapes, jnp.ones(len(shapes)), search.duration))))
+    kinds = of_kind(names, np.arange(len(names), 0, -1.0))
     assert set(kinds) == {"rectangular", "Gaussian", "linear carrier", "rotating carrier"}
 
 
@@ -80,6 +82,8 @@ def test_run(tmp_path):
         ({"search": {"below": 0.1}}, "use -0.25"),
         ({"electrons": {"lattice": "square"}}, "on a triangular lattice"),
         ({"wait": 12.0}, "multiples of 5"),
+        ({"domains": {"rest": 12.0}}, "multiples of 5"),
+        ({"shaping": {"tries": 0}}, "tries must be at least 1"),
     ],
 )
 def test_settings(change, message):
