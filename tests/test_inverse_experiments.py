@@ -7,6 +7,7 @@ import pytest
 
 from experiments.gradients import exchange_from_electrons, recover_parameters, rollout_training, switch
 from experiments.gradients.least_price import least_price
+from experiments.gradients.rollout_runs import Runs
 from experiments.stages.pulse_search import Search
 from jaxspin.problems import spin_wave_frequency
 
@@ -82,4 +83,4 @@ def test_rollout_training(tmp_path):
     assert set(rollout_training.ARMS) == set(found["told"]) <= set(row)
     assert len(row["times"]) == len(row["exact, other starts"]) == len(row["rollouts"]["deviation"])
     with pytest.raises(ValueError, match="no multiple of every"):
-        rollout_training.Config(horizon=5)
+        Runs(horizon=5)
