@@ -8,6 +8,8 @@ import pytest
 
 import jaxspin as js
 from experiments.gradients import differences
+from experiments.gradients.differences_checked import PULSE, Checked
+from experiments.gradients.differences_fields import cases, starts
 
 # Compiling these takes a minute and more.
 FIELDS = (
@@ -27,18 +29,18 @@ LENGTHS = {"learnt, bispectrum": 2.5e-4}
 
 
 def test_every_field_is_looked_at(key):
-    assert set(differences.cases(key)) == set(FIELDS)
+    assert set(cases(key)) == set(FIELDS)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FIELDS)
 def test_gradients_of_a_run(name, key):
     """From random spins every slope is the quotient of differences; from degenerate orders too, and never infinite."""
-    case = differences.cases(key)[name]()
-    checked = differences.Checked(case, key)
-    common = {"initial spins", "damping", "bath temperature", *differences.PULSE}
+    case = cases(key)[name]()
+    checked = Checked(case, key)
+    common = {"initial spins", "damping", "bath temperature", *PULSE}
     assert set(checked.parameters) == common | set(case.parameters)
-    for start, spins in differences.starts(case.lattice, key=key).items():
+    for start, spins in starts(case.lattice, key=key).items():
         for parameter, row in checked.compare(spins, key, LENGTHS.get(name, 1e-3)).items():
             if start == "random":
                 assert abs(row["differences"]) > 1e-4, parameter
@@ -49,7 +51,7 @@ def test_gradients_of_a_run(name, key):
 def test_a_wrong_slope_is_seen(key):
     """The comparison must be able to fail: the slope of a function whose derivative is replaced by twice its value."""
 
-    class Wrong(differences.Checked):
+    class Wrong(Checked):
         def __init__(self):
             self.parameters = {"x": jnp.asarray(0.7).astype(float), "y": jnp.ones(3)}
 
@@ -64,9 +66,9 @@ def test_a_wrong_slope_is_seen(key):
 
 def test_run_and_table(tmp_path, monkeypatch):
     rows = {"x": {"slope": 1.0, "differences": 1.0, "relative deviation": 3e-9}}
-    monkeypatch.setattr(differences.Checked, "__init__", lambda self, case, key: None)
-    monkeypatch.setattr(differences.Checked, "compare", lambda self, spins, key, length: rows)
-    monkeypatch.setattr(differences.Checked, "is_finite", lambda self, spins, **changed: True)
+    monkeypatch.setattr(Checked, "__init__", lambda self, case, key: None)
+    monkeypatch.setattr(Checked, "compare", lambda self, spins, key, length: rows)
+    monkeypatch.setattr(Checked, "is_finite", lambda self, spins, **changed: True)
     config = differences.Config(output=tmp_path / "out", fields=("classical", "exact, fixed filling"))
     with jax.numpy_dtype_promotion("standard"):
         differences.run(config)

@@ -8,8 +8,8 @@ import pytest
 from experiments.gradients import exchange_from_electrons, recover_parameters, rollout_training, switch
 from experiments.gradients.least_price import least_price
 from experiments.gradients.rollout_runs import Runs
+from experiments.gradients.spin_wave_motion import Undamped
 from experiments.stages.pulse_search import Search
-from jaxspin.problems import spin_wave_frequency
 
 pytestmark = pytest.mark.usefixtures("optax_mixes_types")
 
@@ -38,17 +38,8 @@ def test_exchange(tmp_path):
     assert found["largest deviation of a frequency"] < found["resolution"]
     with pytest.raises(ValueError, match="choose among ferromagnet"):
         exchange_from_electrons.Config(cases=("spiral",))
-
-
-def test_distances_on_a_torus():
-    lattice = exchange_from_electrons.js.chain(6)
-    waves = np.array([spin_wave_frequency(2 * np.pi * k / 6) for k in range(6)])
-    assert waves.max() == pytest.approx(4.0)
-    couplings = np.zeros((6, 6))
-    for i in range(6):
-        couplings[i, (i + 1) % 6] = couplings[(i + 1) % 6, i] = 1.0
-    found = exchange_from_electrons.by_distance(lattice, couplings)
-    assert [(row["distance"], row["J"]) for row in found] == [(1.0, 1.0), (2.0, 0.0), (3.0, 0.0)]
+    with pytest.raises(ValueError, match="is not small; use 1e-3"):
+        Undamped(amplitude=0.1)
 
 
 @pytest.mark.slow

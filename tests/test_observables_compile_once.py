@@ -10,6 +10,8 @@ from tests.helpers import counting_compilations
 
 # Of static tables, of solvers of electrons (tests of their own), what plots call, fits in NumPy.
 ELSEWHERE = {
+    "DistanceShells",
+    "by_distance",
     "Growth",
     "Puddles",
     "Spectrum",

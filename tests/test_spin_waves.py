@@ -7,6 +7,7 @@ import pytest
 
 import jaxspin as js
 from jaxspin.observables import (
+    by_distance,
     effective_exchange,
     spin_wave_frequencies,
     spin_waves,
@@ -133,6 +134,28 @@ def test_exchange_comes_back(key):
                 expected[i, j] += couplings[a, b, number]
                 expected[j, i] += couplings[a, b, number]
     np.testing.assert_allclose(found, expected, atol=1e-10)
+
+
+def test_a_matrix_between_sites_by_distance(key):
+    """The shells of bonds at random strengths, on a torus and beyond an open edge; around a ring the short way."""
+    for lattice in (js.kagome(4), js.triangular(4, 5, periodic=(True, False))):
+        flat = np.arange(lattice.sites).reshape(lattice.shape)
+        couplings, matrix = [], np.zeros((lattice.sites, lattice.sites))
+        for number, bond in enumerate(lattice.shell(1)):
+            here, there = js.classical.bond_ends(lattice, jnp.asarray(flat[..., None] + 1.0), bond)
+            for i, j in zip(np.ravel(here).astype(int) - 1, np.ravel(there).astype(int) - 1, strict=True):
+                if i >= 0 and j >= 0:
+                    couplings.append(number + i)
+                    matrix[i, j] = matrix[j, i] = couplings[-1]
+        found = by_distance(lattice, matrix)
+        assert found.distance[0] == pytest.approx(lattice.shell(1)[0].length)
+        of_bonds = [np.mean(couplings), np.min(couplings), np.max(couplings)]
+        np.testing.assert_allclose([found.mean[0], found.least[0], found.greatest[0]], of_bonds)
+        assert not np.any(found.greatest[1:])
+    ring = by_distance(js.chain(6), np.ones((6, 6)))
+    assert ring.distance.tolist() == [1, 2, 3]
+    with pytest.raises(ValueError, match="not one between 6 sites; give one row a site"):
+        by_distance(js.chain(6), np.ones((3, 3)))
 
 
 def test_refusals(key):

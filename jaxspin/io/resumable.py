@@ -48,18 +48,6 @@ def load_or_make(path: str | os.PathLike, make: Callable[[], Any]) -> Any:
     return _arrays(path)
 
 
-def _arrays(path: Path) -> Any:
-    try:
-        with path.open("rb") as file:
-            found = np.load(file)
-            return found if path.suffix == ".npy" else dict(found)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path} is damaged: it is no whole file of arrays ({error}); restore it from a copy, or delete it to make "
-            "it again."
-        ) from error
-
-
 def load_or_make_each(
     folder: str | os.PathLike, makers: Mapping[str, Callable[[], Any]], *, progress: bool = False
 ) -> dict[str, Any]:
@@ -114,3 +102,15 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def _arrays(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            found = np.load(file)
+            return found if path.suffix == ".npy" else dict(found)
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path} is damaged: it is no whole file of arrays ({error}); restore it from a copy, or delete it to make "
+            "it again."
+        ) from error

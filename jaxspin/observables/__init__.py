@@ -1,6 +1,7 @@
 """What is measured on spins: order, correlations, topology, domains."""
 
 from jaxspin.observables.curl import curl_fraction, field_jacobian, unreachable_fraction
+from jaxspin.observables.distances import DistanceShells, by_distance
 from jaxspin.observables.domains import decay_length, domain_labels, domain_length, domain_sizes, moment_length
 from jaxspin.observables.dynamical import Spectrum, dynamical_structure_factor
 from jaxspin.observables.electronic import density_of_states, electron_density, local_density_of_states
@@ -33,11 +34,13 @@ from jaxspin.observables.triangles import elementary_triangles, triangulation
 from jaxspin.observables.walls import wall_position, wall_velocity
 
 __all__ = [
+    "DistanceShells",
     "Growth",
     "Puddles",
     "Spectrum",
     "SpinWaves",
     "bond_currents",
+    "by_distance",
     "charge_density",
     "conductivity",
     "correlation_function",
