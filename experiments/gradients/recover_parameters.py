@@ -11,7 +11,6 @@ the error of the fit against the noise, beside what the derivatives foretell for
 """
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +18,12 @@ import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.optimize import least_squares
-from scipy.special import expit
 
 import jaxspin as js
+from experiments.gradients.recover_parameters_figures import draw
+from experiments.gradients.trajectory_fit import Model, fit, misfits
 from experiments.stages import Dynamics, Electrons, Resumable, main, open_folder, spins_of
-from jaxspin import plotting
 from jaxspin.io import provenance, save_json
-
-Model = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +85,7 @@ def run(config: Config) -> dict[str, Any]:
         for start in config.starts:
             fits.append(fit(trajectory, slopes, seen, np.array(start)))
             print(f"from J = {start[0]:g}, n = {start[1]:g}: {fits[-1]['found']}", flush=True)
-        landscape = misfits(config, trajectory, seen)
+        landscape = misfits(trajectory, seen, config.ranges, config.points)
         slope = slopes(truth)
         covariance = np.linalg.inv(slope.T @ slope)
         errors = []
@@ -110,7 +106,7 @@ def run(config: Config) -> dict[str, Any]:
             )
     for one in fits:
         one["within 1 %"] = bool(np.all(np.abs(np.array(one["found"]) / truth - 1) < 0.01))
-    draw(folder / "recover_parameters.png", config, landscape, fits, errors)
+    draw(folder / "recover_parameters.png", truth, landscape, fits, errors)
     summary = {
         "truth": truth,
         "fits": fits,
@@ -144,58 +140,6 @@ def model(config: Config) -> tuple[Model, Model]:
 
     value, slope = jax.jit(trajectory), jax.jit(jax.jacfwd(trajectory))
     return lambda x: np.asarray(value(jnp.asarray(x))), lambda x: np.asarray(slope(jnp.asarray(x)))
-
-
-def fit(trajectory: Model, slopes: Model, seen: np.ndarray, start: np.ndarray) -> dict[str, Any]:
-    """The least squares of the misfit from one start, with its path; n runs on a scale without ends."""
-    path = []
-
-    def inside(y):
-        return np.array([y[0], expit(y[1])])
-
-    def residual(y):
-        path.append(inside(y).tolist())
-        return trajectory(inside(y)) - seen
-
-    def derivative(y):
-        n = inside(y)[1]
-        return slopes(inside(y)) * np.array([1.0, n * (1 - n)])
-
-    begin = np.array([start[0], np.log(start[1] / (1 - start[1]))])
-    found = least_squares(residual, begin, jac=derivative, method="lm", max_nfev=60)  # pyright: ignore[reportArgumentType]
-    return {"found": inside(found.x), "misfit": np.sqrt(np.mean(found.fun**2)), "path": path, "evaluations": found.nfev}
-
-
-def misfits(config: Config, trajectory: Model, seen: np.ndarray) -> dict[str, Any]:
-    """The rms misfit on a grid of J and n."""
-    first, last, low, high = config.ranges
-    couplings, fillings = np.linspace(first, last, config.points), np.linspace(low, high, config.points)
-    table = [[float(np.sqrt(np.mean((trajectory(np.array([j, n])) - seen) ** 2))) for j in couplings] for n in fillings]
-    return {"J": couplings, "n": fillings, "rms misfit": table}
-
-
-def draw(
-    path: Path, config: Config, landscape: dict[str, Any], fits: list[dict[str, Any]], errors: list[dict[str, Any]]
-) -> None:
-    """The landscape with the paths, and the errors against the noise."""
-    figure = plotting.new_figure(9.6, 3.6)
-    left, right = figure.subplots(1, 2)
-    contours = left.contourf(landscape["J"], landscape["n"], np.array(landscape["rms misfit"]), 20, cmap="Greys_r")
-    figure.colorbar(contours, ax=left, label="rms misfit of a spin component")
-    for one in fits:
-        steps = np.array(one["path"])
-        left.plot(*steps.T, ".-", linewidth=0.9, markersize=4)
-        left.plot(*steps[0], "o", markersize=4, color="C0")
-    left.plot(config.electrons.coupling, config.electrons.filling, "*", color="C1", markersize=11)
-    left.set(xlabel="J  (t)", ylabel="filling n", xlim=config.ranges[:2], ylim=config.ranges[2:])
-    noise = [row["noise"] for row in errors]
-    for name, color in (("J", "C0"), ("n", "C1")):
-        right.loglog(noise, [row[f"relative error of {name}"] for row in errors], "o", color=color, label=f"{name}")
-        right.loglog(noise, [row[f"foretold of {name}"] for row in errors], "-", color=color, linewidth=0.8)
-    right.axhline(0.01, color="0.6", linestyle=":", linewidth=1)
-    right.set(xlabel="noise of an observed spin component", ylabel="relative error (lines: foretold)")
-    right.legend()
-    plotting.save_figure(figure, path)
 
 
 if __name__ == "__main__":
