@@ -12,6 +12,7 @@ import jaxspin as js
 from experiments import quickstart_figures, stages
 from experiments.quenches import coarsening, double_exchange_quench, triangular, triangular_120, triangular_tetrahedral
 from experiments.quenches.triangular_figures import vector_chirality
+from experiments.quenches.triangular_judged import energies
 from experiments.stages import Electrons, FilledClusters, Moments, Motion, Network, Quench, Sampling, frame_steps
 from experiments.stages.figures import PERFECT_CHIRALITY, peak_shares
 from jaxspin.io import TrajectoryWriter, load_trajectory
@@ -231,9 +232,7 @@ def test_energies_put_the_published_textures_in_order():
         (triangular_120.DEFAULT, "one_hundred_twenty", -4.4913),
     ):
         cold = dataclasses.replace(default.electrons, temperature=0.02)
-        config = dataclasses.replace(default, electrons=cold, energy_side=12)
-        solver = cold.exact(config.energy_side)
-        found = triangular.energies(config, solver_as_model(solver))
+        found = energies(cold, 12, solver_as_model(cold.exact(12)))
         assert found["lowest"] == {"exact": lowest, "learnt": lowest}
         assert found["ordering right"]
         assert found["exact"][lowest] == pytest.approx(energy, abs=0.02)

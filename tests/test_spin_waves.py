@@ -139,13 +139,14 @@ def test_exchange_comes_back(key):
 def test_a_matrix_between_sites_by_distance(key):
     """The shells of bonds at random strengths, on a torus and beyond an open edge; around a ring the short way."""
     for lattice in (js.kagome(4), js.triangular(4, 5, periodic=(True, False))):
-        flat = np.arange(lattice.sites).reshape(lattice.shape)
+        # counted from one: zero is what lies beyond an open edge
+        number = jnp.arange(1.0, lattice.sites + 1).reshape(lattice.shape)
         couplings, matrix = [], np.zeros((lattice.sites, lattice.sites))
-        for number, bond in enumerate(lattice.shell(1)):
-            here, there = js.classical.bond_ends(lattice, jnp.asarray(flat[..., None] + 1.0), bond)
+        for place, bond in enumerate(lattice.shell(1)):
+            here, there = number[..., bond.start], lattice.translate(number[..., bond.end], bond.offset)
             for i, j in zip(np.ravel(here).astype(int) - 1, np.ravel(there).astype(int) - 1, strict=True):
-                if i >= 0 and j >= 0:
-                    couplings.append(number + i)
+                if j >= 0:
+                    couplings.append(place + i)
                     matrix[i, j] = matrix[j, i] = couplings[-1]
         found = by_distance(lattice, matrix)
         assert found.distance[0] == pytest.approx(lattice.shell(1)[0].length)

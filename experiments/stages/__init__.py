@@ -12,6 +12,7 @@ from experiments.stages.folder import (
     stored_table,
 )
 from experiments.stages.learning import Network, learn, parameters, stored_forcefield
+from experiments.stages.learnt_quenches import beside_exact, large_quench
 from experiments.stages.model import Dynamics, Electrons, Motion, Quench, Texture, textures_on
 from experiments.stages.motion import compare, frame_steps, frames_of, quench, spins_of
 from experiments.stages.sampling import Sampling, hold_out, judge, sample, sample_quenches, sample_random
@@ -31,11 +32,13 @@ __all__ = [
     "Sampling",
     "Texture",
     "Timer",
+    "beside_exact",
     "compare",
     "frame_steps",
     "frames_of",
     "hold_out",
     "judge",
+    "large_quench",
     "learn",
     "main",
     "main_without_folder",
