@@ -8,7 +8,10 @@ import pytest
 
 import jaxspin as js
 from experiments.quenches import phase_diagram
-from experiments.quenches.phase_diagram import TEXTURES, Annealing, Config, classified, energies, run
+from experiments.quenches.phase_diagram import Config, run
+from experiments.quenches.phase_diagram_annealing import Annealing
+from experiments.quenches.phase_diagram_textures import energies
+from experiments.stages.phases import TEXTURES, classified
 from jaxspin.spins import random_rotation
 
 # Exact diagonalization by an independent program, T = 0.02, triangular 24 x 24, to four digits.
@@ -19,8 +22,8 @@ KNOWN = {
 
 
 def test_the_table_of_energies_comes_out(tmp_path):
-    config = Config(largest_coupling=4.0, couplings=4, fillings=3)
-    found = energies(config, tmp_path / "textures.zarr").load()
+    grid = Config(largest_coupling=4.0, couplings=4, fillings=3).grid
+    found = energies(tmp_path / "textures.zarr", *grid, side=24, temperature=0.02).load()
     for (filling, coupling), expected in KNOWN.items():
         values = found.energy.sel(filling=filling, coupling=coupling)
         assert values.texture.values.tolist() == list(TEXTURES)

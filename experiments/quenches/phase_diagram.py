@@ -14,62 +14,21 @@ textures, lies below all five, another state wins.
 """
 
 import dataclasses
-import functools
 import json
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import xarray as xr
 
-import jaxspin as js
+from experiments.quenches.phase_diagram_annealing import Annealing, anneal
+from experiments.quenches.phase_diagram_compared import compare
 from experiments.quenches.phase_diagram_figures import draw
-from experiments.stages import Dynamics, Resumable, main, open_folder
+from experiments.quenches.phase_diagram_textures import energies
+from experiments.stages import Resumable, main, open_folder
 from experiments.stages.checks import check_counts, check_positive
-from experiments.stages.phases import TEXTURES, check_side, classified, margin
+from experiments.stages.phases import TEXTURES, check_side, margin
 from jaxspin.io import provenance, save_json
-
-
-@dataclasses.dataclass(frozen=True)
-class Annealing:
-    """Spins that start at random, are cooled, and then fall into a minimum."""
-
-    cells: tuple[int, int] = (6, 12)
-    """Cells of the lattice; multiples of 6."""
-    couplings: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0)
-    """J."""
-    fillings: tuple[float, ...] = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75)
-    """Electrons per spin-orbital."""
-    hot: float = 0.03
-    """Bath temperature at which the annealing begins."""
-    cold: float = 0.001
-    """That at which it ends; after it the bath is at zero."""
-    cooling: int = 20
-    """Pieces of the cooling, each at its own temperature, falling by one factor."""
-    piece: float = 10.0
-    """Duration of a piece."""
-    motion: Dynamics = dataclasses.field(default_factory=Dynamics)
-    """Of the spins."""
-    tolerance: float = 3e-3
-    """Largest torque on a spin at which a state is at rest."""
-    limit: int = 60
-    """Most pieces of a point, cooling included."""
-    batch: int = 4
-    """Points at once."""
-
-    def __post_init__(self):
-        for side in self.cells:
-            check_side("annealing.cells", side)
-        check_counts(self, "cooling", "batch")
-        check_positive(self, "piece", "tolerance")
-        if any(not 0 < n < 1 for n in self.fillings):
-            raise ValueError("fillings count electrons per spin-orbital; give numbers between 0 and 1.")
-        if not self.hot >= self.cold > 0:
-            raise ValueError(f"the bath cools from {self.hot} to {self.cold}; give positive temperatures that fall.")
-        if self.limit < self.cooling:
-            raise ValueError(f"limit = {self.limit} ends before the cooling does; use at least {self.cooling}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,24 +59,22 @@ class Config(Resumable):
         check_counts(self, "couplings", "fillings")
         check_positive(self, "largest_coupling", "temperature")
 
+    @property
+    def grid(self) -> tuple[np.ndarray, np.ndarray]:
+        """Couplings and fillings of the first sweep."""
+        couplings = self.largest_coupling * np.arange(1, self.couplings + 1) / self.couplings
+        return couplings, np.arange(1, self.fillings + 1) / (self.fillings + 1)
+
 
 def smoke_size(config: Config) -> Config:
     """The same in a minute."""
+    small = {"cells": (6, 6), "couplings": (3.0,), "fillings": (0.25, 0.5)}
     return dataclasses.replace(
         config,
         side=6,
         couplings=3,
         fillings=3,
-        annealing=dataclasses.replace(
-            config.annealing,
-            cells=(6, 6),
-            couplings=(3.0,),
-            fillings=(0.25, 0.5),
-            cooling=2,
-            limit=3,
-            piece=2.0,
-            batch=2,
-        ),
+        annealing=dataclasses.replace(config.annealing, **small, cooling=2, limit=3, piece=2.0, batch=2),
     )
 
 
@@ -126,11 +83,15 @@ def run(config: Config) -> dict[str, Any]:
     config = smoke_size(config) if config.smoke else config
     folder = open_folder(config)
     with jax.enable_x64(True):
-        textures = energies(config, folder / "textures.zarr").load()
+        textures = energies(
+            folder / "textures.zarr", *config.grid, config.side, config.temperature, config.resume
+        ).load()
     with jax.enable_x64(False):
-        annealed = anneal(config, folder / "annealed.zarr").load()
+        annealed = anneal(
+            folder / "annealed.zarr", config.annealing, config.temperature, config.seed, config.resume
+        ).load()
     with jax.enable_x64(True):
-        rows = compare(config, annealed)
+        rows = compare(annealed, config.annealing.cells, config.side, config.temperature)
     draw(folder / "phase_diagram.png", textures, rows)
     table = textures.energy.transpose("texture", "coupling", "filling").values
     names = list(TEXTURES)
@@ -149,159 +110,6 @@ def run(config: Config) -> dict[str, Any]:
     }
     save_json(folder / "summary.json", summary)
     return summary
-
-
-def energies(config: Config, store: Path) -> xr.Dataset:
-    """Free energy per site of each texture on the grid of couplings and fillings."""
-    design = js.sweeps.grid(
-        texture=list(TEXTURES),
-        coupling=config.largest_coupling * np.arange(1, config.couplings + 1) / config.couplings,
-    )
-    fillings = np.arange(1, config.fillings + 1) / (config.fillings + 1)
-
-    temperature, cells = config.temperature, (config.side, config.side)
-
-    # what the function holds must be the same when it is resumed, and `config` says that it is
-    def energy(texture, coupling):
-        # the levels do not depend on the filling: mapped here they are computed once for all
-        at = jax.vmap(lambda n: texture_energy(texture, coupling, n, temperature, cells))
-        return {"energy": at(jnp.asarray(fillings))}
-
-    found = js.sweeps.sweep(
-        energy,
-        design,
-        store=store,
-        batch=8,
-        dims={"energy": ("filling",)},
-        attributes={"temperature": config.temperature, "side": config.side, "fillings": fillings},
-        resume=config.resume,
-    )
-    return found.assign_coords(filling=fillings)
-
-
-def texture_energy(name: str, coupling, filling, temperature: float, cells: tuple[int, int]):
-    """Free energy per site of a named texture on a periodic lattice."""
-    texture, cell = TEXTURES[name]
-    lattice = js.triangular(cell)
-    electrons = js.ExactDiagonalization(js.SDModel(lattice, 1.0, coupling), filling=filling, temperature=temperature)
-    return js.electrons.bloch_energy(electrons, texture(lattice), (cells[0] // cell, cells[1] // cell))
-
-
-def anneal(config: Config, store: Path) -> xr.Dataset:
-    """Spins cooled from random, with their largest torque and the number of pieces they took."""
-    settings, temperature = config.annealing, config.temperature
-    lattice = js.triangular(*settings.cells)
-    design = js.sweeps.grid(coupling=settings.couplings, filling=settings.fillings, seed=[config.seed])
-
-    def electrons(state):
-        model = js.SDModel(lattice, 1.0, state["coupling"])
-        return js.ExactDiagonalization(model, filling=state["filling"], temperature=temperature)
-
-    def start(coupling, filling, seed):
-        begin, noise = jax.random.split(jax.random.key(seed))
-        # the same start everywhere: what differs between points is the electrons' doing
-        spins = js.random_spins(lattice, key=begin)
-        torque = jnp.full((), jnp.inf, spins.dtype)
-        pieces = jnp.zeros((), jnp.int32)
-        return {
-            "coupling": coupling,
-            "filling": filling,
-            "spins": spins,
-            "torque": torque,
-            "pieces": pieces,
-            "key": noise,
-        }
-
-    def advance(state):
-        pieces, field = state["pieces"], electrons(state)
-        fraction = pieces.astype(state["torque"].dtype) / max(1, settings.cooling - 1)
-        bath = settings.hot * (settings.cold / settings.hot) ** fraction
-        spins = js.simulate(
-            field,
-            state["spins"],
-            duration=settings.piece,
-            step=settings.motion.step,
-            damping=settings.motion.damping,
-            temperature=jnp.where(pieces < settings.cooling, bath, 0.0),
-            key=jax.random.fold_in(state["key"], pieces),
-            save_every=settings.piece,
-            throw=False,
-        ).final
-        torque = jnp.sqrt(jnp.max(jnp.sum(jnp.cross(spins, field.push(spins)) ** 2, axis=-1)))
-        return {**state, "spins": spins, "torque": torque, "pieces": pieces + 1}
-
-    job = js.sweeps.Stepwise(
-        start=start,
-        advance=advance,
-        done=lambda s: (s["pieces"] >= settings.cooling) & (s["torque"] < settings.tolerance),
-        result=lambda s: {name: s[name] for name in ("spins", "torque", "pieces")},
-        limit=settings.limit,
-    )
-    kept = ("hot", "cold", "cooling", "piece", "tolerance", "limit")
-    return js.sweeps.sweep(
-        job,
-        design,
-        store=store,
-        batch=settings.batch,
-        attributes={
-            "temperature": temperature,
-            "annealed_cells": settings.cells,
-            **dataclasses.asdict(settings.motion),
-            **{name: getattr(settings, name) for name in kept},
-        },
-        dims={"spins": ("cell_1", "cell_2", "sublattice", "component")},
-        resume=config.resume,
-    )
-
-
-def compare(config: Config, annealed: xr.Dataset) -> list[dict[str, Any]]:
-    """Each annealed state: its order, and its energy above that of the lowest texture.
-
-    On its own small lattice a state may owe its energy to a few shells of levels. So it is repeated, too, until it
-    fills the lattice of the textures: a state that is lower there is a better one.
-    """
-    lattice = js.triangular(*config.annealing.cells)
-    along = tuple(max(1, config.side // cells) for cells in config.annealing.cells)
-    large = (along[0] * config.annealing.cells[0], along[1] * config.annealing.cells[1])
-    rows = []
-    for coupling in annealed.coupling.values:
-        for filling in annealed.filling.values:
-            point = annealed.sel(coupling=coupling, filling=filling).isel(seed=0)
-            spins = js.normalize(jnp.asarray(point.spins.values, float))
-            model = js.SDModel(lattice, 1.0, coupling)
-            exact = js.ExactDiagonalization(model, filling=filling, temperature=config.temperature)
-            energy = float(js.electrons.bloch_energy(exact, spins, along))
-            named = all_textures(coupling, filling, config.temperature, large)
-            small = all_textures(coupling, filling, config.temperature, config.annealing.cells)
-            lowest = min(named, key=lambda name: named[name])
-            order, shares, chirality = classified(lattice, spins)
-            rows.append(
-                {
-                    "coupling": coupling,
-                    "filling": filling,
-                    "order": order,
-                    "lowest texture": lowest,
-                    "energy per site": energy,
-                    "above the lowest texture": energy - named[lowest],
-                    "the same on its own lattice": float(exact.energy(spins)) / lattice.sites - min(small.values()),
-                    "shares of S(q)": shares,
-                    "chirality, mean of the absolute value": chirality,
-                    "largest torque": float(point.torque),
-                    "pieces": int(point.pieces),
-                    "why not at rest": str(point.reason.values),
-                }
-            )
-    return rows
-
-
-@functools.partial(jax.jit, static_argnums=3)
-def _textures(coupling, filling, temperature, cells: tuple[int, int]):
-    return [texture_energy(name, coupling, filling, temperature, cells) for name in TEXTURES]
-
-
-def all_textures(coupling: float, filling: float, temperature: float, cells: tuple[int, int]) -> dict[str, float]:
-    """Free energy per site of every texture on one lattice."""
-    return dict(zip(TEXTURES, map(float, _textures(coupling, filling, temperature, cells)), strict=True))
 
 
 if __name__ == "__main__":
