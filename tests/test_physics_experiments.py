@@ -11,6 +11,7 @@ import pytest
 import jaxspin as js
 from experiments import quickstart_figures, stages
 from experiments.quenches import coarsening, double_exchange_quench, triangular, triangular_120, triangular_tetrahedral
+from experiments.quenches.double_exchange_puddles import correlation_histogram, puddles_of
 from experiments.quenches.triangular_figures import vector_chirality
 from experiments.quenches.triangular_judged import energies
 from experiments.stages import Electrons, FilledClusters, Moments, Motion, Network, Quench, Sampling, frame_steps
@@ -208,9 +209,9 @@ def test_chirality_length_of_two_domains(key):
 
 def test_correlation_histogram_of_neel_order():
     lattice = js.square(24)
-    bins = double_exchange_quench.correlation_histogram(lattice, js.textures.neel(lattice)[None])
+    bins = correlation_histogram(lattice, js.textures.neel(lattice)[None])
     assert bins[0] * 0.05 == pytest.approx(1)
-    found = double_exchange_quench.puddles_of(lattice, js.textures.neel(lattice), 0.5)
+    found = puddles_of(lattice, js.textures.neel(lattice), 0.5)
     assert list(map(float, found.values())) == [0, 0, 0, 0]
 
 

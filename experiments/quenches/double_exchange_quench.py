@@ -16,36 +16,27 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
 import jaxspin as js
-from experiments.quenches.double_exchange_quench_figures import BINS, draw_correlations, draw_puddles
+from experiments.quenches.double_exchange_compared import compared_numbers
+from experiments.quenches.double_exchange_puddles import puddle_history
+from experiments.quenches.double_exchange_quench_figures import draw_puddles
 from experiments.stages import (
     Dynamics,
     Electrons,
     Quench,
     Resumable,
     Timer,
-    compare,
+    beside_exact,
     main,
     open_folder,
     quench,
-    spins_of,
     stored_forcefield,
 )
 from experiments.stages.checks import check_positive
-from experiments.stages.figures import draw_comparison, draw_maps, growth_or_reason, peak_shares
+from experiments.stages.figures import draw_maps
 from jaxspin.io import provenance, save_json
-from jaxspin.lattice import Lattice
-from jaxspin.observables import (
-    correlation_of_holes,
-    electron_density,
-    nearest_neighbor_correlations,
-    puddles,
-    site_correlations,
-    structure_factor,
-)
+from jaxspin.observables import site_correlations
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -103,7 +94,10 @@ def run(config: Config) -> dict[str, Any]:
     summary: dict[str, Any] = {}
     if config.compare.side:
         with timer("comparison"):
-            summary["comparison"] = beside_exact(config, model, folder)
+            motion = config.motion.at(min(config.bath_temperatures))
+            compared = beside_exact(folder, config.electrons, model, motion, config.compare, config.seed)
+            exact = config.electrons.exact(config.compare.side)
+            summary["comparison"] = compared_numbers(folder, exact, model, compared)
     rows = []
     for number, temperature in enumerate(config.bath_temperatures):
         with timer(f"quench at {temperature:g}"):
@@ -118,7 +112,7 @@ def run(config: Config) -> dict[str, Any]:
                 spacing=2.0,
                 key=noise,
             )
-        rows.append({"bath temperature": temperature, **puddle_history(config, found)})
+        rows.append({"bath temperature": temperature, **puddle_history(found, config.threshold, config.window)})
         draw_maps(
             folder / f"puddles_{temperature:g}.png",
             found,
@@ -130,91 +124,6 @@ def run(config: Config) -> dict[str, Any]:
     summary |= {"quenches": rows, "wall time in seconds": timer.seconds, "provenance": origin}
     save_json(folder / "summary.json", summary)
     return summary
-
-
-# --- what is measured -----------------------------------------------------------------------------------------------
-
-
-def puddles_of(lattice: Lattice, spins: jax.Array, threshold: float) -> dict[str, jax.Array]:
-    """What `observables.puddles` finds, by the names of the summary."""
-    found = puddles(lattice, spins, threshold)
-    return {
-        "number": found.regions,
-        "fraction of sites": found.fraction,
-        "mean size": found.mean_size,
-        "mean size weighted by size": found.size_by_site,
-    }
-
-
-def correlation_histogram(lattice: Lattice, frames: jax.Array) -> np.ndarray:
-    """P(S_i . S_j) over all nearest-neighbour bonds of the frames, a density on the bins `BINS`."""
-    bonds = [np.asarray(nearest_neighbor_correlations(lattice, spins)).ravel() for spins in frames]
-    return np.histogram(np.clip(np.concatenate(bonds), -1, 1), bins=BINS, density=True)[0]
-
-
-def puddle_history(config: Config, found: js.Trajectory) -> dict[str, Any]:
-    """Puddles of every frame, the growth of their mean size, and how the quench ends.
-
-    Growth is fitted as size ~ t^a within the whole window and within the later half of its logarithm: an exponent
-    that falls to zero is the arrest.
-    """
-    lattice = found.lattice
-    assert lattice is not None
-    history = {
-        name: np.asarray(values, float)
-        for name, values in found.map(lambda spins: puddles_of(lattice, spins, config.threshold)).items()
-    }
-    times, sizes = np.asarray(found.times, float), history["mean size weighted by size"]
-    begin, end = config.window[0], min(config.window[1], times[-1])
-    growth = {
-        name: growth_or_reason(times, sizes, (first, end), offset=False)
-        for name, first in (("whole window", begin), ("later half", float(np.sqrt(begin * end))))
-    }
-    factor = structure_factor(lattice, found.final)
-    return {
-        "times": times,
-        "mean S.S": np.asarray(found.map(lambda spins: jnp.mean(nearest_neighbor_correlations(lattice, spins)))),
-        "puddles": history,
-        "growth of the mean size weighted by size": growth,
-        "P(S.S) at the end": correlation_histogram(lattice, found.final[None]),
-        "share of the structure factor at the end": peak_shares(lattice, factor, ("Gamma", "M")),
-    }
-
-
-def beside_exact(config: Config, model: js.BehlerParrinello, folder: Path) -> dict[str, Any]:
-    """One quench with the exact and with the learnt field: correlations, structure factors, energies."""
-    exact = config.electrons.exact(config.compare.side)
-    lattice, motion = exact.lattice, config.motion.at(min(config.bath_temperatures))
-    moved = model.on(lattice)
-    compared = compare(
-        folder,
-        {"exact": exact, "learnt": moved},
-        js.random_spins(lattice, key=jax.random.key(config.seed + 2)),
-        motion,
-        duration=config.compare.duration,
-        frames=config.compare.frames,
-        key=jax.random.key(config.seed + 3),
-    )
-    measures = {"mean S.S": lambda s: jnp.mean(nearest_neighbor_correlations(lattice, s))}
-    path = folder / "exact_against_learnt.png"
-    numbers = draw_comparison(path, moved, compared, measures, "mean neighbour correlation")
-    histograms, factors = {}, {}
-    for name, found in compared.items():
-        last = spins_of(found)[-max(1, len(found) // 4) :]
-        histograms[name] = correlation_histogram(lattice, last)
-        factors[name] = jnp.mean(jnp.stack([structure_factor(lattice, spins) for spins in last]), axis=0)
-        shares = peak_shares(lattice, factors[name], ("Gamma", "M"), 1)
-        numbers[f"{name} field: share of the structure factor"] = shares
-    draw_correlations(folder / "correlations.png", lattice, histograms, factors)
-    holes = jax.jit(lambda s: correlation_of_holes(lattice, s, electron_density(exact, s)))
-    for name, found in compared.items():
-        for when, spins in (("at the start", spins_of(found)[0]), ("at the end", found.final)):
-            numbers[f"{name} field: correlation of holes with spins {when}"] = float(holes(spins))
-    width = BINS[1] - BINS[0]
-    difference = np.abs(histograms["exact"] - histograms["learnt"]).sum() * width / 2
-    numbers["P(S.S) over the last quarter"] = histograms
-    numbers["total variation between the two"] = float(difference)
-    return numbers
 
 
 if __name__ == "__main__":
