@@ -11,8 +11,11 @@ import pytest
 
 import jaxspin as js
 from experiments.driven import current_domain_wall, voltage_domain_wall, wall_data, wall_learning
+from experiments.driven.wall_measures import position
+from experiments.driven.wall_starts import wall_start
 from experiments.stages.channel import Channel, ChannelClusters, ChannelNetwork
-from experiments.stages.driven_learning import Chosen, error, prepared, pushes, stored
+from experiments.stages.driven_features import Chosen, stored
+from experiments.stages.driven_learning import error, prepared, pushes
 from jaxspin.descriptors import BetweenLeads, LocalMoments, NearEnds
 from jaxspin.electrons import WideBandModes
 from jaxspin.electrons.negf.modes import digamma
@@ -177,7 +180,7 @@ def test_the_driven_channel_that_comes_along_knows_its_electrons(name, length, b
     assert {name: about[name] for name in ("mu", "bath", "lead", "temperature", "coupling")} == {
         name: getattr(channel, name) for name in ("mu", "bath", "lead", "temperature", "coupling")
     }
-    spins = wall_data.wall_start(channel.lattice, 0.6 * length, 1.0, key=jax.random.key(3))
+    spins = wall_start(channel.lattice, 0.6 * length, 1.0, key=jax.random.key(3))
     exact = tangent(spins, channel.exact(1.1).field(spins))
     learnt = at_voltage(js.pretrained(name, channel.lattice), 1.1).field(spins)
     assert float(jnp.linalg.norm(tangent(spins, learnt) - exact) / jnp.linalg.norm(exact)) < bound
@@ -263,8 +266,8 @@ def test_the_experiments_follow_one_another(tmp_path, monkeypatch):
 def test_the_position_of_a_wall_counts_antiferromagnetic_layers():
     lattice = js.square(9, 4, periodic=(False, True))
     for where in (3.0, 5.0):
-        spins = wall_data.wall_start(lattice, where - 0.5, 1e-3, key=jax.random.key(0), tilt=0.0)
-        assert float(voltage_domain_wall.position(spins)) == pytest.approx(where, abs=1e-6)
+        spins = wall_start(lattice, where - 0.5, 1e-3, key=jax.random.key(0), tilt=0.0)
+        assert float(position(spins)) == pytest.approx(where, abs=1e-6)
 
 
 def test_the_torque_of_a_current_is_the_spin_current_it_loses():

@@ -10,28 +10,24 @@ whose chemical potential is lower by V. From the same starts and with the same n
 electrons between the leads and the learnt one, which has the voltage as an input. Compared at each voltage: the wall's
 position against time, its velocity, the currents, and the profiles across it. Then the learnt field alone moves a wall
 through a channel many times longer; there the exact field is computed at single frames.
-
-The position counts the layers in which neighbours across are antiparallel: the sum of (1 - <S.S'>)/2 over the layers.
 """
 
 import dataclasses
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 import jaxspin as js
 from experiments.driven.voltage_domain_wall_figures import animate, draw_long, draw_motion, draw_profiles
-from experiments.driven.wall_data import wall_start
+from experiments.driven.wall_measures import measured, motion_of, profile, velocities
+from experiments.driven.wall_starts import wall_start
 from experiments.stages import Motion, Resumable, Timer, main, open_folder, quench, spins_of
 from experiments.stages.channel import Channel
-from jaxspin.electrons import WideBandModes
 from jaxspin.forcefield import at_voltage, load
 from jaxspin.io import provenance, save_json
-from jaxspin.observables import wall_velocity
 from jaxspin.spins import tangent
 
 
@@ -75,16 +71,6 @@ class Config(Resumable):
             raise ValueError("starts and frames must be at least 1, and a run longer than settled; see --help.")
 
 
-def layers_across(spins: jax.Array) -> jax.Array:
-    """<S . S'> of neighbours across the channel, layer by layer, `(..., length)`."""
-    return jnp.mean(jnp.sum(spins * jnp.roll(spins, 1, axis=-3), axis=-1), axis=(-2, -1))
-
-
-def position(spins: jax.Array) -> jax.Array:
-    """How many layers are antiferromagnetic."""
-    return jnp.sum((1 - layers_across(spins)) / 2, axis=-1)
-
-
 def followed(config: Config, folder: Path, field: js.AbstractField, name: str, voltage: float, number: int):
     """One run from a wall, frame by frame."""
     lattice = config.channel.lattice
@@ -93,33 +79,6 @@ def followed(config: Config, folder: Path, field: js.AbstractField, name: str, v
     path = folder / f"{name}_{voltage:.2f}_{number}.zarr"
     kept = {"duration": config.duration, "frames": config.frames, "key": noise}
     return quench(path, field, start, config.motion, **kept)
-
-
-def measured(config: Config, exact: WideBandModes, run: js.Trajectory) -> dict[str, Any]:
-    """Position, velocity and currents of a run, the electrons solved exactly at its frames."""
-    spins, solve = spins_of(run), eqx.filter_jit(lambda e, s: e.solved(s)[2])
-    currents = np.array([solve(exact, s) for s in spins])
-    where = position(spins)
-    speed = -float(wall_velocity(run.times, where, start=config.settled))
-    return {
-        "times": np.asarray(run.times).tolist(),
-        "position": np.asarray(where).tolist(),
-        "velocity": speed,
-        "current from the left": currents[:, 0].tolist(),
-        "current into the right": (-currents[:, 1]).tolist(),
-    }
-
-
-def profile(config: Config, exact: WideBandModes, spins: jax.Array) -> dict[str, Any]:
-    """Order, density and the current between layers."""
-    bonds = exact.solver.bond_currents(spins)
-    along = next(n for n, h in enumerate(exact.solver.model.hoppings) if h.bond.offset[0] == 1)
-    return {
-        "across": np.asarray(layers_across(spins)).tolist(),
-        "moment": np.asarray(jnp.linalg.norm(jnp.mean(spins, axis=(1, 2)), axis=-1)).tolist(),
-        "density": np.asarray(jnp.mean(exact.solved(spins)[0], axis=(1, 2))).tolist(),
-        "current": np.asarray(jnp.sum(bonds[..., along], axis=1)[:-1]).tolist(),
-    }
 
 
 def long_run(config: Config, folder: Path, model: Any) -> dict[str, Any]:
@@ -131,18 +90,12 @@ def long_run(config: Config, folder: Path, model: Any) -> dict[str, Any]:
     path = folder / "long.zarr"
     kept = {"duration": config.long_duration, "frames": 50, "key": noise}
     run = quench(path, learnt, start, config.motion, **kept)
-    where, solver = position(spins_of(run)), channel.solver(config.shown)
-    errors = []
-    for n in np.linspace(0, len(where) - 1, config.checked + 1).astype(int)[1:]:
+    solver, errors = channel.solver(config.shown), []
+    for n in np.linspace(0, len(run.times) - 1, config.checked + 1).astype(int)[1:]:
         spins = spins_of(run)[int(n)]
         exact = tangent(spins, solver.field(spins))
         errors.append(float(jnp.linalg.norm(tangent(spins, learnt.field(spins)) - exact) / jnp.linalg.norm(exact)))
-    return {
-        "times": np.asarray(run.times).tolist(),
-        "position": np.asarray(where).tolist(),
-        "velocity": -float(wall_velocity(run.times, where, start=config.settled)),
-        "torque errors": errors,
-    }
+    return {**motion_of(run, config.settled), "torque errors": errors}
 
 
 def run(config: Config) -> dict[str, Any]:
@@ -166,15 +119,15 @@ def run(config: Config) -> dict[str, Any]:
                     with timer(name):
                         trajectory = followed(config, folder, field, name, voltage, number)
                     with timer("currents"):
-                        row[name] = measured(config, exact, trajectory)
+                        row[name] = measured(exact, trajectory, config.settled)
                     if voltage == config.shown and number == 0:
                         films[name] = np.asarray(spins_of(trajectory))
-                        profiles[name] = profile(config, exact, spins_of(trajectory)[len(trajectory.times) // 2])
+                        profiles[name] = profile(exact, spins_of(trajectory)[len(trajectory.times) // 2])
                 rows.append(row)
                 print(voltage, number, *(f"{name} {row[name]['velocity']:.4f}" for name in fields), flush=True)
         with timer("long channel"):
             far = long_run(config, folder, model)
-    speeds = velocities(config, rows)
+    speeds = velocities(config.voltages, rows)
     summary = {
         "velocities": speeds,
         "runs": rows,
@@ -189,25 +142,6 @@ def run(config: Config) -> dict[str, Any]:
     draw_long(folder / "long.png", far)
     animate(folder / "wall.gif", films)
     return summary
-
-
-def velocities(config: Config, rows: list[dict[str, Any]]) -> list[dict[str, float]]:
-    """The mean over the starts at each voltage, and how far apart they are."""
-    found = []
-    for voltage in config.voltages:
-        part = [row for row in rows if row["voltage"] == voltage]
-        exact, learnt = (np.mean([row[name]["velocity"] for row in part]) for name in ("exact", "learnt"))
-        spread = np.std([row["exact"]["velocity"] for row in part])
-        found.append(
-            {
-                "voltage": voltage,
-                "exact": float(exact),
-                "learnt": float(learnt),
-                "difference": float(learnt / exact - 1),
-                "spread of exact": float(spread),
-            }
-        )
-    return found
 
 
 if __name__ == "__main__":

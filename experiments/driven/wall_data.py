@@ -21,10 +21,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from tqdm import tqdm
 
 import jaxspin as js
+from experiments.driven.wall_starts import wall_start
 from experiments.stages import Motion, Resumable, Timer, frames_of, main, open_folder
 from experiments.stages.channel import Channel
 from jaxspin.forcefield import at_voltage, load
@@ -82,18 +82,6 @@ def plan(config: Config) -> list[tuple[str, float]]:
     rounds += [(kind, 0.0, n) for kind in ("wall", "quench") for n in range(config.still)]
     rounds += [("held out wall", v, 0) for v in config.held_voltages]
     return [(kind, v) for kind, v, _ in sorted(rounds, key=lambda r: r[2])]
-
-
-def wall_start(lattice: js.Lattice, position: float, width: float, *, key: jax.Array, tilt: float = 0.1) -> jax.Array:
-    """Neel order to the left of `position` and a ferromagnet to the right, the axes at random, all spins tilted."""
-    axes, tilts = jax.random.split(key)
-    neel, moment = normalize(jax.random.normal(axes, (2, 3)))
-    x, y = np.indices(lattice.cells)
-    share = jnp.asarray((1 + np.tanh((x - position) / width)) / 2, neel.dtype)
-    sign = jnp.asarray(1.0 - 2.0 * ((x + y) % 2), neel.dtype)
-    spins = (1 - share)[..., None] * sign[..., None] * neel[None, None] + share[..., None] * moment[None, None]
-    spins = normalize(spins)[:, :, None]
-    return normalize(spins + tilt * jax.random.normal(tilts, spins.shape))
 
 
 def start_of(config: Config, kind: str, key: jax.Array) -> jax.Array:

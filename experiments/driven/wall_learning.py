@@ -29,20 +29,17 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import jaxspin as js
-from experiments.driven.wall_data import voltage_of
+from experiments.driven.wall_judged import judged, rotor_share, table_of
 from experiments.driven.wall_learning_figures import draw
+from experiments.driven.wall_parts import loaded, parts_of
 from experiments.stages import Resumable, Timer, main, open_folder, stored_table
 from experiments.stages.channel import Channel, ChannelNetwork
-from experiments.stages.driven_learning import Chosen, Model, Stored, error, learn, stored
-from experiments.stages.tables import markdown
-from jaxspin.forcefield import at_voltage, save
+from experiments.stages.driven_learning import learn
+from jaxspin.forcefield import save
 from jaxspin.io import provenance, save_json
-from jaxspin.spins import tangent
-from jaxspin.training import SpinData
 
 TRAINING = js.TrainConfig(steps=6000, batch=16, learning_rate=4e-3, evaluate_every=1500, average=0.995, validation=0.06)
 
@@ -76,78 +73,14 @@ class Config(Resumable):
     """How each model is trained."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """The data of channels of one length."""
-
-    data: SpinData
-    known: Stored
-    voltages: np.ndarray
-    held: np.ndarray
-    validation: np.ndarray
-
-    @property
-    def lattice(self) -> js.Lattice:
-        return self.data.lattice
-
-    def chosen(self, which: np.ndarray) -> Chosen:
-        """Some of it, for the trainer."""
-        return Chosen(self.lattice, self.known, np.flatnonzero(which))
-
-
-def rotor_share(model: Model, parts: list[Part], driven: bool) -> float:
-    """rms of the part of G over that of the whole field, both tangential, on an eighth of what was held out."""
-    if not isinstance(model, js.forcefield.GeneralizedPotential):
-        return 0.0
-    turned, whole = 0.0, 0.0
-    for part in parts:
-        rows = np.flatnonzero(part.held & (part.voltages > 0) if driven else part.voltages == 0)[::8]
-        on = model.on(part.lattice)
-        for number in rows:
-            spins = part.data.spins[number].astype(jnp.float32)
-            slope, turn = at_voltage(on, part.voltages[number]).parts(spins)
-            turned += float(jnp.sum(turn**2))
-            whole += float(jnp.sum(tangent(spins, slope + turn) ** 2))
-    return float(np.sqrt(turned / whole)) if whole else float("nan")
-
-
-def loaded(config: Config) -> dict[js.Lattice, SpinData]:
-    """The data by length, that of `config.channel` first; `ValueError` if there is none of it."""
-    sets = [SpinData.load(path) for path in config.data]
-    first = config.channel.lattice
-    lattices = [first, *dict.fromkeys(data.lattice for data in sets if data.lattice != first)]
-    if all(data.lattice != first for data in sets):
-        cells = ", ".join(f"{n} x {m}" for n, m in sorted(lattice.cells for lattice in lattices[1:]))
-        raise ValueError(
-            f"no data are of the {first.cells[0]} x {first.cells[1]} channel, only {cells}; set --channel.length."
-        )
-    return {lattice: SpinData.concatenate([data for data in sets if data.lattice == lattice]) for lattice in lattices}
-
-
-def parts_of(config: Config, sets: dict[js.Lattice, SpinData]) -> list[Part]:
-    """With the features and what is to be learnt from."""
-    parts, descriptor = [], config.network.descriptor.on(config.channel)
-    for number, (lattice, data) in enumerate(sets.items()):
-        voltages = np.array([voltage_of(source) for source in data.sources])
-        held = np.array([source.startswith("held out") for source in data.sources])
-        quenched = (voltages > 0) & np.array(["quench" in source for source in data.sources])
-        keep = voltages <= config.most
-        keep &= held | ~quenched | (config.quench_weight > 0)
-        data, (voltages, held, quenched) = data[keep], (x[keep] for x in (voltages, held, quenched))
-        known = stored(descriptor.on(lattice), data, list(voltages))
-        known.weigh(np.where(quenched & ~held, config.quench_weight, 1.0))
-        validation = np.random.default_rng(number).random(len(data)) < config.training.validation
-        parts.append(Part(data, known, voltages, held, validation))
-    return parts
-
-
 def run(config: Config) -> dict[str, Any]:
     """Train every kind, judge it on what was held out, and keep the first generalized model."""
-    sets = loaded(config)
+    sets = loaded(config.data, config.channel.lattice)
     folder = open_folder(config)
     timer = Timer(folder)
     with timer("features"):
-        parts = parts_of(config, sets)
+        descriptor = config.network.descriptor.on(config.channel)
+        parts = parts_of(sets, descriptor, config.most, config.quench_weight, config.training.validation)
     rows: list[dict[str, Any]] = []
     # there are few such configurations
     still_training = dataclasses.replace(config.training, steps=max(1, config.training.steps // 2))
@@ -179,27 +112,12 @@ def run(config: Config) -> dict[str, Any]:
     summary = {
         "rows": rows,
         "configurations": {f"{part.lattice.cells[0]} cells": len(part.data) for part in parts},
-        "features": config.network.descriptor.on(config.channel).n_features,
+        "features": descriptor.n_features,
         "seconds": timer.seconds,
         "provenance": provenance(config, config.seeds[0]),
     }
     save_json(folder / "summary.json", summary)
     return summary
-
-
-def judged(model: Model, kind: str, parts: list[Part]) -> dict[str, float]:
-    """Errors on each held-out run, and on all with a voltage together; channels of other lengths by themselves."""
-    found = {}
-    for number, part in enumerate(parts):
-        where = f", {part.lattice.cells[0]} cells" if number else ""
-        sources = np.array(part.data.sources)
-        for source in sorted(set(sources[part.held])):
-            if voltage_of(source) == 0 or not kind.endswith("V = 0"):
-                found[f"{source}{where}"] = error(model, [part.chosen(sources == source)])
-        if not kind.endswith("V = 0"):
-            driven = part.held & (part.voltages > 0)
-            found[f"all held out{where}"] = error(model, [part.chosen(driven)]) if np.any(driven) else float("nan")
-    return found
 
 
 def about(config: Config, row: dict[str, Any], timer: Timer) -> dict[str, Any]:
@@ -220,17 +138,6 @@ def about(config: Config, row: dict[str, Any], timer: Timer) -> dict[str, Any]:
         "seconds": timer.seconds,
         **provenance(config, config.seeds[0]),
     }
-
-
-def table_of(rows: list[dict[str, Any]]) -> str:
-    """Means over the seeds."""
-    names = ["part of G", *(name for name in rows[0] if name.startswith(("held out", "all")))]
-    lines = []
-    for kind in dict.fromkeys(row["model"] for row in rows):
-        part = [row for row in rows if row["model"] == kind]
-        means = (f"{100 * np.mean([r[n] for r in part]):.1f} %" if n in part[0] else "" for n in names)
-        lines.append([kind, *means])
-    return markdown(["trained", *names], lines)
 
 
 if __name__ == "__main__":

@@ -1,100 +1,20 @@
 """Training of one model on driven channels at several voltages, on features and derivatives that are stored."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
-from tqdm import tqdm
+from jaxtyping import Array, Float
 
 import jaxspin as js
-from jaxspin.descriptors import AbstractDescriptor, BetweenLeads
-from jaxspin.spins import tangent_frame
-from jaxspin.training import SpinData
+from experiments.stages.driven_features import Channels, Stored, members_of, moments_of, rows_of
+from jaxspin.descriptors import BetweenLeads
 from jaxspin.training.linearized import readers
 from jaxspin.training.loop import Carry, fit, updated
 
 Model = js.BehlerParrinello | js.forcefield.GeneralizedPotential
-
-
-class Stored(NamedTuple):
-    """Of n configurations: moments of the clusters, the rows of `BetweenLeads` by layer, how both change with the
-    spins (along two tangents each), and B along these tangents."""
-
-    own: Float[np.ndarray, "n own sites"]
-    own_slopes: Float[np.ndarray, "n sites members*2 own"]
-    lead_rows: Float[np.ndarray, "n lead_rows layers"]
-    lead_slopes: Float[np.ndarray, "n lead_rows layers sites*2"]
-    field: Float[np.ndarray, "n sites*2"]
-
-    def take(self, index: Any) -> "Stored":
-        """Some of them."""
-        return Stored(*(x[index] for x in self))
-
-    def weigh(self, weights: Float[np.ndarray, " n"]) -> None:
-        """Multiply each configuration's fields, exact and learnt, by the root of its weight in squared errors."""
-        root = np.sqrt(weights).astype(np.float32)
-        for x in (self.own_slopes, self.lead_slopes, self.field):
-            np.multiply(x, root.reshape(-1, *[1] * (x.ndim - 1)), out=x)
-
-
-class Chosen(NamedTuple):
-    """Some configurations of a channel: the numbers of rows, so that none is copied but those of a batch."""
-
-    lattice: js.Lattice
-    known: Stored
-    rows: Int[np.ndarray, " m"]
-
-    def batch(self, index: Any) -> Stored:
-        """Those at places in `rows`."""
-        return self.known.take(self.rows[index])
-
-
-Channels = Sequence[Chosen]
-
-
-def stored(descriptor: BetweenLeads, data: SpinData, voltages: Sequence[float], progress: bool = True) -> Stored:
-    """The features of every configuration, each at its own voltage, of `LocalMoments` inside `BetweenLeads`."""
-    moments = _moments(descriptor)
-
-    @eqx.filter_jit
-    def one(spins, field, voltage):
-        at = descriptor.at(voltage)
-        frames = tangent_frame(spins)
-        own, slopes, _ = moments.own_and_jacobian(spins, frames)
-
-        def by_layer(spins):
-            return at.added(spins)[:, 0, :, 0]
-
-        moved = jnp.einsum("fl...c,...dc->fl...d", jax.jacrev(by_layer)(spins), frames)
-        moved = moved.reshape(*moved.shape[:2], -1)
-        pushed = jnp.einsum("...c,...dc->...d", field, frames).reshape(-1)
-        return own.reshape(len(own), -1), slopes, by_layer(spins), moved, pushed
-
-    parts = []
-    configurations = zip(data.spins, data.field, voltages, strict=True)
-    for spins, field, voltage in tqdm(configurations, "features", len(data), disable=not progress):
-        found = one(spins, field, jnp.asarray(voltage, spins.dtype))
-        parts.append([np.asarray(x, np.float32) for x in found])
-    return Stored(*(np.stack(column) for column in zip(*parts, strict=True)))
-
-
-def rows_of(descriptor: BetweenLeads, own: Array, lead_rows: Array) -> Float[Array, "features n sites"]:
-    """What `descriptor.rows` gives, from what is stored."""
-    moments, inner = _moments(descriptor), descriptor.descriptor
-    cells = moments.lattice.cells
-
-    def one(own, lead_rows):
-        rows = [moments.completed(own.reshape(len(own), 1, *cells), jnp.ones((*cells, 1), own.dtype))]
-        if isinstance(inner, js.descriptors.NearEnds):
-            rows.append(jnp.asarray(inner.decays(), own.dtype))
-        rows.append(jnp.broadcast_to(lead_rows[:, None, :, None], (len(lead_rows), 1, *cells)))
-        return jnp.concatenate(rows).reshape(-1, moments.lattice.sites)
-
-    return jnp.moveaxis(jax.vmap(one)(own, lead_rows), 0, 1)
 
 
 def prepared(model: Model, known: Channels) -> Model:
@@ -131,7 +51,7 @@ def pushes(model: Model, part: Stored) -> Float[Array, "n sites*2"]:
     descriptor = model.descriptor
     assert isinstance(descriptor, BetweenLeads)
     own, own_slopes, lead_rows, lead_slopes, _ = (jnp.asarray(x) for x in part)
-    places = jnp.asarray(readers(_members(_moments(descriptor))))
+    places = jnp.asarray(readers(members_of(moments_of(descriptor))))
 
     def along(of_rows: Callable[[Array], Array]) -> Array:
         def total(own, lead_rows):
@@ -218,22 +138,3 @@ def _square(known: Channels) -> float:
     """Mean square of the tangential field of a spin."""
     fields = [channel.known.field[channel.rows] for channel in known]
     return float(2 * sum(np.sum(x.astype(float) ** 2) for x in fields) / sum(x.size for x in fields))
-
-
-def _moments(descriptor: AbstractDescriptor) -> js.LocalMoments:
-    """The moments inside."""
-    assert isinstance(descriptor, BetweenLeads)
-    inner = descriptor.descriptor
-    moments = inner.descriptor if isinstance(inner, js.descriptors.NearEnds) else inner
-    assert isinstance(moments, js.LocalMoments)
-    assert moments.lattice.sublattices == 1
-    return moments
-
-
-def _members(moments: js.LocalMoments) -> np.ndarray:
-    """The site of every member of each cluster; beyond an open edge there is none, and no derivative either."""
-    number = np.arange(moments.lattice.sites).reshape(moments.lattice.shape)
-    axes = tuple(range(moments.lattice.dimension))
-    (cluster,) = moments.clusters
-    found = [np.roll(number[..., b], tuple(-n for n in at), axes) for at, b in cluster.sites]
-    return np.moveaxis(np.array(found), 0, -1).reshape(moments.lattice.sites, -1)
