@@ -38,7 +38,7 @@ def motion_of(run: js.Trajectory, settled: float) -> dict[str, Any]:
 
 
 def measured(exact: WideBandModes, run: js.Trajectory, settled: float) -> dict[str, Any]:
-    """Position, velocity from the time `settled` on, and currents, the electrons solved exactly at the frames of a run."""
+    """Position, velocity from the time `settled` on, and currents of a run, solved exactly at its frames."""
     spins, solve = spins_of(run), eqx.filter_jit(lambda e, s: e.solved(s)[2])
     currents = np.array([solve(exact, s) for s in spins])
     return {
