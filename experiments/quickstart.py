@@ -214,30 +214,12 @@ def speeds(config: Config, model: js.BehlerParrinello) -> dict[str, Any]:
 
 def compare(config: Config, model: js.BehlerParrinello, folder: Path) -> dict[str, js.Trajectory]:
     """One small quench, with the exact and with the learnt field, from the same start with the same noise."""
-    exact, _ = solvers(config, config.small.side)
-    return stages.compare(
-        folder,
-        {"exact": exact, "learnt": model.on(exact.lattice)},
-        js.random_spins(exact.lattice, key=jax.random.key(config.seed + 2)),
-        config.motion,
-        duration=config.small.duration,
-        frames=config.small.frames,
-        key=jax.random.key(config.seed + 3),
-    )
+    return stages.beside_exact(folder, config.electrons, model, config.motion, config.small, config.seed)
 
 
 def quench(config: Config, model: js.BehlerParrinello, folder: Path) -> js.Trajectory:
     """The large lattice from random spins, with the learnt field."""
-    lattice = config.electrons.on(config.large.side)
-    return stages.quench(
-        folder / "quench_large.zarr",
-        model.on(lattice),
-        js.random_spins(lattice, key=jax.random.key(config.seed + 4)),
-        config.motion,
-        duration=config.large.duration,
-        frames=config.large.frames,
-        key=jax.random.key(config.seed + 5),
-    )
+    return stages.large_quench(folder, config.electrons, model, config.motion, config.large, config.seed)
 
 
 if __name__ == "__main__":

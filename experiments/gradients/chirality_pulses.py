@@ -11,8 +11,8 @@ import numpy as np
 
 from experiments.gradients.chirality_cell import Cell
 from experiments.stages.checks import check_counts
-from experiments.stages.pulse_search import Found, Search, cheapest_simple, lowered
-from experiments.stages.pulses import gaussian
+from experiments.stages.pulse_search import Search, cheapest_simple, lowered
+from experiments.stages.pulses import Found, gaussian
 from jaxspin.io import load_or_make
 
 # The perfect order has its four spins along (-1, -1, -1), (-1, 1, 1), (1, -1, 1), (1, 1, -1).

@@ -114,9 +114,9 @@ def run(config: Config) -> dict[str, Any]:
     print("--- memory", flush=True)
     untrained, motion = config.network.on(config.electrons, config.side), config.runs.motion
     memory = measure_memory(untrained, motion, config.memory_steps)
-    summary: dict[str, Any] = {**overall(rows), "told": ARMS, "time": clock, "memory": memory, "seeds": rows}
+    told = {"told": ARMS, "time": clock, "memory": memory, "seeds": rows}
+    summary = {**overall(rows), **told, "provenance": provenance(config, config.seeds[0])}
     draw(folder / "rollout_training.png", config.runs.horizon * motion.step, rows, memory, TURN)
-    summary["provenance"] = provenance(config, config.seeds[0])
     save_json(folder / "summary.json", summary)
     return summary
 

@@ -26,8 +26,8 @@ from experiments.gradients.switch_figures import draw
 from experiments.gradients.switch_pulses import SimplePulses
 from experiments.stages import Dynamics, Resumable, main, open_folder, spins_of
 from experiments.stages.checks import check_counts
-from experiments.stages.pulse_search import Found, Search, cheapest_shaped, cheapest_simple
-from experiments.stages.pulses import driven
+from experiments.stages.pulse_search import Search, cheapest_shaped, cheapest_simple
+from experiments.stages.pulses import Found, driven
 from jaxspin.io import provenance, save_json
 
 

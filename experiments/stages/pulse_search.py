@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -46,40 +45,6 @@ class Search:
     def times(self) -> np.ndarray:
         """Of the knots."""
         return np.linspace(0, self.duration, self.knots)
-
-
-class Found(NamedTuple):
-    """What both searches found: the least price of each simple shape, infinite where it switches at none, and the
-    shaped pulse with its own."""
-
-    names: list[str]
-    shapes: jax.Array
-    prices: np.ndarray
-    shaped: jax.Array
-    price: float
-
-    @property
-    def best(self) -> int:
-        """The number of the cheapest simple shape."""
-        return int(np.argmin(self.prices))
-
-    def pulses(self, duration: float) -> dict[str, jax.Array]:
-        """Those that are looked at, by name."""
-        simple = self.shapes[self.best]
-        return {
-            "shaped": scaled(self.shaped, self.price, duration),
-            "best simple": scaled(simple, self.prices[self.best], duration),
-            "best simple, at the price of the shaped one": scaled(simple, self.price, duration),
-        }
-
-    def told(self) -> dict[str, Any]:
-        """What a summary says of them first."""
-        return {
-            "price of the shaped pulse": self.price,
-            "price of the best simple pulse": self.prices[self.best],
-            "shaped over simple": self.price / self.prices[self.best],
-            "best simple pulse": self.names[self.best],
-        }
 
 
 def cheapest_simple(search: Search, final: Final, shapes: jax.Array, grid: np.ndarray) -> np.ndarray:

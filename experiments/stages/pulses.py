@@ -1,10 +1,10 @@
-"""Pulses of a field h(t), and their price.
+"""Pulses of a field h(t), their price, and those that a search has found.
 
 A pulse is its values `(knots, 3)` at even times from 0 to `duration`, with straight lines between; its price is
 the integral of h^2. A *shape* is a pulse of any price.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -35,6 +35,40 @@ def price_of(pulse: jax.Array, duration: float) -> jax.Array:
 def scaled(shape: jax.Array, price: Any, duration: float) -> jax.Array:
     """The shape with this price."""
     return shape * jnp.sqrt(jnp.asarray(price) / price_of(shape, duration))[..., None, None]
+
+
+class Found(NamedTuple):
+    """What the searches found: the least price of each simple shape, infinite where it switches at none, and the
+    shaped pulse with its own."""
+
+    names: list[str]
+    shapes: jax.Array
+    prices: np.ndarray
+    shaped: jax.Array
+    price: float
+
+    @property
+    def best(self) -> int:
+        """The number of the cheapest simple shape."""
+        return int(np.argmin(self.prices))
+
+    def pulses(self, duration: float) -> dict[str, jax.Array]:
+        """Those that are looked at, by name."""
+        simple = self.shapes[self.best]
+        return {
+            "shaped": scaled(self.shaped, self.price, duration),
+            "best simple": scaled(simple, self.prices[self.best], duration),
+            "best simple, at the price of the shaped one": scaled(simple, self.price, duration),
+        }
+
+    def told(self) -> dict[str, Any]:
+        """What a summary says of them first."""
+        return {
+            "price of the shaped pulse": self.price,
+            "price of the best simple pulse": self.prices[self.best],
+            "shaped over simple": self.price / self.prices[self.best],
+            "best simple pulse": self.names[self.best],
+        }
 
 
 def plot_pulse(ax: Any, pulse: jax.Array, duration: float) -> None:
