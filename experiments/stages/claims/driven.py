@@ -1,6 +1,6 @@
 """What the documents say of driven walls."""
 
-from experiments.stages.results import between, digits, result
+from experiments.stages.results import between, digits, percent, result
 
 
 def walls() -> list[str]:
