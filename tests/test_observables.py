@@ -26,6 +26,7 @@ from jaxspin.observables import (
     texture_center,
     topological_charge,
     triangulation,
+    vector_chirality,
     wavevectors,
 )
 from jaxspin.spins import dilute, normalize, random_rotation, random_spins, rotate
@@ -265,6 +266,24 @@ def test_smooth_charge_tends_to_the_integral(name):
     assert np.isclose(np.sum(found * expected) / np.sum(expected**2), 1, atol=turn**2)
 
 
+@pytest.mark.parametrize("axis", [(0.0, 0.0, 1.0), (1.0, 2.0, 0.0)])
+def test_vector_chirality_of_orders_in_any_plane(axis, key):
+    lattice = triangular(6)
+    coplanar = textures.one_hundred_twenty(lattice, axis=axis)
+    assert np.allclose(vector_chirality(lattice, coplanar), 1, atol=ROUNDING)
+    up = textures.ferromagnet(lattice)
+    assert np.allclose(vector_chirality(lattice, up), 0, atol=ROUNDING)
+    # parallel spins are its least value, where the root alone would have no slope
+    assert not np.any(jax.jit(jax.grad(lambda s: jnp.sum(vector_chirality(lattice, s))))(up))
+    # the corners of a triangle, by hand
+    spins = random_spins(lattice, key=key)
+    for k, corners in enumerate(elementary_triangles(lattice)):
+        a, b, c = (np.roll(np.asarray(spins[..., 0, :]), np.negative(n), (0, 1)) for _, n in corners)
+        total = np.cross(a, b) + np.cross(b, c) + np.cross(c, a)
+        expected = 2 / (3 * 3**0.5) * np.linalg.norm(total, axis=-1)
+        assert np.allclose(vector_chirality(lattice, spins)[..., k], expected, atol=ROUNDING)
+
+
 def test_chirality_by_hand_and_with_vacancies(key):
     lattice = triangular(3, 3)
     spins = random_spins(lattice, key=key)
@@ -276,6 +295,7 @@ def test_chirality_by_hand_and_with_vacancies(key):
     holes = spins.at[0, 0].set(0)
     # six triangles of eighteen meet at a site
     assert int(jnp.sum(scalar_chirality(lattice, holes) == 0)) == 6
+    assert int(jnp.sum(vector_chirality(lattice, holes) == 0)) == 6
     slope = jax.jit(jax.grad(lambda s: jnp.sum(charge_density(lattice, s) ** 2)))
     for lost in (holes, spins.at[1, 1].set(-spins[0, 1]), jnp.zeros_like(spins), jnp.round(spins)):
         assert np.all(np.isfinite(slope(lost)))

@@ -62,6 +62,7 @@ def test_every_observable_compiles_once(key):
             "correlation_function",
             "correlation_length",
             "scalar_chirality",
+            "vector_chirality",
             "charge_density",
             "topological_charge",
             "site_correlations",

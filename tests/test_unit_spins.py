@@ -14,6 +14,7 @@ EXCHANGE = js.Exchange(LATTICE, 1.0)
 ENERGIES = np.linspace(-4.0, 4.0, 3)
 CALLS = {
     "scalar_chirality": lambda s: observables.scalar_chirality(LATTICE, s),
+    "vector_chirality": lambda s: observables.vector_chirality(LATTICE, s),
     "topological_charge": lambda s: observables.topological_charge(LATTICE, s),
     "charge_density": lambda s: observables.charge_density(LATTICE, s),
     "structure_factor": lambda s: observables.structure_factor(LATTICE, s),

@@ -13,24 +13,10 @@ from experiments.quickstart_figures import large_quench
 from experiments.stages.figures import PERFECT_CHIRALITY, draw_comparison, draw_maps, draw_parity, peak_shares
 from jaxspin import plotting
 from jaxspin.lattice import Lattice
-from jaxspin.observables import elementary_triangles, scalar_chirality, structure_factor
+from jaxspin.observables import scalar_chirality, structure_factor, vector_chirality
 from jaxspin.training import SpinData
 
 POINTS = {"tetrahedral": ("M", "M'", "M''"), "one_hundred_twenty": ("K", "K'")}
-
-
-def vector_chirality(lattice: Lattice, spins: jax.Array) -> jax.Array:
-    """kappa = 2/(3 sqrt3) abs(S_1 x S_2 + S_2 x S_3 + S_3 x S_1) on the triangles `(*cells, triangles)`.
-
-    It is 1 in the 120 degree order, whatever plane that lies in, and 0 in the core of a vortex of it. Source:
-    H. Kawamura and S. Miyashita, J. Phys. Soc. Jpn. 53, 4138 (1984), 10.1143/JPSJ.53.4138.
-    """
-    found = []
-    for triangle in elementary_triangles(lattice):
-        a, b, c = (lattice.translate(spins[..., site, :], offset) for site, offset in triangle)
-        total = jnp.cross(a, b) + jnp.cross(b, c) + jnp.cross(c, a)
-        found.append(jnp.linalg.norm(total, axis=-1))
-    return 2 / (3 * 3**0.5) * jnp.stack(found, axis=-1)
 
 
 def measures(order: str, lattice: Lattice) -> dict[str, Callable[[jax.Array], jax.Array]]:

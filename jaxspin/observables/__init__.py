@@ -28,7 +28,13 @@ from jaxspin.observables.structure_factor import (
     structure_factor_at,
     wavevectors,
 )
-from jaxspin.observables.topology import charge_density, scalar_chirality, texture_center, topological_charge
+from jaxspin.observables.topology import (
+    charge_density,
+    scalar_chirality,
+    texture_center,
+    topological_charge,
+    vector_chirality,
+)
 from jaxspin.observables.transport import bond_currents, conductivity, local_chern_marker, velocity
 from jaxspin.observables.triangles import elementary_triangles, triangulation
 from jaxspin.observables.walls import wall_position, wall_velocity
@@ -78,6 +84,7 @@ __all__ = [
     "topological_charge",
     "triangulation",
     "unreachable_fraction",
+    "vector_chirality",
     "velocity",
     "wall_position",
     "wall_velocity",

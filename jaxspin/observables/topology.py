@@ -33,6 +33,36 @@ def scalar_chirality(lattice: Lattice, spins: Float[Array, "*cells sublattices 3
     return jnp.stack([_triple(*c) for c in corners], axis=-1)
 
 
+@takes_spins(unit=True)
+@jax.jit
+def vector_chirality(lattice: Lattice, spins: Float[Array, "*cells sublattices 3"]) -> Float[Array, "*cells triangles"]:
+    """kappa = 2/(3 sqrt3) |S_1 x S_2 + S_2 x S_3 + S_3 x S_1| on the `elementary_triangles` of every cell.
+
+    1 in the 120 degree order, whatever plane that lies in, and 0 in the core of a vortex of it and where spins are
+    parallel. Zero where a corner is vacant or beyond an open edge. For noncoplanar order use `scalar_chirality`.
+
+    Raises `ValueError` off two dimensions (take a layer), and for spins of another lattice or longer than 1.
+
+    Source: H. Kawamura and S. Miyashita, J. Phys. Soc. Jpn. 53, 4138 (1984), doi:10.1143/JPSJ.53.4138.
+
+    Example:
+        >>> lattice = js.triangular(3)
+        >>> chirality = js.observables.vector_chirality(lattice, js.textures.one_hundred_twenty(lattice))
+        >>> chirality.shape, round(float(chirality.min()), 3)
+        ((3, 3, 2), 1.0)
+    """
+    found = []
+    for triangle in elementary_triangles(lattice):
+        a, b, c = _corner_spins(lattice, spins, triangle)
+        total = jnp.cross(a, b) + jnp.cross(b, c) + jnp.cross(c, a)
+        square = jnp.sum(total**2, axis=-1)
+        occupied = jnp.any(a != 0, axis=-1) & jnp.any(b != 0, axis=-1) & jnp.any(c != 0, axis=-1)
+        counts = occupied & (square > 0)
+        # the root of zero has no finite slope
+        found.append(jnp.where(counts, jnp.sqrt(jnp.where(counts, square, 1)), 0))
+    return 2 / (3 * 3**0.5) * jnp.stack(found, axis=-1)
+
+
 @takes_spins
 def charge_density(lattice: Lattice, spins: Float[Array, "*cells sublattices 3"]) -> Float[Array, "*cells"]:
     """Topological charge of each cell, the sum over its triangles (`triangulation`) of Omega/(4 pi).
