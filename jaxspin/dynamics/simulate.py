@@ -230,8 +230,10 @@ def simulate(
     )
     warn_of_frames(settings.frame(spins, device_clock), len(grid.lengths) + 1, spins)
     blocks = mesh_of_cores(lattice, spins, field.narrowest_block)
+    placed, begin = (settings, spins) if blocks is None else shard((settings, spins), blocks, lattice)
     outcome = run_frames(
-        *((settings, spins) if blocks is None else shard((settings, spins), blocks, lattice)),
+        placed,
+        begin,
         device_clock,
         jnp.asarray(np.concatenate([[0], grid.lengths]).astype(np.int32)),
         changes if adaptive else None,
