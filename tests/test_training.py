@@ -196,7 +196,7 @@ def test_trainings_get_longer_until_their_curve_is_flat(error, most, steps, conv
 
     assert until_flat(attempt, 100, most=most) == (steps, steps, converged)
     assert tried == [100 * 2**k for k in range(len(tried))]
-    with pytest.raises(ValueError, match=r"between 0 and 1, got 0; 0\.03 is usual"):
-        until_flat(attempt, 100, most=most, flat=0)
+    with pytest.raises(ValueError, match=r"between 0 and 1, got 0\.0; 0\.03 is usual"):
+        until_flat(attempt, 100, most=most, flat=0.0)
     with pytest.raises(ValueError, match="1000 are usual"):
         until_flat(attempt, 0, most=most)
