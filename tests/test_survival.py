@@ -14,6 +14,7 @@ import time
 
 import jax
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 
 import jaxspin as js
@@ -128,7 +129,7 @@ def units(job, folder):
             step = manager.latest_step()
             if step is None:
                 return 0, {}
-            story = checkpoints._read(manager, step, story=checkpoints.ocp.args.JsonRestore())
+            story = checkpoints._read(manager, step, story=ocp.args.JsonRestore())
         assert story["history"]["step"][-1] == step
         return step // 5, {"loss": np.array(story["history"]["loss"])}
     if not (folder / "quench.zarr").exists():
