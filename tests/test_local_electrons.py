@@ -63,8 +63,8 @@ def test_chain_has_the_electrons_of_its_matrix(steps, temperature, key):
     matrix = jax.random.normal(key, (12, 12))
     matrix = matrix + matrix.T
     matrix = matrix / (1.1 * jnp.max(jnp.abs(jnp.linalg.eigvalsh(matrix))))
-    first = jnp.zeros((12, 1)).at[0].set(1)
-    levels, squares = haydock.chain(haydock.coefficients(lambda v: (matrix @ v[0],), (first,), steps))
+    first = jnp.zeros((12, 2, 2, 1)).at[0, 1, 0].set(1)
+    levels, squares = haydock.chain(haydock.coefficients(lambda v: jnp.tensordot(matrix, v, axes=1), first, steps))
     mu = jnp.full(1, 0.1)
     omega, number = haydock.filled(levels, squares, mu, temperature)
     hops = np.sqrt(squares[:-1, 0])
@@ -119,25 +119,44 @@ def test_the_recursion_backwards_is_its_reverse_derivative(key):
     parts = jax.random.normal(keys[0], (3, 6, 6))
     parts = parts + jnp.swapaxes(parts, 1, 2)
     x, first, slopes = (
-        jax.random.normal(k, shape) for k, shape in zip(keys[1:], ((3, 2), (6, 2), (7, 2)), strict=True)
+        jax.random.normal(k, shape) for k, shape in zip(keys[1:], ((3, 2), (6, 2, 2, 2), (7, 2)), strict=True)
     )
-    x, first = x / 20, first / jnp.linalg.norm(first, axis=0, keepdims=True)
+    x, first = x / 20, first / jnp.sqrt(jnp.sum(first**2, axis=(0, 1, 2), keepdims=True))
 
     def times(x, vector):
-        return (jnp.einsum("pm,pij,jm->im", x, parts, vector[0]),)
+        return jnp.einsum("pm,pij,jscm->iscm", x, parts, vector)
 
     def between(phi, vector):
-        return tuple(jnp.einsum("im,ij,jm->m", phi[0], part, vector[0]) for part in parts)
+        return tuple(jnp.einsum("iscm,ij,jscm->m", phi, part, vector) for part in parts)
 
     @jax.jit
     def both(x, first):
-        _, reverse = jax.vjp(lambda x, v: haydock.coefficients(lambda w: times(x, w), (v,), 4), x, first)
-        return reverse(slopes), haydock.pullback(lambda w: times(x, w), (first,), slopes, between)
+        _, reverse = jax.vjp(lambda x, v: haydock.coefficients(lambda w: times(x, w), v, 4), x, first)
+        return reverse(slopes), haydock.pullback(lambda w: times(x, w), first, slopes, between)
 
-    (of_x, of_first), ((found_first,), found_x) = both(x, first)
+    (of_x, of_first), (found_first, found_x) = both(x, first)
     np.testing.assert_allclose(found_first, of_first, rtol=1e-9, atol=ROUNDING)
     np.testing.assert_allclose(jnp.stack(found_x), of_x, rtol=1e-9, atol=ROUNDING)
     assert float(jnp.abs(of_x).min()) > 1e-3
+
+
+@pytest.mark.parametrize("name", ["chain", pytest.param("square", marks=SLOW)])
+def test_the_pullback_is_the_reverse_derivative(name, key):
+    """The slope of the Fermi level joins those of the electrons: one pass over the chains, and not two."""
+    descriptor = DESCRIPTORS[name]
+    spins = random_spins(descriptor.lattice, key=key)
+    spins = dilute(spins, jnp.arange(descriptor.lattice.sites).reshape(descriptor.lattice.shape) % 4 != 1)
+    slopes = jax.random.normal(jax.random.key(4), jax.eval_shape(descriptor.rows, spins).shape)
+
+    @jax.jit
+    def both(spins, slopes):
+        rows, reverse = jax.vjp(descriptor.rows, spins)
+        found, pullback = descriptor.rows_and_pullback(spins)
+        return (rows, reverse(slopes)[0]), (found, pullback(slopes))
+
+    (rows, reverse), (found, pulled) = both(spins, slopes)
+    np.testing.assert_allclose(found, rows, atol=ROUNDING)
+    np.testing.assert_allclose(pulled, reverse, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=SLOW if n[0] in "th" else ()) for n in DESCRIPTORS])

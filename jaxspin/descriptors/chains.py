@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from jaxspin.arrays.precision import einsum
 from jaxspin.descriptors import haydock
-from jaxspin.descriptors.clusters import Cluster, orbital_at_center, product_with, spin_between
+from jaxspin.descriptors.clusters import Cluster, orbital_at_center, product_with, spin_between, with_vacancy
 from jaxspin.field import sum_of
 
 
@@ -23,6 +23,7 @@ class Chains(NamedTuple):
     along: bool = True
 
     def features(self, spins: Float[Array, "3 sites *many"]) -> Float[Array, "coefficients *many"]:
+        spins = with_vacancy(spins)
         product = self._product(spins)
         found = [haydock.coefficients(product, orbital_at_center(spins, s), self.steps) for s in self._sides]
         return jnp.concatenate(found)
@@ -31,12 +32,13 @@ class Chains(NamedTuple):
         self, spins: Float[Array, "3 sites *many"], slopes: Float[Array, "coefficients *many"]
     ) -> Float[Array, "3 sites *many"]:
         """The derivative of sum(slopes * features) with respect to the spins."""
+        spins = with_vacancy(spins)
         product, parts = self._product(spins), []
         for side, given in zip(self._sides, jnp.split(slopes, len(self._sides)), strict=True):
             first, turn = jax.vjp(lambda s, side=side: orbital_at_center(s, side), spins)
             of_first, of_field = haydock.pullback(product, first, given, spin_between)
             parts.append(turn(of_first)[0] + self.exchange * jnp.stack(of_field))
-        return sum_of(parts)
+        return sum_of(parts)[:, :-1]
 
     def jacobian(
         self, spins: Float[Array, "3 sites *many"], along: Float[Array, "d 3 sites *many"]

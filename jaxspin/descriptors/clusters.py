@@ -3,7 +3,7 @@
 import functools
 import itertools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,13 +11,17 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxspin.arrays.precision import einsum, tensordot
+from jaxspin.arrays.translation import settled
 from jaxspin.field import sum_of
 from jaxspin.lattice import Lattice
 
-Spinors = tuple[Array, ...]
-"""(Re up, Im up, Re down, Im down), each over the sites of many clusters."""
+Spinors = Float[Array, "sites 2 2 *many"]
+"""Re and Im (third axis) of the up and the down component (second axis) at the sites of many clusters.
+
+One array, since XLA on a CPU writes one array a loop: so all components pass through a cache together.
+"""
 Vectors = tuple[Array, ...]
-"""(x, y, z), likewise."""
+"""(x, y, z), each over the sites of many clusters."""
 
 
 class Cluster(NamedTuple):
@@ -90,14 +94,14 @@ class Recursion(NamedTuple):
 
     def features(self, spins: Float[Array, "3 sites *many"]) -> Float[Array, "features *many"]:
         """Moments, then weights, of many clusters at once."""
-        first, second, product = self._start(spins)
-        norm, mean = _dot(first, first), _dot(first, second)
+        first, second, product = self._start(with_vacancy(spins))
+        norm, mean = overlap(first, first), overlap(first, second)
 
         def step(pair, _):
             before, now = pair
-            after = tuple(2 * h - p for h, p in zip(product(now), before, strict=True))
-            moments = jnp.stack([2 * _dot(now, after) - mean, 2 * _dot(after, after) - norm])
-            weights = [_dot(part, part) for part in self._at_distances(after)]
+            after = settled(2 * product(now) - before)
+            moments = jnp.stack([2 * overlap(now, after) - mean, 2 * overlap(after, after) - norm])
+            weights = [overlap(part, part) for part in self._at_distances(after)]
             return (now, after), (moments, weights, self._directed(now, after))
 
         # a loop, as the program written out takes minutes to compile
@@ -114,13 +118,13 @@ class Recursion(NamedTuple):
         phi_k+2, and each product with H adds 2 Re <phi_k+1|sigma|psi_k> to the derivative with respect to exchange S.
         The psi_k are kept; reverse mode would keep every intermediate result and take three times as long.
         """
+        spins = with_vacancy(spins)
         first, second, product = self._start(spins)
         steps = self.number // 2
 
         def forward(pair, _):
             before, now = pair
-            after = tuple(2 * h - p for h, p in zip(product(now), before, strict=True))
-            return (now, after), before
+            return (now, 2 * product(now) - before), before.reshape(-1)
 
         (now, after), befores = jax.lax.scan(forward, (first, second), None, length=steps)
         odd, even = slopes[0 : 2 * steps : 2], slopes[1 : 2 * steps : 2]
@@ -128,32 +132,26 @@ class Recursion(NamedTuple):
         weights = slopes[2 * steps : middle].reshape(steps, self.resolved, *slopes.shape[1:])
         directed = slopes[middle:].reshape(steps, 0 if self.along is None else 3, *slopes.shape[1:])
 
-        def backward(carry, given):
-            phi_after, phi_now, after, now, total = carry
-            odd, even, weights, directed, before = given
-            own = 4 * even[None] + self._by_site(2 * weights)
-            phi_after = _plus(phi_after, (2 * odd[None], now), (own, after))
-            phi_now, phi_after = self._add_directed((phi_now, phi_after), (now, after), directed)
-            total = _plus(total, (2, spin_between(phi_after, now)))
-            phi_now = _plus(phi_now, (2 * odd[None], after), (2, product(phi_after)))
-            phi_before = tuple(-p for p in phi_after)
-            return (phi_now, phi_before, now, before, total), None
+        def backward(given, carry):
+            phi_after, phi_later, after, now, total = carry
+            here, earlier, before = given
+            before = before.reshape(first.shape)
+            total = tuple(t + 2 * c for t, c in zip(total, spin_between(phi_after, now), strict=True))
+            phi_now = self._of_now(here, after) + self._of_after(earlier, before, now)
+            return phi_now - phi_later + 2 * product(phi_after), phi_after, now, before, total
 
-        zero = jnp.zeros_like(first[0])
-        start = ((zero,) * 4, (zero,) * 4, after, now, (zero,) * 3)
-        (phi_second, phi_first, _, _, total), _ = jax.lax.scan(
-            backward, start, (odd, even, weights, directed, befores), reverse=True
-        )
+        here = (odd, even, weights, directed)
+        earlier = jax.tree.map(lambda x: jnp.concatenate([jnp.zeros_like(x[:1]), x[:-1]]), here)
+        highest = self._of_after(tuple(x[-1] for x in here), now, after)
+        start = (highest, jnp.zeros_like(first), after, now, (jnp.zeros_like(spins[0]),) * 3)
+        phi_second, phi_later, *_, total = backwards(backward, (here, earlier, befores), start)
         # every odd moment has <up|H|up> subtracted
-        mean = -jnp.sum(odd, axis=0)[None]
-        phi_second = _plus(phi_second, (mean, first))
-        total = _plus(total, (1, spin_between(phi_second, first)))
-        phi_first = _plus(phi_first, (mean, second), (1, product(phi_second)))
-        center = spins[:, 0]
-        _, of_orbital = jax.vjp(spinor_along, tuple(center))
-        occupied = (jnp.sum(center * center, axis=0) > 0).astype(center.dtype)
-        (turned,) = of_orbital(tuple(p[0] * occupied for p in phi_first))
-        return jnp.stack([(self.exchange * c).at[0].add(d) for c, d in zip(total, turned, strict=True)])
+        mean = -jnp.sum(odd, axis=0)[None, None, None]
+        phi_second = phi_second + mean * first
+        total = jnp.stack(total) + jnp.stack(spin_between(phi_second, first))
+        phi_first = mean * second + product(phi_second) - phi_later
+        _, of_orbital = jax.vjp(orbital_at_center, spins)
+        return (self.exchange * total + of_orbital(phi_first)[0])[:, :-1]
 
     def slopes(
         self, spins: Float[Array, "3 sites *many"], directions: Float[Array, "2 3 sites *many"]
@@ -169,18 +167,17 @@ class Recursion(NamedTuple):
             units = jnp.broadcast_to(units, (number, number, *spins.shape[2:]))
             parts = jax.vmap(self.pullback, in_axes=(None, 0))(spins, units)
             return einsum("fcm...,dcm...->mdf...", parts, directions)
+        spins, directions = with_vacancy(spins), with_vacancy(directions, 2)
         first, second, product = self._start(spins)
         highest = self.number + 2
 
         def forward(carry, _):
             before, now, u_before, u_now = carry
-            after = tuple(2 * h - p for h, p in zip(product(now), before, strict=True))
-            u_after = _plus(u_before, (2, after))
-            kept = jnp.stack(before), jnp.stack(u_before), jnp.stack([p[0] for p in after])
-            return (now, after, u_now, u_after), kept
+            after = 2 * product(now) - before
+            return (now, after, u_now, u_before + 2 * after), (before, u_before, after[0])
 
         # T_l and U_l of the orbital for l < highest; T_k at the centre for k = 2 .. highest + 1
-        start = (first, second, first, tuple(2 * p for p in second))
+        start = (first, second, first, 2 * second)
         _, (t, u, center) = jax.lax.scan(forward, start, None, length=highest)
         padded = jnp.concatenate([jnp.zeros_like(u), u])
 
@@ -188,19 +185,18 @@ class Recursion(NamedTuple):
             number, factor, psi = given
             # U_k-1-l of every k, zero where l > k - 1
             partners = jax.lax.dynamic_slice_in_dim(padded, highest - number, highest)
-            turned = [_sigma(tuple(factor * c for c in direction), tuple(psi)) for direction in directions]
-            terms = [sum_of(partners[:, c] * part[None] for c, part in enumerate(parts)) for parts in turned]
+            turned = [_sigma(tuple(factor * c for c in direction), psi) for direction in directions]
+            terms = [sum_of(partners[:, :, s, c] * part[None, :, s, c] for s, c in _COMPONENTS) for part in turned]
             return tuple(t + term for t, term in zip(total, terms, strict=True)), None
 
         factors = jnp.full(highest, 2 * self.exchange, spins.dtype).at[0].set(self.exchange)
         zero = jnp.zeros((highest, *spins.shape[1:]), spins.dtype)
         found = jnp.stack(jax.lax.scan(add, (zero, zero), (jnp.arange(highest), factors, t))[0], axis=1)
         # k = 1 .. highest so far; and the orbital itself turns with the spin at the centre
-        _, of_orbital = jax.vjp(spinor_along, tuple(spins[:, 0]))
-        occupied = (jnp.sum(spins[:, 0] ** 2, axis=0) > 0).astype(spins.dtype)
-        bent = jax.vmap(lambda p: jnp.stack(of_orbital(tuple(p))[0]))(2 * center[1:-1] * occupied[None, None])
+        _, of_orbital = jax.vjp(orbital_at_center, spins[:, :1])
+        bent = jax.vmap(lambda p: of_orbital(p[None])[0][:, 0])(2 * center[1:-1])
         own = jnp.sum(bent[:, None] * directions[None, :, :, 0], axis=2)
-        found = found[2:].at[:, :, 0].add(own)
+        found = found[2:].at[:, :, 0].add(own)[:, :, :-1]
         return jnp.moveaxis(found, (0, 1), (2, 1))
 
     def _start(self, spins: Array):
@@ -209,61 +205,74 @@ class Recursion(NamedTuple):
         first = orbital_at_center(spins)
         return first, product(first), product
 
-    def _at_distances(self, psi: Spinors) -> list[Spinors]:
+    def _at_distances(self, psi: Spinors) -> list[Array]:
         edges = self.cluster.edges[: self.resolved + 1]
-        return [tuple(p[first:last] for p in psi) for first, last in itertools.pairwise(edges)]
+        return [psi[first:last] for first, last in itertools.pairwise(edges)]
 
     def _directed(self, now: Spinors, after: Spinors) -> list[Array]:
         if self.along is None:
             return []
-        x = self._coordinate(now[0])
-        moved = tuple(x * p for p in after)
-        return [_dot(after, moved), _dot(now, moved), _dot(_times_i(now), moved)]
+        moved = self._coordinate(now) * after
+        return [overlap(after, moved), overlap(now, moved), overlap(_times_i(now), moved)]
 
-    def _add_directed(self, slopes: tuple, states: tuple[Spinors, Spinors], given: Array) -> tuple[Spinors, Spinors]:
-        """The derivatives with respect to psi_k-1 and psi_k, with those of the directed features."""
-        phi_now, phi_after = slopes
+    def _of_after(self, slopes: tuple[Array, ...], now: Spinors, after: Spinors) -> Spinors:
+        """The derivative of the features of step k with respect to psi_k alone."""
+        odd, even, weights, directed = slopes
+        found = 2 * odd[None, None, None] * now + (4 * even[None] + self._by_site(2 * weights))[:, None, None] * after
         if self.along is None:
-            return phi_now, phi_after
-        now, after = states
-        dipole, real, imaginary = (self._coordinate(now[0]) * g[None] for g in given)
-        phi_after = _plus(phi_after, (2 * dipole, after), (real, now), (imaginary, _times_i(now)))
-        return _plus(phi_now, (real, after), (-imaginary, _times_i(after))), phi_after
+            return found
+        dipole, real, imaginary = (self._coordinate(now) * g[None, None, None] for g in directed)
+        return found + 2 * dipole * after + real * now + imaginary * _times_i(now)
 
-    def _coordinate(self, like: Array) -> Array:
-        return jnp.asarray(self.along, like.dtype).reshape(-1, *(1,) * (like.ndim - 1))
+    def _of_now(self, slopes: tuple[Array, ...], after: Spinors) -> Spinors:
+        """That with respect to psi_k-1."""
+        odd, _, _, directed = slopes
+        found = 2 * odd[None, None, None] * after
+        if self.along is None:
+            return found
+        _, real, imaginary = (self._coordinate(after) * g[None, None, None] for g in directed)
+        return found + real * after - imaginary * _times_i(after)
+
+    def _coordinate(self, like: Spinors) -> Array:
+        along = np.append(np.asarray(self.along), 0)  # of the vacancy
+        return jnp.asarray(along, like.dtype).reshape(-1, *(1,) * (like.ndim - 1))
 
     def _by_site(self, weights: Float[Array, "resolved *many"]) -> Float[Array, "sites *many"]:
         """What belongs to a distance at each of its sites, zero beyond."""
         counts = [last - first for first, last in itertools.pairwise(self.cluster.edges[: self.resolved + 1])]
-        rest = len(self.cluster.sites) - sum(counts)
+        rest = len(self.cluster.sites) + 1 - sum(counts)
         rows = [jnp.broadcast_to(w, (n, *w.shape)) for n, w in zip(counts, weights, strict=True)]
         return jnp.concatenate([*rows, jnp.zeros((rest, *weights.shape[1:]), weights.dtype)])
+
+
+def with_vacancy(members: Float[Array, "..."], axis: int = 1) -> Float[Array, "..."]:
+    """A site without spin behind those of the cluster, along `axis`: the neighbour of the sites at its edge."""
+    return jnp.pad(members, [(0, int(n == axis)) for n in range(members.ndim)])
 
 
 def product_with(
     cluster: Cluster, exchange: float, kinetic: float, spins: Float[Array, "3 sites *many"]
 ) -> Callable[[Spinors], Spinors]:
-    """psi -> H psi, H = exchange S.sigma + kinetic t on the sites that have a spin."""
+    """psi -> H psi, H = exchange S.sigma + kinetic t on the sites that have a spin, with the vacancy the last site."""
     x, y, z = spins
     field = (exchange * x, exchange * y, exchange * z)
     occupied = (x * x + y * y + z * z > 0).astype(x.dtype)
 
     def product(psi: Spinors) -> Spinors:
-        hop = (occupied * _hop(cluster, kinetic, p) for p in psi)
-        return tuple(h + e for h, e in zip(hop, _sigma(field, psi), strict=True))
+        return occupied[:, None, None] * _hop(cluster, kinetic, psi) + _sigma(field, psi)
 
     return product
 
 
 def orbital_at_center(spins: Float[Array, "3 sites *many"], along: bool = True) -> Spinors:
     """That of the first site, along its spin or against it; nothing where there is none."""
-    x, y, z = spins if along else -spins
-    occupied = (x[0] * x[0] + y[0] * y[0] + z[0] * z[0] > 0).astype(x.dtype)
-    return tuple(jnp.zeros_like(x).at[0].set(u * occupied) for u in spinor_along((x[0], y[0], z[0])))
+    x, y, z = (spins if along else -spins)[:, 0]
+    occupied = (x * x + y * y + z * z > 0).astype(x.dtype)
+    orbital = jnp.stack([part * occupied for part in spinor_along((x, y, z))]).reshape(2, 2, *x.shape)
+    return jnp.zeros((spins.shape[1], *orbital.shape), x.dtype).at[0].set(orbital)
 
 
-def spinor_along(spins: Vectors) -> Spinors:
+def spinor_along(spins: Vectors) -> tuple[Array, ...]:
     """(Re up, Im up, Re down, Im down) of the eigenvector of S.sigma with eigenvalue +1, for unit spins.
 
     Its phase jumps at the equator, so that neither pole is singular: use it where the phase cancels.
@@ -286,20 +295,17 @@ def spinor_along(spins: Vectors) -> Spinors:
 
 
 def _sigma(s: Vectors, psi: Spinors) -> Spinors:
-    x, y, z = s
-    ur, ui, dr, di = psi
-    return (
-        z * ur + x * dr + y * di,
-        z * ui + x * di - y * dr,
-        x * ur - y * ui - z * dr,
-        x * ui + y * ur - z * di,
-    )
+    """(x sigma_x + y sigma_y + z sigma_z) psi."""
+    x, y, z = (component[:, None, None] for component in s)
+    signs = [jnp.asarray(c, psi.dtype).reshape(1, 2, 2, *(1,) * (psi.ndim - 3)) for c in (_SIGNS_OF_Y, _SIGNS_OF_Z)]
+    flipped = jax.lax.rev(psi, (1,))
+    return z * (signs[1] * psi) + x * flipped + y * (signs[0] * jax.lax.rev(flipped, (2,)))
 
 
 def spin_between(phi: Spinors, psi: Spinors) -> Vectors:
     """Re <phi|sigma|psi> at every site."""
-    ar, ai, br, bi = phi
-    ur, ui, dr, di = psi
+    ar, ai, br, bi = (phi[:, s, c] for s, c in _COMPONENTS)
+    ur, ui, dr, di = (psi[:, s, c] for s, c in _COMPONENTS)
     return (
         ar * dr + ai * di + br * ur + bi * ui,
         ar * di - ai * dr - br * ui + bi * ur,
@@ -307,36 +313,52 @@ def spin_between(phi: Spinors, psi: Spinors) -> Vectors:
     )
 
 
-def _hop(cluster: Cluster, kinetic: float, part: Array) -> Array:
+def _hop(cluster: Cluster, kinetic: float, psi: Spinors) -> Spinors:
     """t psi. Neighbour by neighbour, where each site has few of the others as such: on CPUs twice as fast."""
-    matrix = kinetic * cluster.hopping
+    matrix = np.pad(kinetic * cluster.hopping, ((0, 1), (0, 1)))
     number = int(np.max(np.count_nonzero(matrix, axis=1)))
     if 4 * number > len(matrix):
-        return tensordot(jnp.asarray(matrix, part.dtype), part, axes=1)
-    # the n-th neighbours of all sites, in any order; those that are missing have t = 0
+        return tensordot(jnp.asarray(matrix, psi.dtype), psi, axes=1)
+    # the n-th neighbours of all sites, in any order; the vacancy where one is missing
     neighbours = np.argsort(matrix == 0, axis=1, kind="stable")[:, :number].T
     amplitudes = np.take_along_axis(matrix, neighbours.T, axis=1).T
+    neighbours = np.where(amplitudes != 0, neighbours, len(matrix) - 1)
     if np.unique(matrix[matrix != 0]).size > 1:
-        shape = (-1, *(1,) * (part.ndim - 1))
-        columns = [jnp.asarray(t, part.dtype).reshape(shape) for t in amplitudes]
-        return sum_of(t * part[n] for t, n in zip(columns, neighbours, strict=True))
-    # all alike: the missing ones are a row of zeros
-    padded = jnp.concatenate([part, jnp.zeros_like(part[:1])])
-    present = np.where(amplitudes != 0, neighbours, len(matrix))
-    return jnp.asarray(matrix[matrix != 0][0], part.dtype) * sum_of(padded[n] for n in present)
+        shape = (-1, *(1,) * (psi.ndim - 1))
+        columns = [jnp.asarray(t, psi.dtype).reshape(shape) for t in amplitudes]
+        return sum_of(t * psi[n] for t, n in zip(columns, neighbours, strict=True))
+    return jnp.asarray(matrix[matrix != 0][0], psi.dtype) * sum_of(psi[n] for n in neighbours)
 
 
 def _times_i(psi: Spinors) -> Spinors:
-    ur, ui, dr, di = psi
-    return -ui, ur, -di, dr
+    signs = jnp.asarray([-1, 1], psi.dtype).reshape(1, 1, 2, *(1,) * (psi.ndim - 3))
+    return signs * jax.lax.rev(psi, (2,))
 
 
-def _plus(first, *terms):
-    """first + sum of factor * term, part by part."""
-    for factor, term in terms:
-        first = tuple(p + factor * q for p, q in zip(first, term, strict=True))
-    return first
+def overlap(a: Spinors, b: Spinors) -> Float[Array, "*many"]:
+    """Re <a|b> in every cluster."""
+    # written to memory before it is added up: in one loop with that, XLA on CPUs adds one cluster after another
+    return jnp.sum(settled(sum_of(a[:, s, c] * b[:, s, c] for s, c in _COMPONENTS)), axis=0)
 
 
-def _dot(a: tuple[Array, ...], b: tuple[Array, ...]) -> Array:
-    return sum_of(jnp.sum(x * y, axis=0) for x, y in zip(a, b, strict=True))
+def backwards(step: Callable[[Any, Any], Any], given: Any, start: Any) -> Any:
+    """carry = step(given[k], carry) for k = n-1 ... 0 from `start`, the last carry.
+
+    The slices are part of the carry: XLA on CPUs does not vectorize a loop that also looks up where its slice begins.
+    """
+
+    def one(carry, k):
+        kept, now = carry
+        kept = step(now, kept)
+        k = jnp.maximum(k - 1, 0)
+        return (kept, jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, k, keepdims=False), given)), None
+
+    number = len(jax.tree.leaves(given)[0])
+    last = jax.tree.map(lambda x: x[-1], given)
+    return jax.lax.scan(one, (start, last), jnp.arange(number), reverse=True)[0][0]
+
+
+# (spin, Re or Im) in the order Re up, Im up, Re down, Im down
+_COMPONENTS = tuple(itertools.product((0, 1), repeat=2))
+_SIGNS_OF_Y = ((1, -1), (-1, 1))
+_SIGNS_OF_Z = ((1, 1), (-1, -1))

@@ -184,12 +184,20 @@ class LocalElectrons(AbstractOnClusters):
 
     def rows_and_pullback(self, spins: Spins):
         """Both, for the price of one recursion and one Fermi level less than by themselves."""
-        occupied = _occupied(spins)
-        rows, of_chains = jax.vjp(lambda chains: self._rows_of_chains(chains, occupied), self._chains(spins))
+        occupied, chains = jnp.moveaxis(_occupied(spins), -1, 0), self._chains(spins)
+        level = self._level(chains, occupied)
+        own, of_chains = jax.vjp(lambda chains: self._at_level(chains, occupied, level), chains)
+        rows, of_own = jax.vjp(lambda own, level: self._rows(own, occupied, level), own, level)
+        _, of_level = jax.jvp(lambda mu: self._filled(chains, occupied, mu), (level,), (jnp.ones_like(level),))
 
         def pullback(slopes: Rows) -> Spins:
+            by_own, by_level = of_own(slopes)
+            # the level follows the electrons of all sites: one more slope of their number, not another pass
+            by_level = by_level + jnp.sum(by_own.grand_potential * of_level[0] + by_own.occupation * of_level[1])
+            density = jnp.sum(of_level[1]) + _IN_GAP * jnp.maximum(jnp.sum(occupied), 1)
+            by_own = by_own._replace(occupation=by_own.occupation - by_level / density)
             found = jnp.zeros_like(spins)
-            for recursion, given in zip(self._recursions, jnp.moveaxis(of_chains(slopes)[0], 1, 0), strict=True):
+            for recursion, given in zip(self._recursions, jnp.moveaxis(of_chains(by_own)[0], 1, 0), strict=True):
                 around = self._gathered(spins, recursion.cluster)
                 parts = self._over_sites(recursion.pullback, around, given)
                 (part,) = jax.linear_transpose(lambda s, r=recursion: self._gathered(s, r.cluster), spins)(parts)

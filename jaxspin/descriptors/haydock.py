@@ -17,6 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxspin.arrays.translation import settled
+from jaxspin.descriptors.clusters import Spinors, backwards, overlap
 from jaxspin.field import sum_of
 
 # A squared hopping much smaller than this, in units of the squared bound of |H|, ends the chain: the orbital has no
@@ -29,8 +31,8 @@ Chain = tuple[Float[Array, "n *many"], Float[Array, "n *many"]]
 """a_0 .. a_n-1, and b_1^2 .. b_n-1^2 with a zero at the end."""
 
 
-def coefficients(product: Callable, first: tuple[Array, ...], steps: int) -> Float[Array, "coefficients *many"]:
-    """a_0 .. a_n-1, then b_1^2 .. b_n-1^2, n = `steps`, of the real parts `first` of normed vectors, sites first.
+def coefficients(product: Callable, first: Spinors, steps: int) -> Float[Array, "coefficients *many"]:
+    """a_0 .. a_n-1, then b_1^2 .. b_n-1^2, n = `steps`, of normed vectors `first`.
 
     Lanczos' recursion, its division by a norm that vanishes made smooth: where b_k^2 falls below 1e-8 the following
     coefficients go to zero with it, and so does their part in the density of states.
@@ -40,76 +42,65 @@ def coefficients(product: Callable, first: tuple[Array, ...], steps: int) -> Flo
 
 
 def pullback(
-    product: Callable, first: tuple[Array, ...], slopes: Float[Array, "coefficients *many"], between: Callable
-) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    product: Callable, first: Spinors, slopes: Float[Array, "coefficients *many"], between: Callable
+) -> tuple[Spinors, tuple[Array, ...]]:
     """The derivative of sum(slopes * coefficients): with respect to `first`, and sum_k between(phi_k, v_k).
 
     phi_k is the derivative with respect to H v_k, so `between` makes of it that with respect to a parameter of H. The
     recursion backwards, with one product a step; the vectors v_k are kept.
     """
     steps = (len(slopes) + 1) // 2
-    (last, after), levels, squares, befores = _recursion(product, first, steps, lambda vector: vector)
+    (last, after), levels, squares, befores = _recursion(product, first, steps, lambda vector: vector.reshape(-1))
     of_levels, of_squares = chain(slopes)
     end = jnp.asarray(_END, levels.dtype)
     # a_k, b_k, b_k+1 and the slopes of a_k and b_k+1^2 of step k
     hops = jnp.sqrt(jnp.concatenate([jnp.zeros_like(squares[:1]), squares[:-1]]) + end)
     norms = jnp.sqrt(squares + end)
-    zero = tuple(jnp.zeros_like(part) for part in first)
-    # XLA on CPUs would compute these vectors again for every use
-    once = jax.lax.optimization_barrier
 
-    def step(carry, given):
+    def step(given, carry):
         after, vector, next_, now, square, total = carry  # v_k+1, v_k, and derivatives by v_k+1, v_k, b_k+1^2
         (level, hop, norm, of_level, of_square), before = given
-        square = square + of_square - 0.5 * _dot(next_, after) / (norm * norm)
-        rest = once(_sum((1 / norm, next_), (2 * norm * square, after)))
-        of_level = of_level - _dot(rest, vector)
-        moved = once(_sum((1, rest), (of_level, vector)))
-        back = once(product(moved))
-        now = _sum((1, now), (1, back), (of_level * norm, after), (of_level * level, vector))
-        now = _sum((1, now), (of_level * hop, before), (-level, rest))
+        before = before.reshape(first.shape)
+        square = square + of_square - 0.5 * overlap(next_, after) / (norm * norm)
+        # XLA on CPUs would compute it again for every use
+        rest = settled(_wide(1 / norm) * next_ + _wide(2 * norm * square) * after)
+        of_level = of_level - overlap(rest, vector)
+        moved = rest + _wide(of_level) * vector
         total = tuple(t + b for t, b in zip(total, between(moved, vector), strict=True))
-        square = -0.5 * _dot(rest, before) / hop
-        return (vector, before, now, _sum((-hop, rest)), square, total), None
+        # H of `moved`, H v_k = b_k+1 v_k+1 + a_k v_k + b_k v_k-1, and the same again by the slope of a_k
+        parts = ((norm, after), (level, vector), (hop, before))
+        now = now + product(rest) - _wide(level) * rest + sum_of(_wide(2 * of_level * f) * v for f, v in parts)
+        return vector, before, now, _wide(-hop) * rest, -0.5 * overlap(rest, before) / hop, total
 
+    zero = jnp.zeros_like(first)
     none = tuple(jnp.zeros_like(part) for part in between(zero, zero))
     start = (after, last, zero, zero, jnp.zeros_like(levels[0]), none)
     given = ((levels, hops, norms, of_levels, of_squares), befores)
-    (_, _, slope, _, _, total), _ = jax.lax.scan(step, start, given, reverse=True)
+    _, _, slope, *_, total = backwards(step, given, start)
     return slope, total
 
 
-def _recursion(product: Callable, first: tuple[Array, ...], steps: int, kept: Callable):
+def _recursion(product: Callable, first: Spinors, steps: int, kept: Callable):
     """v_n-1 and v_n, the coefficients, and `kept` of v_k-1 of every step k."""
 
     def step(carry, _):
         before, now, square = carry
-        moved = product(now)
-        level = _dot(now, moved)
+        moved = settled(product(now))
+        level = overlap(now, moved)
         hop = jnp.sqrt(square + jnp.asarray(_END, square.dtype))
-        rest = _sum((1, moved), (-level, now), (-hop, before))
-        square = _dot(rest, rest)
-        after = _sum((jax.lax.rsqrt(square + jnp.asarray(_END, square.dtype)), rest))
+        rest = settled(moved - _wide(level) * now - _wide(hop) * before)
+        square = overlap(rest, rest)
+        after = _wide(jax.lax.rsqrt(square + jnp.asarray(_END, square.dtype))) * rest
         return (now, after, square), (level, square, kept(before))
 
-    zero = tuple(jnp.zeros_like(part) for part in first)
-    start = (zero, first, jnp.zeros_like(first[0][0]))
-    # two steps at once, after which no vector has to be moved to another's place
-    (*last, _), (levels, squares, vectors) = jax.lax.scan(step, start, None, length=steps, unroll=2)
+    start = (jnp.zeros_like(first), first, jnp.zeros_like(first[0, 0, 0]))
+    (*last, _), (levels, squares, vectors) = jax.lax.scan(step, start, None, length=steps)
     return last, levels, squares, vectors
 
 
-def _dot(a: tuple[Array, ...], b: tuple[Array, ...]) -> Array:
-    return sum_of(jnp.sum(x * y, axis=0) for x, y in zip(a, b, strict=True))
-
-
-def _sum(*terms) -> tuple[Array, ...]:
-    """sum of factor * vector, the factor a number or one for each vector."""
-    parts = []
-    for part in zip(*(vector for _, vector in terms), strict=True):
-        factors = (f if isinstance(f, int) else f[None] for f, _ in terms)
-        parts.append(sum_of(f * x for f, x in zip(factors, part, strict=True)))
-    return tuple(parts)
+def _wide(factor: Float[Array, "*many"]) -> Float[Array, "1 1 1 *many"]:
+    """A factor for each chain, which multiplies vectors."""
+    return factor[None, None, None]
 
 
 def chain(found: Float[Array, "coefficients *many"]) -> Chain:
