@@ -124,6 +124,7 @@ class Recursion(NamedTuple):
 
         def forward(pair, _):
             before, now = pair
+            # kept as a row: XLA on CPUs moves arrays of short axes number by number
             return (now, 2 * product(now) - before), before.reshape(-1)
 
         (now, after), befores = jax.lax.scan(forward, (first, second), None, length=steps)

@@ -50,6 +50,7 @@ def pullback(
     recursion backwards, with one product a step; the vectors v_k are kept.
     """
     steps = (len(slopes) + 1) // 2
+    # kept as rows: XLA on CPUs moves arrays of short axes number by number
     (last, after), levels, squares, befores = _recursion(product, first, steps, lambda vector: vector.reshape(-1))
     of_levels, of_squares = chain(slopes)
     end = jnp.asarray(_END, levels.dtype)
