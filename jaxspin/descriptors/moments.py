@@ -47,8 +47,8 @@ class LocalMoments(AbstractOnClusters):
       made of chiralities. Spin rotations and the symmetries that keep the direction leave all features alone.
     - `wrap`: lets a cluster that is wider than a periodic axis close around it, each site counted once, instead of
       refusing it: the electrons of a narrow channel know its width. On a wider lattice it changes nothing.
-    - `chunk`: sites treated at once on a CPU, whose caches the default suits, None for all; other devices take 256
-      times as many (some GB at the default), wherever the program was traced.
+    - `chunk`: sites treated at once on a CPU, whose caches the default suits (64 the clusters of 4 hops), None for all;
+      other devices take 256 times as many (some GB at the default), wherever the program was traced.
 
     Sites without spin (vacancies, sites beyond an open edge) have no orbital. Raises `ValueError` for a periodic axis
     shorter than the cluster. Sources: moments as local quantities: F. Cyrot-Lackmann, J. Phys. Chem. Solids 29, 1235
