@@ -112,6 +112,33 @@ def integrators() -> str:
     return markdown(["integrator", *(f"step {s}" for s in steps), "order", "fields a step", "use it for"], table)
 
 
+def stability_rows(found: dict[str, Any]) -> str:
+    """Long runs with every force field, of a summary of `experiments.checks.stability`."""
+    header = [
+        "force field",
+        "lattice",
+        "length",
+        "no damping: energy a site goes by",
+        "and by this a unit of time",
+        "bath: second, last quarter",
+        "finite",
+    ]
+    table = []
+    for name, row in found["force fields"].items():
+        free, bath = row["undamped"], row["bath"]
+        length = max(part["largest deviation of a length"] for part in (free, bath))
+        cells = ["", "", ""]
+        if free["energies known"]:
+            means = (f"{bath[f'energy a site, {q} quarter']:.4f}" for q in ("second", "last"))
+            errors = max(bath[f"its error, {q} quarter"] for q in ("second", "last"))
+            slope = free["trend, energy a site and unit of time"]
+            cells = [power(free["largest deviation of the energy a site"]), power(slope)]
+            cells.append(f"{', '.join(means)} (+- {digits(errors, 1)})")
+        whole = "yes" if free["finite to the end"] and bath["finite to the end"] else "no"
+        table.append([f"`{name}`", row["lattice"], power(length), *cells, whole])
+    return markdown(header, table)
+
+
 def speeds() -> str:
     """Million spin-steps a second, single precision."""
     rows = result("dynamics")["rows"]
