@@ -79,6 +79,7 @@ def check_equal(function, spins, sharded, atol=ROUNDING) -> dict[str, int]:
 
 def fields():
     check_learnt(moments(LATTICES["open"]), permutes=20)
+    check_familiar(moments(LATTICES["open"]))
     check_learnt(passing(LATTICES["open"]), permutes=20)
     check_classical(LATTICES["two sublattices"])
 
@@ -97,6 +98,14 @@ def more_fields():
     # outside jit too
     spins, sharded = placed(lattice)
     np.testing.assert_allclose(filled.site_energies(sharded), filled.site_energies(spins), atol=ROUNDING)
+
+
+def check_familiar(model: js.BehlerParrinello) -> None:
+    """The distance of a site is its own: what the features hand on between devices, and no more."""
+    spins, sharded = placed(model.lattice)
+    known = model.familiar_with(js.training.perturbed_configurations(spins, [0.01, 0.02], key=jax.random.key(5)))
+    found = check_equal(known.unfamiliarity, spins, sharded, atol=1e-9)
+    assert found == check_equal(model.descriptor.rows, spins, sharded), found
 
 
 def check_learnt(model: js.BehlerParrinello, permutes: int) -> None:

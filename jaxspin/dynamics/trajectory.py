@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from jaxspin.lattice import Lattice
 
 # Intervals that differ by less are equal: times are rounded.
 _UNEQUAL = 1e-2
+# Frames of which a larger share is unfamiliar to a learnt field are warned of.
+_UNFAMILIAR = 0.1
 # Frames that are in a file are read together up to this size.
 _BYTES_AT_ONCE = 2**27
 
@@ -153,6 +156,36 @@ class Trajectory(eqx.Module):
         """E(S, t) of every frame."""
         results = [_energies(potential, spins, jnp.asarray(times, spins.dtype)) for times, spins in self._parts()]
         return results[0] if len(results) == 1 else jnp.concatenate(results)
+
+    def unfamiliar(self, learnt: Any) -> Float[Array, " n"]:
+        """The share of the spins of every frame that a learnt field does not know, `learnt.unfamiliar(spins)`.
+
+        1 % is usual. It warns where a frame has more than 10 %, outside jit. The run itself asks nothing, and is as
+        fast as ever; for one that ends there simulate with until=lambda t, spins: learnt.unfamiliar(spins) > 0.1.
+        Of a sum of fields give the learnt one. Raises `TypeError` for a field without such a method, `ValueError` for
+        one that does not know what it learnt from.
+        """
+        if not hasattr(learnt, "unfamiliar"):
+            raise TypeError(
+                f"a {type(learnt).__name__} learnt from no configurations; give a BehlerParrinello, a Committee or a "
+                "GeneralizedPotential, of a sum of fields that one."
+            )
+        shares = self.map(learnt.unfamiliar)
+        if not isinstance(shares, Tracer):
+            self._warn_of_unfamiliar(np.asarray(shares))
+        return shares
+
+    def _warn_of_unfamiliar(self, shares: np.ndarray) -> None:
+        beyond = np.flatnonzero(shares > _UNFAMILIAR)
+        if len(beyond):
+            first, worst = beyond[0], int(np.argmax(shares))
+            warnings.warn(
+                f"{len(beyond)} of {len(shares)} frames hold spins in surroundings that the field did not learn from: "
+                f"{100 * shares[first]:.0f} % of them at t = {float(self.times[first]):g}, "
+                f"{100 * shares[worst]:.0f} % at t = {float(self.times[worst]):g}, where 1 % is usual. Label some of "
+                "these frames exactly, js.sample(exact, frames), and train again with them.",
+                stacklevel=3,
+            )
 
     def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
         """Write times and spins, and what the run says about itself, to a Zarr store that `jaxspin.load` reads back.

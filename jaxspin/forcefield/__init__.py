@@ -3,6 +3,7 @@
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
 from jaxspin.forcefield.checkpoint import load, load_metadata, save
 from jaxspin.forcefield.committee import Committee
+from jaxspin.forcefield.familiarity import Familiarity
 from jaxspin.forcefield.generalized import GeneralizedPotential, Learnable, at_voltage
 from jaxspin.forcefield.levels import LearntLevels
 from jaxspin.forcefield.message_passing import MessagePassing
@@ -13,6 +14,7 @@ __all__ = [
     "AbstractLatticeNetwork",
     "BehlerParrinello",
     "Committee",
+    "Familiarity",
     "GeneralizedPotential",
     "Learnable",
     "LearntLevels",

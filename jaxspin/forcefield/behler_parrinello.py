@@ -16,6 +16,7 @@ from jaxspin.devices.shards import Shards, shards_of
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.forcefield import tiles
 from jaxspin.forcefield.architecture import check_network, described, drawn_network, network_settings
+from jaxspin.forcefield.familiarity import Familiarity, distances_of, learnt_from, share_beyond, standardization
 from jaxspin.forcefield.levels import LearntLevels
 from jaxspin.forcefield.networks import (
     AbstractLatticeNetwork,
@@ -66,6 +67,8 @@ class BehlerParrinello(AbstractPotential):
     deviation: Float[Array, " features"]
     shift: Float[Array, ""]
     scale: Float[Array, ""]
+    # last, so that the arrays of older files keep their order
+    familiarity: Familiarity | None
 
     def __init__(
         self,
@@ -96,6 +99,7 @@ class BehlerParrinello(AbstractPotential):
         self.deviation = jax.device_put(np.ones(descriptor.n_features, dtype))
         self.shift = jax.device_put(np.zeros((), dtype))
         self.scale = jax.device_put(np.ones((), dtype))
+        self.familiarity = None
 
     @property
     def hidden(self) -> tuple[int, ...]:
@@ -272,18 +276,63 @@ class BehlerParrinello(AbstractPotential):
 
         `shift` is the mean energy per site, None if unknown, `scale` the size of what the network is to describe.
         """
-        mean, deviation, known = _statistics(self.descriptor, spins.astype(self.mean.dtype))
+        mean, deviation, known = standardization(self.descriptor, spins.astype(self.mean.dtype))
         estimated = 0.0 if known is None else float(known)
         return eqx.tree_at(
-            lambda m: (m.mean, m.deviation, m.shift, m.scale),
+            lambda m: (m.mean, m.deviation, m.shift, m.scale, m.familiarity),
             self,
             (
                 mean,
                 deviation,
                 jnp.asarray(0.0 if shift is None else shift - estimated, self.shift.dtype),
                 jnp.asarray(scale, self.scale.dtype),
+                None,
             ),
+            is_leaf=lambda x: x is None,
         )
+
+    @takes_spins(batch=True)
+    def familiar_with(self, spins: Float[Array, "n *cells sublattices 3"]) -> "BehlerParrinello":
+        """With `familiarity` of these configurations, from which `unfamiliarity` measures: `train` gives that learnt.
+
+        Raises `ValueError` for a network that reads spins instead of features, such as `MessagePassing`.
+        """
+        self._check_features()
+        made = learnt_from(self, spins.astype(self.mean.dtype))
+        return eqx.tree_at(lambda m: m.familiarity, self, made, is_leaf=lambda x: x is None)
+
+    def unfamiliarity(self, spins: Spins) -> Float[Array, "*cells sublattices"]:
+        """How unlike those learnt from the features of every site are: the distance of `Familiarity`, 0 at vacancies.
+
+        Below 1 at 99 % of the sites learnt from, larger the further features are from all of them: where the network is
+        asked what it was never told. Its price is that of the features and a matrix of their number squared, less than
+        a field. It is a measure of what is not known and no error bar: a descriptor that sees too little is wrong on
+        what it knows, too. For errors in units of the hopping train a committee.
+
+        Raises `ValueError` where nothing is known of what it learnt from. Sources: K. Lee, K. Lee, H. Lee and J. Shin,
+        NeurIPS 2018, arXiv:1807.03888; of force fields J. P. Janet et al., Chem. Sci. 10, 7913 (2019),
+        10.1039/C9SC02298H, and V. Zaverkin and J. Kaestner, Mach. Learn.: Sci. Technol. 2, 035009 (2021),
+        10.1088/2632-2153/abe294.
+        """
+        if self.familiarity is None:
+            self._check_features()
+            raise ValueError(
+                "this force field does not know what it learnt from; use model.familiar_with(spins) of such "
+                "configurations, or train it anew."
+            )
+        check_spins(self.lattice, spins)
+        return distances_of(self, self.familiarity, spins)
+
+    def unfamiliar(self, spins: Spins) -> Float[Array, ""]:
+        """The share of the spins whose `unfamiliarity` is above 1: 0.01 on configurations learnt from."""
+        return share_beyond(spins, self.unfamiliarity(spins))
+
+    def _check_features(self) -> None:
+        if isinstance(self.network, AbstractLatticeNetwork):
+            raise ValueError(
+                f"{type(self.network).__name__} reads spins and no features of a site to know again; train a "
+                "committee, js.training.train_committee, which says where its members disagree."
+            )
 
     # --- what a checkpoint needs to rebuild the model ----------------------------------------------------------
 
@@ -294,6 +343,8 @@ class BehlerParrinello(AbstractPotential):
             "descriptor": {"kind": type(self.descriptor).__name__, **self.descriptor.settings()},
             **network_settings(self.network),
             "dtype": str(self.mean.dtype),
+            # older files do not say
+            **({} if self.familiarity is None else {"familiarity": True}),
         }
 
     @staticmethod
@@ -306,35 +357,11 @@ class BehlerParrinello(AbstractPotential):
             dtype = jnp.dtype(jnp.float32)  # weights of a double-precision run, used in single
         descriptor = described(lattice, settings["descriptor"])
         network = drawn_network(settings, descriptor, key=jax.random.key(0), dtype=dtype)
-        return BehlerParrinello(descriptor, network, dtype=dtype)
-
-
-@eqx.filter_jit  # outside a program of its own the loop would compile anew in every training
-def _statistics(
-    descriptor: AbstractDescriptor, spins: Float[Array, "n *cells sublattices 3"]
-) -> tuple[Array, Array, Array | None]:
-    """Mean and deviation of the features, and the mean of the energy a site that the descriptor knows."""
-    features = _features(descriptor, spins)
-    sites = tuple(range(features.ndim - 1))
-    mean, deviation = jnp.mean(features, axis=sites), jnp.std(features, axis=sites)
-    # a feature that never changes, but for rounding, must not be blown up by the division
-    vector = np.arange(descriptor.n_features) < descriptor.components
-    mean, deviation = jnp.where(vector, 0, mean), jnp.where(vector, 0, deviation)
-    largest = jnp.max(deviation)
-    rounding = 1e3 * jnp.finfo(mean.dtype).eps * jnp.max(jnp.abs(mean))
-    floor = jnp.where(largest > rounding, 1e-3 * largest, 1)
-    known = descriptor.known_energy(jnp.moveaxis(features, -1, 0))
-    deviation = jnp.where(vector, 1, jnp.maximum(deviation, floor))
-    return mean, deviation, None if known is None else jnp.mean(known)
-
-
-def _features(descriptor: AbstractDescriptor, spins: Float[Array, "n *cells sublattices 3"]) -> Array:
-    several = max(1, _SITES_ON_ACCELERATORS // descriptor.lattice.sites)
-    return jax.lax.platform_dependent(
-        spins,
-        cpu=lambda s: jax.lax.map(descriptor, s),
-        default=lambda s: jax.lax.map(descriptor, s, batch_size=min(several, len(s))),
-    )
+        made = BehlerParrinello(descriptor, network, dtype=dtype)
+        if not settings.get("familiarity"):
+            return made
+        blank = Familiarity.blank(descriptor.n_features, dtype)
+        return eqx.tree_at(lambda m: m.familiarity, made, blank, is_leaf=lambda x: x is None)
 
 
 @eqx.filter_jit
@@ -352,8 +379,6 @@ def _energy_and_field(model: BehlerParrinello, spins: Spins) -> tuple[Float[Arra
     return energy, -pullback(slopes)
 
 
-# Of configurations whose features are computed at once where they would not fill the machine one by one.
-_SITES_ON_ACCELERATORS = 2**16
 _CONSTANTS = ("mean", "deviation", "shift", "scale")
 
 

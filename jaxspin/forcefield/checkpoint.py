@@ -6,12 +6,14 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 
 from jaxspin.devices.hosts import by_first_process, to_host
 from jaxspin.extras import needed_for
 from jaxspin.files import replace, undamaged, undo_replacement
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
 from jaxspin.forcefield.committee import Committee
+from jaxspin.forcefield.familiarity import Familiarity
 from jaxspin.forcefield.generalized import GeneralizedPotential
 
 _FORMAT = 1
@@ -87,8 +89,8 @@ def load(path: str | Path, *, like: _ForceField | None = None) -> _ForceField:
         import orbax.checkpoint as ocp
 
     stored = _settings(path)["model"]
-    model = _untrained(path, stored) if like is None else like
-    if like is not None and json.loads(json.dumps(like.settings())) != json.loads(json.dumps(stored)):
+    model = _untrained(path, stored) if like is None else _with_room(like, stored)
+    if like is not None and json.loads(json.dumps(model.settings())) != json.loads(json.dumps(stored)):
         raise ValueError(f"{path} holds a force field of other settings than `like`; make that as the stored one was.")
     arrays = _arrays(model)
     with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer, undamaged(path):
@@ -98,6 +100,19 @@ def load(path: str | Path, *, like: _ForceField | None = None) -> _ForceField:
     leaves, structure = jax.tree.flatten(model)
     weights = iter(restored[k] for k in sorted(restored))
     return jax.tree.unflatten(structure, [next(weights) if eqx.is_inexact_array(x) else x for x in leaves])
+
+
+def _with_room(like: _ForceField, stored: dict[str, Any]) -> _ForceField:
+    """A model of one's own, with a familiarity to be replaced where the stored one has it, and without elsewhere."""
+    part = {Committee: ("members", "member"), GeneralizedPotential: ("conservative", "conservative")}.get(type(like))
+    inner, settings = (like, stored) if part is None else (getattr(like, part[0]), stored.get(part[1], {}))
+    blank = None
+    if settings.get("familiarity"):
+        blank = Familiarity.blank(inner.mean.shape[-1], inner.mean.dtype)
+        # of all members of a committee
+        blank = jax.tree.map(lambda x: jnp.broadcast_to(x, (*inner.mean.shape[:-1], *x.shape)), blank)
+    filled = eqx.tree_at(lambda m: m.familiarity, inner, blank, is_leaf=lambda x: x is None)
+    return filled if part is None else eqx.tree_at(lambda m: getattr(m, part[0]), like, filled)
 
 
 def _untrained(path: str | Path, stored: dict[str, Any]) -> _ForceField:

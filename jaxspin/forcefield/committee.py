@@ -10,11 +10,11 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin import renamed
-from jaxspin.arrays.vectors import one_program
 from jaxspin.descriptors import AbstractDescriptor
 from jaxspin.devices.hosts import to_host
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
+from jaxspin.forcefield.familiarity import share_beyond
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_finite, check_spins, takes_spins, tangent
 
@@ -57,7 +57,7 @@ class Committee(AbstractPotential):
             raise ValueError(f"a committee of {len(members)} cannot disagree; give at least two members.")
         first = members[0]
         for number, member in enumerate(members):
-            for name in ("lattice", "descriptor", "hidden", "network", "dtype"):
+            for name in ("lattice", "descriptor", "hidden", "network", "dtype", "familiarity"):
                 if member.settings().get(name) != first.settings().get(name):
                     raise ValueError(
                         f"member {number} has another {name} than the first; "
@@ -125,17 +125,26 @@ class Committee(AbstractPotential):
             lambda c: c.reference, self, usual.astype(self.members.mean.dtype), is_leaf=lambda x: x is None
         )
 
-    def unfamiliar(self, spins: Spins) -> Float[Array, ""]:
-        """The fraction of the spins at which the members disagree by more than `reference`.
+    def unfamiliarity(self, spins: Spins) -> Float[Array, "*cells sublattices"]:
+        """`standard_deviation` over `reference` at every site: above 1 at 1 % of those like the ones calibrated with.
 
-        With the default calibration 0.01 on configurations like those it was made with; several times that is a
-        warning: label some of these configurations and train again. Raises `ValueError` without calibration.
+        Raises `ValueError` without calibration.
         """
         if self.reference is None:
             raise ValueError(
                 "the committee has no reference to compare with; use committee.calibrated(spins) of known spins."
             )
-        return _share_beyond(spins, self.standard_deviation(spins), self.reference)
+        deviation = self.standard_deviation(spins)
+        # members that are all alike
+        return deviation / jnp.maximum(self.reference.astype(deviation.dtype), jnp.finfo(deviation.dtype).tiny)
+
+    def unfamiliar(self, spins: Spins) -> Float[Array, ""]:
+        """The share of the spins whose `unfamiliarity` is above 1.
+
+        With the default calibration 0.01 on configurations like those it was made with; several times that is a
+        warning: label some of these configurations and train again. Raises `ValueError` without calibration.
+        """
+        return share_beyond(spins, self.unfamiliarity(spins))
 
     def on(self, lattice: Lattice) -> "Committee":
         """The same committee on another size of the lattice; `ValueError` if smaller than the neighbourhood."""
@@ -192,13 +201,6 @@ def _energies_and_slopes(
 ) -> tuple[Float[Array, " members"], Float[Array, "members features sublattices *cells"]]:
     """E_m of every member and its derivative with respect to the rows."""
     return eqx.filter_vmap(lambda member: member.energy_and_slopes(rows, spins))(members)
-
-
-@one_program
-def _share_beyond(spins: Spins, deviation: Array, reference: Array) -> Float[Array, ""]:
-    occupied = jnp.any(spins != 0, axis=-1)
-    beyond = (deviation > reference.astype(spins.dtype)) & occupied
-    return jnp.sum(beyond).astype(spins.dtype) / jnp.maximum(jnp.sum(occupied), 1).astype(spins.dtype)
 
 
 @eqx.filter_jit

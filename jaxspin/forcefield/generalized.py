@@ -171,6 +171,19 @@ class GeneralizedPotential(AbstractField):
         scaled = self.conservative.standardized(spins, shift=shift, scale=scale)
         return eqx.tree_at(lambda model: model.conservative, self, scaled)
 
+    @takes_spins(batch=True)
+    def familiar_with(self, spins: Float[Array, "n *cells sublattices 3"]) -> "GeneralizedPotential":
+        """With the `familiarity` of `conservative` taken from configurations, see `BehlerParrinello.familiar_with`."""
+        return eqx.tree_at(lambda model: model.conservative, self, self.conservative.familiar_with(spins))
+
+    def unfamiliarity(self, spins: Spins) -> Float[Array, "*cells sublattices"]:
+        """How unlike those learnt from the features of every site are: `BehlerParrinello.unfamiliarity`."""
+        return self.conservative.unfamiliarity(spins)
+
+    def unfamiliar(self, spins: Spins) -> Float[Array, ""]:
+        """The share of the spins whose `unfamiliarity` is above 1."""
+        return self.conservative.unfamiliar(spins)
+
     def settings(self) -> dict[str, Any]:
         """Everything but the weights, as plain data: what `from_settings` takes."""
         return {

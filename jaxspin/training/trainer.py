@@ -200,7 +200,10 @@ def train(
         checkpoint=checkpoint,
         progress=progress,
     )
-    return Learnt(with_weights(model, best), history, best_step)
+    learnt = with_weights(model, best)
+    if not model.descriptor.components:  # of a network that reads spins there are no features to know again
+        learnt = learnt.familiar_with(fitted.spins)
+    return Learnt(learnt, history, best_step)
 
 
 def learnt_from(data: SpinData) -> tuple[Array, ...]:
