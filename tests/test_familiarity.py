@@ -119,9 +119,12 @@ def test_stored_and_read_it_is_the_same_and_older_files_have_none(kind, known, t
 def test_training_keeps_what_it_learnt_from(ring_data, tmp_path):
     learnt = train(BehlerParrinello(descriptor=RING, hidden=(4,)), ring_data, SHORT, checkpoint=tmp_path / "a").model
     held, fitted = ring_data.split((0.25, 0.75), key=jax.random.split(jax.random.key(0))[0], by=SHORT.split)
-    expected = learnt.familiar_with(fitted.spins)
-    np.testing.assert_array_equal(learnt.familiarity.whitening, expected.familiarity.whitening)
-    assert float(expected.familiarity.usual) != float(learnt.familiar_with(held.spins).familiarity.usual)
+    known, expected, other = (m.familiarity for m in (learnt, *map(learnt.familiar_with, (fitted.spins, held.spins))))
+    assert known is not None
+    assert expected is not None
+    assert other is not None
+    np.testing.assert_array_equal(known.whitening, expected.whitening)
+    assert float(expected.usual) != float(other.usual)
     # trained on, it knows the new set, and its checkpoint is still found
     again = train(learnt, ring_data, SHORT, checkpoint=tmp_path / "b").model
     resumed = train(learnt, ring_data, SHORT, checkpoint=tmp_path / "b").model
@@ -158,6 +161,7 @@ def test_a_run_that_leaves_what_is_known_is_told_of(model, known, tmp_path):
     field = js.Exchange(LATTICE, -1.0)
     settings = {"step": 0.05, "damping": 0.1, "temperature": 3.0, "key": jax.random.key(0), "save_every": 0.5}
     run = js.simulate(field, start, duration=5.0, **settings)
+    assert run.spins is not None
     shares = np.array([float(model.unfamiliar(s)) for s in run.spins])
     assert shares[0] == 0
     first = int(np.flatnonzero(shares > 0.1)[0])

@@ -76,7 +76,7 @@ class Recipe:
     @staticmethod
     def of(name: str, quenches: int | None) -> "Recipe":
         told = pretrained_metadata(name)["config"]
-        plain = {key: tuple(x) if isinstance(x, list) else x for key, x in told["sampling"].items()}
+        plain: dict[str, Any] = {key: tuple(x) if isinstance(x, list) else x for key, x in told["sampling"].items()}
         sampling = Sampling(**plain)
         sampling = sampling if quenches is None else dataclasses.replace(sampling, quenches=quenches)
         electrons = Electrons(**told["electrons"])
@@ -275,6 +275,8 @@ def ranks(errors: States, torques: States, measures: dict[str, States]) -> dict[
     """Spearman's rank correlation of each measure with the error: of spins, of frames, of frames over their torque."""
     from scipy.stats import spearmanr
 
+    rank: Any = spearmanr
+
     error, torque = (np.concatenate(list(x.values())) for x in (errors, torques))
     size = np.sqrt(np.mean(error**2, axis=1))
     found = {}
@@ -282,9 +284,9 @@ def ranks(errors: States, torques: States, measures: dict[str, States]) -> dict[
         value = np.concatenate(list(values.values()))
         frames = np.sqrt(np.mean(value**2, axis=1))
         found[name] = {
-            "spins": float(spearmanr(value.ravel(), error.ravel())[0]),
-            "frames": float(spearmanr(frames, size)[0]),
-            "frames, relative error": float(spearmanr(frames, size / np.sqrt(np.mean(torque**2, axis=1)))[0]),
+            "spins": float(rank(value.ravel(), error.ravel())[0]),
+            "frames": float(rank(frames, size)[0]),
+            "frames, relative error": float(rank(frames, size / np.sqrt(np.mean(torque**2, axis=1)))[0]),
         }
     return found
 

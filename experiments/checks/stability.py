@@ -96,7 +96,9 @@ def run(config: Config) -> dict[str, Any]:
         for name, field in fields.items()
     }
     for name, known in plans.items():
-        print(f"{name:28s} {known['microseconds a step']:8.0f} us a step, {_minutes(known, config):6.1f} minutes")
+        wall, processor = known["microseconds a step"], known["microseconds of processors a step"]
+        told = f"{wall:8.0f} us a step ({processor:.0f} us of processors), {_minutes(known, config):6.1f} minutes"
+        print(f"{name:28s} {told}")
     print(f"the whole takes {sum(_minutes(known, config) for known in plans.values()):.0f} minutes", flush=True)
 
     began, rows, left = time.monotonic(), {}, []
@@ -141,31 +143,39 @@ def field_of(config: Config, name: str) -> js.AbstractField:
 
 def plan(config: Config, field: js.AbstractField) -> dict[str, Any]:
     """Time steps of both runs, as `suggest_timestep` has them, and how long a step takes."""
-    spins = start(config, field)
+    spins, lattice = start(config, field), lattice_of(field)
     steps = {
         "undamped": js.suggest_timestep(field, spins, damping=0.0),
         "bath": js.suggest_timestep(field, spins, damping=config.damping, temperature=config.temperature),
     }
 
-    def some() -> float:
-        began = time.perf_counter()
+    def some() -> tuple[float, float]:
+        began = time.perf_counter(), time.process_time()
         duration = config.timed * steps["bath"]
         final = js.simulate(field, spins, duration=duration, save_every=duration, **motion(config, steps, "bath")).final
         jax.block_until_ready(final)
-        return time.perf_counter() - began
+        return time.perf_counter() - began[0], time.process_time() - began[1]
 
     some()
+    wall, processor = (1e6 * min(times) / config.timed for times in zip(some(), some(), strict=True))
     return {
-        "lattice": f"{field.lattice.name} {' x '.join(map(str, field.lattice.cells))}",
+        "lattice": f"{lattice.name} {' x '.join(map(str, lattice.cells))}",
         "steps": config.steps,
         "time step": steps,
-        "microseconds a step": 1e6 * min(some(), some()) / config.timed,
+        "microseconds a step": wall,
+        "microseconds of processors a step": processor,
     }
+
+
+def lattice_of(field: js.AbstractField) -> js.Lattice:
+    """Where a force field lives."""
+    assert field.lattice is not None
+    return field.lattice
 
 
 def start(config: Config, field: js.AbstractField) -> Array:
     """Random spins, the same for all force fields of a lattice."""
-    return js.random_spins(field.lattice, key=jax.random.key(config.seed))
+    return js.random_spins(lattice_of(field), key=jax.random.key(config.seed))
 
 
 def motion(config: Config, steps: dict[str, float], kind: str) -> dict[str, Any]:
@@ -207,7 +217,7 @@ def measured(config: Config, field: js.AbstractField, known: dict[str, Any], kin
     }
     if not isinstance(field, js.AbstractPotential):
         return found | {"energies known": False, "energies a site": None}
-    energies = np.asarray(frames.energy(field), float) / field.lattice.sites
+    energies = np.asarray(frames.energy(field), float) / lattice_of(field).sites
     told = drift(energies, duration) if kind == "undamped" else quarters(energies)
     return found | told | {"energies known": True, "energies a site": [float(f"{energy:.8g}") for energy in energies]}
 

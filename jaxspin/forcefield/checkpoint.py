@@ -105,6 +105,7 @@ def load(path: str | Path, *, like: _ForceField | None = None) -> _ForceField:
 def _with_room(like: _ForceField, stored: dict[str, Any]) -> _ForceField:
     """A model of one's own, with a familiarity to be replaced where the stored one has it, and without elsewhere."""
     part = {Committee: ("members", "member"), GeneralizedPotential: ("conservative", "conservative")}.get(type(like))
+    inner: Any
     inner, settings = (like, stored) if part is None else (getattr(like, part[0]), stored.get(part[1], {}))
     blank = None
     if settings.get("familiarity"):
