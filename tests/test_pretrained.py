@@ -54,6 +54,23 @@ def test_torques_near_the_order_are_those_of_the_electrons(name):
     assert float(error) < (0.1 if name.endswith("fast") else 0.05)
 
 
+@pytest.mark.parametrize("name", LOWEST)
+def test_what_they_learnt_from_is_familiar_and_a_spiral_is_not(name):
+    lattice = js.triangular(12)
+    model = js.pretrained(name, lattice)
+    spiral = js.textures.spiral(lattice, tuple(lattice.reciprocal()[0] / 4))
+    known, other = (
+        perturbed_configurations(texture, [0.1], key=jax.random.key(7))[0]
+        for texture in (LOWEST[name](lattice), spiral)
+    )
+    random = js.random_spins(lattice, key=jax.random.key(8))
+    assert max(float(model.unfamiliar(spins)) for spins in (known, random)) < 0.03
+    assert float(model.unfamiliar(other)) > 0.9
+    about = pretrained_metadata(name)["familiarity"]
+    assert about["configurations"] > 500
+    assert "experiments.accuracy.familiarity" in about["command"]
+
+
 def test_weights_are_small():
     for name in pretrained_names():
         model = js.pretrained(name)

@@ -28,6 +28,9 @@ def pretrained(name: str, lattice: Lattice | Any | None = None) -> Any:
       voltage an input (`jaxspin.forcefield.at_voltage`); learnt from channels of 16, 32 and 64 cells;
     - "driven-channel-fast": the same from smaller clusters, from 16 cells alone: not for longer channels.
 
+    Those of the triangular lattice say where they have not learnt (`BehlerParrinello.unfamiliarity`). To the others
+    give configurations like those learnt from, `model.familiar_with(spins)`, such as frames of a quench with them.
+
     `pretrained_metadata(name)` holds its errors, the recipe of its data and its settings. Warns where the lattice has
     boundaries or a width that it never learnt, and says what errors were measured there.
 
