@@ -162,9 +162,10 @@ def run(config: Config) -> dict[str, Any]:
     """All force fields; returns what `summary.json` holds."""
     folder = open_folder(dataclasses.replace(config, store=None))
     found = {}
-    for number, name in enumerate(config.names):
+    # for all alike, so that a force field's part does not depend on which others are asked for
+    known_key, tried_key = jax.random.split(jax.random.fold_in(jax.random.key(config.seed), 0))
+    for name in config.names:
         recipe = Recipe.of(name, config.quenches)
-        known_key, tried_key = jax.random.split(jax.random.fold_in(jax.random.key(config.seed), number))
         known = kept(folder / f"{name}.npz", lambda r=recipe, k=known_key: r.known(k))
         model = recipe.model.familiar_with(jnp.asarray(known))
         if config.store is not None:
