@@ -36,7 +36,7 @@ def recipe(monkeypatch):
         amplitudes=(0.02, 0.1),
         random=2,
     )
-    model = Network(Moments(hops=1, moments=3, weights=False, surroundings=0), hidden=(4,)).on(electrons, 6)
+    model = Network(Moments(hops=1, moments=4, weights=False, surroundings=0), hidden=(4,)).on(electrons, 6)
     made = Recipe(electrons, sampling, Motion(), model)
     monkeypatch.setattr(Recipe, "of", staticmethod(lambda name, quenches: made))
     return made
