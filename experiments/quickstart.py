@@ -53,9 +53,11 @@ SAMPLING = Sampling(
     textures=("tetrahedral", "stripe", "double_q", "one_hundred_twenty"),
     random=40,
 )
-NETWORK = Network(Moments(hops=4, moments=36), hidden=(64, 32))
+# The torque of this metal is not as local as one would wish: what lies beyond 4 hops makes 21 % of it, beyond 5 hops
+# 17 %, beyond 6 hops 13 %, and moments of clusters learn nearly all that is within (21, 18 and 14 %).
+NETWORK = Network(Moments(hops=5, moments=40), hidden=(64, 32))
 # What is reported is held out before; the validation part chooses the best step alone.
-TRAINING = js.TrainConfig(steps=1500, batch=2, learning_rate=4e-3, validation=0.08, split="configuration")
+TRAINING = js.TrainConfig(steps=1500, batch=2, learning_rate=4e-3, validation=0.08, split="configuration", memory=5.0)
 LARGE, SMALL = Quench(side=96, duration=300.0, frames=40), Quench(side=16, duration=150.0, frames=60)
 
 
