@@ -23,7 +23,7 @@ from jaxspin.arrays.precision import EXACT
 from jaxspin.descriptors import Bispectrum, LocalMoments, electrons, on_clusters
 from jaxspin.dynamics import ProjectedTsit5
 from jaxspin.forcefield import tiles
-from jaxspin.forcefield.behler_parrinello import _features
+from jaxspin.forcefield.familiarity import _features
 from jaxspin.spins import tangent_frame
 from jaxspin.training.losses import LossScales
 from jaxspin.training.trainer import _advance, batch_rows
