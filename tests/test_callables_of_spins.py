@@ -38,6 +38,8 @@ BEHIND = {
     "jaxspin.descriptors.chains": ("Chains.features", "Chains.pullback", "Chains.jacobian"),
     "jaxspin.descriptors.clusters": ("Recursion", "product_with", "orbital_at_center", "spinor_along"),
     "jaxspin.descriptors.invariants": ("term_values", "invariants"),
+    "jaxspin.devices.cores": ("mesh_of_cores",),
+    "jaxspin.forcefield.familiarity": ("distances_of", "learnt_from", "share_beyond", "standardization"),
     "jaxspin.electrons.negf.slices": ("hamiltonian",),
     "jaxspin.electrons.negf.system": ("assemble",),
     "jaxspin.textures.directions": ("finish",),

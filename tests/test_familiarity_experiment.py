@@ -10,7 +10,9 @@ import pytest
 
 import jaxspin as js
 from experiments.accuracy import familiarity
-from experiments.accuracy.familiarity import Config, Recipe
+from experiments.accuracy.familiarity import Config
+from experiments.accuracy.familiarity_measures import ranks
+from experiments.accuracy.familiarity_recipe import Recipe
 from experiments.stages import Electrons, Moments, Motion, Network, Sampling
 
 pytestmark = pytest.mark.usefixtures("optax_mixes_types")
@@ -52,7 +54,7 @@ def test_ranks_of_a_measure_that_is_the_error_and_of_one_that_is_not():
         "less of it": {name: -x for name, x in errors.items()},
         "noise": {name: rng.uniform(size=x.shape) for name, x in errors.items()},
     }
-    found = familiarity.ranks(errors, torques, measures)
+    found = ranks(errors, torques, measures)
     assert found["itself"] == pytest.approx({"spins": 1, "frames": 1, "frames, relative error": 1})
     assert found["its square"]["spins"] == pytest.approx(1)
     assert found["less of it"]["spins"] == pytest.approx(-1)

@@ -1,8 +1,9 @@
-"""The figure of `familiarity`: error of frames against their unfamiliarity."""
+"""Figure and table of `familiarity`: error of frames against their unfamiliarity."""
 
 from pathlib import Path
 from typing import Any
 
+from experiments.stages.tables import markdown
 from jaxspin import plotting
 
 
@@ -21,3 +22,28 @@ def draw(path: Path, found: dict[str, Any]) -> None:
         ax.set(xscale="log", yscale="log", xlabel="rms unfamiliarity", ylabel="torque error / torque (%)", title=name)
         ax.legend(fontsize=6)
     plotting.save_figure(figure, path)
+
+
+def table(summary: dict[str, Any]) -> str:
+    """Both, as Markdown."""
+    text = ""
+    for name, found in summary["force fields"].items():
+        measures = list(found["ranks"])
+        header = ["rank correlation with the error", "spins", "frames", "frames, error over torque"]
+        lines = [
+            [measure, *("none" if value is None else f"{value:.2f}" for value in row.values())]
+            for measure, row in found["ranks"].items()
+        ]
+        text += f"`{name}`\n\n" + markdown(header, lines) + "\n"
+        header = ["case", "learnt", "torque error", *(f"flagged by {measure}" for measure in measures)]
+        lines = [
+            [
+                row["case"],
+                "yes" if row["learnt"] else "no",
+                f"{100 * row['torque error']:.1f} %",
+                *(f"{100 * row[f'{measure}, share']:.0f} %" for measure in measures),
+            ]
+            for row in found["rows"]
+        ]
+        text += markdown(header, lines) + "\n"
+    return text
