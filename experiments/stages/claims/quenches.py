@@ -108,7 +108,16 @@ def puddles_details() -> list[str]:
     background = [percent(row["share of the structure factor at the end"]["M"]) for row in found["quenches"]]
     shares = [row["puddles"]["fraction of sites"] for row in found["quenches"]]
     growth = found["quenches"][0]["growth of the mean size weighted by size"]["whole window"]
+    holes = {
+        (kind, when): found["comparison"][f"{kind} field: correlation of holes with spins at the {when}"]
+        for kind in ("exact", "learnt")
+        for when in ("start", "end")
+    }
+    grown = [row["mean S.S"][-1] for row in found["quenches"]]
     return [
+        f"grows from {holes['exact', 'start']:.2f} in the random start to {holes['exact', 'end']:.2f} (exact) and "
+        f"{holes['learnt', 'end']:.2f} (learnt)",
+        f"mean S.S of the large runs ends at {', '.join(f'{x:.2f}' for x in grown)}",
         f"energy per site {energy[0]:.4f} and {energy[1]:.4f} t, mean neighbour correlation {correlation[0]:.3f} and "
         f"{correlation[1]:.3f}, overlap above 0.9 to "
         f"t = {found['comparison'][FOLLOWED]:.0f}",
