@@ -70,8 +70,9 @@ def test_a_chain_keeps_its_energy_and_comes_to_that_of_its_temperature(config):
     swirl = found["force fields"]["driven-channel-fast"]
     assert not swirl["bath"]["energies known"]
     assert swirl["bath"]["largest torque"] < 0.11
-    table = stability.stability_rows(found).splitlines()
-    assert table[-1].endswith("|  |  |  | yes |")
+    # the cheap one comes first, which of the two that is depends on the machine
+    (row,) = (row for row in stability.stability_rows(found).splitlines() if "driven-channel-fast" in row)
+    assert row.endswith("|  |  |  | yes |")
     assert (config.output / "stability.png").stat().st_size > 10_000
 
 
