@@ -1,6 +1,8 @@
 """The force fields that come with the package: they load, say what they are, and know the physics they learnt."""
 
+import re
 import warnings
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -97,3 +99,12 @@ def test_what_was_not_learnt_is_said_with_the_error_that_was_measured_there():
         warnings.simplefilter("error")
         js.pretrained("driven-channel-fast", js.square(20, 4, periodic=(False, True)))
         js.pretrained("triangular-120", js.triangular(24))
+
+
+def test_no_file_names_a_folder_of_the_machine_that_made_it():
+    """Orbax writes where it committed, a command where it wrote: both are made relative before they are shipped."""
+    folder = Path(js.__file__).parent / "forcefield" / "weights"
+    texts = [path for path in folder.rglob("*") if path.name in ("commit_success.txt", "metadata", "_METADATA")]
+    assert len(texts) > 3 * len(js.forcefield.pretrained_names())
+    found = {str(path.relative_to(folder)): re.findall(r'[ "](/[\w.-]+/[^ "]*)', path.read_text()) for path in texts}
+    assert {name: paths for name, paths in found.items() if paths} == {}
