@@ -167,3 +167,14 @@ def test_refusals(key):
     vacant = dilute(js.textures.ferromagnet(lattice), jnp.ones(lattice.shape, bool).at[0].set(False))
     with pytest.raises(ValueError, match="vacancy"):
         spin_waves(potential, vacant)
+
+
+def test_distances_in_a_long_oblique_cell_are_those_of_the_nearest_image():
+    """Against a search through far more images than can be needed."""
+    lattice = js.triangular(3, 16)
+    found = by_distance(lattice, np.ones((lattice.sites, lattice.sites)))
+    vectors, cells = np.array(lattice.vectors), np.array(lattice.cells)
+    many = np.array([(n, m) for n in range(-60, 61) for m in range(-3, 4)]) * cells @ vectors
+    offsets = np.array([(n, m) for n in range(3) for m in range(16)]) @ vectors
+    shortest = np.linalg.norm(offsets[:, None] + many, axis=-1).min(axis=1)
+    np.testing.assert_allclose(found.distance, np.unique(shortest.round(6))[1:], atol=1e-6)

@@ -1,5 +1,6 @@
 """Matrices between sites, by the distance of the sites."""
 
+import functools
 import itertools
 from typing import NamedTuple
 
@@ -46,11 +47,21 @@ def by_distance(lattice: Lattice, matrix: Float[jax.Array | np.ndarray, "n n"]) 
     values, sites = np.asarray(matrix), lattice.sites
     if values.shape != (sites, sites):
         raise ValueError(f"a matrix of shape {values.shape} is not one between {sites} sites; give one row a site.")
-    positions = lattice.positions().reshape(sites, -1)
-    steps = [(-1, 0, 1) if around else (0,) for around in lattice.periodic]
-    images = (np.array(list(itertools.product(*steps))) * lattice.cells) @ np.array(lattice.vectors)
-    apart = positions[:, None] - positions[None]
-    length = np.linalg.norm(apart[:, :, None] + images, axis=-1).min(axis=-1).round(6)
+    length = _apart(lattice).round(6)
     shells = [d for d in np.unique(length) if d > 0]
     found = [(d, part.mean(), part.min(), part.max()) for d in shells for part in [values[length == d]]]
     return DistanceShells(*np.array(found).reshape(-1, 4).T)
+
+
+def _apart(lattice: Lattice) -> np.ndarray:
+    """The distance of every two sites, of the nearest of all images: of long, oblique cells it may lie several off."""
+    positions = np.asarray(lattice.positions(), float).reshape(lattice.sites, -1)
+    axes = np.array(lattice.vectors) * np.array(lattice.cells)[:, None]
+    inverse = np.linalg.inv(axes)
+    apart = positions[:, None] - positions[None]
+    apart = apart - (np.round(apart @ inverse) * np.array(lattice.periodic)) @ axes
+    # no image is nearer whose cell lies further, plane by plane, than the vector is long
+    reach = np.linalg.norm(apart, axis=-1).max() * np.linalg.norm(inverse, axis=0) + 0.5
+    counts = [int(n) if around else 0 for n, around in zip(reach, lattice.periodic, strict=True)]
+    images = itertools.product(*(range(-n, n + 1) for n in counts))
+    return functools.reduce(np.minimum, (np.linalg.norm(apart + np.array(n) @ axes, axis=-1) for n in images))
