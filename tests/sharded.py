@@ -1,5 +1,6 @@
 """What tests/test_scale.py runs in a process with 8 devices: `python -m tests.sharded NAME` runs one function here."""
 
+import importlib
 import re
 import sys
 import tempfile
@@ -278,7 +279,17 @@ def cores():
 
     placed_by_user = jax.device_put(spins, jax.devices()[0])
     assert mesh_of_cores(lattice, placed_by_user, field.narrowest_block) is None
+    program, used = importlib.import_module("jaxspin.dynamics.simulate"), []
+    start = program.run_frames
+
+    def noted(settings, first, *rest):
+        used.append(len(first.devices()))
+        return start(settings, first, *rest)
+
+    program.run_frames = noted
     many, one = run(spins), run(placed_by_user)
+    program.run_frames = start
+    assert used == [8, 1]
     np.testing.assert_allclose(many.spins, one.spins, rtol=0, atol=ROUNDING)
     np.testing.assert_array_equal(many.times, one.times)
     assert float(jnp.max(jnp.abs(one.final - spins))) > 0.1
