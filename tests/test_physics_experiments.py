@@ -206,6 +206,16 @@ def test_chirality_length_of_two_domains(key):
     assert jnp.max(jnp.abs(chirality)) == pytest.approx(PERFECT_CHIRALITY)
 
 
+def test_the_steps_of_exact_quenches_are_those_suggested(key, tmp_path):
+    square = double_exchange_quench.Config(forcefield=tmp_path)
+    for default in (triangular_tetrahedral.DEFAULT, triangular_120.DEFAULT, square):
+        exact = default.electrons.exact(8)
+        motion, spins = default.motion, js.random_spins(exact.lattice, key=key)
+        suggested = js.suggest_timestep(exact, spins, damping=motion.damping, temperature=0.002)
+        # an error of the fastest wave between a quarter of and four times the usual one
+        assert suggested / 2 < motion.step < 2 * suggested, (default.electrons, suggested)
+
+
 def test_correlation_histogram_of_neel_order():
     lattice = js.square(24)
     bins = correlation_histogram(lattice, js.textures.neel(lattice)[None])

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import jaxspin as js
 from experiments.quenches import triangular
-from experiments.stages import Electrons, Moments, Network, Quench, Sampling
+from experiments.stages import Electrons, Moments, Motion, Network, Quench, Sampling
 
 DEFAULT = triangular.Config(
     output=Path("runs/triangular_tetrahedral"),
     order="tetrahedral",
     electrons=Electrons("triangular", coupling=3.0, filling=0.25, temperature=0.05),
+    motion=Motion(damping=0.5, step=2.0, temperature=0.001),  # what `suggest_timestep` says, 1.85, rounded
     sampling=Sampling(
         quenches=12,
         quench_duration=200.0,
