@@ -35,6 +35,9 @@ from jaxspin.io import load_or_make_each, provenance, save_json
 from jaxspin.training import SpinData, until_flat
 
 
+TRAINING = dataclasses.replace(fit.TRAINING, steps=500, evaluate_every=100)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(Compared, Resumable):
     """Data, what to compare, and training."""
@@ -51,7 +54,7 @@ class Config(Compared, Resumable):
     """Configurations at most of those that are left, spread evenly over them."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Of split, initialization and batches; one model each."""
-    training: js.TrainConfig = dataclasses.replace(fit.TRAINING, steps=500, evaluate_every=100)
+    training: js.TrainConfig = TRAINING
     """How each force field is trained, the steps those of the first try."""
     most: int = 4000
     """Steps of the longest training."""
