@@ -34,7 +34,6 @@ from experiments.stages.tables import markdown
 from jaxspin.io import load_or_make_each, provenance, save_json
 from jaxspin.training import SpinData, until_flat
 
-
 TRAINING = dataclasses.replace(fit.TRAINING, steps=500, evaluate_every=100)
 
 
