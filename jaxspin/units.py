@@ -153,7 +153,7 @@ def _factor(known: Mapping[str, float], unit: str, what: str) -> float:
 
 def _times(value: Any, factor: float) -> Any:
     """`value` times a number; lists and tuples become arrays, Python's numbers stay such."""
-    kept = isinstance(value, int | float | np.ndarray | np.generic | jax.Array)
+    kept = isinstance(value, int | float | np.ndarray | jax.Array)
     return (value if kept else np.asarray(value, float)) * factor
 
 
