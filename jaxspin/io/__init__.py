@@ -15,6 +15,7 @@ from jaxspin.io.ovf import load_ovf, save_ovf
 from jaxspin.io.records import load_json, new_folder, provenance, save_json, to_json
 from jaxspin.io.resumable import load_or_make, load_or_make_each, whole_file
 from jaxspin.io.store import lattice_of
+from jaxspin.io.structures import read_structure
 from jaxspin.io.trajectory import TrajectoryWriter, load_trajectory, save_trajectory
 from jaxspin.io.vtk import save_vtk
 from jaxspin.io.wannier import BandPath, WannierHamiltonian
@@ -35,6 +36,7 @@ __all__ = [
     "new_folder",
     "provenance",
     "read_exchange",
+    "read_structure",
     "read_wannier90",
     "save_json",
     "save_ovf",
