@@ -1,5 +1,6 @@
 """Lattices from files of structures, where ASE is there; a clear word where it is not."""
 
+import importlib.abc
 import sys
 
 import numpy as np
@@ -22,8 +23,14 @@ Direct
 
 
 def test_without_ase_the_error_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "ase", None)
-    monkeypatch.delitem(sys.modules, "ase.io", raising=False)
+    class Missing(importlib.abc.MetaPathFinder):
+        def find_spec(self, name, path, target=None):
+            if name.partition(".")[0] == "ase":
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    for name in [name for name in sys.modules if name.partition(".")[0] == "ase"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Missing(), *sys.meta_path])
     with pytest.raises(ModuleNotFoundError, match=r"crystal structures need the package ase, .* pip install"):
         js.io.read_structure(tmp_path / "POSCAR", magnetic=("Fe",))
 

@@ -28,7 +28,7 @@ def read_structure(
         >>> read = js.io.read_structure  # js.io.read_structure("Fe.cif", magnetic=("Fe",), cells=8)
     """
     with needed_for("crystal structures"):
-        from ase.io import read
+        from ase.io import read  # pyright: ignore[reportMissingImports]
     if isinstance(magnetic, str) or not magnetic:
         raise ValueError(f"magnetic = {magnetic!r} names no elements; give a list, such as ('Fe',).")
     path = Path(path)
