@@ -4,18 +4,25 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float
 
 from jaxspin.arrays.vectors import add, components, of_planes, planes, scale, settled, stacked
 from jaxspin.classical.many_bonds import sum_over_bonds
 from jaxspin.couplings import Numbers, finite_real
+from jaxspin.devices.shards import reach_of, shards_of
 from jaxspin.field import Spins
 from jaxspin.lattice import Bond, Lattice
 from jaxspin.spins import takes_spins
 
-# More bonds a cell than this are summed in a loop: that is three times slower to run, but 300 written out take
-# minutes to compile.
+# More bonds a cell than this are not written out, as 300 take minutes to compile. They are summed by Fourier transforms
+# where all cells are alike, else in a loop that is three times slower to run.
 _MANY = 48
+
+
+def are_many(bonds: Sequence[Bond]) -> bool:
+    """Whether these are too many to be written out one by one."""
+    return len(bonds) > _MANY
 
 
 @takes_spins
@@ -45,7 +52,7 @@ def over_bonds(
     `couplings` are one number or `(*cells, bonds)` for each shell; bonds are counted through all shells.
     """
     bonds = [bond for shell in shells for bond in shell]
-    if len(bonds) > _MANY:
+    if are_many(bonds):
         return settled(sum_over_bonds(lattice.periodic, shells, couplings, spins, act))
     strengths = [c if c.ndim == 0 else c[..., n] for c, s in zip(couplings, shells, strict=True) for n in range(len(s))]
     around = neighbors_of(lattice, spins, bonds)
@@ -58,6 +65,33 @@ def over_bonds(
         sites[bond.end] = add(sites[bond.end], scale(arriving, act(index, arrived, -1)))
     # components first here too; and stored, as every component of a torque reads all three of the field
     return settled(stacked([jnp.stack(parts, axis=-1) for parts in zip(*map(components, sites), strict=True)]))
+
+
+def shared_out(
+    lattice: Lattice,
+    bonds: Sequence[Bond],
+    couplings: Sequence[Array],
+    uniform: Sequence[bool],
+    spins: Spins,
+    total: Callable[[Lattice, Sequence[Array], Spins], Spins],
+) -> Spins:
+    """`total(lattice, couplings, spins)`, a sum over these bonds, on each device for its own cells.
+
+    Couplings that are not `uniform` begin with the cells.
+    """
+    shards = shards_of(lattice, spins)
+    if shards is None:
+        return total(lattice, couplings, spins)
+    # one exchange of edges: on 8 devices 1.3 to 7 times as fast as a translation of the shared lattice for each
+    reach = reach_of([b.offset for bond in bonds for b in (bond, bond.reversed())])
+    layout = shards.spec(after=2)
+
+    def local(part: Array, couplings: Sequence[Array]) -> Array:
+        wide = [c if same else shards.widened(c, reach) for c, same in zip(couplings, uniform, strict=True)]
+        return shards.home(total(shards.widened_lattice(reach), wide, shards.widened(part, reach)), reach)
+
+    specs = (layout, tuple(P() if same else shards.spec(after=1) for same in uniform))
+    return shards.run(local, (spins, tuple(couplings)), specs, layout)
 
 
 def neighbors_of(lattice: Lattice, spins: Spins, bonds: Sequence[Bond]) -> dict[tuple[int, tuple[int, ...]], Array]:
