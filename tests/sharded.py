@@ -120,15 +120,31 @@ def check_classical(lattice: js.Lattice) -> None:
     random = jax.random.normal(jax.random.key(1), (*lattice.cells, len(lattice.shell(1))))
     site = jax.random.normal(jax.random.key(2), lattice.shape)
     classical = (
-        js.Exchange(lattice, (random, 0.3))
+        js.Exchange(lattice, (random, 0.3), pairs=[(0, 0, (1, -2), np.arange(9.0).reshape(3, 3) / 9)])
         + js.DzyaloshinskiiMoriya(lattice, 0.2)
         + js.Anisotropy(site)
         + js.Zeeman((0.1, 0.0, 0.2))
     )
+    check_sums_of_waves(lattice)
     classical = js.devices.shard(classical, js.devices.mesh(lattice, (4, 2)))
     assert len(classical.terms[0].couplings[0].sharding.device_set) == 8
     found = check_equal(lambda s: classical.energy_and_field(s), *placed(lattice))
     assert set(found) <= {"collective-permute", "all-reduce"}, found
+
+
+def check_sums_of_waves(lattice: js.Lattice) -> None:
+    """Fourier transforms hand axes on: no device holds all spins."""
+    for couplings in (np.linspace(1, 0, 60), np.linspace(-1, 1, 540).reshape(60, 3, 3)):
+        ends = [(x, y) for x in range(5) for y in range(-6, 6) if (x, y) > (0, 0)]
+        pairs = [(0, 0, offset, J) for offset, J in zip(ends, couplings, strict=False)]
+        many = js.devices.shard(js.Exchange(lattice, pairs=pairs), js.devices.mesh(lattice, (4, 2)))
+        found = check_equal(lambda s, f=many: f.energy_and_field(s), *placed(lattice), atol=10 * ROUNDING)
+        assert "all-to-all" in found, found
+        assert set(found) <= {"collective-permute", "all-reduce", "all-to-all"}, found
+    dipoles = js.classical.DipoleDipole(lattice, 0.1)
+    dipoles = js.devices.shard(dipoles, js.devices.mesh(lattice, (4, 2)))
+    found = check_equal(lambda s: dipoles.energy_and_field(s), *placed(lattice))
+    assert set(found) <= {"collective-permute", "all-reduce", "all-to-all"}, found
 
 
 def electrons():

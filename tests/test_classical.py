@@ -9,18 +9,21 @@ import pytest
 from jaxspin import textures
 from jaxspin.classical import (
     Anisotropy,
+    CubicAnisotropy,
+    DipoleDipole,
     DzyaloshinskiiMoriya,
     Exchange,
     GaussianPulse,
     PiecewiseLinear,
     Ramp,
     Sinusoid,
+    UniaxialAnisotropy,
     Zeeman,
     ZeemanPulse,
 )
 from jaxspin.lattice import chain, cubic, honeycomb, kagome, square, triangular
 from jaxspin.observables import nearest_neighbor_correlations, wavevectors
-from jaxspin.spins import dilute, random_rotation, random_spins, rotate
+from jaxspin.spins import dilute, normalize, random_rotation, random_spins, rotate
 from tests.helpers import by_precision
 
 # Sums over a hundred terms in double precision.
@@ -45,18 +48,23 @@ def field_of(term, spins, t=0.0):
 
 
 OPEN = triangular(4, 5, periodic=(True, False))
+PAIRS = [(0, 0, (1, 0), normal(9, 3, 3)), (0, 0, (-2, 1), 0.4)]
 TERMS = {
     "exchange": (OPEN, Exchange(OPEN, (1.0, normal(1, 4, 5, 3)))),
     "exchange on kagome": (kagome(3, 3), Exchange(kagome(3, 3), (normal(2, 3, 3, 6), -0.3))),
+    "pairs": (OPEN, Exchange(OPEN, pairs=PAIRS)),
+    "dipoles": (OPEN, DipoleDipole(OPEN, 0.3, normal(10, *OPEN.shape))),
     "interfacial": (OPEN, DzyaloshinskiiMoriya(OPEN, normal(3, 4, 5, 3))),
     "bulk": (cubic(3, 3, 3), DzyaloshinskiiMoriya(cubic(3, 3, 3), 0.7, "bulk")),
     "vectors": (honeycomb(3, 4), DzyaloshinskiiMoriya(honeycomb(3, 4), 0.7, normal(4, 6, 3), shell=2)),
     "anisotropy": (OPEN, Anisotropy(normal(5, *OPEN.shape), normal(6, *OPEN.shape, 3))),
+    "cubic": (OPEN, CubicAnisotropy(normal(5, *OPEN.shape), axes=random_rotation(key=jax.random.key(6)))),
+    "uniaxial": (OPEN, UniaxialAnisotropy(0.0, 0.0, 0.5, normal(5, *OPEN.shape), axis=normal(6, *OPEN.shape, 3))),
     "zeeman": (OPEN, Zeeman(normal(7, *OPEN.shape, 3))),
     "pulse": (OPEN, ZeemanPulse((0.3, 0.0, -1.0), Sinusoid(2.0, 0.3))),
 }
 # Of an energy in the spins, where it is not bilinear.
-DEGREES = {"zeeman": 1, "pulse": 1}
+DEGREES = {"cubic": 4, "uniaxial": 6, "zeeman": 1, "pulse": 1}
 
 
 @jax.jit
@@ -265,6 +273,34 @@ def test_anisotropy_and_zeeman_of_one_direction(key):
     assert np.allclose(field_of(Zeeman((1, 0, -2)), spins), np.broadcast_to([1.0, 0, -2], spins.shape), atol=ROUNDING)
 
 
+@jax.jit
+def energies_along(term, directions):
+    return jax.vmap(lambda n: term.energy(normalize(n)[None, None]))(directions)
+
+
+def test_cubic_anisotropy_along_the_directions_of_tables():
+    directions = jnp.array([[1.0, 0, 0], [0, 1, 1], [1, -1, 1], [0.6, 0.8, 0]])
+    expected = [0, 0.7 / 4, 0.7 / 3 + 0.2 / 27, 0.7 * 0.36 * 0.64]
+    assert np.allclose(energies_along(CubicAnisotropy(0.7, 0.2), directions), expected, atol=ROUNDING)
+    turn = random_rotation(key=jax.random.key(3))
+    turned = CubicAnisotropy(0.7, 0.2, axes=2 * turn.T)  # the images of x, y, z as rows, of any length
+    assert np.allclose(energies_along(turned, directions @ turn.T), expected, atol=ROUNDING)
+
+
+def test_uniaxial_anisotropy_follows_its_angles():
+    theta, phi = np.linspace(0, np.pi, 7), np.linspace(-1, 2, 7)
+    directions = jnp.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], -1)
+    square = np.sin(theta) ** 2
+    expected = 0.5 * square - 0.3 * square**2 + square**3 * (0.2 + 0.1 * np.cos(6 * phi))
+    term = UniaxialAnisotropy(0.5, -0.3, 0.2, 0.1)
+    assert np.allclose(energies_along(term, directions), expected, atol=ROUNDING)
+    turn = random_rotation(key=jax.random.key(3))
+    turned = UniaxialAnisotropy(0.5, -0.3, 0.2, 0.1, axis=3 * turn[:, 2], basal=turn[:, 0] + 0.5 * turn[:, 2])
+    assert np.allclose(energies_along(turned, directions @ turn.T), expected, atol=ROUNDING)
+    easy = energies_along(Anisotropy(0.5), directions)
+    assert np.allclose(energies_along(UniaxialAnisotropy(0.5), directions), easy + 0.5, atol=ROUNDING)
+
+
 PROFILES = {
     "gaussian": (GaussianPulse(5.0, 1.5), lambda t: np.exp(-((t - 5) ** 2) / (2 * 1.5**2))),
     "wave packet": (
@@ -335,6 +371,32 @@ REFUSED = [
         r"give one vector a bond, \(3, 3\), in the order of",
     ),
     (lambda: Anisotropy(1.0, (1.0, 0.0)), r"has no three components; give \(3,\)"),
+    (lambda: CubicAnisotropy(1.0, axes=np.eye(2)), r"are no three vectors; give \(3, 3\)"),
+    (lambda: CubicAnisotropy(1.0, axes=np.eye(3) + 0.01), "at right angles, these are not; give three such"),
+    (
+        lambda: CubicAnisotropy(1.0, jnp.ones((4, 5))).energy(textures.ferromagnet(OPEN)),
+        r"sixth of shape \(4, 5\) .* give one number, or \(4, 5, 1\)",
+    ),
+    (lambda: UniaxialAnisotropy(1.0, axis=(1.0, 0.0)), r"has no three components; give \(3,\)"),
+    (lambda: UniaxialAnisotropy(1.0, sixfold=0.1, axis=(2.0, 0.0, 0.0)), "lies along the axis .* give another"),
+    (
+        lambda: UniaxialAnisotropy(1.0, fourth=jnp.ones((4, 5))).energy(textures.ferromagnet(OPEN)),
+        r"fourth of shape \(4, 5\) .* give one number, or \(4, 5, 1\)",
+    ),
+    (
+        lambda: DipoleDipole(OPEN, 1.0, jnp.ones(2)),
+        r"moment of shape \(2,\) .* \(1,\) for one a sublattice, or \(4, 5, 1\)",
+    ),
+    (lambda: DipoleDipole(OPEN, jnp.ones(2)), "not one number; give one"),
+    (
+        lambda: DipoleDipole(OPEN, 1.0, demagnetization=0.0),
+        "leave demagnetization out, or make all three axes periodic",
+    ),
+    (lambda: DipoleDipole(cubic(2), 1.0, demagnetization=[1, 2]), "give one number, or three"),
+    (
+        lambda: DipoleDipole(OPEN, 1.0, jnp.ones(OPEN.shape)).on(OPEN.resize(6)),
+        "the same in every cell moves to another",
+    ),
     (lambda: Zeeman(1.0), r"has no three components; give \(3,\)"),
     (lambda: Zeeman(jnp.ones((2, 3))).energy(textures.ferromagnet(OPEN)), r"give \(3,\) or \(4, 5, 1, 3\)"),
     (

@@ -8,15 +8,20 @@ absent, and vacancies (spins of length zero) contribute nothing.
 
 from jaxspin.classical.anisotropy import Anisotropy
 from jaxspin.classical.bonds import bond_ends
+from jaxspin.classical.cubic_anisotropy import CubicAnisotropy
+from jaxspin.classical.dipole_dipole import DipoleDipole
 from jaxspin.classical.dzyaloshinskii_moriya import DzyaloshinskiiMoriya
 from jaxspin.classical.exchange import Exchange
 from jaxspin.classical.piecewise import PiecewiseLinear
 from jaxspin.classical.profiles import Constant, Exponential, GaussianPulse, Quench, Ramp, Sinusoid
+from jaxspin.classical.uniaxial_anisotropy import UniaxialAnisotropy
 from jaxspin.classical.zeeman import Zeeman, ZeemanPulse
 
 __all__ = [
     "Anisotropy",
     "Constant",
+    "CubicAnisotropy",
+    "DipoleDipole",
     "DzyaloshinskiiMoriya",
     "Exchange",
     "Exponential",
@@ -25,6 +30,7 @@ __all__ = [
     "Quench",
     "Ramp",
     "Sinusoid",
+    "UniaxialAnisotropy",
     "Zeeman",
     "ZeemanPulse",
     "bond_ends",
