@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from jaxspin import textures
-from jaxspin.classical import Anisotropy, DzyaloshinskiiMoriya, Exchange, Zeeman, ZeemanPulse
+from jaxspin.classical import (
+    Anisotropy,
+    CubicAnisotropy,
+    DipoleDipole,
+    DzyaloshinskiiMoriya,
+    Exchange,
+    UniaxialAnisotropy,
+    Zeeman,
+    ZeemanPulse,
+)
 from jaxspin.classical.profiles import Constant, Exponential, Quench, Ramp
 from jaxspin.couplings import at_least, numeric, real, scalar
 from jaxspin.electrons import ExactDiagonalization, Hopping, KernelPolynomial, SDModel, WideBand
@@ -108,6 +117,12 @@ def test_a_bond_and_its_reverse_are_refused():
 def test_integers_have_derivatives(key):
     spins = random_spins(LATTICE, key=key)
     terms = [Exchange(LATTICE, 1), DzyaloshinskiiMoriya(LATTICE, 1), Anisotropy(1), Zeeman((0, 0, 1))]
+    terms += [
+        Exchange(LATTICE, pairs=[(0, 0, (1, 0), 1)]),
+        Exchange(LATTICE, pairs=[(0, 0, (1, 0), np.eye(3, dtype=int))]),
+    ]
+    terms += [CubicAnisotropy(1, 2, axes=np.eye(3, dtype=int)), UniaxialAnisotropy(1, 2, 3, 4, axis=(0, 0, 1))]
+    terms += [DipoleDipole(LATTICE, 1, 2)]
     terms += [SpinOrbitTorque((0, 0, 1), 1, 1), SpinTransferTorque(LATTICE, (1, 0), 1)]
     model = SDModel(LATTICE, 1, 1, potential=np.ones(LATTICE.shape, int))
     terms += [ExactDiagonalization(model, filling=1, temperature=1), WideBand("left", 1, mu=1, temperature=1)]

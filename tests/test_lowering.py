@@ -36,6 +36,11 @@ CHANNEL = js.square(8, 4, periodic=(False, False))
 EXCHANGE = js.Exchange(LATTICE, (1.0, 0.2))
 MOMENTS = js.BehlerParrinello(descriptor=LocalMoments(LATTICE, 2.0, hops=1, moments=4), hidden=(4,), dtype=jnp.float32)
 FIELDS = {
+    "classical, real magnets": js.Exchange(LATTICE, pairs=[(0, 0, (2, -1), np.diag([1.0, 2.0, 3.0]))])
+    + js.Exchange(LATTICE, pairs=[(0, 0, (x, y), 0.1) for x in range(1, 8) for y in range(8)])
+    + js.classical.DipoleDipole(LATTICE, 0.1)
+    + js.classical.CubicAnisotropy(0.1, 0.2)
+    + js.classical.UniaxialAnisotropy(0.1, 0.2, 0.3, 0.4),
     "classical": EXCHANGE + js.DzyaloshinskiiMoriya(LATTICE, 0.3) + js.Anisotropy(0.1) + js.Zeeman((0.0, 0.0, 1.0)),
     "exact": js.ExactDiagonalization(MODEL, filling=0.25, temperature=0.1),
     "kernel polynomials": js.KernelPolynomial(

@@ -1,7 +1,8 @@
 """Energies of classical spins `(*cells, sublattices, 3)`, one term a file.
 
 Terms write their energy and derive B = -dE/dS; the bilinear ones here write B for speed, and E = -S . B/2. Sums over
-bonds of any other form take their ends by `bond_ends`. Couplings are array leaves, so they can be differentiated,
+bonds of any other form take their ends by `bond_ends`; pairs with a number or a matrix for each are an `Exchange`, all
+pairs at any distance `DipoleDipole`. Couplings are array leaves, so they can be differentiated,
 batched and trained; they act in the dtype of the spins. Sums run over each bond once, bonds beyond an open edge are
 absent, and vacancies (spins of length zero) contribute nothing.
 """
