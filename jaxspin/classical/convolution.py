@@ -31,30 +31,36 @@ def lengthened(lattice: Lattice, reach: Sequence[int]) -> Lattice:
     return dataclasses.replace(lattice, cells=longer)
 
 
-def summed(lattice: Lattice, large: Lattice, spins: Spins, product: Callable[[Array], Array]) -> Spins:
-    """The spins `(sublattices, 3, *waves)` of every wavevector of the `large` lattice through `product`, and back."""
+def summed(lattice: Lattice, large: Lattice, spins: Spins, product: Callable[[Array], Array], spread: bool) -> Spins:
+    """The spins `(sublattices, 3, *waves)` of every wavevector of the `large` lattice through `product`, and back.
+
+    The waves are those of `transform`, all or half of them.
+    """
     d = lattice.dimension
     values = spins.astype(at_least_single(spins.dtype))
     longer = [(0, n - own) for n, own in zip(large.cells, lattice.cells, strict=True)]
     values = jnp.pad(values, [*longer, (0, 0), (0, 0)]) if any(map(any, longer)) else values
-    waves = product(transform(large, jnp.moveaxis(values, (-2, -1), (0, 1))))
-    back = jnp.moveaxis(inverse(large, waves), (0, 1), (-2, -1))
+    waves = product(transform(large, jnp.moveaxis(values, (-2, -1), (0, 1)), spread))
+    back = jnp.moveaxis(inverse(large, waves, spread), (0, 1), (-2, -1))
     return jax.lax.slice(back, (0,) * (d + 2), spins.shape).astype(spins.dtype)
 
 
-def transform(lattice: Lattice, values: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
-    """sum_R values(R) exp(-i q . R) of real numbers, cells last; half of the last axis holds it all on one device."""
+def transform(lattice: Lattice, values: Shaped[Array, "..."], spread: bool) -> Shaped[Array, "..."]:
+    """sum_R values(R) exp(-i q . R) of real numbers, cells last.
+
+    Half of the last axis holds it all, and is the result unless the cells are `spread` over devices.
+    """
     axes = tuple(range(-lattice.dimension, 0))
-    if shards_of(lattice, values) is None:
+    if not spread:
         return jnp.fft.rfftn(values, axes=axes)
     first = tuple(range(lattice.dimension))
     return jnp.moveaxis(fourier_transform(lattice, jnp.moveaxis(values, axes, first)), first, axes)
 
 
-def inverse(lattice: Lattice, waves: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
+def inverse(lattice: Lattice, waves: Shaped[Array, "..."], spread: bool) -> Shaped[Array, "..."]:
     """What `transform` was given."""
     axes = tuple(range(-lattice.dimension, 0))
-    if shards_of(lattice, waves) is None:
+    if not spread:
         return jnp.fft.irfftn(waves, s=lattice.cells, axes=axes)
     first = tuple(range(lattice.dimension))
     whole = fourier_transform(lattice, jnp.moveaxis(waves, axes, first), inverse=True)
@@ -81,11 +87,11 @@ def sum_over_pairs(
 
     def scattered(own: tuple[int, ...], origin: Sequence[Array | int], values: Array) -> Array:
         """The part of K with the cells `own` from `origin` on, `(*matrix, sublattices^2, *own)`."""
-        where = [jnp.asarray(cell[:, k]) - start for k, start in enumerate(origin)]
+        where = [jnp.asarray(cell[:, k], jnp.int32) - start for k, start in enumerate(origin)]
         # negative indices would count from the end
         where = [jnp.where(x < 0, own[k], x) for k, x in enumerate(where)]
         empty = jnp.zeros((lattice.sublattices**2, *own, *values.shape[1:]), values.dtype)
-        full = empty.at[(jnp.asarray(pair), *where)].add(values, mode="drop")
+        full = empty.at[(jnp.asarray(pair, jnp.int32), *where)].add(values, mode="drop")
         return jnp.moveaxis(full, (-2, -1), (0, 1)) if matrix else full
 
     shards = shards_of(large, spins)
@@ -93,7 +99,7 @@ def sum_over_pairs(
         kernel = scattered(large.cells, (0,) * lattice.dimension, values)
     else:
         kernel = _on_each_device(shards, scattered, values, before=3 if matrix else 1)
-    kernel = transform(large, kernel).conj()
+    kernel = transform(large, kernel, shards is not None).conj()
     kernel = kernel.reshape(
         *kernel.shape[: 2 * matrix], lattice.sublattices, lattice.sublattices, *kernel.shape[1 + 2 * matrix :]
     )
@@ -103,7 +109,7 @@ def sum_over_pairs(
             return jnp.sum(kernel[:, :, None] * waves[None], axis=1)
         return jnp.stack([sum_of_columns([kernel[i, j] for j in range(3)], waves) for i in range(3)], axis=1)
 
-    return summed(lattice, large, spins, product)
+    return summed(lattice, large, spins, product, shards is not None)
 
 
 def sum_of_columns(row: Sequence[Array], waves: Array) -> Array:

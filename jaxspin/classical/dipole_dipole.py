@@ -100,7 +100,8 @@ class DipoleDipole(AbstractPotential):
         lattice, moment = self._lattice, jnp.broadcast_to(self.moment.astype(spins.dtype), self._lattice.shape)
         large, moments = lengthened(lattice, lattice.cells), scale(moment, spins)
         kernel = jax.lax.stop_gradient(self._kernel)
-        if shards_of(lattice, spins) is None:
+        spread = shards_of(lattice, spins) is not None
+        if not spread:
             kernel = kernel[..., : large.cells[-1] // 2 + 1]
         dtype = np.result_type(at_least_single(spins.dtype), *[np.complex64] * jnp.iscomplexobj(kernel))
         kernel = kernel.astype(dtype).reshape(lattice.sublattices, lattice.sublattices, len(PARTS), *kernel.shape[1:])
@@ -109,7 +110,7 @@ class DipoleDipole(AbstractPotential):
             rows = [[kernel[:, :, _PLACES[i, j]] for j in range(3)] for i in range(3)]
             return jnp.stack([sum_of_columns(row, waves) for row in rows], axis=1)
 
-        total = summed(lattice, large, moments, product)
+        total = summed(lattice, large, moments, product, spread)
         if self.demagnetization is not None:
             net = jnp.sum(moments, axis=tuple(range(moments.ndim - 1)))
             factor = (4 * jnp.pi / _volume(lattice) * self.demagnetization).astype(spins.dtype)
