@@ -72,6 +72,7 @@ def test_a_list_from_both_ends_counts_every_pair_once():
     spins = js.random_spins(LATTICE, key=jax.random.key(1))
     for pairs in (mixed, [*MATRICES, *reversals(MATRICES)]):
         twice = js.Exchange(LATTICE, pairs=pairs)
+        assert twice.pairs is not None
         assert len(twice.pairs.ends) == len(ENDS)
         np.testing.assert_allclose(both_of(twice, spins)[0], both_of(term, spins)[0], atol=ROUNDING)
     # numbers as they are printed

@@ -17,7 +17,6 @@ import functools
 import itertools
 
 import numpy as np
-import scipy.fft
 import scipy.special
 
 from jaxspin.classical.convolution import lengthened
@@ -61,13 +60,13 @@ def _transformed(lattice: Lattice, large: Lattice, vectors: np.ndarray, apart: n
     """sum_R T(R + apart) exp(-i q . R), `(6, *cells)`."""
     axes = range(1, 1 + lattice.dimension)
     if not any(lattice.periodic):
-        return scipy.fft.fftn(_all_pairs(large, vectors, apart), axes=axes)
+        return np.fft.fftn(_all_pairs(large, vectors, apart), axes=axes)
     near = _near(lattice, large, vectors, apart, a)
     if not apart.any():  # the smooth rest holds a site's own, too
         near[(slice(None), *(0,) * lattice.dimension)] -= _diagonal(4 * a**3 / (3 * np.sqrt(np.pi)))
     far = _far(lattice, large, vectors, apart, a)
     across = [axis for axis, wraps in zip(axes, lattice.periodic, strict=True) if not wraps]
-    return scipy.fft.fftn(near, axes=axes) + scipy.fft.fftn(far, axes=across)
+    return np.fft.fftn(near, axes=axes) + np.fft.fftn(far, axes=across)
 
 
 def _cell(vectors: np.ndarray) -> float:
@@ -112,8 +111,11 @@ def _near(lattice: Lattice, large: Lattice, vectors: np.ndarray, apart: np.ndarr
     rest, bell = scipy.special.erfc(a * length), 2 * a / np.sqrt(np.pi) * np.exp(-((a * length) ** 2))
     isotropic = rest / length**3 + bell / length**2
     along = 3 * rest / length**5 + bell * (2 * a**2 + 3 / length**2) / length**2
+    place = np.ravel_multi_index(tuple((offsets % np.array(large.cells)).T), large.cells)
     total = np.zeros((len(PARTS), *large.cells))
-    np.add.at(total, (slice(None), *(offsets % np.array(large.cells)).T), _tensor(r, isotropic, along))
+    # several offsets are one place where the lattice is narrow
+    for part, values in zip(total.reshape(len(PARTS), -1), _tensor(r, isotropic, along), strict=True):
+        np.add.at(part, place, values)
     return total
 
 
