@@ -52,7 +52,7 @@ def dipole_kernel(lattice: Lattice, split: float = 0.5) -> np.ndarray:
             kernel[n] = kernel[0]
         else:
             total = _transformed(lattice, large, vectors, basis[b] - basis[a], inverse_length)
-            kernel[n] = total.real if len(pairs) == 1 else total.conj()
+            kernel[n] = np.real(total) if len(pairs) == 1 else np.conj(total)
     return kernel
 
 
