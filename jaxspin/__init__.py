@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from jaxspin.forcefield import BehlerParrinello, Committee, pretrained
     from jaxspin.lattice import Lattice, chain, cubic, honeycomb, kagome, square, triangular
     from jaxspin.loading import load
-    from jaxspin.plotting import plot
+    from jaxspin.plotting import animate, plot
     from jaxspin.spins import normalize, random_spins
     from jaxspin.training import SpinData, TrainConfig, sample, train
 
@@ -84,6 +84,7 @@ __all__ = [
     "Trajectory",
     "WideBand",
     "Zeeman",
+    "animate",
     "chain",
     "classical",
     "cubic",
@@ -130,7 +131,7 @@ _HOMES = {
     "forcefield": ("BehlerParrinello", "Committee", "pretrained"),
     "lattice": ("Lattice", "chain", "cubic", "honeycomb", "kagome", "square", "triangular"),
     "loading": ("load",),
-    "plotting": ("plot",),
+    "plotting": ("animate", "plot"),
     "spins": ("normalize", "random_spins"),
     "training": ("SpinData", "TrainConfig", "sample", "train"),
 }

@@ -5,19 +5,29 @@ pyplot: no global state, no window, nothing to close. In a notebook a figure tha
 """
 
 from jaxspin.plotting.bands import plot_bands
+from jaxspin.plotting.colours import direction_colours
 from jaxspin.plotting.curves import plot_parity, plot_time_series, plot_training
+from jaxspin.plotting.films import animate
 from jaxspin.plotting.maps import plot_map, plot_spins, plot_structure_factor
 from jaxspin.plotting.results import plot
+from jaxspin.plotting.solid import plot_spins_3d
 from jaxspin.plotting.style import new_figure, save_figure
+from jaxspin.plotting.textures import plot_kymograph, plot_slices, plot_texture
 
 __all__ = [
+    "animate",
+    "direction_colours",
     "new_figure",
     "plot",
     "plot_bands",
+    "plot_kymograph",
     "plot_map",
     "plot_parity",
+    "plot_slices",
     "plot_spins",
+    "plot_spins_3d",
     "plot_structure_factor",
+    "plot_texture",
     "plot_time_series",
     "plot_training",
     "save_figure",

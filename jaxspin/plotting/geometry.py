@@ -5,12 +5,15 @@ reciprocal, is drawn in its true geometry without a mesh.
 """
 
 import itertools
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from jaxspin.lattice import Lattice
 from jaxspin.observables import elementary_triangles
+
+if TYPE_CHECKING:
+    import matplotlib.axes
 
 # Enough for print: 4 pixels a site on a lattice of 200.
 _PIXELS = 800
@@ -27,17 +30,104 @@ class Nearest(NamedTuple):
     kind: np.ndarray
 
 
-def flatten(lattice: Lattice, array: np.ndarray, layer: int) -> tuple[Lattice, np.ndarray]:
-    """Lattice and array `(*cells, ..)` in two dimensions: a chain as one row, a crystal's plane `layer`."""
-    if lattice.dimension == 2:
-        return lattice, array
-    if lattice.dimension == 1:
-        vectors = ((lattice.vectors[0][0], 0.0), (0.0, 1.0))
-        basis = tuple((x, 0.0) for (x,) in lattice.basis)
-        flat = Lattice(lattice.name, vectors, basis, (*lattice.cells, 1), (*lattice.periodic, False))
-        return flat, array[:, None]
-    vectors, basis = (tuple(v[:2] for v in group) for group in (lattice.vectors[:2], lattice.basis))
-    return Lattice(lattice.name, vectors, basis, lattice.cells[:2], lattice.periodic[:2]), array[:, :, layer]
+class Plane:
+    """The two dimensions of a lattice that a picture shows: a chain as one row, of a crystal one plane of sites.
+
+    The planes of a crystal lie along its first two vectors and are counted from the bottom, `layer` among them; with
+    one value a cell they are those of the cells. `lattice` is what lies in the plane, at its true distances.
+
+    Raises `ValueError` for a layer that is not there.
+    """
+
+    def __init__(self, lattice: Lattice, kinds: int, layer: int = 0):
+        self.dimension, self.rows, self.upright = lattice.dimension, None, True
+        if lattice.dimension == 2:
+            self.lattice = lattice
+        elif lattice.dimension == 1:
+            vectors = ((lattice.vectors[0][0], 0.0), (0.0, 1.0))
+            basis = tuple((x, 0.0) for (x,) in lattice.basis)
+            self.lattice = Lattice(lattice.name, vectors, basis, (*lattice.cells, 1), (*lattice.periodic, False))
+        else:
+            self.rows, self.lattice = _cut(lattice, kinds, layer)
+            first, second, _ = np.array(lattice.vectors)
+            self.upright = not (first[1] or first[2] or second[2])
+
+    def take(self, array: np.ndarray) -> np.ndarray:
+        """Of `(*cells, kinds, ..)` what lies in the plane, `(*plane.lattice.cells, kinds of it, ..)`."""
+        if self.dimension == 2:
+            return array
+        if self.rows is None:
+            return array[:, None]
+        return np.stack([array[:, :, cell, kind] for cell, kind in self.rows], axis=2)
+
+
+def _cut(lattice: Lattice, kinds: int, layer: int) -> tuple[list[tuple[int, int]], Lattice]:
+    """The (cell along the third vector, kind) of the sites in a plane of a crystal, and those sites."""
+    first, second, third = np.array(lattice.vectors)
+    along = first / np.linalg.norm(first)
+    normal = np.cross(first, second) / np.linalg.norm(np.cross(first, second))
+    frame = np.array([along, np.cross(normal, along)])
+    basis = np.array(lattice.basis)
+    basis = basis if kinds == lattice.sublattices else basis.mean(axis=0, keepdims=True)
+    points = {(n, b): point + n * third for n in range(lattice.cells[2]) for b, point in enumerate(basis)}
+    found: list[tuple[float, list[tuple[int, int]]]] = []
+    for row in sorted(points, key=lambda row: (round(float(points[row] @ normal), 6), row)):
+        height = float(points[row] @ normal)
+        if not found or height - found[-1][0] > 1e-5:
+            found.append((height, []))
+        found[-1][1].append(row)
+    if not -len(found) <= layer < len(found):
+        raise ValueError(
+            f"layer = {layer} is none of the {len(found)} planes of sites of this lattice; count them from 0 to "
+            f"{len(found) - 1}."
+        )
+    _, rows = found[layer]
+    flat = Lattice(
+        lattice.name,
+        [frame @ v for v in (first, second)],
+        [frame @ points[row] for row in rows],
+        lattice.cells[:2],
+        lattice.periodic[:2],
+    )
+    return rows, flat
+
+
+def count_planes(lattice: Lattice) -> int:
+    """How many planes of sites a crystal has along its third vector; 1 of what is flat."""
+    if lattice.dimension < 3:
+        return 1
+    normal = np.cross(*np.array(lattice.vectors)[:2])
+    normal = normal / np.linalg.norm(normal)
+    steps = np.arange(lattice.cells[2]) * float(np.array(lattice.vectors[2]) @ normal)
+    heights = np.sort(np.add.outer(steps, np.array(lattice.basis) @ normal).ravel())
+    return 1 + int(np.sum(np.diff(heights) > 1e-5))
+
+
+class Picture:
+    """Which value each pixel shows: made once, and used for any number of arrays on one lattice.
+
+    `box` is (left, right, bottom, top). Pixels beyond an open edge have none.
+    """
+
+    def __init__(self, lattice: Lattice, kinds: int, layer: int = 0):
+        self.plane = Plane(lattice, kinds, layer)
+        self.flat = flat = self.plane.lattice
+        self.box, folded = drawn_box(flat)
+        x, y = pixels(self.box)
+        # triangles are of the plane's own lattice, sites in the plane may be fewer than those of a cell
+        held = kinds if self.plane.rows is None else len(self.plane.rows)
+        point = nearest(np.array(flat.vectors), value_centers(flat, held), x, y)
+        along = [point.first, point.second]
+        for axis, wraps in enumerate((folded, folded and flat.periodic[1])):
+            along[axis] = np.mod(along[axis], flat.cells[axis]) if wraps else along[axis]
+        self.inside = np.all([(n >= 0) & (n < cells) for n, cells in zip(along, flat.cells, strict=True)], axis=0)
+        self._where = (*(np.where(self.inside, n, 0) for n in along), point.kind)
+
+    def image(self, array: np.ndarray) -> np.ndarray:
+        """`(rows, columns, ..)` of values `(*cells, kinds, ..)`; NaN beyond an edge."""
+        shown = self.plane.take(array)[self._where].astype(float)
+        shown[~self.inside] = np.nan
+        return shown
 
 
 def value_centers(flat: Lattice, kinds: int) -> np.ndarray:
@@ -129,3 +219,24 @@ def zone_points(corners: np.ndarray) -> dict[str, np.ndarray]:
         corner, edge = ("K", "M") if len(corners) == 6 else ("M", "X")
         points |= {corner: corners, edge: edges}
     return points
+
+
+def nearest_distance(lattice: Lattice) -> float:
+    """Between two sites, 1 for a single one."""
+    points, vectors, d = np.array(lattice.basis), np.array(lattice.vectors), lattice.dimension
+    steps = [n for n in np.ndindex(*(5,) * d) if all(abs(k - 2) < c for k, c in zip(n, lattice.cells, strict=True))]
+    others = np.concatenate([points + (np.array(n) - 2) @ vectors for n in steps])
+    lengths = np.linalg.norm(others[:, None] - points[None], axis=-1)
+    return float(np.min(lengths[lengths > 1e-6], initial=np.inf)) if np.any(lengths > 1e-6) else 1.0
+
+
+def in_plane(ax: "matplotlib.axes.Axes", plane: Plane, title: str) -> None:
+    """Axes of a picture: equal scales, and what they are, x and y or (of a tilted plane) along its first vector."""
+    across = "$y$" if plane.upright else r"across $\mathbf{a}_1$"
+    ax.set(aspect="equal", xlabel=("$x$" if plane.upright else r"along $\mathbf{a}_1$") + "  ($a$)", title=title)
+    for side in ax.spines.values():
+        side.set_visible(False)
+    if plane.lattice.cells[1] == 1 and plane.dimension == 1:
+        ax.set(yticks=[], ylabel="")
+    else:
+        ax.set(ylabel=f"{across}  ($a$)")

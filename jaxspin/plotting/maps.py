@@ -7,12 +7,13 @@ import numpy as np
 from jaxspin.io.store import Numbers
 from jaxspin.lattice import Lattice
 from jaxspin.plotting.geometry import (
+    Picture,
+    Plane,
     brillouin_zone,
-    drawn_box,
-    flatten,
+    in_plane,
     nearest,
+    nearest_distance,
     pixels,
-    value_centers,
     zone_points,
 )
 from jaxspin.plotting.style import axes_or_new, figure_of, styled
@@ -50,9 +51,11 @@ def plot_spins(
 ) -> "matplotlib.figure.Figure":
     """Spins as arrows along (S_x, S_y), coloured by S_z; a dot marks each site, vacancies stay blank.
 
-    An arrow of a unit spin in the plane is 0.87 of the nearest distance long. `layer` chooses the plane of a
-    three-dimensional lattice. Readable up to about 40 cells a side; of more, plot a component with `plot_map`. A chain
-    of more than 30 sites gives the curves of the three components. Raises `ValueError` on the shape.
+    An arrow of a unit spin in the plane is 0.87 of the nearest distance long. `layer` chooses the plane of sites of a
+    three-dimensional lattice, from the bottom (arrows in space: `plot_spins_3d`). Readable up to about 40 cells a side;
+    of more, see `plot_texture`. A chain of more than 30 sites gives the curves of the three components.
+
+    Raises `ValueError` on the shape, and for a layer that is not there.
 
     Example:
         >>> figure = js.plotting.plot_spins(lattice, spins, title="a random state")
@@ -60,7 +63,8 @@ def plot_spins(
         'a random state'
     """
     values = np.asarray(spins)
-    flat, values = flatten(lattice, values, layer)
+    plane = Plane(lattice, lattice.sublattices, layer)
+    flat, values = plane.lattice, plane.take(values)
     points, values = flat.positions().reshape(-1, 2), values.reshape(-1, 3)
     if lattice.dimension == 1 and lattice.sites > _ARROWS:
         ax = axes_or_new(ax, _WIDTH + 2, 2.4)
@@ -71,7 +75,7 @@ def plot_spins(
         ax.set(xlabel="$x$  ($a$)", ylabel="spin", title=title)
         ax.legend(loc="upper right")
         return figure_of(ax)
-    near = _nearest_distance(flat)
+    near = nearest_distance(flat)
     low, high = points.min(axis=0) - 0.8, points.max(axis=0) + 0.8
     width, height = high - low
     ax = axes_or_new(ax, _WIDTH + 0.9, max(1.1, _WIDTH * height / width + 0.5))
@@ -95,7 +99,7 @@ def plot_spins(
         linewidth=0.2,
         **colours,
     )
-    _in_plane(ax, flat, title)
+    in_plane(ax, plane, title)
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     ax.figure.colorbar(arrows, ax=ax, label="$S_z$", shrink=0.8, ticks=[-1, 0, 1])
     return figure_of(ax)
@@ -133,16 +137,8 @@ def plot_map(
             f"values of shape {given.shape} do not fit; give {lattice.shape} on sites, {lattice.cells} on "
             "cells, or what scalar_chirality returns."
         )
-    flat, array = flatten(lattice, array, layer)
-    box, folded = drawn_box(flat)
-    x, y = pixels(box)
-    point = nearest(np.array(flat.vectors), value_centers(flat, array.shape[-1]), x, y)
-    along = [point.first, point.second]
-    for axis, wraps in enumerate((folded, folded and flat.periodic[1])):
-        along[axis] = np.mod(along[axis], flat.cells[axis]) if wraps else along[axis]
-    inside = np.all([(n >= 0) & (n < cells) for n, cells in zip(along, flat.cells, strict=True)], axis=0)
-    first, second = (np.where(inside, n, 0) for n in along)
-    image = np.where(inside, array[first, second, point.kind], np.nan)
+    picture = Picture(lattice, array.shape[-1], layer)
+    image, box, array = picture.image(array), picture.box, picture.plane.take(array)
     if limits is None:
         low, high = float(np.nanmin(array)), float(np.nanmax(array))
         floor = _ROUNDING * float(np.finfo(array.dtype if array.dtype.kind == "f" else np.float64).eps)
@@ -152,8 +148,8 @@ def plot_map(
         limits = (-bound, bound) if cmap.removesuffix("_r") in _DIVERGING else (low, high)
     ax = axes_or_new(ax, _WIDTH + 0.9, max(1.1, _WIDTH * (box[3] - box[2]) / (box[1] - box[0]) + 0.4))
     shown = ax.imshow(image, cmap=cmap, clim=limits, extent=box, origin="lower", interpolation="nearest")
-    _in_plane(ax, flat, title)
-    if flat.cells[1] == 1:
+    in_plane(ax, picture.plane, title)
+    if picture.flat.cells[1] == 1:
         ax.set(aspect="auto")
     ax.figure.colorbar(shown, ax=ax, label=label, shrink=0.85)
     return figure_of(ax)
@@ -246,20 +242,3 @@ def plot_structure_factor(
     ax.set(xlabel="$q_x$  ($1/a$)", ylabel="$q_y$  ($1/a$)", title=title, aspect="equal")
     ax.figure.colorbar(shown, ax=ax, label=r"$S(\mathbf{q})$", shrink=0.85)
     return figure_of(ax)
-
-
-def _nearest_distance(flat: Lattice) -> float:
-    """Between two sites of the picture, 1 for a single one."""
-    points, vectors = np.array(flat.basis), np.array(flat.vectors)
-    steps = [n for n in np.ndindex(5, 5) if all(abs(k - 2) < c for k, c in zip(n, flat.cells, strict=True))]
-    others = np.concatenate([points + (np.array(n) - 2) @ vectors for n in steps])
-    lengths = np.linalg.norm(others[:, None] - points[None], axis=-1)
-    return float(np.min(lengths[lengths > 1e-6], initial=np.inf)) if np.any(lengths > 1e-6) else 1.0
-
-
-def _in_plane(ax: "matplotlib.axes.Axes", flat: Lattice, title: str) -> None:
-    ax.set(aspect="equal", xlabel="$x$  ($a$)", ylabel="$y$  ($a$)", title=title)
-    for side in ax.spines.values():
-        side.set_visible(False)
-    if flat.cells[1] == 1:
-        ax.set(yticks=[], ylabel="")
