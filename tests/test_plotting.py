@@ -188,7 +188,7 @@ def test_plot_chooses_by_the_kind_of_result(tmp_path):
     for place in (lattice, chain(4)):
         path = save_trajectory(tmp_path / f"{place.name}.zarr", np.arange(3.0), spins_on(place, 3), place)
         with load_trajectory(path) as stored:
-            curves = plot(stored).axes[1].lines
+            curves = plot(stored).axes[0].lines
         expected = np.linalg.norm(
             np.mean(spins_on(place, 3), axis=(1, -2) if place.dimension == 1 else (1, 2, 3)), axis=-1
         )

@@ -60,8 +60,8 @@ def animate(
     appears once it is whole. Returns its path.
 
     Raises `FileExistsError` where the file exists and `overwrite` is not given, `FileNotFoundError` for .mp4 without
-    ffmpeg, `ValueError` for another ending, another colour, a run without spins, values that do not fit the lattice, and
-    settings that are not positive; all but the last before anything is drawn.
+    ffmpeg, `ValueError` for another ending, another colour, settings that are not positive, a run without spins, and
+    values that do not fit the lattice.
 
     Example:
         >>> run = js.simulate(field, spins, duration=1.0, step=0.1, save_every=0.5)

@@ -1,6 +1,6 @@
 """Three dimensions: spins as cones at their sites, and lattices with their bonds; vertices `(faces, corners, 3)`."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,14 +22,21 @@ _SIDES = 10
 @takes_spins(host=True, unit=True)
 @styled
 def plot_spins_3d(
-    lattice: Lattice, spins: Numbers, *, elevation: float | int = 22, azimuth: float | int = -62, title: str = ""
+    lattice: Lattice,
+    spins: Numbers,
+    *,
+    elevation: float | int = 22,
+    azimuth: float | int = -62,
+    title: str = "",
+    ax: Any = None,
 ) -> "matplotlib.figure.Figure":
     """Spins as cones in space, coloured by S_z, seen from `elevation` and `azimuth` (degrees); vacancies stay blank.
 
     For any lattice, a plane or a chain too; a cone is 0.85 of the nearest distance long. Of more than 1500 spins look
-    at planes, `plot_slices`, `plot_spins(layer=...)`, or take the spins to ParaView, `jaxspin.io.save_vtk`.
+    at planes, `plot_slices`, `plot_spins(layer=...)`, or take the spins to ParaView, `jaxspin.io.save_vtk`. `ax` are
+    axes in space, such as `figure.add_subplot(projection="3d")`.
 
-    Raises `ValueError` on the shape, and for more spins than that.
+    Raises `ValueError` on the shape, for more spins than that, and for axes of a plane.
 
     Example:
         >>> crystal = js.cubic(2)
@@ -49,18 +56,19 @@ def plot_spins_3d(
             f"{here.sum()} cones hide one another; use plot_slices, or plot_texture(..., layer=0), or write a file for "
             "ParaView with jaxspin.io.save_vtk."
         )
-    figure = new_figure(5.0, 3.9)
-    ax = figure.add_subplot(projection="3d")
+    if ax is not None and ax.name != "3d":
+        raise ValueError("cones need axes in space; give ax=figure.add_subplot(projection='3d'), or leave ax out.")
+    ax = new_figure(5.0, 3.9).add_subplot(projection="3d") if ax is None else ax
     near = nearest_distance(lattice)
     scale = Normalize(-1, 1)
     faces = _cones(points[here], values[here], 0.85 * near)
     colors = np.repeat(colormaps["coolwarm"](scale(values[here][:, 2])), faces.shape[1], axis=0)
     ax.add_collection3d(Poly3DCollection(faces.reshape(-1, 3, 3), facecolors=colors, linewidths=0, shade=True))
     ax.add_collection3d(Line3DCollection(_frame(lattice), colors="0.6", linewidths=0.6))
-    _in_space(ax, points, near)
+    open_space(ax, points, near)
     ax.view_init(elev=elevation, azim=azimuth)
     ax.set(title=title)
-    bar = figure.colorbar(ScalarMappable(scale, "coolwarm"), ax=ax, label="$S_z$", shrink=0.55, pad=0.13)
+    bar = ax.figure.colorbar(ScalarMappable(scale, "coolwarm"), ax=ax, label="$S_z$", shrink=0.55, pad=0.13)
     bar.set_ticks([-1, 0, 1])
     return figure_of(ax)
 
@@ -101,7 +109,7 @@ def _frame(lattice: Lattice) -> np.ndarray:
     return np.array(edges)
 
 
-def _in_space(ax, points: np.ndarray, near: float) -> None:
+def open_space(ax, points: np.ndarray, near: float) -> None:
     """Equal scales along x, y and z, no walls."""
     low, high = points.min(axis=0) - near / 2, points.max(axis=0) + near / 2
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))

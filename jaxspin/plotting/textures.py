@@ -119,8 +119,8 @@ def plot_kymograph(
     scalar = array.shape == (*times.shape, *lattice.shape)
     if times.ndim != 1 or not (scalar or array.shape == (*times.shape, *lattice.shape, 3)):
         raise ValueError(
-            f"values of shape {array.shape} do not fit times {times.shape}; give (n, {', '.join(map(str, lattice.shape))}"
-            ") or spins with three components each, one frame a time."
+            f"values of shape {array.shape} do not fit times of shape {times.shape}; give "
+            f"{(len(np.atleast_1d(times)), *lattice.shape)}, or three components each, one frame a time."
         )
     x = lattice.positions().reshape(-1)
     order = np.argsort(x, kind="stable")
