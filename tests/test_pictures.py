@@ -1,6 +1,5 @@
 """Colours of directions, planes of crystals, chains in time, diagrams, sweeps: the right value at the right place."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest

@@ -18,7 +18,7 @@ def draw(path: Path, textures: xr.Dataset, rows: list[dict[str, Any]]) -> None:
     fillings, couplings = textures.filling.values, textures.coupling.values
     figure = plotting.new_figure(14, 3.8)
     phases, lead, above = figure.subplots(1, 3, sharey=True)
-    draw_lowest(figure, phases, fillings, couplings, table, alpha=0.75)
+    draw_lowest(phases, fillings, couplings, table)
     n, j = (np.array([row[name] for row in rows]) for name in ("filling", "coupling"))
     faces = [COLORS[names.index(row["order"])] if row["order"] in names else "white" for row in rows]
     phases.scatter(n, j, s=46, c=faces, edgecolors="black", linewidths=0.9, zorder=3)

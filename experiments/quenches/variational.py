@@ -93,7 +93,7 @@ def per_site(levels: np.ndarray, fillings: np.ndarray) -> np.ndarray:
 def draw(path: Path, couplings: np.ndarray, fillings: np.ndarray, table: np.ndarray) -> None:
     """The lowest texture as a coloured map; white where the lead is less than 1e-4 t a site."""
     figure, axes = plt.subplots(figsize=(6.4, 4), layout="constrained")
-    draw_lowest(figure, axes, fillings, couplings, table)
+    draw_lowest(axes, fillings, couplings, table)
     axes.set(xlabel="filling $n$", ylabel="coupling $J$ ($t$)", title="Lowest named texture at $T = 0$")
     figure.savefig(path, dpi=150)
     plt.close(figure)

@@ -1,13 +1,10 @@
 """The named orders of the triangular lattice as phase diagrams show them."""
 
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
 
 import jaxspin as js
 from experiments.stages.figures import PERFECT_CHIRALITY
@@ -58,15 +55,11 @@ def margin(table: np.ndarray) -> np.ndarray:
     return np.diff(np.sort(table, axis=0)[:2], axis=0)[0]
 
 
-def draw_lowest(
-    figure: Figure, ax: Axes, fillings: np.ndarray, couplings: np.ndarray, table: np.ndarray, **look: Any
-) -> None:
+def draw_lowest(ax: Axes, fillings: np.ndarray, couplings: np.ndarray, table: np.ndarray) -> None:
     """The lowest texture of energies `(textures, couplings, fillings)` as a coloured map.
 
     White where the next is less than 1e-4 t a site above it.
     """
-    lowest = np.ma.masked_where(margin(table) < 1e-4, table.argmin(axis=0))
-    limits = {"vmin": -0.5, "vmax": len(TEXTURES) - 0.5, "shading": "nearest"}
-    image = ax.pcolormesh(fillings, couplings, lowest, cmap=ListedColormap(COLORS), **limits, **look)
-    bar = figure.colorbar(image, ax=ax, ticks=range(len(TEXTURES)))
-    bar.ax.set_yticklabels(list(TEXTURES))
+    names = list(TEXTURES)
+    lowest = np.where(margin(table) < 1e-4, "", np.array(names)[table.argmin(axis=0)])
+    js.plotting.plot_phase_diagram(fillings, couplings, lowest, names=names, colours=COLORS, ax=ax)

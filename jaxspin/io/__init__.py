@@ -20,6 +20,7 @@ from jaxspin.io.trajectory import TrajectoryWriter, load_trajectory, save_trajec
 from jaxspin.io.vtk import save_vtk
 from jaxspin.io.wannier import BandPath, WannierHamiltonian
 from jaxspin.io.wannier90 import read_wannier90
+from jaxspin.io.vtk_series import save_vtk_series
 
 __all__ = [
     "BandPath",
@@ -45,6 +46,7 @@ __all__ = [
     "save_uppasd",
     "save_vampire",
     "save_vtk",
+    "save_vtk_series",
     "to_json",
     "whole_file",
 ]

@@ -26,7 +26,7 @@ def save_vtk(
 
     One site per cell gives a structured grid, so that surfaces can be coloured and contours drawn; several
     give a point cloud with the point scalar `sublattice`. ParaView reads files numbered `spins_0001.vtk` as a
-    film.
+    film; a run with its times is written by `save_vtk_series`.
 
     Raises `ValueError` for spins of another lattice, a name that does not end in .vtk or a title of several lines,
     `FileExistsError` where the file exists and `overwrite` is not given, `FileNotFoundError` where the folder does not.
