@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 import jaxspin as js
-from experiments.accuracy import cluster_size, data_files, features, features_models, fit, locality
+from experiments.accuracy import cluster_size, features, features_models, fit, locality
 from experiments.checks import evaluate
 from experiments.stages import Bispectrum, Electrons, FilledClusters, Moments, Network
 from experiments.stages.by_kind import split
-from experiments.stages.learning import known_electrons
 from jaxspin.descriptors import NearEnds
-from jaxspin.training import random_configurations
+from jaxspin.training import data_files, random_configurations
+from jaxspin.training.data_files import known_electrons
 
 pytestmark = pytest.mark.usefixtures("optax_mixes_types")
 

@@ -41,6 +41,7 @@ FLOORS = {
     "problems": 6,
     "testing": 6,
     "loading": 6,
+    "command": 8,
     "__main__": 8,
     "jaxspin": 7,
 }

@@ -29,13 +29,13 @@ import numpy as np
 
 import jaxspin as js
 from experiments.accuracy import fit
-from experiments.accuracy.data_files import read
 from experiments.accuracy.features_figures import draw, table_of
 from experiments.accuracy.features_models import Compared, Model
 from experiments.stages import Resumable, main, open_folder, stored_table
 from experiments.stages.by_kind import errors_by_kind, mean_and_range, split, thinned
 from jaxspin.io import load_or_make_each, provenance, save_json
 from jaxspin.training import SpinData, until_flat
+from jaxspin.training.data_files import read
 
 TRAINING = dataclasses.replace(fit.TRAINING, steps=400, evaluate_every=100)
 
@@ -45,7 +45,7 @@ class Config(Compared, Resumable):
     """Data, what to compare, and training."""
 
     data: tuple[Path, ...]
-    """Files with spins and fields, see `experiments.accuracy.data_files`, all of one lattice and size."""
+    """Files with spins and fields, see `jaxspin.training.data_files`, all of one lattice and size."""
     output: Path = Path("runs/features")
     """Folder for results; an existing one is refused."""
     held_out: float = 0.1

@@ -20,12 +20,12 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxspin as js
-from experiments.accuracy.data_files import read
 from experiments.accuracy.fit_figures import draw
 from experiments.stages import Moments, Network, Output, main
 from experiments.stages.by_kind import errors_by_kind, likeness, mean_and_range, split
 from jaxspin.io import new_folder, provenance, save_json, to_json
 from jaxspin.training import SpinData, evaluate
+from jaxspin.training.data_files import read
 
 TRAINING = js.TrainConfig(steps=3000, batch=2, learning_rate=4e-3, validation=0.08, evaluate_every=500)
 
@@ -35,7 +35,7 @@ class Config(Output):
     """Data, model and training."""
 
     data: Path
-    """File with spins and fields, see `experiments.accuracy.data_files`."""
+    """File with spins and fields, see `jaxspin.training.data_files`."""
     output: Path = Path("runs/fit")
     """Folder for results; an existing one is refused."""
     more: tuple[Path, ...] = ()

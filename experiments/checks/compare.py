@@ -14,11 +14,11 @@ import jax
 import jax.numpy as jnp
 
 import jaxspin as js
-from experiments.accuracy.data_files import arrays_of
 from experiments.benchmarks.report import Report
 from experiments.stages import main_without_folder
 from jaxspin import lattice as lattices
 from jaxspin.io import to_json
+from jaxspin.training.data_files import arrays_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 import jaxspin as js
 from experiments.stages.descriptors import Descriptor, Messages, Moments, known
@@ -21,6 +20,7 @@ from jaxspin.forcefield import (
 )
 from jaxspin.lattice import Lattice
 from jaxspin.training import SpinData
+from jaxspin.training.data_files import known_electrons, same_setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,28 +84,6 @@ def stored_forcefield(path: Path, electrons: Electrons) -> js.BehlerParrinello:
                 f"give another --forcefield, or --electrons.{name} {there}."
             )
     return model
-
-
-def known_electrons(model: Any, metadata: dict[str, Any]) -> dict[str, Any]:
-    """The lattice and electrons a force field learnt from: what was stored beside it, and what its descriptor says."""
-    electrons = {"lattice": model.lattice.name, **metadata.get("params", {})}
-    inner = model.members if isinstance(model, js.Committee) else getattr(model, "conservative", model)
-    descriptor = inner.descriptor
-    while descriptor is not None:
-        electrons |= {x: getattr(descriptor, x) for x in ("filling", "coupling", "hopping") if hasattr(descriptor, x)}
-        descriptor = getattr(descriptor, "descriptor", None)
-    return {name: value for name, value in electrons.items() if value is not None}
-
-
-def same_setting(here: Any, there: Any) -> bool:
-    """Whether two lattices (by the first word of each) or couplings (numbers, to single precision) are the same."""
-    if isinstance(here, str) and isinstance(there, str):
-        return here.replace(",", " ").split()[:1] == there.replace(",", " ").split()[:1]
-    try:
-        one, other = (np.atleast_1d(np.asarray(x, float)) for x in (here, there))
-    except (TypeError, ValueError):
-        return False
-    return one.shape == other.shape and np.allclose(one, other, rtol=1e-6, atol=1e-9)
 
 
 def trained_for(electrons: Electrons, folders: Sequence[Path]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The named orders of the triangular lattice as phase diagrams show them."""
 
-
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -35,7 +35,7 @@ def direction_colours(spins: Numbers) -> np.ndarray:
     if values.ndim == 0 or values.shape[-1] != 3:
         raise ValueError(f"spins of shape {values.shape} have no three components; give an array of shape (..., 3).")
     known = np.isfinite(values).all(axis=-1)
-    x, y, z = np.moveaxis(np.where(known[..., None], values, 0.0), -1, 0)
+    x, y, z = np.moveaxis(np.where(np.expand_dims(known, -1), values, 0.0), -1, 0)
     length = np.clip(np.sqrt(x * x + y * y + z * z), 0, 1)
     lightness = np.clip((1 + z) / 2, 0, 1)
     chroma = (1 - np.abs(2 * lightness - 1)) * length
@@ -61,7 +61,7 @@ def add_wheel(axes: "list[matplotlib.axes.Axes]") -> None:
     around = np.arctan2(y, x)
     spins = np.stack([np.sin(polar) * np.cos(around), np.sin(polar) * np.sin(around), np.cos(polar)], axis=-1)
     spins[radius > 1] = np.nan
-    wheel.imshow(direction_colours(spins), extent=(-1.02, 1.02) * 2, origin="lower", interpolation="bilinear")
+    wheel.imshow(direction_colours(spins), extent=(-1.02, 1.02, -1.02, 1.02), origin="lower", interpolation="bilinear")
     wheel.set(xlim=(-1.05, 1.95), ylim=(-1.35, 1.65), aspect="equal", anchor="NW")
     wheel.axis("off")
     small = {"fontsize": 8, "ha": "center", "va": "center"}

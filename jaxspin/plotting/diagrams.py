@@ -167,8 +167,8 @@ def _gridded(ax: "matplotlib.axes.Axes", results: "xarray.Dataset", name: str) -
     if len(chosen) == 2 and not texts:
         vertical, across = chosen
         table = values.transpose(vertical, across)
-        labels = {"xlabel": across, "ylabel": vertical, "title": title}
-        plot_phase_diagram(results[across].values, results[vertical].values, table.values, name, ax=ax, **labels)
+        plot_phase_diagram(results[across].values, results[vertical].values, table.values, name, ax=ax)
+        ax.set(xlabel=across, ylabel=vertical, title=title)
         rows, columns = np.nonzero(failed.transpose(vertical, across).values)
         ax.plot(results[across].values[columns], results[vertical].values[rows], "kx", ms=5)
         return

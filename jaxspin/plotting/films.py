@@ -169,14 +169,25 @@ def _writer(path: Path, rate: float | int) -> "matplotlib.animation.AbstractMovi
         return PillowWriter(fps=rate)  # pyright: ignore[reportArgumentType]
     if path.suffix != ".mp4":
         raise ValueError(f"{path.name} is no film that can be written; end the name in .gif or .mp4.")
-    if shutil.which(mpl.rcParams["animation.ffmpeg_path"]) is None:
-        if importlib.util.find_spec("imageio_ffmpeg") is None:
-            raise FileNotFoundError(
-                "films in .mp4 need the program ffmpeg, which was not found; install it (pip install imageio-ffmpeg "
-                "brings one), or end the name in .gif."
-            )
-        import imageio_ffmpeg  # pyright: ignore[reportMissingImports]
-
-        # the style's settings are undone when the film is written
-        mpl.rcParams["animation.ffmpeg_path"] = imageio_ffmpeg.get_ffmpeg_exe()
+    program = check_ffmpeg()
+    # the style's settings are undone when the film is written
+    mpl.rcParams["animation.ffmpeg_path"] = program
     return FFMpegWriter(fps=rate)  # pyright: ignore[reportArgumentType]
+
+
+def check_ffmpeg() -> str:
+    """The program ffmpeg, of this machine or of the package imageio-ffmpeg; `FileNotFoundError` without either."""
+    with needed_for("figures"):
+        import matplotlib as mpl
+
+    program = mpl.rcParams["animation.ffmpeg_path"]
+    if shutil.which(program) is not None:
+        return program
+    if importlib.util.find_spec("imageio_ffmpeg") is None:
+        raise FileNotFoundError(
+            "films in .mp4 need the program ffmpeg, which was not found; install it (pip install imageio-ffmpeg "
+            "brings one), or end the name in .gif."
+        )
+    import imageio_ffmpeg  # pyright: ignore[reportMissingImports]
+
+    return imageio_ffmpeg.get_ffmpeg_exe()

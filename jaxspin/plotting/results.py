@@ -85,6 +85,8 @@ def _trajectory(result: Trajectory, values: Any = None) -> "matplotlib.figure.Fi
 @plot.register(os.PathLike)
 def _path(result: str | os.PathLike, values: Any = None) -> "matplotlib.figure.Figure":
     path = Path(result)
+    if not path.exists():
+        raise FileNotFoundError(f"there is nothing at {path}; give the path of a run, a sweep or a data set.")
     path = path / _INSIDE if (path / _INSIDE).is_dir() else path
     try:
         return _run(Frames(path))

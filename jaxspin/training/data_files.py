@@ -13,14 +13,17 @@ import json
 import re
 import zipfile
 import zlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxspin import lattice as lattices
+from jaxspin.forcefield import Committee
 from jaxspin.lattice import Lattice
-from jaxspin.training import SpinData
+from jaxspin.training.dataset import SpinData
+from jaxspin.training.losses import evaluate
 
 
 def read(path: Path, *, lattice: Lattice | None = None, dtype=np.float32) -> tuple[SpinData, dict[str, Any]]:
@@ -62,6 +65,89 @@ def arrays_of(path: Path) -> dict[str, np.ndarray]:
         raise FileNotFoundError(f"there is no file {path}; give an .npz with spins and field.") from error
     except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is not a whole NumPy file ({error}); give an .npz with spins and field.") from error
+
+
+def evaluate_files(
+    model: Any,
+    paths: Sequence[Path],
+    *,
+    known: Mapping[str, Any] | None = None,
+    configurations: Sequence[int] = (),
+    tell: Callable[[dict[str, float | str]], None] = lambda row: None,
+) -> list[dict[str, float | str]]:
+    """Errors of a force field on files of `read` and data sets that `SpinData.save` wrote: one row a file and kind.
+
+    With `known`, what `known_electrons` gives, files of other electrons are refused. `configurations` are numbers of
+    those of each file that count, all unless given. `tell` is called with each row as it is there.
+
+    Raises `ValueError` for files of other electrons, or that do not say of which, and as `read` and `evaluate` do.
+    """
+    rows = []
+    for path in paths:
+        if path.is_dir():
+            data = SpinData.load(path)
+            params = {"lattice": data.lattice.name, **data.attributes.get("params", data.attributes)}
+        else:
+            data, params = read(path, lattice=model.lattice)
+        if known is not None:
+            check_electrons(path, params, known)
+        data = data[list(configurations)] if configurations else data
+        moved = model.on(data.lattice)
+        for kind in sorted(set(data.sources)):
+            errors = evaluate(moved, data[np.array(data.sources) == kind])
+            rows.append(
+                {
+                    "file": path.name,
+                    "kind": kind,
+                    "torque error": errors.torque,
+                    "field error": errors.field,
+                    "rms torque error": errors.torque_rms,
+                    "energy error per site": errors.energy,
+                }
+            )
+            tell(rows[-1])
+    return rows
+
+
+def known_electrons(model: Any, metadata: dict[str, Any]) -> dict[str, Any]:
+    """The lattice and electrons a force field learnt from: what was stored beside it, and what its descriptor says."""
+    electrons = {"lattice": model.lattice.name, **metadata.get("params", {})}
+    inner = model.members if isinstance(model, Committee) else getattr(model, "conservative", model)
+    descriptor = inner.descriptor
+    while descriptor is not None:
+        electrons |= {x: getattr(descriptor, x) for x in ("filling", "coupling", "hopping") if hasattr(descriptor, x)}
+        descriptor = getattr(descriptor, "descriptor", None)
+    return {name: value for name, value in electrons.items() if value is not None}
+
+
+def same_setting(here: Any, there: Any) -> bool:
+    """Whether two lattices (by the first word of each) or couplings (numbers, to single precision) are the same."""
+    if isinstance(here, str) and isinstance(there, str):
+        return here.replace(",", " ").split()[:1] == there.replace(",", " ").split()[:1]
+    try:
+        one, other = (np.atleast_1d(np.asarray(x, float)) for x in (here, there))
+    except (TypeError, ValueError):
+        return False
+    return one.shape == other.shape and np.allclose(one, other, rtol=1e-6, atol=1e-9)
+
+
+def check_electrons(path: Path, params: dict[str, Any], known: Mapping[str, Any]) -> None:
+    """`ValueError` unless the file's lattice and electrons are known to be those the force field learnt from.
+
+    Numbers are compared as numbers. A hopping that is not named is 1; of filling and temperature both must name each,
+    or neither.
+    """
+    remedy = "choose data of the same electrons, or pass --other-electrons."
+    for name in ("lattice", "hopping", "coupling", "filling", "temperature"):
+        usual = 1.0 if name == "hopping" else None
+        here, there = params.get(name, usual), known.get(name, usual)
+        if here is None and there is None and name != "coupling":
+            continue
+        if here is None or there is None:
+            silent = str(path) if here is None else "the force field"
+            raise ValueError(f"{silent} does not say for which {name} it is; {remedy}")
+        if not same_setting(here, there):
+            raise ValueError(f"{path} has {name} {here}, the force field was trained for {there}; {remedy}")
 
 
 def _lattice(path: Path, params: dict[str, Any], cells: tuple[int, ...], kind: Lattice | None) -> Lattice:

@@ -1,0 +1,299 @@
+"""The command line of the package: settings are read and written whole, runs repeat exactly, refusals are one line."""
+
+import dataclasses
+import json
+import typing
+
+import numpy as np
+import pytest
+
+import jaxspin as js
+from jaxspin.command import main, settings
+from jaxspin.command.building import field_of_settings, lattice_of_settings, start_of_settings
+from jaxspin.command.settings import EXAMPLE, RunSettings
+from jaxspin.command.toml import read_settings, written
+from tests.helpers import frames
+from tests.test_imports import printed
+
+SMALL = """
+seed = 5
+double = true
+[lattice]
+kind = "chain"
+cells = [6]
+[exchange]
+coupling = [1.0]
+[dynamics]
+duration = 0.4
+step = 0.1
+temperature = 0.01
+save_every = 0.2
+[outputs]
+figure = false
+observables = ["magnetization", "energy"]
+"""
+EVERY = """
+[lattice]
+kind = "mine"
+cells = [3, 3]
+periodic = [true, false]
+vectors = [[1, 0], [0, 2.0]]
+[start]
+tilt = 0.1
+[electrons]
+coupling = 3
+filling = 0.25
+temperature = 0.1
+[exchange]
+coupling = [1.0, -0.2]
+[[anisotropy]]
+strength = 0.1
+[[anisotropy]]
+strength = 0.3
+axis = [1.0, 0.0, 0.0]
+[zeeman]
+field = [0.0, 0.0, 0.1]
+[dzyaloshinskii_moriya]
+strength = 0.2
+[dynamics]
+duration = 1
+"""
+
+
+@pytest.fixture
+def read(tmp_path):
+    def from_text(text: str) -> RunSettings:
+        (tmp_path / "run.toml").write_text(text)
+        return read_settings(tmp_path / "run.toml", RunSettings)
+
+    return from_text
+
+
+@pytest.mark.parametrize("text", [SMALL, EVERY, EXAMPLE])
+def test_settings_are_written_as_they_are_read(read, text):
+    found = read(text)
+    assert read(written(found)) == found
+    assert isinstance(found.dynamics.duration, float)
+
+
+def test_the_example_has_every_setting():
+    tables = [kind for kind in vars(settings).values() if dataclasses.is_dataclass(kind)]
+    assert len(tables) == 10
+    for table in tables:
+        for field in dataclasses.fields(table):
+            assert field.name in EXAMPLE, field.name
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            "duration = 0.4",
+            "durations = 0.4",
+            r"no setting dynamics\.durations \(it is 0\.4 here\); write dynamics\.dur",
+        ),
+        ("duration = 0.4", "", r"the setting dynamics\.duration is missing; add it, such as duration = 1\.0\."),
+        (
+            "duration = 0.4",
+            'duration = "long"',
+            r'dynamics\.duration = "long" is not a number; write one, such as 1\.0',
+        ),
+        ("duration = 0.4", "duration = inf", r"dynamics\.duration = inf is not a number"),
+        ("seed = 5", "seed = 5.5", "seed = 5.5 is not a whole number; write one, such as 4"),
+        ("double = true", "double = 1", "double = 1 is not true or false; write one, such as true"),
+        ("cells = [6]", "cells = 6", r"lattice\.cells = 6 is no list; write lattice\.cells = \[4, 4\]"),
+        ("cells = [6]", 'cells = ["6"]', r'lattice\.cells\[0\] = "6" is not a whole number'),
+        ("seed = 5", "zeeman = 3", r"zeeman = 3 is no table; write \[zeeman\] and its settings below"),
+        ("seed = 5", "seed = ", r"run\.toml is no TOML \(.*\); jaxspin run --example"),
+        ('kind = "chain"', "", r"the setting lattice\.kind is missing"),
+    ],
+)
+def test_what_does_not_fit_is_told_with_its_name_and_remedy(read, old, new, told):
+    with pytest.raises(ValueError, match=rf"run\.toml.*{told}"):
+        read(SMALL.replace(old, new))
+
+
+def test_the_field_is_the_sum_of_what_is_given(read):
+    found = read(EVERY)
+    lattice = lattice_of_settings(found.lattice)
+    assert lattice.periodic == (True, False)
+    assert lattice.basis == ((0.0, 0.0),)
+    electrons = js.SDModel(lattice, hopping=1.0, coupling=3.0)
+    expected = (
+        js.ExactDiagonalization(electrons, filling=0.25, temperature=0.1)
+        + js.Exchange(lattice, (1.0, -0.2))
+        + js.Anisotropy(0.1)
+        + js.Anisotropy(0.3, (1.0, 0.0, 0.0))
+        + js.Zeeman((0.0, 0.0, 0.1))
+        + js.DzyaloshinskiiMoriya(lattice, 0.2)
+    )
+    spins = js.spins.as_spins(frames(lattice, 1)[0])
+    np.testing.assert_allclose(field_of_settings(found, lattice).energy(spins), expected.energy(spins), rtol=1e-12)
+
+
+def test_starts_are_textures_tilted_ones_and_files(read, tmp_path, key):
+    ring = js.chain(6)
+    spiral = read(SMALL + '[start]\ntexture = "spiral"\nwavevector = [1.0471975511965976]\n')
+    np.testing.assert_allclose(start_of_settings(spiral, ring, key), js.textures.spiral(ring, (np.pi / 3,)), atol=1e-12)
+    tilted = start_of_settings(read(SMALL + '[start]\ntexture = "neel"\ntilt = 0.01\n'), ring, key)
+    turned = np.linalg.norm(np.asarray(tilted - js.textures.neel(ring)), axis=-1)
+    assert 0.002 < np.sqrt(np.mean(turned**2)) < 0.03
+    js.io.save_ovf(tmp_path / "s.ovf", tilted, ring)
+    again = start_of_settings(read(SMALL + f'[start]\nfile = "{tmp_path}/s.ovf"\n'), ring, key)
+    np.testing.assert_array_equal(again, tilted)
+
+
+def call(capsys, *words) -> tuple[int, str, str]:
+    """Status, and what is printed and told."""
+    status = 0
+    try:
+        main([str(word) for word in words])
+    except SystemExit as end:
+        status = typing.cast(int, end.code)
+    told = capsys.readouterr()
+    return status, told.out, told.err.splitlines()[-1] if told.err else ""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder that `jaxspin run` made."""
+    root = tmp_path_factory.mktemp("command")
+    (root / "run.toml").write_text(SMALL)
+    main(["run", str(root / "run.toml"), "--output", str(root / "a")])
+    return root
+
+
+def test_a_run_has_its_observables_and_repeats_exactly(made, capsys):
+    folder = made / "a"
+    run = js.load(folder / "trajectory.zarr")
+    np.testing.assert_allclose(run.times, [0.0, 0.2, 0.4])
+    rows = np.genfromtxt(folder / "observables.csv", delimiter=",", names=True)
+    np.testing.assert_allclose(rows["energy"], run.energy(js.Exchange(js.chain(6), 1.0)), rtol=1e-12)
+    np.testing.assert_allclose(rows["magnetization_z"], run.magnetization()[:, 2], rtol=1e-12)
+    summary = json.loads((folder / "summary.json").read_text())
+    assert (summary["result"], summary["frames"]) == ("successful", 3)
+    status, out, _ = call(capsys, "run", folder / "config.toml", "--output", made / "b")
+    assert (status, out.splitlines()[-1]) == (0, f"3 frames, successful; everything is in {made / 'b'}")
+    again = js.load(made / "b" / "trajectory.zarr")
+    np.testing.assert_array_equal(again.spins, run.spins)
+
+
+def test_a_step_that_is_not_given_is_chosen_to_divide_the_frames_and_kept(made, capsys):
+    text = SMALL.replace("step = 0.1\n", "").replace("save_every = 0.2", "save_every = 0.13").replace("0.4", "0.26")
+    (made / "free.toml").write_text(text)
+    assert call(capsys, "run", made / "free.toml", "--output", made / "free")[0] == 0
+    step = read_settings(made / "free" / "config.toml", RunSettings).dynamics.step
+    assert step is not None
+    assert 0.13 / step == pytest.approx(round(0.13 / step))
+    np.testing.assert_allclose(js.load(made / "free" / "trajectory.zarr").times, [0, 0.13, 0.26])
+
+
+def test_a_stopped_run_is_resumed_with_the_same_settings_only(made, capsys):
+    folder = made / "a"
+    (folder / "summary.json").rename(made / "summary.json")  # as if it had been killed
+    try:
+        status, _, told = call(capsys, "run", made / "run.toml", "--output", folder)
+        assert (status, "holds an unfinished run; go on with --resume" in told) == (2, True)
+        (made / "other.toml").write_text(SMALL.replace("seed = 5", "seed = 6").replace("[1.0]", "[2.0]"))
+        status, _, told = call(capsys, "run", made / "other.toml", "--output", folder, "--resume")
+        assert (status, "has other settings (exchange.coupling, seed); give those" in told) == (2, True)
+        status, out, _ = call(capsys, "run", made / "run.toml", "--output", folder, "--resume")
+        assert (status, "3 frames, successful" in out) == (0, True)
+    finally:
+        (made / "summary.json").unlink(missing_ok=True)
+    status, _, told = call(capsys, "run", made / "run.toml", "--output", folder)
+    assert (status, "exists and is not empty" in told) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("[exchange]\ncoupling = [1.0]", "", "nothing pushes the spins; add one of [electrons]"),
+        ('kind = "chain"', 'kind = "ring"', "[lattice]: kind = 'ring' is not known; choose one of chain"),
+        ("cells = [6]", "cells = [0]", "[lattice]: cells must be positive"),
+        ('"energy"', '"charge"', "[outputs]: observables = 'charge' is not known; choose from magnetization"),
+        ('"energy"', '"chirality"', "need a lattice of two dimensions; leave them out"),
+        ("figure = false", 'film = "avi"', "[outputs]: film = 'avi' is not known; choose 'gif', 'mp4' or ''"),
+        ("step = 0.1", "step = -0.1", "[dynamics]: "),
+        ("[exchange]", '[start]\ntexture = "spiral"\n[exchange]', "[start]: a spiral needs wavevector"),
+        (
+            "[exchange]",
+            '[start]\ntexture = "foam"\n[exchange]',
+            "[start]: texture = 'foam' is not known; choose random",
+        ),
+        ("[exchange]", '[forcefield]\nname = "none"\n[exchange]', "[forcefield]: name = 'none' is no folder"),
+        ("[exchange]", "[electrons]\ncoupling = 1\n[exchange]", "[electrons]: give one of filling and chemical_pot"),
+    ],
+)
+def test_settings_that_cannot_run_leave_no_folder(tmp_path, capsys, old, new, told):
+    assert old in SMALL
+    (tmp_path / "run.toml").write_text(SMALL.replace(old, new))
+    status, _, found = call(capsys, "run", tmp_path / "run.toml", "--output", tmp_path / "out")
+    assert (status, told in found) == (2, True), found
+    assert [path.name for path in tmp_path.iterdir()] == ["run.toml"]
+
+
+def test_stored_runs_are_drawn_and_converted(made, capsys, tmp_path):
+    status, out, _ = call(capsys, "plot", made / "a", "--output", tmp_path / "a.png")
+    assert (status, out.strip()) == (0, str(tmp_path / "a.png"))
+    status, _, told = call(capsys, "plot", made / "a", "--output", tmp_path / "a.png")
+    assert (status, told.endswith("exists; choose another with --output, or pass --overwrite.")) == (2, True)
+    run = js.load(made / "a" / "trajectory.zarr")
+    assert call(capsys, "convert", made / "a", tmp_path / "one.ovf", "--frame", "1")[0] == 0
+    np.testing.assert_array_equal(js.io.load_ovf(tmp_path / "one.ovf")[0], run.spins[1])
+    assert call(capsys, "convert", tmp_path / "one.ovf", tmp_path / "one.zarr")[0] == 0
+    np.testing.assert_array_equal(js.load(tmp_path / "one.zarr").spins[0], run.spins[1])
+    for target in ("one.vtk", "run.pvd"):
+        assert call(capsys, "convert", made / "a", tmp_path / target)[0] == 0
+    assert len(list((tmp_path / "run_frames").iterdir())) == 3
+    for words, told in (
+        ((made / "a", tmp_path / "a.txt"), "cannot be written; end its name in one of .ovf"),
+        ((tmp_path / "a.png", tmp_path / "b.ovf"), "cannot be read; give a file .ovf, or a run"),
+        ((made / "a", tmp_path / "b.ovf", "--frame", "3"), "has 3 frames, none of number 3; give --frame from 0"),
+        ((tmp_path / "one.ovf", tmp_path / "b.gif"), "one configuration, of which there is no film"),
+        ((made / "a", tmp_path / "one.vtk"), "exists; choose another name, or pass --overwrite"),
+        ((tmp_path / "no.ovf", tmp_path / "b.vtk"), "there is no file"),
+    ):
+        status, _, found = call(capsys, "convert", *words)
+        assert (status, told in found) == (2, True), found
+
+
+def test_a_force_field_is_judged_on_files(tmp_path, capsys, ring, ring_data):
+    model = js.BehlerParrinello(descriptor=ring, hidden=(4,))
+    js.forcefield.save(tmp_path / "model", model)
+    np.savez(tmp_path / "a.npz", spins=np.asarray(ring_data.spins), field=np.asarray(ring_data.field))
+    ring_data.save(tmp_path / "b.zarr")
+    status, _, told = call(capsys, "evaluate", tmp_path / "model", tmp_path / "a.npz")
+    assert (status, "does not say for which coupling it is; choose data of the same" in told) == (2, True), told
+    status, out, _ = call(
+        capsys, "evaluate", tmp_path / "model", tmp_path / "a.npz", tmp_path / "b.zarr", "--other-electrons"
+    )
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert (status, [row["file"] for row in rows]) == (0, ["a.npz", "b.zarr"])
+    expected = js.training.evaluate(model, ring_data)
+    for row in rows:
+        assert row["torque error"] == pytest.approx(expected.torque, rel=1e-4)
+
+
+def test_words_that_are_no_command_are_refused_in_one_line(capsys, tmp_path):
+    for words, told in (
+        (("runs",), "see --help"),
+        (("run",), "give a file of settings; jaxspin run --example prints one"),
+        (("run", tmp_path / "no.toml"), "there is no file"),
+        (("run", tmp_path), "is a folder; give the file of settings in it"),
+        (("plot", tmp_path / "nothing"), "there is nothing at"),
+    ):
+        status, _, found = call(capsys, *words)
+        assert (status, told in found) == (2, True), found
+    status, out, _ = call(capsys, "run", "--example")
+    assert (status, out) == (0, EXAMPLE)
+
+
+def test_the_command_line_loads_nothing_that_it_does_not_need():
+    told = printed(
+        "from jaxspin.command import main\nmain(['run', '--example'])\n"
+        "print([m for m in ('jax', 'matplotlib', 'zarr') if m in sys.modules])"
+    )
+    assert told.splitlines()[-1] == "[]"
+    without = "from jaxspin.command import main\nmain([])"
+    assert "js.pretrained('triangular-120')" in printed(without, missing=("tyro", "matplotlib"))
