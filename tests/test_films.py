@@ -64,7 +64,7 @@ def test_a_series_is_read_from_a_store_and_never_overwritten(tmp_path):
     store = save_trajectory(tmp_path / "run.zarr", TIMES, frames(lattice, 3), lattice)
     path = tmp_path / "run.pvd"
     with load_trajectory(store) as run:
-        save_vtk_series(path, run.time, run.spins, lattice)
+        save_vtk_series(path, run.time.values, run.spins, lattice)
     arrays, _ = read(tmp_path / "run_frames" / "0002.vti")
     np.testing.assert_array_equal(arrays["spin"], frames(lattice, 3)[2].transpose(1, 0, 2, 3).reshape(-1, 3))
     with pytest.raises(FileExistsError, match="pass overwrite=True"):
