@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Below the highest intensity, in powers of ten.
 _DECADES = 4
+# So many of the lowest frequencies do not count for the scale.
+_STATIC = 3
 
 
 @styled
@@ -49,7 +51,7 @@ def plot_density_of_states(
     if mu is not None:
         ax.fill_between(x, rows[0], where=list(x <= mu), alpha=0.25, lw=0)
         ax.axvline(mu, color="0.3", lw=0.8, ls="--")
-        ax.text(mu, 0.97, r" $\mu$", transform=ax.get_xaxis_transform(), va="top")
+        ax.text(mu, 1.01, r"$\mu$", transform=ax.get_xaxis_transform(), ha="center", va="bottom")
     ax.set(xlabel="energy  ($t$)", ylabel=r"density of states  ($1/t$)", title=title)
     ax.set_ylim(bottom=min(0.0, float(rows.min())))
     return figure
@@ -95,7 +97,8 @@ def plot_spectrum(
 
     `spectrum` is what `dynamical_structure_factor` gives, on `lattice`, whose grid of wavevectors has one point nearest
     to each place on the way. The way goes through the points that `high_symmetry_points` names, and back to Gamma; of
-    a lattice without such names along the first reciprocal vector. The colours show four decades.
+    a lattice without such names along the first reciprocal vector. The colours show four decades
+    below the highest intensity beyond the three lowest frequencies: a static order is brighter than the scale.
 
     Raises `ValueError` for a spectrum of another lattice.
 
@@ -116,7 +119,8 @@ def plot_spectrum(
     rising = frequencies >= -1e-9 * np.abs(frequencies).max()
     cells, along, ticks = _way(lattice)
     table = intensity[(slice(None), *cells.T)][rising]
-    top = float(table.max()) or 1.0
+    # the static part of an order is orders of magnitude above its waves, and a window spreads it over two frequencies
+    top = float((table[_STATIC:] if len(table) > 2 * _STATIC else table).max()) or 1.0
     ax = axes_or_new(ax, 4.8, 3.2)
     shown = ax.pcolormesh(
         along,
