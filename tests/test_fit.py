@@ -276,7 +276,7 @@ def test_snapshots_at_even_steps_are_a_run_and_what_is_held_out_of_it_a_block(wr
 
 
 def test_electrons_are_compared_as_numbers_and_must_be_known():
-    check, path = evaluate.check_electrons, Path("file.npz")
+    check, path = data_files.check_electrons, Path("file.npz")
     known = {"lattice": "square 30x30 periodic", "hopping": (1.0,), "coupling": 6.0, "filling": 0.485}
     check(path, {"lattice": "square", "hopping": 1, "coupling": 6, "filling": 0.485}, known)
     check(path, {"lattice": "square", "coupling": "6", "filling": np.float32(0.485)}, known)
