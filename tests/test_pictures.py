@@ -11,7 +11,7 @@ from jaxspin.dynamics.relax import Relaxation
 from jaxspin.lattice import Lattice, chain, cubic, honeycomb, kagome, square, triangular
 from jaxspin.observables.dynamical import Spectrum
 from jaxspin.observables.spin_waves import SpinWaves
-from jaxspin.plotting import direction_colours, plot, plot_kymograph, plot_phase_diagram, plot_sweep
+from jaxspin.plotting import direction_colours, plot, plot_kymograph, plot_phase_diagram, plot_sweep, solid
 from jaxspin.plotting.geometry import Plane, count_planes
 from tests.helpers import frames
 
@@ -91,12 +91,14 @@ def test_cones_point_along_the_spins():
     lattice = cubic(2)
     spins = np.array(frames(lattice, 1)[0])
     spins[0, 0, 0] = 0
-    faces = plotting.plot_spins_3d(lattice, spins).axes[0].collections[0]
-    corners = np.asarray(faces._faces).reshape(7, -1, 3, 3)  # of the seven that are there
-    tips, bases = corners[:, 0, 0], corners[:, -1, 0]
     here = np.any(spins != 0, axis=-1)
+    corners = solid._cones(lattice.positions()[here], spins[here], 0.85)
+    tips, bases = corners[:, 0, 0], corners[:, -1, 0]
+    rims = corners[:, :, 1]
+    np.testing.assert_allclose(np.sum((rims - bases[:, None]) * spins[here][:, None], axis=-1), 0, atol=1e-9)
     np.testing.assert_allclose((tips - bases) / 0.85, spins[here], atol=1e-9)
     np.testing.assert_allclose((tips + bases) / 2, lattice.positions()[here], atol=1e-9)
+    assert len(plotting.plot_spins_3d(lattice, spins).axes[0].collections[0].get_facecolor()) > 0
     with pytest.raises(ValueError, match="1728 cones hide one another; use plot_slices"):
         plotting.plot_spins_3d(cubic(12), frames(cubic(12), 1)[0])
     with pytest.raises(ValueError, match="cones need axes in space"):
