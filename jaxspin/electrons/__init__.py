@@ -2,6 +2,7 @@
 
 from jaxspin.electrons.accuracy import Accuracy, direct_field, measure_accuracy, spectral_edges, tune
 from jaxspin.electrons.bloch import BlochDiagonalization
+from jaxspin.electrons.disorder import diluted, displaced, exponential, random_bonds, random_potential
 from jaxspin.electrons.ensemble import Ensemble
 from jaxspin.electrons.exact import ExactDiagonalization, bloch_energy, bloch_levels
 from jaxspin.electrons.hoppings import Hopping, kinetic, magnetic_flux, rashba
@@ -29,10 +30,15 @@ __all__ = [
     "WideBandModes",
     "bloch_energy",
     "bloch_levels",
+    "diluted",
     "direct_field",
+    "displaced",
+    "exponential",
     "kinetic",
     "magnetic_flux",
     "measure_accuracy",
+    "random_bonds",
+    "random_potential",
     "rashba",
     "spectral_edges",
     "tune",
