@@ -81,6 +81,9 @@ def test_every_observable_compiles_once(key):
         yield "correlation_of_holes", lambda: ob.correlation_of_holes(plane, spins, values[..., None])
         yield "structure_factor_at", lambda: ob.structure_factor_at(plane, spins, times[:2][None])
         yield "dynamical_structure_factor", lambda: ob.dynamical_structure_factor(plane, frames, 0.5)
+        for name in ("spin_glass_susceptibility", "spin_glass_structure_factor", "two_time_correlation"):
+            yield name, lambda name=name: getattr(ob, name)(plane, frames)
+        yield "replica_overlap", lambda: ob.replica_overlap(spins, -spins)
         yield "wall_position", lambda: ob.wall_position(line, along)
         yield "wall_velocity", lambda: ob.wall_velocity(times, values[0])
         for name in ("tangent_hessian", "spin_waves", "spin_wave_frequencies"):

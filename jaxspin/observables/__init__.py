@@ -5,6 +5,12 @@ from jaxspin.observables.distances import DistanceShells, by_distance
 from jaxspin.observables.domains import decay_length, domain_labels, domain_length, domain_sizes, moment_length
 from jaxspin.observables.dynamical import Spectrum, dynamical_structure_factor
 from jaxspin.observables.electronic import density_of_states, electron_density, local_density_of_states
+from jaxspin.observables.glass import (
+    replica_overlap,
+    spin_glass_structure_factor,
+    spin_glass_susceptibility,
+    two_time_correlation,
+)
 from jaxspin.observables.growth import Growth, fit_growth
 from jaxspin.observables.magnetization import (
     magnetization,
@@ -72,8 +78,11 @@ __all__ = [
     "moment_length",
     "nearest_neighbor_correlations",
     "puddles",
+    "replica_overlap",
     "scalar_chirality",
     "site_correlations",
+    "spin_glass_structure_factor",
+    "spin_glass_susceptibility",
     "spin_wave_frequencies",
     "spin_waves",
     "structure_factor",
@@ -83,6 +92,7 @@ __all__ = [
     "texture_center",
     "topological_charge",
     "triangulation",
+    "two_time_correlation",
     "unreachable_fraction",
     "vector_chirality",
     "velocity",
