@@ -128,6 +128,12 @@ class AbstractChannel(AbstractField):
         return measure.currents(self.model.hoppings, found), error
 
     @eqx.filter_jit
+    def _spins_through_bonds(self, spins: Spins) -> tuple[Array, Array]:
+        measure = OnBonds(self._cut(), tuple(h.bond for h in self.model.hoppings))
+        found, error = self._measured(spins, measure)
+        return measure.spin_currents(self.model.hoppings, found), error
+
+    @eqx.filter_jit
     def _out_of_leads(self, spins: Spins) -> tuple[Array, Array]:
         setup = self._setup()
         return integrals.currents(setup, self._system(setup, spins))

@@ -12,7 +12,7 @@ from jaxspin.arrays.spinors import complex_of
 from jaxspin.couplings import optional, real, scalar
 from jaxspin.electrons.negf.leads import ENDS, AbstractSelfEnergy, AbstractTerminal, Contact, Extent, check_temperature
 from jaxspin.electrons.negf.slices import reach
-from jaxspin.electrons.negf.surfaces import Chains, Layers, lead_modes, lead_slices
+from jaxspin.electrons.negf.surfaces import Chains, Layers, MagneticChains, lead_modes, lead_slices
 from jaxspin.electrons.terms import Site
 from jaxspin.lattice import Lattice
 
@@ -150,6 +150,9 @@ class MagneticCrystal(AbstractTerminal):
     """A `crystal` whose electrons feel fixed spins: -J S.sigma on its sites, the spins repeated along the lead.
 
     Sigma^r = V_c g V_c+ of layers as thick as the spins' period (or a multiple that holds the hoppings), by decimation.
+    A ferromagnet, one direction for all sites, has the closed form of `Crystal` where that has one, for either spin
+    along its direction, and the edges of its bands are known. Two of them at an angle, with a device between, are a
+    spin valve: what the current does to a lead is `GreensFunction.bond_spin_currents` in the bonds before it.
 
     - `crystal`: a `Crystal`, with all that belongs to it: name, end, hoppings, potential, mu and temperature.
     - `spins`: one direction `(3,)` for all sites, or `(*cells, sublattices, 3)` with as many cells along the channel as
@@ -202,6 +205,11 @@ class MagneticCrystal(AbstractTerminal):
     def connect(self, contact: Contact, raised: Float[Array, ""]) -> AbstractSelfEnergy:
         lattice, axis = contact.where.lattice, contact.axis
         assert axis is not None  # a lead at an end has one
+        if self.spins.ndim == 1:
+            plain = self.crystal.connect(contact, raised)
+            if isinstance(plain, Chains):
+                exchange = self.exchange.astype(raised.dtype) * self.spins.astype(raised.dtype)
+                return MagneticChains(plain.levels, plain.square, plain.contact, exchange, plain.slicing)
         ctype = complex_of(raised.dtype)
         across = (*(1 if k == axis else n for k, n in enumerate(lattice.cells)), lattice.sublattices, 3)
         spins = jnp.broadcast_to(self.spins, across) if self.spins.ndim == 1 else self.spins
@@ -215,6 +223,14 @@ class MagneticCrystal(AbstractTerminal):
         site = np.arange(n)
         h = h.reshape(n, 2, n, 2).at[site, :, site, :].add(local).reshape(2 * n, 2 * n)
         return Layers(h, hop, touching, self.crystal.broadening, degenerate=False)
+
+    def band_edges(self, lattice: Lattice, axis: int, raised: float) -> np.ndarray:
+        """Edges of the subbands of either spin, of a ferromagnet of chains."""
+        if self.spins.ndim > 1:
+            return np.zeros(0)
+        edges = self.crystal.band_edges(lattice, axis, raised)
+        shift = float(self.exchange) * float(np.linalg.norm(np.asarray(self.spins)))
+        return np.concatenate([edges - shift, edges + shift])
 
     def extent(self, lattice: Lattice) -> Extent:
         levels, coupling, loss = self.crystal.extent(lattice)

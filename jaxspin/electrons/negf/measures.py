@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxspin.electrons.hoppings import Hopping
+from jaxspin.electrons.hoppings import PAULI, Hopping
 from jaxspin.electrons.negf.linalg import dagger, multiply
 from jaxspin.electrons.negf.slices import Cut, pairs
 from jaxspin.lattice import Bond
@@ -89,12 +89,25 @@ class OnBonds(AbstractMeasure):
 
     def currents(self, hoppings: tuple[Hopping, ...], found: Found) -> Array:
         """I = 2 Im(t <c+_i M c_j>) of each bond, `(*cells, hoppings)`."""
+        return self._through(hoppings, found, lambda spin: spin)
+
+    def spin_currents(self, hoppings: tuple[Hopping, ...], found: Found) -> Array:
+        """I = Im(t <c+_i (sigma M + M sigma) c_j>) of each bond, `(*cells, hoppings, 3)`."""
+
+        def turned(sigma):
+            return lambda spin: (sigma @ spin + spin @ sigma) / 2
+
+        each = [self._through(hoppings, found, turned(jnp.asarray(sigma, found["inner"].dtype))) for sigma in PAULI]
+        return jnp.stack(each, axis=-1)
+
+    def _through(self, hoppings: tuple[Hopping, ...], found: Found, carried: Callable[[Array], Array]) -> Array:
+        """2 Im(t <c+_i K c_j>), K what `carried` makes of M."""
         where, columns = self.where, []
         starts = {"inner": 0, "upper": 0}
         for h in hoppings:
             ctype = found["inner"].dtype
             amplitude = where.cells_into(jnp.broadcast_to(h.amplitude.astype(ctype), where.lattice.cells))
-            spin = jnp.eye(2, dtype=ctype) if h.spin is None else h.spin.astype(ctype)
+            spin = carried(jnp.eye(2, dtype=ctype) if h.spin is None else h.spin.astype(ctype))
             current = jnp.zeros(amplitude.shape, found["inner"].real.dtype)
             for p in pairs(where, *h.bond[:3]):
                 name = "inner" if p.step == 0 else "upper"

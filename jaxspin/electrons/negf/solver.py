@@ -159,6 +159,16 @@ class GreensFunction(AbstractChannel):
         check_finite(spins)
         return self._checked(spins, *self._through_bonds(spins))
 
+    def bond_spin_currents(self, spins: Spins) -> Float[Array, "*cells hoppings 3"]:
+        """The current of sigma through each bond, Im(t <c+_i (sigma M + M sigma) c_j>) from i to j, per hbar/t.
+
+        Along x, y, z of spin space. What more leaves a site than enters is 2 B x S there, minus the torque on its spin
+        times two (plain hoppings, no bath): so the current in the bonds before a lead is twice the torque on the lead.
+        """
+        check_spins(self.lattice, spins)
+        check_finite(spins)
+        return self._checked(spins, *self._spins_through_bonds(spins))
+
     def currents(self, spins: Spins) -> Float[Array, " terminals"]:
         """Electrons per hbar/t that leave each of `terminals` for the device; they add up to zero.
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
+from jaxspin.electrons.hoppings import PAULI
 from jaxspin.electrons.negf.leads import AbstractSelfEnergy
 from jaxspin.electrons.negf.linalg import dagger, inverse, multiply
 from jaxspin.electrons.negf.slices import Cut, pairs
@@ -30,6 +31,45 @@ class Chains(AbstractSelfEnergy):
     def self_energy(self, energy: Complex[Array, ""]) -> Complex[Array, " orbitals"]:
         sigma = chain_surface(energy - self.levels.astype(energy.dtype), self.square, self.contact)
         return jnp.repeat(sigma, 2)
+
+    def modes(self) -> np.ndarray:
+        modes = lead_modes(*self.slicing)
+        assert modes is not None
+        return modes[0]
+
+
+class MagneticChains(AbstractSelfEnergy):
+    """Chains with the exchange field h = J S on all their sites: either spin along h is a chain by itself.
+
+    Sigma = (s_+ + s_-)/2 + (s_+ - s_-)/2 n.sigma with n = h/|h| and s_+- of the levels e -+ |h|. The other fields are
+    those of `Chains`.
+    """
+
+    levels: Float[Array, " m"]
+    square: Float[Array, " m"]
+    contact: Float[Array, " m"]
+    exchange: Float[Array, " 3"]
+    slicing: tuple[Lattice, int, int, int] = eqx.field(static=True)
+
+    def self_energy(self, energy: Complex[Array, ""]) -> Complex[Array, "orbitals orbitals"]:
+        def surface(x):
+            return chain_surface(x, self.square, self.contact)
+
+        h = self.exchange
+        square = jnp.sum(h**2)
+        length = jnp.sqrt(jnp.where(square > 0, square, 1)).astype(energy.dtype)
+        x = energy - self.levels.astype(energy.dtype)
+        # without exchange the divided difference is a derivative
+        away = jnp.where(square > 0, length, 0)
+        up, down = surface(x + away), surface(x - away)
+        slope = jax.jvp(surface, (x,), (jnp.ones_like(x),))[1]
+        odd = jnp.where(square > 0, (up - down) / (2 * length), slope)
+        one, sigma = jnp.eye(2, dtype=energy.dtype), jnp.asarray(PAULI, energy.dtype)
+        along = jnp.sum(h.astype(energy.dtype)[:, None, None] * sigma, axis=0)
+        blocks = ((up + down) / 2)[:, None, None] * one[None] + odd[:, None, None] * along[None]
+        m = len(self.levels)
+        apart = jnp.eye(m, dtype=energy.dtype)[:, None, :, None] * blocks[:, :, None, :]
+        return apart.reshape(2 * m, 2 * m)
 
     def modes(self) -> np.ndarray:
         modes = lead_modes(*self.slicing)
