@@ -3,6 +3,7 @@
 from jaxspin.descriptors.around import AbstractAround
 from jaxspin.descriptors.base import AbstractDescriptor
 from jaxspin.descriptors.bispectrum import Bispectrum
+from jaxspin.descriptors.disordered import DisorderedMoments
 from jaxspin.descriptors.electrons import LocalElectrons
 from jaxspin.descriptors.ends import NearEnds
 from jaxspin.descriptors.filling import AtFilling
@@ -16,6 +17,7 @@ __all__ = [
     "AtFilling",
     "BetweenLeads",
     "Bispectrum",
+    "DisorderedMoments",
     "LocalElectrons",
     "LocalMoments",
     "NearEnds",

@@ -11,6 +11,7 @@ from jaxspin.descriptors import (
     AtFilling,
     BetweenLeads,
     Bispectrum,
+    DisorderedMoments,
     LocalElectrons,
     LocalMoments,
     NearEnds,
@@ -22,7 +23,7 @@ from jaxspin.forcefield.networks import AbstractLatticeNetwork, MultilayerPercep
 from jaxspin.lattice import Lattice
 
 # Descriptors that are made again from their settings, and those around another one.
-DESCRIPTORS = {kind.__name__: kind for kind in (Bispectrum, LocalElectrons, LocalMoments)}
+DESCRIPTORS = {kind.__name__: kind for kind in (Bispectrum, DisorderedMoments, LocalElectrons, LocalMoments)}
 AROUND: dict[str, Any] = {kind.__name__: kind for kind in (AtFilling, BetweenLeads, NearEnds)}
 # Networks that are made again from their settings.
 NETWORKS: dict[str, Any] = {kind.__name__: kind for kind in (LearntLevels, MessagePassing)}
