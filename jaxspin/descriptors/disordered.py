@@ -322,8 +322,10 @@ def _shells_of(model: SDModel) -> list[Array]:
         parts = [left.pop(bond, None) for bond in bonds]
         zero = jnp.zeros((), jnp.result_type(float))
         known = [zero if part is None else part for part in parts]
+        alike = not any(t.ndim or isinstance(t, Tracer) for t in known) and len({float(t) for t in known}) == 1
         columns = [jnp.broadcast_to(t, lattice.cells) for t in known]
-        shells.append(jnp.stack(columns, axis=-1))
+        # one number moves to other sizes of the lattice
+        shells.append(known[0] if alike else jnp.stack(columns, axis=-1))
     if left:
         raise ValueError(
             f"{next(iter(left))} is no bond of lattice.shell(n); take the bonds of the model from lattice.shell."

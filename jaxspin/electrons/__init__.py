@@ -8,7 +8,17 @@ from jaxspin.electrons.exact import ExactDiagonalization, bloch_energy, bloch_le
 from jaxspin.electrons.hoppings import Hopping, kinetic, magnetic_flux, rashba
 from jaxspin.electrons.kpm import KernelPolynomial
 from jaxspin.electrons.model import SDModel
-from jaxspin.electrons.negf import AbstractLead, Crystal, GreensFunction, MagneticCrystal, WideBand, WideBandModes
+from jaxspin.electrons.negf import (
+    AbstractLead,
+    Crystal,
+    GreensFunction,
+    Hartree,
+    MagneticCrystal,
+    SelfConsistent,
+    WideBand,
+    WideBandModes,
+    screened_coulomb,
+)
 from jaxspin.electrons.probes import AbstractProbes, Coloring, ExactTrace
 
 __all__ = [
@@ -22,10 +32,12 @@ __all__ = [
     "ExactDiagonalization",
     "ExactTrace",
     "GreensFunction",
+    "Hartree",
     "Hopping",
     "KernelPolynomial",
     "MagneticCrystal",
     "SDModel",
+    "SelfConsistent",
     "WideBand",
     "WideBandModes",
     "bloch_energy",
@@ -40,6 +52,7 @@ __all__ = [
     "random_bonds",
     "random_potential",
     "rashba",
+    "screened_coulomb",
     "spectral_edges",
     "tune",
 ]
