@@ -1,6 +1,7 @@
 """Electrons at frozen spins: the model and its solvers."""
 
 from jaxspin.electrons.accuracy import Accuracy, direct_field, measure_accuracy, spectral_edges, tune
+from jaxspin.electrons.base import AbstractElectrons
 from jaxspin.electrons.bloch import BlochDiagonalization
 from jaxspin.electrons.disorder import diluted, displaced, exponential, random_bonds, random_potential
 from jaxspin.electrons.ensemble import Ensemble
@@ -19,9 +20,12 @@ from jaxspin.electrons.negf import (
     WideBandModes,
     screened_coulomb,
 )
+from jaxspin.electrons.negf import AbstractLead, Crystal, GreensFunction, MagneticCrystal, WideBand, WideBandModes
+from jaxspin.electrons.orbitals import OrbitalModel
 from jaxspin.electrons.probes import AbstractProbes, Coloring, ExactTrace
 
 __all__ = [
+    "AbstractElectrons",
     "AbstractLead",
     "AbstractProbes",
     "Accuracy",
@@ -36,6 +40,7 @@ __all__ = [
     "Hopping",
     "KernelPolynomial",
     "MagneticCrystal",
+    "OrbitalModel",
     "SDModel",
     "SelfConsistent",
     "WideBand",
