@@ -90,15 +90,14 @@ class BlochDiagonalization(AbstractPotential):
     def _solve(self, spins: Spins):
         check_spins(self.lattice, spins)
         check_finite(spins)
-        return self._solved(spins)
+        # arguments of the program: as constants in it XLA would compute with them while it compiles
+        return self._solved(spins, *(jnp.asarray(x, spins.dtype) for x in self.wavevectors()))
 
     @eqx.filter_jit
-    def _solved(self, spins: Spins):
+    def _solved(self, spins: Spins, k: Array, share: Array):
         solver, dtype = self.solver, spins.dtype
-        k, share = self.wavevectors()
-        k = jnp.asarray(k, dtype)
         h = solver.model.bloch(spins, k)
-        weights = jnp.broadcast_to(jnp.asarray(share, dtype)[:, None], h.shape[:2])
+        weights = jnp.broadcast_to(share[:, None], h.shape[:2])
         orbitals = jnp.asarray(h.shape[-1], dtype)
         energy, mu, _, density = fill_matrix(solver.ensemble.astype(dtype), h, weights, orbitals)
         return energy, mu, density, k

@@ -17,7 +17,7 @@ from jaxtyping import Array, ArrayLike, Complex, Float, Num
 
 from jaxspin.arrays.precision import einsum
 from jaxspin.arrays.spinors import Spinor, complex_of, join
-from jaxspin.couplings import numeric, real
+from jaxspin.couplings import Numbers, numeric, real
 from jaxspin.electrons.base import AbstractElectrons, Spins, check_wavevector
 from jaxspin.electrons.blocks import Offsets, as_offsets, band_edges, between_cells, grid_for, hermitian, on_grid
 from jaxspin.electrons.hoppings import PAULI
@@ -84,8 +84,8 @@ class OrbitalModel(AbstractElectrons):
         exchange: ArrayLike,
         *,
         split: ArrayLike | None = None,
-        potential: ArrayLike | None = None,
-        zeeman: ArrayLike | None = None,
+        potential: Numbers | None = None,
+        zeeman: Numbers | None = None,
     ):
         self.lattice = lattice
         self.owners = tuple(None if o is None else int(o) for o in owners)
@@ -132,8 +132,8 @@ class OrbitalModel(AbstractElectrons):
         down: ArrayLike,
         *,
         split: bool = True,
-        potential: ArrayLike | None = None,
-        zeeman: ArrayLike | None = None,
+        potential: Numbers | None = None,
+        zeeman: Numbers | None = None,
     ) -> "OrbitalModel":
         """The model whose ferromagnet along +z has the hoppings `up` and `down`, each `(vectors, n, n)`.
 

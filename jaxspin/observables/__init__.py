@@ -10,6 +10,12 @@ from jaxspin.observables.glass import (
     spin_glass_structure_factor,
     spin_glass_susceptibility,
     two_time_correlation,
+from jaxspin.observables.electronic import (
+    density_of_states,
+    electron_density,
+    local_density_of_states,
+    magnetic_moments,
+    spin_polarization,
 )
 from jaxspin.observables.growth import Growth, fit_growth
 from jaxspin.observables.magnetization import (
@@ -74,6 +80,7 @@ __all__ = [
     "high_symmetry_points",
     "local_chern_marker",
     "local_density_of_states",
+    "magnetic_moments",
     "magnetization",
     "moment_length",
     "nearest_neighbor_correlations",
@@ -83,6 +90,7 @@ __all__ = [
     "site_correlations",
     "spin_glass_structure_factor",
     "spin_glass_susceptibility",
+    "spin_polarization",
     "spin_wave_frequencies",
     "spin_waves",
     "structure_factor",
