@@ -205,7 +205,7 @@ def varied(x):
         "exchange": hermitian(8, [(0, 0)], 4, 1.0)[0] * (given["exchange"] != 0),
         "split": hermitian(9, OFFSETS, 4, 1.0) * (given["split"] != 0),
     }
-    moved = {name: given[name] + x[i] * moves[name] for i, name in enumerate(moves)}
+    moved = {name: given[name] + x[i].astype(complex) * moves[name] for i, name in enumerate(moves)}
     return OrbitalModel(cells(2, 1), OWNERS, OFFSETS, **moved)
 
 
@@ -231,13 +231,15 @@ def test_derivatives_by_the_model_are_differences(method):
     assert distance(second, difference) < 1e-5 * float(jnp.max(jnp.abs(second)))
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("kind", KINDS[:2], ids=str)
 def test_field_is_the_gradient(kind):
-    lattice = cells(2, 2, periodic=(True, False))
-    solver = js.ExactDiagonalization(model_on(lattice, **kind), filling=0.3, temperature=TEMPERATURE)
-    js.testing.assert_field_is_gradient(solver, spins_on(lattice), key=jax.random.key(1))
-    moved = eqx.filter_jit(lambda x: jax.jvp(solver.field, (x,), (jnp.ones_like(x),))[1])(spins_on(lattice))
-    assert np.isfinite(moved).all()
+    lattice = cells(2, 1, periodic=(True, False))
+    solver, spins = js.ExactDiagonalization(model_on(lattice, **kind), **STATE), spins_on(lattice)
+    js.testing.assert_field_is_gradient(solver, spins, key=jax.random.key(1))
+    along, step = jnp.ones_like(spins), 1e-4
+    slope = jax.jit(lambda x: jax.jvp(solver.field, (x,), (along,))[1])(spins)
+    difference = (solver.field(spins + step * along) - solver.field(spins - step * along)) / (2 * step)
+    assert distance(slope, difference) < 1e-6
 
 
 # --- making one ---------------------------------------------------------------------------------------------------
@@ -283,15 +285,21 @@ def test_what_does_not_fit_is_refused():
     crooked[3, 0, 1] += 0.5
     with pytest.raises(ValueError, match=r"hopping is not hermitian: .* by up to 0.5, at R = .* m = .*; give \(H"):
         make(hopping=crooked)
-    with pytest.raises(ValueError, match="exchange has elements up to 0.25 between orbitals of different owners, or of"):
+    with pytest.raises(
+        ValueError, match="exchange has elements up to 0.25 between orbitals of different owners, or of"
+    ):
         make(exchange=given["exchange"] + 0.25 * np.eye(4))
     with pytest.raises(ValueError, match="exchange is not hermitian"):
         make(exchange=np.triu(np.ones((4, 4))))
     with pytest.raises(ValueError, match="split has elements up to 1 between two orbitals without owner"):
         make(split=np.tile(np.eye(4), (15, 1, 1)))
-    with pytest.raises(ValueError, match=r"owners are sublattices from 0 to 1 or None, .* give the magnetic atoms alone"):
+    with pytest.raises(
+        ValueError, match=r"owners are sublattices from 0 to 1 or None, .* give the magnetic atoms alone"
+    ):
         make(owners=(0, 1, 2, None))
-    with pytest.raises(ValueError, match=r"hopping of shape \(15, 4, 4\) does not fit 15 lattice vectors .* give \(15, 3"):
+    with pytest.raises(
+        ValueError, match=r"hopping of shape \(15, 4, 4\) does not fit 15 lattice vectors .* give \(15, 3"
+    ):
         make(owners=(0, 1, None))
     with pytest.raises(ValueError, match=r"R = \(2, 1\) is there without -R; give both"):
         make(offsets=OFFSETS[1:], hopping=given["hopping"][1:], split=None)

@@ -259,7 +259,9 @@ def spectral_edges(
 @eqx.filter_jit
 def _edges(model: AbstractElectrons, spins: Spins, key, steps: int):
     dtype = spins.dtype
-    solver = KernelPolynomial(model, chemical_potential=0.0, temperature=1.0, order=16, probes=Coloring(1), window=(-1, 1))
+    solver = KernelPolynomial(
+        model, chemical_potential=0.0, temperature=1.0, order=16, probes=Coloring(1), window=(-1, 1)
+    )
     operator = model.hamiltonian(spins)
     start = solver.start(spins, key=key)
     # one column, both spins

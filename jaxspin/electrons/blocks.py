@@ -19,7 +19,7 @@ Offsets = tuple[tuple[int, ...], ...]
 _ROUNDING = 1e-5  # of the largest element: files have few digits
 
 
-def as_offsets(offsets: Sequence[Sequence[int]], dimension: int) -> Offsets:
+def as_offsets(offsets: Sequence[Sequence[int]] | np.ndarray, dimension: int) -> Offsets:
     """Lattice vectors as tuples; `ValueError` where they are no integers, repeat, or R comes without -R."""
     found = np.asarray(offsets)
     if found.ndim != 2 or found.shape[1] != dimension or not np.issubdtype(found.dtype, np.integer):
@@ -149,4 +149,3 @@ def band_edges(
 
 _PERIODIC = 12
 _POINTS = 2**15
-

@@ -115,10 +115,7 @@ def _warn(model: AbstractElectrons) -> None:
     orbitals = model.orbital_lattice.sites
     needed = 6.0 * (2 * orbitals) ** 2 * 8
     what = "sites" if orbitals == model.lattice.sites else "orbitals"
-    warn_of_memory(
-        f"ExactDiagonalization of {orbitals} {what}",
-        needed, "use KernelPolynomial, linear in the sites"
-    )
+    warn_of_memory(f"ExactDiagonalization of {orbitals} {what}", needed, "use KernelPolynomial, linear in the sites")
 
 
 @takes_spins(half=False)

@@ -180,7 +180,9 @@ class KernelPolynomial(AbstractEquilibrium):
         """The number of orbitals, and the error in electrons of series and probes together at a given mu."""
         orbitals = jnp.asarray(self.model.orbitals(), dtype)
         temperature, halfwidth = (x.astype(dtype) for x in (self.temperature, self.scaling()[1]))
-        noise = chebyshev.filling_error(self.order, temperature, halfwidth) + self.probes.filling_error(self.model.orbital_lattice)
+        noise = chebyshev.filling_error(self.order, temperature, halfwidth) + self.probes.filling_error(
+            self.model.orbital_lattice
+        )
         return orbitals, noise * orbitals
 
     def with_order(self, order: int) -> "KernelPolynomial":
@@ -222,9 +224,7 @@ class Rescaled(eqx.Module):
     def __call__(self, vectors: Any) -> Any:
         product = self.hamiltonian(vectors)
         center, factor = self.center, 1 / self.halfwidth
-        return jax.tree.map(
-            lambda p, x: (p - center.astype(x.dtype) * x) * factor.astype(x.dtype), product, vectors
-        )
+        return jax.tree.map(lambda p, x: (p - center.astype(x.dtype) * x) * factor.astype(x.dtype), product, vectors)
 
 
 def group_width(part: Array) -> int:

@@ -212,9 +212,7 @@ class OrbitalModel(AbstractElectrons):
         if any(isinstance(x, Tracer) for x in given):
             return False
         values = [np.asarray(x) for x in given]
-        return all(
-            np.allclose(x, np.conj(np.swapaxes(x, -1, -2)), rtol=0, atol=1e-6 * np.abs(x).max()) for x in values
-        )
+        return all(np.allclose(x, np.conj(np.swapaxes(x, -1, -2)), rtol=0, atol=1e-6 * np.abs(x).max()) for x in values)
 
     # --- products with H --------------------------------------------------------------------------------------
 
@@ -248,7 +246,9 @@ class OrbitalModel(AbstractElectrons):
         return join(spinor)
 
     @takes_spins(half=False)
-    def apply(self, spins: Spins, vectors: Complex[Array, "*cells n 2 columns"]) -> Complex[Array, "*cells n 2 columns"]:
+    def apply(
+        self, spins: Spins, vectors: Complex[Array, "*cells n 2 columns"]
+    ) -> Complex[Array, "*cells n 2 columns"]:
         """H psi; `matvec` is the same for vectors in another precision than the spins."""
         return self.hamiltonian(spins)(vectors)
 

@@ -15,6 +15,7 @@ from jaxtyping import Array, ArrayLike, Complex, Float, PRNGKeyArray
 from jaxspin.arrays.precision import einsum, matmul, tensordot
 from jaxspin.arrays.spinors import Spinor, unit_spinor
 from jaxspin.electrons import (
+    AbstractElectrons,
     ExactDiagonalization,
     GreensFunction,
     Hopping,
@@ -72,7 +73,7 @@ def _equilibrium_currents(solver, spins, key):
     return jax.grad(energy)(jnp.zeros((*cells, len(model.hoppings)), spins.dtype))
 
 
-def velocity(model: SDModel, axis: int) -> SDModel:
+def velocity(model: AbstractElectrons, axis: int) -> SDModel:
     """The operator v_a = i [H, r_a] along the Cartesian `axis`, as a model without spins: hoppings i d_a t.
 
     In units of the hopping times the lattice constant over hbar. It is what `conductivity` sums; `model.dense` writes
@@ -86,7 +87,8 @@ def velocity(model: SDModel, axis: int) -> SDModel:
         >>> matrix.shape, bool(jnp.allclose(matrix, matrix.conj().T))
         ((32, 32), True)
     """
-    dimension = only_sd(model, "velocities and conductivities").lattice.dimension
+    model = only_sd(model, "velocities and conductivities")
+    dimension = model.lattice.dimension
     if not 0 <= axis < dimension:
         raise ValueError(
             f"the {model.lattice.name} lattice has axes 0 to {dimension - 1}, got {axis}; use one of them."

@@ -9,6 +9,7 @@ from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Complex, Float, PRNGKeyArray
 
 from jaxspin.couplings import holds, optional, scalar
+from jaxspin.electrons.base import AbstractElectrons
 from jaxspin.electrons.model import SDModel, only_sd
 from jaxspin.electrons.negf.channel import AbstractChannel, open_axis
 from jaxspin.electrons.negf.leads import AbstractTerminal, check_temperature, contact
@@ -78,7 +79,7 @@ class GreensFunction(AbstractChannel):
 
     def __init__(
         self,
-        model: SDModel,
+        model: AbstractElectrons,
         *,
         leads: Sequence[AbstractTerminal],
         voltage: ArrayLike = 0.0,
