@@ -32,6 +32,8 @@ from tests.helpers import counting_compilations
 PLATFORMS = ("cpu", "cuda", "tpu")
 LATTICE = js.triangular(8, 8)
 MODEL = js.SDModel(LATTICE, 1.0, 3.0)
+HOPS = np.stack([np.eye(2), -np.ones((2, 2)), -np.ones((2, 2))])
+ORBITALS = js.OrbitalModel(LATTICE, (0, 0), [(0, 0), (1, 0), (-1, 0)], HOPS, np.eye(2), split=0.1 * HOPS)
 CHANNEL = js.square(8, 4, periodic=(False, False))
 EXCHANGE = js.Exchange(LATTICE, (1.0, 0.2))
 MOMENTS = js.BehlerParrinello(descriptor=LocalMoments(LATTICE, 2.0, hops=1, moments=4), hidden=(4,), dtype=jnp.float32)
@@ -46,6 +48,10 @@ FIELDS = {
     "kernel polynomials": js.KernelPolynomial(
         MODEL, filling=0.25, temperature=0.3, probes=js.electrons.Coloring(4), order=16
     ),
+    "orbitals": js.KernelPolynomial(
+        ORBITALS, filling=0.25, temperature=0.3, probes=js.electrons.Coloring(8), order=16, window=(-9.0, 9.0)
+    ),
+    "orbitals, exact": js.ExactDiagonalization(ORBITALS, filling=0.25, temperature=0.1),
     "learnt, moments": MOMENTS,
     "learnt, electrons": js.BehlerParrinello(
         descriptor=js.LocalElectrons(LATTICE, 2.0, filling=0.3, hops=1, steps=3), hidden=(4,), dtype=jnp.float32

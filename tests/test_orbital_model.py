@@ -271,7 +271,7 @@ def test_moments_of_separate_atoms_follow_their_spins():
     # full and empty, each orbital gives one Bohr magneton
     assert distance(magnetic_moments(solver, spins), spins * jnp.array([2.0, 1.0])[None, None, :, None]) < 1e-6
     plain = js.ExactDiagonalization(js.SDModel(lattice), filling=0.5, temperature=0.1)
-    with pytest.raises(ValueError, match="SDModel has no field on single orbitals; divide solver.field"):
+    with pytest.raises(ValueError, match=r"SDModel has no field on single orbitals; divide solver.field"):
         spin_polarization(plain, spins)
 
 
@@ -286,7 +286,7 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match=r"hopping is not hermitian: .* by up to 0.5, at R = .* m = .*; give \(H"):
         make(hopping=crooked)
     with pytest.raises(
-        ValueError, match="exchange has elements up to 0.25 between orbitals of different owners, or of"
+        ValueError, match=r"exchange has elements up to 0.25 between orbitals of different owners, or of"
     ):
         make(exchange=given["exchange"] + 0.25 * np.eye(4))
     with pytest.raises(ValueError, match="exchange is not hermitian"):
@@ -309,9 +309,9 @@ def test_what_does_not_fit_is_refused():
         make(offsets=np.zeros((15, 3), int))
     with pytest.raises(ValueError, match=r"potential of shape \(3,\) does not fit; give one of the shapes"):
         make(potential=np.ones(3))
-    with pytest.raises(ValueError, match="up of shape .* do not fit 15 lattice vectors and 4 owners; give both"):
+    with pytest.raises(ValueError, match=r"up of shape .* do not fit 15 lattice vectors and 4 owners; give both"):
         OrbitalModel.collinear(lattice, OWNERS, OFFSETS, given["hopping"], given["hopping"][1:])
-    with pytest.raises(ValueError, match="only a uniform model moves .*; build a new OrbitalModel there"):
+    with pytest.raises(ValueError, match=r"only a uniform model moves .*; build a new OrbitalModel there"):
         make(potential=np.zeros((2, 2, 4))).on(cells(3, 3))
 
 

@@ -1,8 +1,8 @@
 """What the solvers ask of a model of electrons, whatever its orbitals are.
 
-Shapes: spins `(*cells, sublattices, 3)`; electron vectors `(*cells, orbitals, 2, columns)` in public, and inside solvers
-in the layout that the model multiplies fastest, `packed`. Dense matrices are `(2N, 2N)` with the N orbitals of all cells
-and their spins in the C order of `(*cells, orbitals, 2)`.
+Shapes: spins `(*cells, sublattices, 3)`; electron vectors `(*cells, orbitals, 2, columns)` in public, and inside
+solvers in the layout that the model multiplies fastest, `packed`. Dense matrices are `(2N, 2N)` with the N orbitals of
+all cells and their spins in the C order of `(*cells, orbitals, 2)`.
 """
 
 import abc
@@ -89,7 +89,10 @@ class AbstractElectrons(eqx.Module):
         return 2 * (self.orbital_lattice.sites if self.occupied is None else jnp.sum(self.occupied))
 
     def filling_of(self, electrons: ArrayLike) -> Any:
-        """The filling N_e/(number of spin-orbitals) of so many `electrons` a cell, of a model without vacancies."""
+        """The filling N_e/(number of spin-orbitals) of so many `electrons` a cell, where no site is vacant.
+
+        `js.ExactDiagonalization(model, filling=model.filling_of(8), ...)` has eight electrons in every cell.
+        """
         return electrons / (2 * self.orbital_lattice.sublattices)
 
     def bloch(self, spins: Spins, wavevectors: Float[Array, "k d"]) -> Complex[Array, "k n n"]:

@@ -26,8 +26,8 @@ class ExactDiagonalization(AbstractEquilibrium):
     - `chemical_potential` mu: the energy is the grand potential Omega = -T sum_k ln(1 + exp(-(e_k - mu)/T)).
 
     `temperature` is that of the electrons; 0 is the ground state, where degenerate states at the Fermi energy share
-    their electrons equally. The field is B_i = -dE/dS_i, J <sigma_i> of `SDModel`. Spins and field are `(*cells, sublattices, 3)`, energies in
-    units of the hopping.
+    their electrons equally. The field is B_i = -dE/dS_i, J <sigma_i> of an `SDModel`. Spins and field are
+    `(*cells, sublattices, 3)`, energies in units of the hopping.
 
     First and second derivatives are right at degeneracies too, by divided differences of the Fermi function (Daleckii
     and Krein, AMS Transl. 47, 1 (1965)); third derivatives are not. Time grows as (2N)^3 and memory as (2N)^2: use

@@ -41,7 +41,8 @@ class KernelPolynomial(AbstractEquilibrium):
     - `temperature` of the electrons, above zero; for T = 0 use `ExactDiagonalization`.
     - `tolerance` of the field: its rms error at a site, in units of the hopping. It chooses colours and order where
       they are not given, for the hardest case. `tune` looks at the spins instead, and `measure_accuracy` measures.
-    - `probes`: `Coloring(colours)`, or `ExactTrace()` for no sampling error.
+    - `probes`: `Coloring(colours)`, or `ExactTrace()` for no sampling error. The colours are those of sites, or of an
+      `OrbitalModel` those of orbitals, at least one for each orbital of a cell.
     - `order`: the number of moments; None takes as many as bring the error of the series to a tenth of `tolerance`.
     - `window`: (lowest, highest) energy that must hold the spectrum of every configuration; None takes
       `model.spectral_bounds()`. A spectrum that leaves the window gives NaN.

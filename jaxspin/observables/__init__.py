@@ -4,18 +4,18 @@ from jaxspin.observables.curl import curl_fraction, field_jacobian, unreachable_
 from jaxspin.observables.distances import DistanceShells, by_distance
 from jaxspin.observables.domains import decay_length, domain_labels, domain_length, domain_sizes, moment_length
 from jaxspin.observables.dynamical import Spectrum, dynamical_structure_factor
-from jaxspin.observables.electronic import density_of_states, electron_density, local_density_of_states
-from jaxspin.observables.glass import (
-    replica_overlap,
-    spin_glass_structure_factor,
-    spin_glass_susceptibility,
-    two_time_correlation,
 from jaxspin.observables.electronic import (
     density_of_states,
     electron_density,
     local_density_of_states,
     magnetic_moments,
     spin_polarization,
+)
+from jaxspin.observables.glass import (
+    replica_overlap,
+    spin_glass_structure_factor,
+    spin_glass_susceptibility,
+    two_time_correlation,
 )
 from jaxspin.observables.growth import Growth, fit_growth
 from jaxspin.observables.magnetization import (

@@ -78,7 +78,8 @@ def spin_polarization(
         >>> cell = js.chain(1)
         >>> model = js.OrbitalModel(cell, (0, None), [(0,)], np.zeros((1, 2, 2)), np.diag([1.0, 0.0]))
         >>> solver = js.ExactDiagonalization(model, filling=0.5, temperature=0.1)
-        >>> [round(float(z), 2) for z in js.observables.spin_polarization(solver, jnp.array([[[0.0, 0.0, 1.0]]]))[0, :, 2]]
+        >>> found = js.observables.spin_polarization(solver, js.textures.ferromagnet(cell))
+        >>> [abs(round(float(z), 2)) for z in found[0, :, 2]]
         [1.0, 0.0]
     """
     model = model_of(solver)
@@ -103,9 +104,10 @@ def magnetic_moments(
     The sum of `spin_polarization` over the orbitals that the atom owns, and raises the same.
 
     Example:
-        >>> model = js.OrbitalModel(js.chain(1), (0, 0), [(0,)], np.zeros((1, 2, 2)), np.diag([1.0, 1.0]))
+        >>> cell = js.chain(1)
+        >>> model = js.OrbitalModel(cell, (0, 0), [(0,)], np.zeros((1, 2, 2)), np.diag([1.0, 1.0]))
         >>> solver = js.ExactDiagonalization(model, filling=model.filling_of(2), temperature=0.1)
-        >>> round(float(js.observables.magnetic_moments(solver, jnp.array([[[0.0, 0.0, 1.0]]]))[0, 0, 2]), 2)
+        >>> round(float(js.observables.magnetic_moments(solver, js.textures.ferromagnet(cell))[0, 0, 2]), 2)
         2.0
     """
     found = spin_polarization(solver, spins, key=key)
@@ -126,9 +128,9 @@ def density_of_states(
 ) -> Float[Array, " n"]:
     """rho(e) = sum_k g(e - e_k)/N per site and unit of energy, every level broadened to `resolution`.
 
-    Its integral is the number of spin-orbitals per site, 2 of an `SDModel` without vacancies. g is a Gaussian of standard deviation
-    `resolution` (in units of the hopping), or with `kernel` "lorentz" a Lorentzian of that half-width, the imaginary
-    part of a Green's function. "jackson", whose peaks were sharper near the ends of the band, is "gaussian" now.
+    Its integral is the number of spin-orbitals per site, 2 of an `SDModel` without vacancies. g is a Gaussian of
+    standard deviation `resolution` (in units of the hopping), or with `kernel` "lorentz" a Lorentzian of that
+    half-width, the imaginary part of a Green's function. "jackson", whose peaks were sharper near the ends of the band, is "gaussian" now.
 
     Kernel polynomials expand g(e - H) itself, sum_k w_k g(e - e_k) with the weights of `KernelPolynomial.spectrum`, in
     as many moments as make it good to 1e-6 of a peak (5 a/`resolution`, a half the width of the window) or 1e-4
