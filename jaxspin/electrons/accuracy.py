@@ -204,8 +204,8 @@ def _most_moments(solver: KernelPolynomial, dtype) -> int:
 def direct_field(solver: KernelPolynomial, spins: Spins, *, key: PRNGKeyArray | None = None) -> Spins:
     """B_i = -Re sum_r r^+ (dH/dS_i) f(H) r: the field from the probed density matrix, with the solver's probes.
 
-    Of an `SDModel` it is J Re sum_r r_i^+ sigma (f(H) r)_i. Spins and field are `(*cells, sublattices, 3)`, the field in units of the hopping. It is there for comparison: use
-    `solver.field`, the gradient of the probed energy. The direct field is the gradient of nothing, so energy is not
+    Of an `SDModel` it is J Re sum_r r_i^+ sigma (f(H) r)_i. Spins and field are `(*cells, sublattices, 3)`, the field
+    in units of the hopping. It is there for comparison: use `solver.field`, the gradient of the probed energy. The direct field is the gradient of nothing, so energy is not
     conserved. In a metal its error is at least twice that of `solver.field` with the same vectors; in a gap, with many
     colours, it is the smaller one (`python -m experiments.checks.probing` measures both). It takes `solver.order`
     products with H, the gradient one and a half times as many.

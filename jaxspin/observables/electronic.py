@@ -130,7 +130,8 @@ def density_of_states(
 
     Its integral is the number of spin-orbitals per site, 2 of an `SDModel` without vacancies. g is a Gaussian of
     standard deviation `resolution` (in units of the hopping), or with `kernel` "lorentz" a Lorentzian of that
-    half-width, the imaginary part of a Green's function. "jackson", whose peaks were sharper near the ends of the band, is "gaussian" now.
+    half-width, the imaginary part of a Green's function. "jackson", whose peaks were sharper near the ends of the
+    band, is "gaussian" now.
 
     Kernel polynomials expand g(e - H) itself, sum_k w_k g(e - e_k) with the weights of `KernelPolynomial.spectrum`, in
     as many moments as make it good to 1e-6 of a peak (5 a/`resolution`, a half the width of the window) or 1e-4
