@@ -205,10 +205,11 @@ def direct_field(solver: KernelPolynomial, spins: Spins, *, key: PRNGKeyArray | 
     """B_i = -Re sum_r r^+ (dH/dS_i) f(H) r: the field from the probed density matrix, with the solver's probes.
 
     Of an `SDModel` it is J Re sum_r r_i^+ sigma (f(H) r)_i. Spins and field are `(*cells, sublattices, 3)`, the field
-    in units of the hopping. It is there for comparison: use `solver.field`, the gradient of the probed energy. The direct field is the gradient of nothing, so energy is not
-    conserved. In a metal its error is at least twice that of `solver.field` with the same vectors; in a gap, with many
-    colours, it is the smaller one (`python -m experiments.checks.probing` measures both). It takes `solver.order`
-    products with H, the gradient one and a half times as many.
+    in units of the hopping. It is there for comparison: use `solver.field`, the gradient of the probed energy. The
+    direct field is the gradient of nothing, so energy is not conserved. In a metal its error is at least twice that of
+    `solver.field` with the same vectors; in a gap, with many colours, it is the smaller one
+    (`python -m experiments.checks.probing` measures both). It takes `solver.order` products with H, the gradient one
+    and a half times as many.
 
     Raises `ValueError` for spins that do not fit the lattice.
     Source: Wang, Chern, Batista and Barros, J. Chem. Phys. 148, 094107 (2018), 10.1063/1.5017741.

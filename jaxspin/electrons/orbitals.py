@@ -5,27 +5,23 @@ H = sum_R,mn c+_(R',m) H0_mn(R) c_(R'+R,n) (x) 1 - sum_i S_i.sigma (x) M_i - sum
 Shapes: spins `(*cells, sublattices, 3)`, one for each magnetic atom; electron vectors `(*cells, orbitals, 2, columns)`.
 """
 
-import functools
 from collections.abc import Sequence
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Complex, Float, Num
 
-from jaxspin.arrays.precision import einsum
 from jaxspin.arrays.spinors import Spinor, complex_of, join
 from jaxspin.couplings import Numbers, numeric, real
-from jaxspin.electrons.base import AbstractElectrons, Spins, check_wavevector
-from jaxspin.electrons.blocks import Offsets, as_offsets, band_edges, between_cells, grid_for, hermitian, on_grid
-from jaxspin.electrons.hoppings import PAULI
-from jaxspin.electrons.orbital_product import OrbitalProduct, at_orbitals
+from jaxspin.electrons.base import AbstractElectrons, Spins
+from jaxspin.electrons.blocks import Offsets, as_offsets, grid_for, on_grid
+from jaxspin.electrons.orbital_matrices import bounds, dense, field_of, halves
+from jaxspin.electrons.orbital_product import OrbitalProduct
+from jaxspin.electrons.owners import Owners, as_complex, check_zero, checked_blocks, orbital_lattice, same_owner
 from jaxspin.lattice import Lattice
 from jaxspin.spins import takes_spins
-
-Owners = tuple[int | None, ...]
 
 
 class OrbitalModel(AbstractElectrons):
@@ -98,17 +94,17 @@ class OrbitalModel(AbstractElectrons):
             )
         self.offsets = as_offsets(offsets, lattice.dimension)
         count = len(self.offsets)
-        self.hopping = _blocks("hopping", self.offsets, hopping, [(count, n, n), (count, 2 * n, 2 * n)])
+        self.hopping = checked_blocks("hopping", self.offsets, hopping, [(count, n, n), (count, 2 * n, 2 * n)])
         zero = ((0,) * lattice.dimension,)
-        self.exchange = _blocks("exchange", zero, numeric(exchange, "exchange")[None], [(1, n, n)])[0]
+        self.exchange = checked_blocks("exchange", zero, numeric(exchange, "exchange")[None], [(1, n, n)])[0]
         own = same_owner(self.owners)
-        _check_zero(
+        check_zero(
             "exchange", self.exchange, ~own, "orbitals of different owners, or of none; such elements belong in split"
         )
         self.split = None if split is None else _blocks("split", self.offsets, split, [(count, n, n)])
         if self.split is not None:
             nobody = np.array([o is None for o in self.owners])
-            _check_zero(
+            check_zero(
                 "split", self.split, nobody[:, None] & nobody, "two orbitals without owner, which no spin splits; use 0"
             )
         self.potential = None if potential is None else real(potential, "potential")
@@ -197,7 +193,7 @@ class OrbitalModel(AbstractElectrons):
 
     @property
     def orbital_lattice(self) -> Lattice:
-        return _orbital_lattice(self.lattice, self.owners)
+        return orbital_lattice(self.lattice, self.owners)
 
     @property
     def strength(self) -> float | None:
@@ -220,11 +216,11 @@ class OrbitalModel(AbstractElectrons):
     def hamiltonian(self, spins: Spins) -> OrbitalProduct:
         ctype = complex_of(spins.dtype)
         points = grid_for(self.lattice, self.offsets)
-        blocks = on_grid(self.lattice, self.offsets, _complex(self.hopping), points)
+        blocks = on_grid(self.lattice, self.offsets, as_complex(self.hopping), points)
         spin_blocks = None
         if self.split is not None:
-            offsets, halves = self._halves()
-            spin_blocks = on_grid(self.lattice, offsets, halves, points).astype(ctype)
+            offsets, half = halves(self)
+            spin_blocks = on_grid(self.lattice, offsets, half, points).astype(ctype)
         n = len(self.owners)
         zeeman = self.zeeman
         if zeeman is not None:
@@ -270,25 +266,7 @@ class OrbitalModel(AbstractElectrons):
         `wavevector` k (one reduced coordinate in [0, 1) an axis) twists the boundary, each wrap along axis a
         giving exp(2 pi i k_a): the Bloch Hamiltonian of the texture repeated without end, see `bloch`.
         """
-        check_wavevector(self.lattice, wavevector)
-        ctype, n = complex_of(spins.dtype), len(self.owners)
-        sites = self.orbital_lattice.sites
-        blocks = between_cells(self.lattice, self.offsets, self.hopping.astype(ctype), wavevector)
-        blocks = jnp.swapaxes(blocks, 1, 2)
-        if blocks.shape[-1] == n:
-            h = blocks.reshape(sites, 1, sites, 1) * jnp.eye(2, dtype=ctype)[None, :, None, :]
-        else:
-            h = blocks.reshape(sites, 2, sites, 2)
-        h = h + self._spin_part(spins, wavevector)
-        local = jnp.zeros((sites, 2, 2), ctype)
-        if self.potential is not None:
-            potential = jnp.broadcast_to(self.potential, (*self.lattice.cells, n)).reshape(sites, 1, 1)
-            local = local + potential.astype(ctype) * jnp.eye(2, dtype=ctype)[None]
-        if self.zeeman is not None:
-            field = jnp.broadcast_to(self.zeeman, (*self.lattice.cells, n, 3)).reshape(sites, 3)
-            local = local - einsum("xc,cab->xab", field.astype(ctype), jnp.asarray(PAULI, ctype))
-        site = np.arange(sites)
-        return h.at[site, :, site, :].add(local).reshape(2 * sites, 2 * sites)
+        return dense(self, spins, wavevector)
 
     @takes_spins(half=False)
     @eqx.filter_jit
@@ -296,46 +274,7 @@ class OrbitalModel(AbstractElectrons):
         self, density: Complex[Array, "*k n n"], spins: Spins, wavevectors: Float[Array, "k d"] | None = None
     ) -> Spins:
         """B_i = -Tr rho dH/dS_i, with H(k) where the density matrix has one part at each wavevector."""
-        if wavevectors is not None and self.split is None:  # on the atoms all wavevectors are alike
-            density, wavevectors = jnp.sum(density, axis=0), None
-
-        def coupled(s):
-            parts = (
-                self._spin_part(s, None)
-                if wavevectors is None
-                else jax.vmap(lambda k: self._spin_part(s, k))(wavevectors)
-            )
-            # Tr rho H, both hermitian
-            return -jnp.sum(jnp.real(jnp.conj(density.reshape(parts.shape)) * parts))
-
-        return jax.grad(coupled)(jnp.zeros_like(spins)).astype(spins.dtype)
-
-    def _spin_part(self, spins: Spins, wavevector) -> Complex[Array, "sites 2 sites 2"]:
-        """What the spins add to H, linear in them: -(S.sigma G + G S.sigma), with S of each orbital."""
-        ctype, sites = complex_of(spins.dtype), self.orbital_lattice.sites
-        offsets, halves = self._halves()
-        blocks = between_cells(self.lattice, offsets, halves.astype(ctype), wavevector)
-        blocks = jnp.swapaxes(blocks, 1, 2).reshape(sites, 1, sites, 1)
-        s = at_orbitals(self.owners, spins).reshape(sites, 3).astype(ctype)
-        matrices = einsum("xc,cab->xab", s, jnp.asarray(PAULI, ctype))
-        both = matrices[:, :, None, :] + jnp.swapaxes(matrices, 0, 1)[None]
-        return -blocks * both
-
-    def _halves(self) -> tuple[Offsets, Complex[Array, "vectors n n"]]:
-        """(R, G(R)) with the coupling to the spins -(S_i G_ij + G_ij S_j).sigma, in which no owner is S = 0.
-
-        G is half of M and D together, and all of D where one end has no owner.
-        """
-        zero = (0,) * self.lattice.dimension
-        half = _complex(self.exchange) / 2
-        if self.split is None:
-            return (zero,), half[None]
-        nobody = np.array([o is None for o in self.owners])
-        weight = jnp.asarray(np.where(nobody[:, None] | nobody, 1.0, 0.5), half.dtype)
-        split = _complex(self.split) * weight[None]
-        if zero in self.offsets:
-            return self.offsets, split.at[self.offsets.index(zero)].add(half)
-        return (zero, *self.offsets), jnp.concatenate([half[None], split])
+        return field_of(self, density, spins, wavevectors)
 
     # --- bounds -----------------------------------------------------------------------------------------------
 
@@ -345,61 +284,4 @@ class OrbitalModel(AbstractElectrons):
         The band edges of H0, widened by what is local and by the largest |M + D(k)| (Weyl's inequality; the spins are
         an operator of norm 1). Along open axes the edges are those of the infinite crystal, a little widened.
         """
-        return _bounds(self)
-
-
-@eqx.filter_jit
-def _bounds(model: OrbitalModel) -> tuple[Array, Array]:
-    model = jax.lax.stop_gradient(model)
-    low, high = band_edges(model.lattice, model.offsets, _complex(model.hopping))
-    if model.split is None:
-        shift = jnp.linalg.norm(model.exchange, 2)
-    else:
-        offsets, halves = model._halves()
-        shift = 2 * jnp.max(jnp.abs(jnp.stack(band_edges(model.lattice, offsets, halves))))
-    shift = shift.astype(low.dtype)
-    if model.zeeman is not None:
-        shift = shift + jnp.max(jnp.linalg.norm(model.zeeman, axis=-1)).astype(low.dtype)
-    low, high = low - shift, high + shift
-    if model.potential is not None:
-        v = model.potential.astype(low.dtype)
-        low, high = low + jnp.min(v), high + jnp.max(v)
-    return low, high
-
-
-def same_owner(owners: Sequence[int | None]) -> np.ndarray:
-    """Which pairs of orbitals `(n, n)` feel one and the same spin."""
-    number = np.array([-1 if o is None else o for o in owners])
-    return (number[:, None] == number) & (number >= 0)
-
-
-@functools.lru_cache(maxsize=64)
-def _orbital_lattice(lattice: Lattice, owners: Owners) -> Lattice:
-    """A site for each orbital: at its atom, or anywhere without one, and a little apart from the others there."""
-    step = np.array(lattice.vectors[0]) * 1e-4
-    home = [np.array(lattice.basis[0 if o is None else o]) for o in owners]
-    basis = [x + m * step for m, x in enumerate(home)]
-    return Lattice(f"{lattice.name} of orbitals", lattice.vectors, basis, lattice.cells, lattice.periodic)
-
-
-def _blocks(name: str, offsets: Offsets, value, shapes: list[tuple[int, ...]]) -> Num[Array, "vectors m m"]:
-    found = numeric(value, name)
-    if found.shape not in shapes:
-        given = [s[1:] if name == "exchange" else s for s in shapes]
-        shape = found.shape[1:] if name == "exchange" else found.shape
-        raise ValueError(
-            f"{name} of shape {shape} does not fit {len(offsets)} lattice vectors and the owners; give "
-            f"{' or '.join(map(str, given))}."
-        )
-    return hermitian(name, offsets, found)
-
-
-def _check_zero(name: str, value: Array, where: np.ndarray, what: str) -> None:
-    if isinstance(value, Tracer) or not np.any(np.asarray(value)[..., where]):
-        return
-    largest = np.max(np.abs(np.asarray(value)[..., where]))
-    raise ValueError(f"{name} has elements up to {largest:.2g} between {what}.")
-
-
-def _complex(x: Array) -> Array:
-    return x if jnp.iscomplexobj(x) else x.astype(complex_of(x.dtype))
+        return bounds(self)
