@@ -122,7 +122,7 @@ def test_products_are_those_of_a_hermitian_matrix_within_the_bounds(kind, sizes,
     assert max(levels[0] - low, high - levels[-1]) < 9
 
 
-@pytest.mark.parametrize("kind", [KINDS[0], KINDS[2]], ids=str)
+@pytest.mark.parametrize("kind", [pytest.param(KINDS[0], marks=pytest.mark.slow), KINDS[2]], ids=str)
 def test_bloch_is_the_cell_repeated(kind):
     cell, points = cells(2, 1), 2
     model, spins = model_on(cell, **kind), spins_on(cell)
@@ -155,7 +155,7 @@ def test_observables_of_bloch_waves_are_those_of_the_cell_repeated():
     assert abs(electron_density(bloch, spins).sum() - 0.3 * 8) < 1e-12
 
 
-@pytest.mark.parametrize("kind", [KINDS[0], KINDS[2]], ids=str)
+@pytest.mark.parametrize("kind", [pytest.param(KINDS[0], marks=pytest.mark.slow), KINDS[2]], ids=str)
 def test_kernel_polynomials_are_exact(kind):
     lattice = cells(2, 2, periodic=(True, False))
     model, spins = model_on(lattice, **kind), spins_on(lattice)
@@ -168,6 +168,7 @@ def test_kernel_polynomials_are_exact(kind):
     assert distance(js.electrons.direct_field(series, spins), field) < 1e-5
 
 
+@pytest.mark.slow
 def test_observables_of_kernel_polynomials_are_exact():
     lattice = cells(2, 1)
     model, spins = model_on(lattice), spins_on(lattice)
@@ -180,6 +181,7 @@ def test_observables_of_kernel_polynomials_are_exact():
     assert distance(one, other) < 1e-5
 
 
+@pytest.mark.slow
 def test_probes_of_a_few_colours_are_right_on_average(key):
     lattice = cells(4, 3)
     model, spins = model_on(lattice), spins_on(lattice)
@@ -209,7 +211,7 @@ def varied(x):
     return OrbitalModel(cells(2, 1), OWNERS, OFFSETS, **moved)
 
 
-@pytest.mark.parametrize("method", ["exact", "series"])
+@pytest.mark.parametrize("method", ["exact", pytest.param("series", marks=pytest.mark.slow)])
 def test_derivatives_by_the_model_are_differences(method):
     spins = spins_on(cells(2, 1))
 
@@ -231,7 +233,7 @@ def test_derivatives_by_the_model_are_differences(method):
     assert distance(second, difference) < 1e-5 * float(jnp.max(jnp.abs(second)))
 
 
-@pytest.mark.parametrize("kind", KINDS[:2], ids=str)
+@pytest.mark.parametrize("kind", [pytest.param(KINDS[0], marks=pytest.mark.slow), KINDS[1]], ids=str)
 def test_field_is_the_gradient(kind):
     lattice = cells(2, 1, periodic=(True, False))
     solver, spins = js.ExactDiagonalization(model_on(lattice, **kind), **STATE), spins_on(lattice)
