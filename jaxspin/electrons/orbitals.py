@@ -101,7 +101,7 @@ class OrbitalModel(AbstractElectrons):
         check_zero(
             "exchange", self.exchange, ~own, "orbitals of different owners, or of none; such elements belong in split"
         )
-        self.split = None if split is None else _blocks("split", self.offsets, split, [(count, n, n)])
+        self.split = None if split is None else checked_blocks("split", self.offsets, split, [(count, n, n)])
         if self.split is not None:
             nobody = np.array([o is None for o in self.owners])
             check_zero(
