@@ -71,7 +71,11 @@ def as_orbitals(model):
     )
 
 
-@pytest.mark.parametrize("lattice", [js.kagome(3, 2), js.triangular(4, 3, periodic=(True, False))], ids=["3", "1"])
+@pytest.mark.parametrize(
+    "lattice",
+    [js.kagome(3, 2), pytest.param(js.triangular(4, 3, periodic=(True, False)), marks=pytest.mark.slow)],
+    ids=["3", "1"],
+)
 def test_one_orbital_an_atom_is_the_model_of_one_orbital(lattice):
     potential = np.random.default_rng(0).normal(size=lattice.shape)
     plain = js.SDModel(lattice, (1.0, -0.3), 1.3, potential=potential)
