@@ -15,6 +15,7 @@ from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Int
 
 from jaxspin.arrays.spinors import Spinor
 from jaxspin.lattice import Lattice
+from jaxspin.spins import takes_spins
 
 Spins = Float[Array, "*cells sublattices 3"]
 
@@ -95,6 +96,7 @@ class AbstractElectrons(eqx.Module):
         """
         return electrons / (2 * self.orbital_lattice.sublattices)
 
+    @takes_spins(half=False)
     def bloch(self, spins: Spins, wavevectors: Float[Array, "k d"]) -> Complex[Array, "k n n"]:
         """H(k) of a magnetic unit cell (the model's lattice, periodic) at reduced `wavevectors` of that cell.
 
