@@ -73,17 +73,18 @@ def between_cells(
     kept = np.array(offsets)[inside]
     # all vectors between cells, those that wrap modulo the lattice: a sum of blocks for each, then one look-up
     periods = tuple(int(x) for x in np.where(periodic, cells, 2 * cells - 1))
-    folded = np.ravel_multi_index(tuple((kept % np.array(periods)).T), periods)
+    folded = np.asarray(np.ravel_multi_index(tuple((kept % np.array(periods)).T), periods))
     sums = jnp.asarray(np.arange(np.prod(periods))[:, None] == folded[None]).astype(blocks.dtype)
     r = np.stack(np.meshgrid(*(np.arange(n) for n in lattice.cells), indexing="ij"), -1).reshape(-1, len(cells))
+    twist = None
     if wavevector is not None:
         # exp(2 pi i k.(r + R - r')/L), whose exponent counts the wraps
         twist = (2j * np.pi) * (wavevector / jnp.asarray(cells, wavevector.dtype)).astype(blocks.dtype)
         sums = sums * jnp.exp(tensordot(jnp.asarray(kept, blocks.dtype), twist, axes=1))[None]
     steps = (r[None] - r[:, None]) % np.array(periods)
-    index = np.ravel_multi_index(tuple(np.moveaxis(steps, -1, 0)), periods)
+    index = np.asarray(np.ravel_multi_index(tuple(np.moveaxis(steps, -1, 0)), periods))
     found = tensordot(sums, blocks[np.flatnonzero(inside)], axes=1)[index]
-    if wavevector is None:
+    if twist is None:
         return found
     gauge = jnp.exp(tensordot(jnp.asarray(r, blocks.dtype), twist, axes=1))
     return found * (gauge[:, None] * jnp.conj(gauge)[None])[..., None, None]

@@ -11,7 +11,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, Complex, Float, Num
+from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Num
 
 from jaxspin.arrays.spinors import Spinor, complex_of, join
 from jaxspin.couplings import Numbers, numeric, real
@@ -70,6 +70,8 @@ class OrbitalModel(AbstractElectrons):
     split: Num[Array, "vectors n n"] | None
     potential: Float[Array, "..."] | None
     zeeman: Float[Array, "..."] | None
+    # no vacancies: an atom that is missing is a zero spin, and a potential far above
+    occupied: Bool[Array, "..."] | None = None
 
     def __init__(
         self,
@@ -185,11 +187,6 @@ class OrbitalModel(AbstractElectrons):
             potential=self.potential,
             zeeman=self.zeeman,
         )
-
-    @property
-    def occupied(self) -> None:
-        """No vacancies: an atom that is missing is a zero spin, and a `potential` far above."""
-        return None
 
     @property
     def orbital_lattice(self) -> Lattice:
