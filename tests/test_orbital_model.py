@@ -89,6 +89,7 @@ def test_one_orbital_an_atom_is_the_model_of_one_orbital(lattice):
     assert distance(one[1], other[1]) < 1e-11
 
 
+@pytest.mark.slow
 def test_one_orbital_an_atom_has_the_same_series_and_bounds():
     plain = js.SDModel(js.kagome(2, 1), (1.0, -0.3), 1.3)
     many, spins = as_orbitals(plain), spins_on(plain.lattice)
