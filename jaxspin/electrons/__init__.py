@@ -20,7 +20,6 @@ from jaxspin.electrons.negf import (
     WideBandModes,
     screened_coulomb,
 )
-from jaxspin.electrons.negf import AbstractLead, Crystal, GreensFunction, MagneticCrystal, WideBand, WideBandModes
 from jaxspin.electrons.orbitals import OrbitalModel
 from jaxspin.electrons.probes import AbstractProbes, Coloring, ExactTrace
 

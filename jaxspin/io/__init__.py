@@ -18,9 +18,9 @@ from jaxspin.io.store import lattice_of
 from jaxspin.io.structures import read_structure
 from jaxspin.io.trajectory import TrajectoryWriter, load_trajectory, save_trajectory
 from jaxspin.io.vtk import save_vtk
+from jaxspin.io.vtk_series import save_vtk_series
 from jaxspin.io.wannier import BandPath, WannierHamiltonian
 from jaxspin.io.wannier90 import read_wannier90
-from jaxspin.io.vtk_series import save_vtk_series
 
 __all__ = [
     "BandPath",
