@@ -73,6 +73,17 @@ def test_what_they_learnt_from_is_familiar_and_a_spiral_is_not(name):
     assert "experiments.accuracy.familiarity" in about["command"]
 
 
+def test_the_accurate_one_knows_the_order_of_the_metal_and_where_it_has_not_learnt():
+    lattice = js.triangular(18)
+    model = js.pretrained("triangular-tetrahedral-accurate", lattice)
+    energies = {texture: float(model.energy(texture(lattice))) for texture in TEXTURES}
+    assert min(energies, key=lambda texture: energies[texture]) is js.textures.tetrahedral
+    random = js.random_spins(lattice, key=jax.random.key(8))
+    spiral = js.textures.spiral(lattice, tuple(lattice.reciprocal()[0] / 6))
+    assert float(model.unfamiliar(random)) < 0.03
+    assert float(model.unfamiliar(perturbed_configurations(spiral, [0.1], key=jax.random.key(7))[0])) > 0.5
+
+
 def test_weights_are_small():
     for name in pretrained_names():
         model = js.pretrained(name)

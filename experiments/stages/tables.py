@@ -40,6 +40,7 @@ def trained_force_fields() -> str:
     rows = [
         ("triangular-120", "triangular, J = 4, n = 0.5, T = 0.05", "3 hops, 24 moments", near("triangular_120")),
         (metal, "triangular, J = 3, n = 0.25, T = 0.05", "4 hops, 36 moments", near("triangular_tetrahedral")),
+        (f"{metal}-accurate", "the same", "6 hops, 48 moments", near("triangular_tetrahedral_accurate")),
         (f"{metal}-fast", "the same", "2 hops, 16 moments", ""),
         ("double-exchange", "square, J = 6, n = 0.485, T = 0.0027", "4 hops, 15 steps of `LocalElectrons`", ""),
         ("double-exchange-accurate", "the same", "6 hops, 25 steps", ""),

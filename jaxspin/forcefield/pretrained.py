@@ -19,6 +19,7 @@ def pretrained(name: str, lattice: Lattice | Any | None = None) -> Any:
     A `BehlerParrinello`, or what is said:
 
     - "triangular-tetrahedral": s-d model on the triangular lattice, J = 3, n = 0.25, electrons at T = 0.05;
+    - "triangular-tetrahedral-accurate": the same on larger clusters, half of the error, three times slower;
     - "triangular-tetrahedral-fast": the same from smaller clusters, for large lattices;
     - "triangular-120": J = 4, n = 0.5, T = 0.05;
     - "double-exchange": square lattice, J = 6, n = 0.485, T = 0.0027, on `LocalElectrons`;

@@ -25,6 +25,7 @@ SENTENCES: dict[str, list[Callable[[], list[str]]]] = {
     ],
     "experiments/quenches/README.md": [
         quenches.triangular_details,
+        quenches.triangular_accurate,
         quenches.coarsening_details,
         quenches.puddles_details,
     ],
