@@ -44,7 +44,7 @@ class Config(Resumable):
     """The electrons."""
     other_temperatures: tuple[float, ...] = (0.001, 0.01)
     """Of the electrons, at which the energies of the same states are compared, too."""
-    fields: tuple[float, ...] = (0.0, 0.002, 0.004, 0.005, 0.006, 0.008, 0.01, 0.012)
+    fields: tuple[float, ...] = (0.0, 0.002, 0.004, 0.005, 0.006, 0.008)
     """Magnetic fields along z, ascending."""
     starts: tuple[str, ...] = ("ferromagnet", "conical", "double-Q", "triple-Q", "skyrmions")
     """Textures to begin with; "random" may be among them."""
