@@ -48,7 +48,7 @@ class Config(Resumable):
     """Magnetic fields along z, ascending."""
     starts: tuple[str, ...] = ("ferromagnet", "conical", "double-Q", "triple-Q", "skyrmions")
     """Textures to begin with; "random" may be among them."""
-    meshes: tuple[int, ...] = (10, 14, 20)
+    meshes: tuple[int, ...] = (10, 20, 30)
     """Wavevectors along each axis, ascending: textures relax on the first, the last two give the error."""
     tolerance: float = 2e-5
     """Largest torque on a spin of a relaxed state."""

@@ -31,7 +31,7 @@ def draw(path: Path, states: Mapping[str, Any], table: list[dict[str, Any]], mes
         look = {"color": COLORS.get(kind, "0.5"), "label": f"$|n_{{sk}}| = {kind}$"}
         above.errorbar(places, values, yerr=bars, fmt="o-", capsize=3, **look)
     above.set(
-        xlabel="field $B$ ($t_1$)", ylabel="above the lowest ($10^{-5}\\,t_1$ a site)", ylim=(-5, 120),
+        xlabel="field $B$ ($t_1$)", ylabel="above the lowest ($10^{-5}\\,t_1$ a site)", ylim=(-8, 45),
         title="lowest state of each charge\n(bars: change from the mesh before)",
     )  # fmt: skip
     above.legend()
@@ -53,10 +53,13 @@ def draw(path: Path, states: Mapping[str, Any], table: list[dict[str, Any]], mes
 
 
 def _shown(table: list[dict[str, Any]]) -> list[tuple[int, float]]:
-    """The phases, each in the middle one of its fields, in the order of their fields; at most three."""
-    kinds = list(dict.fromkeys(row["|n_sk|"] for row in table))
+    """The phases, by falling charge, each in the field in which it leads most; at most three."""
+
+    def lead(row: dict[str, Any]) -> float:
+        return min(row["others above it, by |n_sk|"].values(), default=0.0)
+
     found = []
-    for kind in kinds:
-        fields = [row["field"] for row in table if row["|n_sk|"] == kind]
-        found.append((kind, fields[0] if fields[0] == 0 else fields[len(fields) // 2]))
+    for kind in sorted({row["|n_sk|"] for row in table}, reverse=True):
+        best = max((row for row in table if row["|n_sk|"] == kind), key=lead)
+        found.append((kind, best["field"]))
     return found[:3]
