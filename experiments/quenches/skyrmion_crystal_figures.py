@@ -24,7 +24,7 @@ def draw(path: Path, states: Mapping[str, Any], table: list[dict[str, Any]], mes
     floor = {row["field"]: row["energy per site"] for row in table}
     change = {row["field"]: row["change from the mesh before"] for row in table}
     for kind in sorted({charge(row) for row in best}):
-        rows = [row for row in best if charge(row) == kind]
+        rows = sorted((row for row in best if charge(row) == kind), key=lambda row: row["field"])
         places = [row["field"] for row in rows]
         values = 1e5 * np.array([row["energies"][meshes[-1]][0] - floor[row["field"]] for row in rows])
         bars = 1e5 * np.array([change[field] for field in places])
