@@ -3,7 +3,6 @@
 import dataclasses
 import json
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -126,8 +125,7 @@ def test_the_experiment_runs_and_resumes(tmp_path):
     assert (tmp_path / "out" / "skyrmion_crystal.png").stat().st_size > 10_000
     again = run(dataclasses.replace(config, resume=True))
     assert again["states"] == first["states"]
-    with jax.enable_x64(True):
-        large = dataclasses.replace(config.annealing, kernel_polynomials=12, seeds=(0,), fields=(0.0,), duration=8.0)
+    large = dataclasses.replace(config.annealing, kernel_polynomials=12, seeds=(0,), fields=(0.0,), duration=8.0)
     metal = Metal(temperature=0.1)
     row = run(dataclasses.replace(config, output=tmp_path / "large", metal=metal, annealing=large))["annealed"][0]
     assert "energies" not in row
