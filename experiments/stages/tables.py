@@ -245,6 +245,31 @@ def compared_with() -> str:
     return markdown(("what", "with", "tolerance", "reached"), rows_compared())
 
 
+def skyrmions() -> str:
+    """The lowest state of the skyrmion crystals in each field, and how far states of another charge are above it."""
+    found = result("skyrmion_crystal")
+    others = " and ".join(f"{t:g}" for t in found["provenance"]["config"]["other_temperatures"])
+    small = 1e5
+    rows = []
+    for row in found["lowest"]:
+        above = row["others above it, by |n_sk|"]
+        heat = row["at the other temperatures"]
+        rows.append(
+            [
+                f"{row['field']:g}",
+                str(row["|n_sk|"]),
+                f"{abs(row['magnetization']):.2f}",
+                ", ".join(percent(share) for share in sorted(row["shares of S(q)"], reverse=True)),
+                ", ".join(f"{kind}: {small * above[kind]:.1f}" for kind in sorted(above)),
+                ", ".join(f"{kind}: {' and '.join(f'{small * x:.1f}' for x in heat[kind])}" for kind in sorted(heat)),
+                f"{small * row['change from the mesh before']:.1f}",
+            ]
+        )
+    header = ["B", "charge of a cell", "M", "% of S(q) at each Q", "other charges above it, 1e-5 t a site"]
+    header += [f"the same at T = {others}", "largest change from the mesh before"]
+    return markdown(header, rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     make.__name__: make
     for make in (
@@ -257,5 +282,6 @@ TABLES: dict[str, Callable[[], str]] = {
         frontier,
         locality,
         compared_with,
+        skyrmions,
     )
 }

@@ -144,3 +144,40 @@ def puddles_details() -> list[str]:
         f"random spins of the start have {', '.join(percent(share[0], 1) for share in shares)} %.",
         f"growth as t^{growth['exponent']:.2f} +- {growth['error']:.2f} over the whole window",
     ]
+
+
+def _leads() -> tuple[str, str, str]:
+    """Charges at the published fields, by how much they lead the others, and what a finer mesh changes in it."""
+    rows = [row for row in result("skyrmion_crystal")["lowest"] if row["field"] in (0.0, 0.005, 0.008)]
+    leads = [min(row["others above it, by |n_sk|"].values()) for row in rows]
+    changes = [row["change from the mesh before"] for row in rows]
+    charges = ", ".join(str(row["|n_sk|"]) for row in rows)
+    return charges, *(", ".join(f"{1e5 * x:.1f}" for x in values) for values in (leads, changes))
+
+
+def skyrmions() -> list[str]:
+    """The row of the table of all experiments."""
+    charges, leads, _ = _leads()
+    return [
+        f"[charge {charges} a magnetic cell at B = 0, 0.005, 0.008 as published]",
+        f", by {leads} x 1e-5 t a site |",
+    ]
+
+
+def skyrmions_details() -> list[str]:
+    found = result("skyrmion_crystal")
+    waves = found["susceptibility"]
+    falls = [f"{row['field']:.5f} +- {row['change from the mesh before']:.5f}" for row in found["transitions"]]
+    coarse = [f"{row['on each mesh']['10']:.4f}" for row in found["transitions"]]
+    null = {row["coupling"]: row for row in found["other couplings, no field, not relaxed"]}
+    charges, leads, changes = _leads()
+    above = [1e3 * null[j]["energies above it"]["triple-Q"] for j in (1.0, 2.0)]
+    return [
+        f"is largest, {waves['pi/3 along a bond']:.3f}, at waves of length pi/3 along the bonds",
+        f"({waves['a sixth of a reciprocal vector']:.3f} at a sixth of a reciprocal vector",
+        f"{charges} at B = 0, 0.005 and 0.008, as published, and leads by {leads} x 1e-5 t a site; from the mesh "
+        f"before the last these change by at most {changes}.",
+        f"of the mesh of 10, on which the transitions are at {' and '.join(coarse)}.",
+        f"falls from 2 to 1 at B = {falls[0]} and from 1 to 0 at {falls[1]}",
+        f"by {above[0]:.1f} and {above[1]:.1f} x 1e-3 t a site below the state of charge 2",
+    ]
