@@ -47,7 +47,15 @@ if TYPE_CHECKING:
     from jaxspin.classical import Anisotropy, DzyaloshinskiiMoriya, Exchange, Zeeman
     from jaxspin.descriptors import Bispectrum, LocalElectrons, LocalMoments
     from jaxspin.dynamics import Trajectory, relax, simulate, suggest_timestep
-    from jaxspin.electrons import ExactDiagonalization, GreensFunction, Hopping, KernelPolynomial, SDModel, WideBand
+    from jaxspin.electrons import (
+        ExactDiagonalization,
+        GreensFunction,
+        Hopping,
+        KernelPolynomial,
+        OrbitalModel,
+        SDModel,
+        WideBand,
+    )
     from jaxspin.field import AbstractField, AbstractPotential
     from jaxspin.forcefield import BehlerParrinello, Committee, pretrained
     from jaxspin.lattice import Lattice, chain, cubic, honeycomb, kagome, square, triangular
@@ -77,6 +85,7 @@ __all__ = [
     "Lattice",
     "LocalElectrons",
     "LocalMoments",
+    "OrbitalModel",
     "SDModel",
     "SpinData",
     "TrainConfig",
@@ -123,7 +132,15 @@ _HOMES = {
     "classical": ("Anisotropy", "DzyaloshinskiiMoriya", "Exchange", "Zeeman"),
     "descriptors": ("Bispectrum", "LocalElectrons", "LocalMoments"),
     "dynamics": ("Trajectory", "relax", "simulate", "suggest_timestep"),
-    "electrons": ("ExactDiagonalization", "GreensFunction", "Hopping", "KernelPolynomial", "SDModel", "WideBand"),
+    "electrons": (
+        "ExactDiagonalization",
+        "GreensFunction",
+        "Hopping",
+        "KernelPolynomial",
+        "OrbitalModel",
+        "SDModel",
+        "WideBand",
+    ),
     "field": ("AbstractField", "AbstractPotential"),
     "forcefield": ("BehlerParrinello", "Committee", "pretrained"),
     "lattice": ("Lattice", "chain", "cubic", "honeycomb", "kagome", "square", "triangular"),

@@ -1,6 +1,7 @@
 """Electrons at frozen spins: the model and its solvers."""
 
 from jaxspin.electrons.accuracy import Accuracy, direct_field, measure_accuracy, spectral_edges, tune
+from jaxspin.electrons.base import AbstractElectrons
 from jaxspin.electrons.bloch import BlochDiagonalization
 from jaxspin.electrons.ensemble import Ensemble
 from jaxspin.electrons.exact import ExactDiagonalization, bloch_energy, bloch_levels
@@ -8,9 +9,11 @@ from jaxspin.electrons.hoppings import Hopping, kinetic, magnetic_flux, rashba
 from jaxspin.electrons.kpm import KernelPolynomial
 from jaxspin.electrons.model import SDModel
 from jaxspin.electrons.negf import AbstractLead, Crystal, GreensFunction, MagneticCrystal, WideBand, WideBandModes
+from jaxspin.electrons.orbitals import OrbitalModel
 from jaxspin.electrons.probes import AbstractProbes, Coloring, ExactTrace
 
 __all__ = [
+    "AbstractElectrons",
     "AbstractLead",
     "AbstractProbes",
     "Accuracy",
@@ -24,6 +27,7 @@ __all__ = [
     "Hopping",
     "KernelPolynomial",
     "MagneticCrystal",
+    "OrbitalModel",
     "SDModel",
     "WideBand",
     "WideBandModes",

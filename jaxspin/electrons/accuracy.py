@@ -10,10 +10,10 @@ from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 from jaxspin import renamed
 from jaxspin.electrons import chebyshev, fermi
-from jaxspin.electrons.kpm import LARGEST_ORDER, KernelPolynomial
-from jaxspin.electrons.model import SDModel
-from jaxspin.electrons.probes import AbstractProbes, Coloring, ExactTrace, colors_for
-from jaxspin.field import Spins, sum_of
+from jaxspin.electrons.base import AbstractElectrons
+from jaxspin.electrons.kpm import LARGEST_ORDER, KernelPolynomial, default_colors
+from jaxspin.electrons.probes import AbstractProbes, Coloring, ExactTrace
+from jaxspin.field import Spins
 from jaxspin.spins import takes_spins, tangent
 
 
@@ -84,7 +84,7 @@ def measure_accuracy(solver: KernelPolynomial, spins: Spins, *, key: PRNGKeyArra
     longer = solver.with_order(2 * round(0.75 * solver.order))
     change = _field(longer, spins, keys[0]) - fields[0]
     mean = jnp.mean(fields, axis=0)
-    colours = int(solver.probes.colors(solver.lattice).max()) + 1
+    colours = int(solver.probes.colors(solver.model.orbital_lattice).max()) + 1
     deviation = jnp.sqrt(jnp.sum((fields - mean[None]) ** 2) / (draws - 1) / solver.lattice.sites)
     return Accuracy(
         colours=colours,
@@ -100,7 +100,7 @@ def measure_accuracy(solver: KernelPolynomial, spins: Spins, *, key: PRNGKeyArra
 
 @takes_spins(half=False)
 def tune(
-    model: SDModel,
+    model: AbstractElectrons,
     spins: Spins,
     *,
     tolerance: float,
@@ -144,8 +144,10 @@ def tune(
         safe, spare = model.spectral_bounds(), (high - low) / 20
         window = (jnp.maximum(low - spare, safe[0]), jnp.minimum(high + spare, safe[1]))
 
+    sites = model.orbital_lattice.sites
+
     def build(count: int, moments: int | None) -> KernelPolynomial:
-        exact = count >= model.lattice.sites
+        exact = count >= sites
         vectors = (ExactTrace() if exact else Coloring(count)) if probes is None else probes
         return KernelPolynomial(model, **state, probes=vectors, order=moments, window=window, tolerance=tolerance)
 
@@ -158,11 +160,14 @@ def tune(
             )
         return accuracy
 
-    colours = min(model.lattice.sites, colors_for(tolerance, _largest(model), model.lattice.dimension))
+    if model.strength is None:
+        raise ValueError("a traced coupling cannot be measured; tune outside jit, at a typical value.")
+    fewest = max(2, model.orbital_lattice.sublattices)
+    colours = min(sites, default_colors(model, tolerance, model.strength))
     solver = build(colours, order)
     accuracy = measure(solver)
-    while probes is None and accuracy.standard_deviation < tolerance / 4 and colours > 2:
-        colours = max(2, colours // 2)
+    while probes is None and accuracy.standard_deviation < tolerance / 4 and colours > fewest:
+        colours = max(fewest, colours // 2)
         solver = build(colours, solver.order)
         accuracy = measure(solver)
     while accuracy.error > tolerance:
@@ -175,8 +180,8 @@ def tune(
                     f"{3 * accuracy.bias:.1g}, or spins in double precision."
                 )
             solver = solver.with_order(longer)
-        elif probes is None and colours < model.lattice.sites:
-            colours = min(2 * colours, model.lattice.sites)
+        elif probes is None and colours < sites:
+            colours = min(2 * colours, sites)
             solver = build(colours, solver.order)
         else:
             raise ValueError(
@@ -197,7 +202,7 @@ def _most_moments(solver: KernelPolynomial, dtype) -> int:
 @takes_spins(half=False)
 @eqx.filter_jit
 def direct_field(solver: KernelPolynomial, spins: Spins, *, key: PRNGKeyArray | None = None) -> Spins:
-    """B_i = J Re sum_r r_i^+ sigma (f(H) r)_i: the field from the probed density matrix, with the solver's probes.
+    """B_i = -Re sum_r r^+ (dH/dS_i) f(H) r, J Re sum_r r_i^+ sigma (f(H) r)_i of `SDModel`: the field from the probed density matrix, with the solver's probes.
 
     Spins and field are `(*cells, sublattices, 3)`, the field in units of the hopping. It is there for comparison: use
     `solver.field`, the gradient of the probed energy. The direct field is the gradient of nothing, so energy is not
@@ -222,18 +227,16 @@ def direct_field(solver: KernelPolynomial, spins: Spins, *, key: PRNGKeyArray | 
     )
     start = solver.start(spins, key=key)
     product = chebyshev.expand(solver.rescaled(spins), start, coefficients)
-    sigma = []
-    for (ur, ui, dr, di), (vr, vi, er, ei) in zip(start, product, strict=True):
-        x = ur * er + ui * ei + dr * vr + di * vi
-        y = ur * ei - ui * er - dr * vi + di * vr
-        z = ur * vr + ui * vi - dr * er - di * ei
-        sigma.append(jnp.stack([jnp.sum(part, axis=-1) for part in (x, y, z)], axis=-1))
-    return solver.model.coupled_spins(jnp.ones_like(spins)) * jnp.stack(sigma, axis=-2)
+
+    def probed(s):
+        return -chebyshev.real_product(start, solver.model.hamiltonian(s)(product))
+
+    return jax.grad(probed)(spins)
 
 
 @takes_spins(half=False)
 def spectral_edges(
-    model: SDModel, spins: Spins, *, key: PRNGKeyArray, steps: int = 60
+    model: AbstractElectrons, spins: Spins, *, key: PRNGKeyArray, steps: int = 60
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """(lowest, highest) energy of H at these spins, in units of the hopping, from `steps` of the Lanczos recursion.
 
@@ -249,31 +252,32 @@ def spectral_edges(
         >>> round(float(low), 2), round(float(high), 2)
         (-5.14, 5.14)
     """
-    steps = min(steps, 2 * model.lattice.sites)
+    steps = min(steps, 2 * model.orbital_lattice.sites)
     return _edges(model, spins, key, steps)
 
 
 @eqx.filter_jit
-def _edges(model: SDModel, spins: Spins, key, steps: int):
+def _edges(model: AbstractElectrons, spins: Spins, key, steps: int):
     dtype = spins.dtype
-    solver = KernelPolynomial(model, chemical_potential=0.0, temperature=1.0, order=16, probes=Coloring(1))
+    solver = KernelPolynomial(model, chemical_potential=0.0, temperature=1.0, order=16, probes=Coloring(1), window=(-1, 1))
+    operator = model.hamiltonian(spins)
     start = solver.start(spins, key=key)
     # one column, both spins
     start = jax.tree.map(lambda x: jnp.sum(x, axis=-1, keepdims=True), start)
 
     def norm(v):
-        return jnp.sqrt(_total(jax.tree.map(lambda x: jnp.sum(x * x), v)))
+        return jnp.sqrt(chebyshev.real_product(v, v))
 
     def scaled(v, factor):
-        return jax.tree.map(lambda x: x * factor, v)
+        return jax.tree.map(lambda x: x * factor.astype(x.dtype), v)
 
     first = scaled(start, 1 / norm(start))
 
     def step(carry, _):
         before, now, beta = carry
-        w = model.apply(spins, now)
-        alpha = _total(jax.tree.map(lambda x, y: jnp.sum(x * y), w, now))
-        w = jax.tree.map(lambda x, n, b: x - alpha * n - beta * b, w, now, before)
+        w = operator(now)
+        alpha = chebyshev.real_product(w, now)
+        w = jax.tree.map(lambda x, n, b: x - alpha.astype(x.dtype) * n - beta.astype(x.dtype) * b, w, now, before)
         size = norm(w)
         return (now, scaled(w, 1 / jnp.maximum(size, jnp.finfo(dtype).tiny)), size), (alpha, size)
 
@@ -294,14 +298,6 @@ def _field(solver: KernelPolynomial, spins: Spins, key: PRNGKeyArray) -> Spins:
     return solver.field(spins, key=key)
 
 
-def _total(tree) -> Array:
-    return sum_of(jax.tree.leaves(tree))
-
-
 def _rms(vectors: Array) -> float:
     sites = vectors.size // 3
     return float(jnp.sqrt(jnp.sum(vectors**2) / sites))
-
-
-def _largest(model: SDModel) -> float:
-    return float(jnp.max(jnp.abs(model.coupling)))

@@ -5,11 +5,9 @@ from typing import ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxspin.electrons.exact import ExactDiagonalization, fill_matrix, spin_density
-from jaxspin.electrons.hoppings import Hopping
+from jaxspin.electrons.exact import ExactDiagonalization, fill_matrix
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_finite, check_spins
@@ -18,7 +16,7 @@ from jaxspin.spins import check_finite, check_spins
 class BlochDiagonalization(AbstractPotential):
     """The electrons of `solver`, whose lattice is the magnetic cell, on this cell repeated `points` times each way.
 
-    The field B_i = J <sigma_i>, of the shape of the cell's spins `(*cells, sublattices, 3)`, is that of
+    The field B_i = -dE/dS_i, of the shape of the cell's spins `(*cells, sublattices, 3)`, is that of
     `ExactDiagonalization` on the repeated lattice. The energy is the energy there divided by the number of copies.
     `points`^d small `eigh` take the place of one large. All copies of the cell move alike: use the repeated lattice for
     what may break the repetition. Derivatives as those of `ExactDiagonalization`.
@@ -57,7 +55,7 @@ class BlochDiagonalization(AbstractPotential):
             raise ValueError("vacancies do not repeat here; use ExactDiagonalization on the whole lattice.")
         if self.even and (lattice.sublattices > 1 or max(lattice.cells) > 2):
             raise ValueError(f"a texture of {lattice.cells} cells need not be even; leave out even=True.")
-        if self.even and not all(_even(lattice, hop) for hop in self.solver.model.hoppings):
+        if self.even and not self.solver.model.is_even():
             raise ValueError(
                 "the hoppings are not their own image under r -> -r (complex, uneven, spin-orbit and traced ones need "
                 "not be), and k and -k differ; leave out even=True."
@@ -73,7 +71,21 @@ class BlochDiagonalization(AbstractPotential):
     def energy_and_field(
         self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None
     ) -> tuple[Float[Array, ""], Spins]:
-        return self._solve(spins)
+        energy, _, density, k = self._solve(spins)
+        return energy, self.solver.model.field_of(density, spins, k)
+
+    def fermi_level(self, spins: Spins) -> Float[Array, ""]:
+        """The chemical potential."""
+        return self._solve(spins)[1]
+
+    def wavevectors(self) -> tuple[np.ndarray, np.ndarray]:
+        """Reduced wavevectors `(k, d)` and the share of each, 1 together; of k and -k one where they give the same."""
+        dimension, points = self.lattice.dimension, self.points
+        grid = np.stack(np.meshgrid(*(np.arange(points),) * dimension, indexing="ij"), -1).reshape(-1, dimension)
+        index = np.arange(len(grid))
+        back = np.ravel_multi_index(tuple((-grid % points).T), (points,) * dimension) if self.even else index
+        first = index <= back
+        return grid[first] / points, np.where(back == index, 1.0, 2.0)[first] / len(grid)
 
     def _solve(self, spins: Spins):
         check_spins(self.lattice, spins)
@@ -83,31 +95,10 @@ class BlochDiagonalization(AbstractPotential):
     @eqx.filter_jit
     def _solved(self, spins: Spins):
         solver, dtype = self.solver, spins.dtype
-        k, share = _wavevectors(self.lattice.dimension, self.points, self.even)
-        h = solver.model.bloch(spins, jnp.asarray(k, dtype))
+        k, share = self.wavevectors()
+        k = jnp.asarray(k, dtype)
+        h = solver.model.bloch(spins, k)
         weights = jnp.broadcast_to(jnp.asarray(share, dtype)[:, None], h.shape[:2])
         orbitals = jnp.asarray(h.shape[-1], dtype)
-        energy, _, _, density = fill_matrix(solver.ensemble.astype(dtype), h, weights, orbitals)
-        return energy, spin_density(solver.model, jnp.sum(density, axis=0), spins)
-
-
-def _even(lattice: Lattice, hop: Hopping) -> bool:
-    """Whether r -> -r about a site maps the bond's hopping onto itself, in cells that are their own images."""
-    amplitude, spin = hop.amplitude, hop.spin
-    plain = amplitude.ndim == 0 and spin is None and not jnp.iscomplexobj(amplitude)
-    if plain or any(isinstance(x, Tracer) for x in (amplitude, spin)):
-        return plain  # real whatever its value; of other traced ones nothing is known
-    t = np.broadcast_to(np.asarray(amplitude), lattice.cells)[..., None, None]
-    block = t * (np.eye(2) if spin is None else np.asarray(spin))
-    # the image of the bond from R to R + d is that from -R - d = R + d to -R = R, read backwards
-    image = np.conj(np.swapaxes(np.roll(block, [-n for n in hop.bond.offset], range(lattice.dimension)), -1, -2))
-    return bool(np.allclose(block, image, rtol=0, atol=1e-6 * np.abs(block).max()))
-
-
-def _wavevectors(dimension: int, points: int, even: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Reduced wavevectors `(k, d)` and the share of each, 1 together; of k and -k one where they give the same."""
-    grid = np.stack(np.meshgrid(*(np.arange(points),) * dimension, indexing="ij"), -1).reshape(-1, dimension)
-    index = np.arange(len(grid))
-    back = np.ravel_multi_index(tuple((-grid % points).T), (points,) * dimension) if even else index
-    first = index <= back
-    return grid[first] / points, np.where(back == index, 1.0, 2.0)[first] / len(grid)
+        energy, mu, _, density = fill_matrix(solver.ensemble.astype(dtype), h, weights, orbitals)
+        return energy, mu, density, k

@@ -81,7 +81,7 @@ def _moments(operator, start, order):
 
 def _forward(operator, start, order):
     first = operator(start)
-    mu0, mu1 = _dot(start, start), _dot(first, start)
+    mu0, mu1 = real_product(start, start), real_product(first, start)
 
     def step(pair, _):
         before, now = pair
@@ -225,7 +225,7 @@ def _dots(now, after) -> tuple[Array, Array]:
 
 
 def _dots_elsewhere(now, after) -> tuple[Array, Array]:
-    return _dot(now, now), _dot(after, now)
+    return real_product(now, now), real_product(after, now)
 
 
 def _dots_on_a_cpu(now, after) -> tuple[Array, Array]:
@@ -246,7 +246,8 @@ def _on_a_mesh(array: Array) -> bool:
     return any(mesh.shape[name] > 1 and kind != AxisType.Manual for name, kind in kinds)
 
 
-def _dot(a, b) -> Array:
+def real_product(a: PyTree[Array], b: PyTree[Array]) -> Array:
+    """Re <a|b>, all columns together."""
     parts = [jnp.sum(x * y) for x, y in zip(_real_parts(a), _real_parts(b), strict=True)]
     return functools.reduce(jnp.add, parts)
 

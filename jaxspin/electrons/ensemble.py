@@ -15,7 +15,7 @@ from jaxtyping import Array, ArrayLike, Float
 from jaxspin import renamed
 from jaxspin.couplings import optional, scalar
 from jaxspin.electrons import fermi
-from jaxspin.electrons.model import SDModel
+from jaxspin.electrons.base import AbstractElectrons
 from jaxspin.field import AbstractPotential
 from jaxspin.lattice import Lattice
 
@@ -150,7 +150,7 @@ class Ensemble(eqx.Module):
 class AbstractEquilibrium(AbstractPotential):
     """A potential of the electrons of `model` in the equilibrium of an `ensemble`."""
 
-    model: eqx.AbstractVar[SDModel]
+    model: eqx.AbstractVar[AbstractElectrons]
     ensemble: eqx.AbstractVar[Ensemble]
 
     @property

@@ -7,12 +7,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Complex, Float, PRNGKeyArray
 
-from jaxspin.arrays.precision import einsum, matmul
+from jaxspin.arrays.precision import matmul
 from jaxspin.electrons import fermi, spectral
+from jaxspin.electrons.base import AbstractElectrons
 from jaxspin.electrons.ensemble import AbstractEquilibrium, Ensemble, degenerate, frontier
-from jaxspin.electrons.hoppings import PAULI
 from jaxspin.electrons.memory import warn_of_memory
-from jaxspin.electrons.model import SDModel
 from jaxspin.field import Spins, Time
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_finite, check_spins, takes_spins
@@ -27,7 +26,7 @@ class ExactDiagonalization(AbstractEquilibrium):
     - `chemical_potential` mu: the energy is the grand potential Omega = -T sum_k ln(1 + exp(-(e_k - mu)/T)).
 
     `temperature` is that of the electrons; 0 is the ground state, where degenerate states at the Fermi energy share
-    their electrons equally. The field is B_i = J <sigma_i>. Spins and field are `(*cells, sublattices, 3)`, energies in
+    their electrons equally. The field is B_i = -dE/dS_i, J <sigma_i> of `SDModel`. Spins and field are `(*cells, sublattices, 3)`, energies in
     units of the hopping.
 
     First and second derivatives are right at degeneracies too, by divided differences of the Fermi function (Daleckii
@@ -46,19 +45,19 @@ class ExactDiagonalization(AbstractEquilibrium):
     parallel_part_is_fixed: ClassVar[bool] = False
     half_precision: ClassVar[bool] = False
 
-    model: SDModel
+    model: AbstractElectrons
     ensemble: Ensemble
 
     def __init__(
         self,
-        model: SDModel,
+        model: AbstractElectrons,
         *,
         filling: ArrayLike | None = None,
         chemical_potential: ArrayLike | None = None,
         temperature: ArrayLike = 0.0,
     ):
         self.ensemble = Ensemble(filling=filling, chemical_potential=chemical_potential, temperature=temperature)
-        _warn(model.lattice)
+        _warn(model)
         self.model = model
 
     @property
@@ -74,10 +73,10 @@ class ExactDiagonalization(AbstractEquilibrium):
         self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None
     ) -> tuple[Float[Array, ""], Spins]:
         energy, _, _, density = self._solve(spins)
-        return energy, spin_density(self.model, density, spins)
+        return energy, self.model.field_of(density, spins)
 
     def density_matrix(self, spins: Spins) -> Complex[Array, "n n"]:
-        """rho = f(H), rho_ij = <c+_j c_i>, orbitals in the C order of `(*cells, sublattices, 2)`."""
+        """rho = f(H), rho_ij = <c+_j c_i>, in the C order of `(*cells, orbitals, 2)`."""
         return self._solve(spins)[3]
 
     def fermi_level(self, spins: Spins) -> Float[Array, ""]:
@@ -94,8 +93,9 @@ class ExactDiagonalization(AbstractEquilibrium):
 
     def on(self, lattice: Lattice) -> "ExactDiagonalization":
         """The same solver on another size of the lattice; warns of one that takes gigabytes."""
-        _warn(lattice)
-        return eqx.tree_at(lambda s: s.model, self, self.model.on(lattice))
+        model = self.model.on(lattice)
+        _warn(model)
+        return eqx.tree_at(lambda s: s.model, self, model)
 
     def _solve(self, spins: Spins):
         check_spins(self.lattice, spins)
@@ -110,17 +110,20 @@ class ExactDiagonalization(AbstractEquilibrium):
         return fill_matrix(self.ensemble.astype(spins.dtype), h, weights, orbitals.astype(spins.dtype))
 
 
-def _warn(lattice: Lattice) -> None:
+def _warn(model: AbstractElectrons) -> None:
     # H, its eigenvectors and their workspace, the density matrix and its factors
-    needed = 6.0 * (2 * lattice.sites) ** 2 * 8
+    orbitals = model.orbital_lattice.sites
+    needed = 6.0 * (2 * orbitals) ** 2 * 8
+    what = "sites" if orbitals == model.lattice.sites else "orbitals"
     warn_of_memory(
-        f"ExactDiagonalization of {lattice.sites} sites", needed, "use KernelPolynomial, linear in the sites"
+        f"ExactDiagonalization of {orbitals} {what}",
+        needed, "use KernelPolynomial, linear in the sites"
     )
 
 
 @takes_spins(half=False)
 @eqx.filter_jit
-def bloch_levels(model: SDModel, spins: Spins, points: int | tuple[int, ...]) -> Float[Array, " levels"]:
+def bloch_levels(model: AbstractElectrons, spins: Spins, points: int | tuple[int, ...]) -> Float[Array, " levels"]:
     """All one-electron energies, ascending, of the texture `spins` repeated `points` times along each axis.
 
     The model's lattice is the magnetic cell of N sites; the result has `(2 N points^d,)` energies, in units of the
@@ -161,7 +164,7 @@ def bloch_energy(solver: ExactDiagonalization, spins: Spins, points: int | tuple
     """
     model = solver.model
     levels = bloch_levels(model, spins, points)
-    copies = levels.shape[0] // (2 * model.lattice.sites)
+    copies = levels.shape[0] // (2 * model.orbital_lattice.sites)
     inside = jnp.arange(levels.shape[0]) < jnp.asarray(model.orbitals() * copies)
     weights = inside.astype(levels.dtype)
     energy = solver.ensemble.energy(levels, weights, jnp.sum(weights))
@@ -248,14 +251,3 @@ def _fill_matrix_jvp(primals, tangents):
     in_states = in_states + direct[..., None] * diagonal
     d_density = matmul(states, in_states, _adjoint(states))
     return out, (d_energy, d_mu, d_electrons, d_density)
-
-
-@takes_spins(half=False)
-@eqx.filter_jit
-def spin_density(model: SDModel, density, spins):
-    """B_i = J sum_ab sigma_ab <c+_ia c_ib> from rho_(ib)(ia) = <c+_ia c_ib>."""
-    n = model.lattice.sites
-    site = jnp.arange(n)
-    on_site = density.reshape(n, 2, n, 2)[site, :, site, :]
-    sigma = jnp.real(einsum("cab,nba->nc", jnp.asarray(PAULI, density.dtype), on_site))
-    return model.coupled_spins(jnp.ones_like(spins)) * sigma.reshape(spins.shape).astype(spins.dtype)

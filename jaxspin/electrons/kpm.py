@@ -11,13 +11,12 @@ from jax.core import Tracer
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
-from jaxspin.arrays.spinors import Spinor
 from jaxspin.couplings import at_least
 from jaxspin.devices.shards import Shards, shards_of
 from jaxspin.electrons import chebyshev
+from jaxspin.electrons.base import AbstractElectrons
 from jaxspin.electrons.ensemble import AbstractEquilibrium, Ensemble
 from jaxspin.electrons.memory import warn_of_memory
-from jaxspin.electrons.model import SDModel
 from jaxspin.electrons.probes import AbstractProbes, Coloring, ExactTrace, colors_for
 from jaxspin.field import Spins, Time
 from jaxspin.lattice import Lattice
@@ -66,7 +65,7 @@ class KernelPolynomial(AbstractEquilibrium):
     parallel_part_is_fixed: ClassVar[bool] = False
     half_precision: ClassVar[bool] = False
 
-    model: SDModel
+    model: AbstractElectrons
     ensemble: Ensemble
     window: tuple[Float[Array, ""], Float[Array, ""]]
     probes: AbstractProbes
@@ -77,7 +76,7 @@ class KernelPolynomial(AbstractEquilibrium):
 
     def __init__(
         self,
-        model: SDModel,
+        model: AbstractElectrons,
         *,
         filling: ArrayLike | None = None,
         chemical_potential: ArrayLike | None = None,
@@ -94,7 +93,7 @@ class KernelPolynomial(AbstractEquilibrium):
         self.tolerance = float(tolerance)
         self.colored = probes is None  # then another size of the lattice has other colours
         self.probes = _probes(model, tolerance) if probes is None else probes
-        _warn(model.lattice, self.probes)
+        _warn(model, self.probes)
         self.bounded = window is None  # then another size of the lattice may have another window
         self.window = low, high = _bounds(model) if window is None else _window(window)
         _check(self.temperature, low, high)
@@ -117,11 +116,11 @@ class KernelPolynomial(AbstractEquilibrium):
         start = self.start(spins, key=key)
         order = self.order if order is None else order
         shards = shards_of(self.lattice, spins)
-        names = () if shards is None else shared_probes(shards, start[0][0].shape[-1])
+        names = () if shards is None else shared_probes(shards, jax.tree.leaves(start)[0].shape[-1])
         if shards is None or not names:
             return self._moments(self.rescaled(spins), start, order)
         # the lattice is whole along the axes of the mesh that share out the vectors
-        columns = P(*(None,) * self.lattice.dimension, names)
+        columns = jax.tree.map(lambda x: P(*(None,) * (x.ndim - 1), names), start)
         operator, rest = eqx.partition(self.rescaled(spins), eqx.is_array)
 
         def local(arrays, start):
@@ -132,9 +131,10 @@ class KernelPolynomial(AbstractEquilibrium):
         )
         return jax.jit(over)(operator, start)
 
-    def _moments(self, operator: "Rescaled", start: Spinor, order: int) -> Float[Array, " order"]:
-        width = group_width(start[0][0])
-        if width == start[0][0].shape[-1] or shards_of(self.lattice, operator.spins) is not None:
+    def _moments(self, operator: "Rescaled", start: Any, order: int) -> Float[Array, " order"]:
+        part = jax.tree.leaves(start)[0]
+        width = group_width(part)
+        if width == part.shape[-1] or shards_of(self.lattice, operator.spins) is not None:
             return chebyshev.moments(operator, start, order)
         # vectors in the cache of a CPU; an accelerator wants all columns at once
         arrays, rest = eqx.partition(operator, eqx.is_array)
@@ -146,16 +146,17 @@ class KernelPolynomial(AbstractEquilibrium):
         return jax.lax.platform_dependent(arrays, start, cpu=in_groups, default=whole)
 
     def rescaled(self, spins: Spins) -> "Rescaled":
-        """(H - c)/a as an operator on spinors, its spectrum inside [-1, 1]."""
-        return Rescaled(self.model, spins, *(x.astype(spins.dtype) for x in self.scaling()))
+        """(H - c)/a as an operator on vectors in the model's layout, its spectrum inside [-1, 1]."""
+        return Rescaled(self.model.hamiltonian(spins), *(x.astype(spins.dtype) for x in self.scaling()))
 
-    def start(self, spins: Spins, *, key: PRNGKeyArray | None = None) -> Spinor:
-        """The probing vectors, zero at vacancies."""
-        start = self.probes.vectors(self.lattice, key=key, dtype=spins.dtype)
+    def start(self, spins: Spins, *, key: PRNGKeyArray | None = None) -> Any:
+        """The probing vectors in the model's layout, zero at vacancies."""
+        start = self.probes.vectors(self.model.orbital_lattice, key=key, dtype=spins.dtype)
         if self.model.occupied is None:
-            return start
+            return self.model.packed(start)
         full = [self.model.occupied[..., a, None] for a in range(self.lattice.sublattices)]
-        return jax.tree.map(lambda mask, parts: tuple(jnp.where(mask, p, 0) for p in parts), tuple(full), start)
+        start = jax.tree.map(lambda mask, parts: tuple(jnp.where(mask, p, 0) for p in parts), tuple(full), start)
+        return self.model.packed(start)
 
     def scaling(self) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """(c, a), the centre and half-width of the window, with a margin that keeps rounding inside [-1, 1]."""
@@ -179,7 +180,7 @@ class KernelPolynomial(AbstractEquilibrium):
         """The number of orbitals, and the error in electrons of series and probes together at a given mu."""
         orbitals = jnp.asarray(self.model.orbitals(), dtype)
         temperature, halfwidth = (x.astype(dtype) for x in (self.temperature, self.scaling()[1]))
-        noise = chebyshev.filling_error(self.order, temperature, halfwidth) + self.probes.filling_error(self.lattice)
+        noise = chebyshev.filling_error(self.order, temperature, halfwidth) + self.probes.filling_error(self.model.orbital_lattice)
         return orbitals, noise * orbitals
 
     def with_order(self, order: int) -> "KernelPolynomial":
@@ -202,24 +203,28 @@ class KernelPolynomial(AbstractEquilibrium):
         """
         model = self.model.on(lattice)
         window = _bounds(model) if self.bounded else self.window
-        traced = isinstance(model.coupling, Tracer)
-        probes = _probes(model, self.tolerance) if self.colored and not traced else self.probes
-        _warn(lattice, probes)
+        probes = _probes(model, self.tolerance) if self.colored and model.strength is not None else self.probes
+        _warn(model, probes)
         return eqx.tree_at(lambda s: (s.model, s.window, s.probes), self, (model, window, probes))
 
 
 class Rescaled(eqx.Module):
-    """(H - center)/halfwidth as an operator on spinors."""
+    """(H - center)/halfwidth as an operator on vectors."""
 
-    model: SDModel
-    spins: Array
+    hamiltonian: Any
     center: Array
     halfwidth: Array
 
-    def __call__(self, spinor: Spinor) -> Any:
-        product = self.model.apply(self.spins, spinor)
+    @property
+    def spins(self) -> Spins:
+        return self.hamiltonian.spins
+
+    def __call__(self, vectors: Any) -> Any:
+        product = self.hamiltonian(vectors)
         center, factor = self.center, 1 / self.halfwidth
-        return jax.tree.map(lambda p, x: (p - center * x) * factor, product, spinor)
+        return jax.tree.map(
+            lambda p, x: (p - center.astype(x.dtype) * x) * factor.astype(x.dtype), product, vectors
+        )
 
 
 def group_width(part: Array) -> int:
@@ -262,7 +267,7 @@ def _window(bounds) -> tuple[Float[Array, ""], Float[Array, ""]]:
     return low, high
 
 
-def _bounds(model: SDModel) -> tuple[Float[Array, ""], Float[Array, ""]]:
+def _bounds(model: AbstractElectrons) -> tuple[Float[Array, ""], Float[Array, ""]]:
     low, high = _window(model.spectral_bounds())
     flat = jnp.where(high > low, 0.0, 1.0)  # no hopping and no coupling: any window will do
     return low - flat, high + flat
@@ -277,22 +282,30 @@ def _check(temperature, low, high) -> None:
         )
 
 
-def _warn(lattice: Lattice, probes: AbstractProbes) -> None:
+def _warn(model: AbstractElectrons, probes: AbstractProbes) -> None:
     if isinstance(probes, ExactTrace):
         # start, the last two vectors and their derivative, of two columns a site and four numbers an orbital pair
-        needed = 4.0 * (4 * lattice.sites) * (2 * lattice.sites) * 4
+        orbitals = model.orbital_lattice.sites
+        needed = 4.0 * (4 * orbitals) * (2 * orbitals) * 4
+        what = "sites" if orbitals == model.lattice.sites else "orbitals"
         warn_of_memory(
-            f"ExactTrace on {lattice.sites} sites",
+            f"ExactTrace on {orbitals} {what}",
             needed,
             "give probes=Coloring(64), say, or leave them to be chosen by tolerance, or use fewer sites",
         )
 
 
-def _probes(model: SDModel, tolerance: float) -> AbstractProbes:
-    if isinstance(model.coupling, Tracer):
+def _probes(model: AbstractElectrons, tolerance: float) -> AbstractProbes:
+    if model.strength is None:
         raise ValueError("the colours cannot be chosen from a traced coupling; pass probes=Coloring(...).")
-    count = colors_for(tolerance, float(np.max(np.abs(np.asarray(model.coupling)))), model.lattice.dimension)
-    return Coloring(count) if count < model.lattice.sites else ExactTrace()
+    count = default_colors(model, tolerance, model.strength)
+    return Coloring(count) if count < model.orbital_lattice.sites else ExactTrace()
+
+
+def default_colors(model: AbstractElectrons, tolerance: float, strength: float) -> int:
+    """Colours for `tolerance` where each orbital of an atom has its own."""
+    each = -(-model.orbital_lattice.sublattices // model.lattice.sublattices)
+    return each * colors_for(tolerance, strength, model.lattice.dimension)
 
 
 def _order(temperature, halfwidth, tolerance: float) -> int:

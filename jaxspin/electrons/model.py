@@ -13,20 +13,21 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Int
+from jax.core import Tracer
+from jaxtyping import Array, ArrayLike, Bool, Complex, Float
 
+from jaxspin.arrays.precision import einsum
 from jaxspin.arrays.spinors import Spinor, complex_of, complex_parts, join, mix, multiply, split
 from jaxspin.couplings import holds, real
+from jaxspin.electrons.base import AbstractElectrons, Spins, check_wavevector
 from jaxspin.electrons.bounds import band_edges, row_sums
-from jaxspin.electrons.hoppings import Hopping
+from jaxspin.electrons.hoppings import PAULI, Hopping
 from jaxspin.electrons.terms import Site, Term, both_directions
 from jaxspin.lattice import Lattice, check_bonds
 from jaxspin.spins import takes_spins
 
-Spins = Float[Array, "*cells sublattices 3"]
 
-
-class SDModel(eqx.Module):
+class SDModel(AbstractElectrons):
     """Electrons hopping on `lattice`, coupled to the spins: the s-d, Kondo-lattice or double-exchange model.
 
     H = - sum_(ij) c+_i t_ij M c_j + h.c. + sum_i V_i n_i - J sum_i S_i . c+_i sigma c_i; at a site -J S.sigma has the
@@ -113,9 +114,19 @@ class SDModel(eqx.Module):
             raise ValueError("only a uniform model moves to another size of its lattice; build a new SDModel there.")
         return SDModel(lattice, self.hoppings, self.coupling, potential=self.potential)
 
-    def orbitals(self) -> Int[Array, ""] | int:
-        """The number of spin-orbitals, 2N less two for each vacancy."""
-        return 2 * (self.lattice.sites if self.occupied is None else jnp.sum(self.occupied))
+    @property
+    def orbital_lattice(self) -> Lattice:
+        """The lattice itself: one orbital a site."""
+        return self.lattice
+
+    @property
+    def strength(self) -> float | None:
+        """The largest |J|; None while it is traced."""
+        return None if isinstance(self.coupling, Tracer) else float(np.max(np.abs(np.asarray(self.coupling))))
+
+    def is_even(self) -> bool:
+        """Whether r -> -r about a site maps each hopping onto itself, in cells that are their own images."""
+        return all(_even(self.lattice, hop) for hop in self.hoppings)
 
     @takes_spins(half=False)
     def coupled_spins(self, spins: Spins) -> Spins:
@@ -146,6 +157,12 @@ class SDModel(eqx.Module):
         return 2 * jax.lax.stop_gradient(self.bound().astype(dtype)) + 1
 
     # --- products with H --------------------------------------------------------------------------------------
+
+    def hamiltonian(self, spins: Spins) -> "Product":
+        return Product(self, spins)
+
+    def packed(self, spinor: Spinor) -> Spinor:
+        return spinor
 
     @takes_spins(half=False)
     def apply(self, spins: Spins, spinor: Spinor) -> Spinor:
@@ -180,11 +197,7 @@ class SDModel(eqx.Module):
         `wavevector` k (one reduced coordinate in [0, 1) an axis) twists the boundary, each wrap along axis a
         giving exp(2 pi i k_a): the Bloch Hamiltonian of the texture repeated without end, see `bloch`.
         """
-        if wavevector is not None and wavevector.shape != (self.lattice.dimension,):
-            raise ValueError(
-                f"a wavevector has {self.lattice.dimension} reduced coordinates, got shape {wavevector.shape}; "
-                "give one for each axis."
-            )
+        check_wavevector(self.lattice, wavevector)
         lattice, n, ctype = self.lattice, self.lattice.sites, complex_of(spins.dtype)
         h = jnp.zeros((n, 2, n, 2), ctype)
         for term in self.terms():
@@ -205,14 +218,18 @@ class SDModel(eqx.Module):
         return h.reshape(2 * n, 2 * n)
 
     @takes_spins(half=False)
-    def bloch(self, spins: Spins, wavevectors: Float[Array, "k d"]) -> Complex[Array, "k n n"]:
-        """H(k) of a magnetic unit cell (the model's lattice, periodic) at reduced `wavevectors` of that cell.
-
-        With k = (m_1/n_1, m_2/n_2) it has the spectrum of the n_1 x n_2 times larger lattice.
-        """
-        if not all(self.lattice.periodic):
-            raise ValueError("Bloch waves need a periodic lattice; build it with periodic=True, or use dense(spins).")
-        return jax.vmap(lambda k: self.dense(spins, k))(wavevectors)
+    @eqx.filter_jit
+    def field_of(
+        self, density: Complex[Array, "*k n n"], spins: Spins, wavevectors: Float[Array, "k d"] | None = None
+    ) -> Spins:
+        """B_i = J sum_ab sigma_ab <c+_ia c_ib> from rho_(ib)(ia) = <c+_ia c_ib>."""
+        if wavevectors is not None:  # at a site all wavevectors are alike
+            density = jnp.sum(density, axis=0)
+        n = self.lattice.sites
+        site = jnp.arange(n)
+        on_site = density.reshape(n, 2, n, 2)[site, :, site, :]
+        sigma = jnp.real(einsum("cab,nba->nc", jnp.asarray(PAULI, density.dtype), on_site))
+        return self.coupled_spins(jnp.ones_like(spins)) * sigma.reshape(spins.shape).astype(spins.dtype)
 
     # --- bounds -----------------------------------------------------------------------------------------------
 
@@ -239,3 +256,36 @@ class SDModel(eqx.Module):
             return low - shift, high + shift
         v = self.potential.astype(low.dtype)
         return low - shift + jnp.min(v), high + shift + jnp.max(v)
+
+
+class Product(eqx.Module):
+    """H at these spins, as an operator on spinors."""
+
+    model: SDModel
+    spins: Spins
+
+    def __call__(self, spinor: Spinor) -> Spinor:
+        return self.model.apply(self.spins, spinor)
+
+
+def only_sd(model: AbstractElectrons, what: str) -> SDModel:
+    """The model, where it is one; raises `ValueError` for what is written for one orbital a site alone."""
+    if not isinstance(model, SDModel):
+        raise ValueError(
+            f"{what} for {type(model).__name__} are not there; give an SDModel, or take energies, fields and densities "
+            "from ExactDiagonalization, BlochDiagonalization or KernelPolynomial."
+        )
+    return model
+
+
+def _even(lattice: Lattice, hop: Hopping) -> bool:
+    """Whether r -> -r about a site maps the bond's hopping onto itself, in cells that are their own images."""
+    amplitude, spin = hop.amplitude, hop.spin
+    plain = amplitude.ndim == 0 and spin is None and not jnp.iscomplexobj(amplitude)
+    if plain or any(isinstance(x, Tracer) for x in (amplitude, spin)):
+        return plain  # real whatever its value; of other traced ones nothing is known
+    t = np.broadcast_to(np.asarray(amplitude), lattice.cells)[..., None, None]
+    block = t * (np.eye(2) if spin is None else np.asarray(spin))
+    # the image of the bond from R to R + d is that from -R - d = R + d to -R = R, read backwards
+    image = np.conj(np.swapaxes(np.roll(block, [-n for n in hop.bond.offset], range(lattice.dimension)), -1, -2))
+    return bool(np.allclose(block, image, rtol=0, atol=1e-6 * np.abs(block).max()))

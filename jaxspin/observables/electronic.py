@@ -1,6 +1,7 @@
 """Where the electrons are at frozen spins `(*cells, sublattices, 3)`: density, density of states, local and total."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -10,23 +11,32 @@ from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
 from jaxspin.arrays.spinors import unit_spinor
 from jaxspin.couplings import Numbers, real
-from jaxspin.electrons import ExactDiagonalization, GreensFunction, KernelPolynomial
+from jaxspin.electrons import (
+    BlochDiagonalization,
+    ExactDiagonalization,
+    GreensFunction,
+    KernelPolynomial,
+    OrbitalModel,
+    bloch_levels,
+)
 from jaxspin.electrons.chebyshev import moments, quadrature
 from jaxspin.electrons.spectral import local_sums
 from jaxspin.field import Spins
 from jaxspin.lattice import Lattice
 from jaxspin.spins import takes_spins
 
+Equilibrium = ExactDiagonalization | BlochDiagonalization | KernelPolynomial
+
 
 @takes_spins(half=False, unit=True)
 @eqx.filter_jit
 def electron_density(
-    solver: ExactDiagonalization | KernelPolynomial | GreensFunction,
+    solver: Equilibrium | GreensFunction,
     spins: Spins,
     *,
     key: PRNGKeyArray | None = None,
-) -> Float[Array, "*cells sublattices"]:
-    """n_i = sum_s <c+_is c_is> = dE/dV_i, the number of electrons on each site, between 0 and 2.
+) -> Float[Array, "*cells orbitals"]:
+    """n_i = sum_s <c+_is c_is> = dE/dV_i, the number of electrons on each site or orbital, between 0 and 2.
 
     The derivative of the solver's energy with respect to site energies V, so each solver gives the density that belongs
     to its own energy. Green's functions, which have none, give the diagonal of their density matrix. `key` is that of
@@ -42,19 +52,71 @@ def electron_density(
     """
     if isinstance(solver, GreensFunction):
         return solver.density(spins)
-    model = solver.model
+    model = model_of(solver)
     given = jnp.zeros((), spins.dtype) if model.potential is None else model.potential.astype(spins.dtype)
 
     def energy(potential):
-        moved = eqx.tree_at(lambda s: s.model.potential, solver, potential, is_leaf=lambda x: x is None)
+        moved = eqx.tree_at(lambda s: model_of(s).potential, solver, potential, is_leaf=lambda x: x is None)
         return moved.energy(spins, key=key)
 
-    return jax.grad(energy)(jnp.broadcast_to(given, model.lattice.shape))
+    return jax.grad(energy)(jnp.broadcast_to(given, model.orbital_lattice.shape))
+
+
+@takes_spins(half=False, unit=True)
+@eqx.filter_jit
+def spin_polarization(
+    solver: Equilibrium, spins: Spins, *, key: PRNGKeyArray | None = None
+) -> Float[Array, "*cells orbitals 3"]:
+    """<sigma> of the electrons in each orbital of an `OrbitalModel`: -dE/dh_i by a field -h_i.sigma on that orbital.
+
+    The moment of an orbital in Bohr magnetons, along the electrons' spin; `magnetic_moments` adds up those of an atom.
+    `key` is that of the probes of kernel polynomials.
+
+    Raises `ValueError` for another model: of `SDModel` it is `solver.field(spins)` divided by J.
+
+    Example:
+        >>> cell = js.chain(1)
+        >>> model = js.OrbitalModel(cell, (0, None), [(0,)], np.zeros((1, 2, 2)), np.diag([1.0, 0.0]))
+        >>> solver = js.ExactDiagonalization(model, filling=0.5, temperature=0.1)
+        >>> [round(float(z), 2) for z in js.observables.spin_polarization(solver, jnp.array([[[0.0, 0.0, 1.0]]]))[0, :, 2]]
+        [1.0, 0.0]
+    """
+    model = model_of(solver)
+    if not isinstance(model, OrbitalModel):
+        raise ValueError(f"{type(model).__name__} has no field on single orbitals; divide solver.field(spins) by J.")
+    shape = (*model.orbital_lattice.shape, 3)
+    given = jnp.zeros(shape, spins.dtype) if model.zeeman is None else model.zeeman.astype(spins.dtype)
+
+    def energy(zeeman):
+        moved = eqx.tree_at(lambda s: model_of(s).zeeman, solver, zeeman, is_leaf=lambda x: x is None)
+        return moved.energy(spins, key=key)
+
+    return -jax.grad(energy)(jnp.broadcast_to(given, shape))
+
+
+@takes_spins(half=False, unit=True)
+def magnetic_moments(
+    solver: Equilibrium, spins: Spins, *, key: PRNGKeyArray | None = None
+) -> Float[Array, "*cells sublattices 3"]:
+    """The moment of each magnetic atom in Bohr magnetons: <sigma> of the electrons in its orbitals, along their spin.
+
+    The sum of `spin_polarization` over the orbitals that the atom owns, and raises the same.
+
+    Example:
+        >>> model = js.OrbitalModel(js.chain(1), (0, 0), [(0,)], np.zeros((1, 2, 2)), np.diag([1.0, 1.0]))
+        >>> solver = js.ExactDiagonalization(model, filling=model.filling_of(2), temperature=0.1)
+        >>> round(float(js.observables.magnetic_moments(solver, jnp.array([[[0.0, 0.0, 1.0]]]))[0, 0, 2]), 2)
+        2.0
+    """
+    found = spin_polarization(solver, spins, key=key)
+    owners = model_of(solver).owners
+    own = [np.flatnonzero([o == a for o in owners]) for a in range(spins.shape[-2])]
+    return jnp.stack([jnp.sum(found[..., which, :], axis=-2) for which in own], axis=-2)
 
 
 @takes_spins(half=False, unit=True)
 def density_of_states(
-    solver: ExactDiagonalization | KernelPolynomial,
+    solver: Equilibrium,
     spins: Spins,
     energies: Numbers,
     *,
@@ -64,7 +126,7 @@ def density_of_states(
 ) -> Float[Array, " n"]:
     """rho(e) = sum_k g(e - e_k)/N per site and unit of energy, every level broadened to `resolution`.
 
-    Its integral is the number of orbitals per site, 2 without vacancies. g is a Gaussian of standard deviation
+    Its integral is the number of spin-orbitals per site, 2 of an `SDModel` without vacancies. g is a Gaussian of standard deviation
     `resolution` (in units of the hopping), or with `kernel` "lorentz" a Lorentzian of that half-width, the imaginary
     part of a Green's function. "jackson", whose peaks were sharper near the ends of the band, is "gaussian" now.
 
@@ -87,7 +149,7 @@ def density_of_states(
     """
     kernel, width = _check(resolution, kernel), jnp.asarray(resolution, spins.dtype)
     energies = _row(energies)
-    if isinstance(solver, ExactDiagonalization):
+    if isinstance(solver, ExactDiagonalization | BlochDiagonalization):
         return _broadened(solver, spins, energies, width, kernel)
     mu = solver.moments(spins, key=key, order=_order(solver, resolution, kernel))
     return _series_of(solver, mu, energies, width, kernel) / solver.lattice.sites
@@ -95,7 +157,7 @@ def density_of_states(
 
 @takes_spins(half=False, unit=True)
 def local_density_of_states(
-    solver: ExactDiagonalization | KernelPolynomial,
+    solver: Equilibrium,
     spins: Spins,
     energies: Numbers,
     sites: ArrayLike | Sequence,
@@ -105,7 +167,8 @@ def local_density_of_states(
 ) -> Float[Array, "sites n"]:
     """rho_i(e) = sum_k |psi_k(i)|^2 g(e - e_k), summed over spin, at `sites` `(m, d + 1)` (cells and sublattice).
 
-    What a scanning tunnelling microscope sees; broadened as in `density_of_states`, which is its average over the
+    What a scanning tunnelling microscope sees; of an `OrbitalModel` the last index is the orbital, and the sum over an
+    atom's is its density of states. Broadened as in `density_of_states`, which is its average over the
     sites. Kernel polynomials take the local moments <i|T_m|i> without random probes, one site after another.
 
     Raises `ValueError` for sites that are no indices of the lattice, and as `density_of_states`.
@@ -117,11 +180,16 @@ def local_density_of_states(
         (2, 161)
     """
     kernel, width = _check(resolution, kernel), jnp.asarray(resolution, spins.dtype)
-    energies, indices = _row(energies), site_indices(solver.lattice, sites)
-    if isinstance(solver, ExactDiagonalization):
+    energies, indices = _row(energies), site_indices(model_of(solver).orbital_lattice, sites)
+    if isinstance(solver, ExactDiagonalization | BlochDiagonalization):
         return _broadened_at(solver, spins, energies, width, kernel, indices)
     order = _order(solver, resolution, kernel)
     return _series_at(solver, spins, energies, width, kernel, order, indices)
+
+
+def model_of(solver: Any) -> Any:
+    """The model of a solver, that of its cell where it repeats one."""
+    return solver.solver.model if isinstance(solver, BlochDiagonalization) else solver.model
 
 
 def site_indices(lattice: Lattice, sites: ArrayLike | Sequence) -> Int[Array, "m axes"]:
@@ -173,8 +241,12 @@ def _order(solver: KernelPolynomial, resolution: float, kernel: str) -> int:
 
 @eqx.filter_jit
 def _broadened(solver, spins, energies, width, kernel):
-    levels = solver.levels(spins)
-    real = (jnp.arange(levels.shape[0]) < jnp.asarray(solver.model.orbitals())).astype(levels.dtype)
+    if isinstance(solver, BlochDiagonalization):
+        levels = bloch_levels(solver.solver.model, spins, solver.points)
+        real = jnp.full_like(levels, 1 / solver.points**solver.lattice.dimension)
+    else:
+        levels = solver.levels(spins)
+        real = (jnp.arange(levels.shape[0]) < jnp.asarray(solver.model.orbitals())).astype(levels.dtype)
     return _peaks(levels, real, energies, width, kernel) / solver.lattice.sites
 
 
@@ -185,10 +257,16 @@ def _peaks(levels, weights, energies, width, kernel):
 
 @eqx.filter_jit
 def _broadened_at(solver, spins, energies, width, kernel, sites):
-    dtype, model = spins.dtype, solver.model
-    index = jnp.ravel_multi_index(tuple(sites.T), model.lattice.shape, mode="clip")
+    dtype, model = spins.dtype, model_of(solver)
+    index = jnp.ravel_multi_index(tuple(sites.T), model.orbital_lattice.shape, mode="clip")
     rows = (2 * index[:, None] + np.arange(2)[None]).reshape(-1)
-    peaks = local_sums(_KERNELS[kernel][0], model.dense(spins), rows, energies.astype(dtype), width)
+    peak, energies = _KERNELS[kernel][0], energies.astype(dtype)
+    if isinstance(solver, BlochDiagonalization):
+        k, share = (jnp.asarray(x, dtype) for x in solver.wavevectors())
+        each = jax.lax.map(lambda q: q[0] * local_sums(peak, model.dense(spins, q[1]), rows, energies, width), (share, k))
+        peaks = jnp.sum(each, axis=0)
+    else:
+        peaks = local_sums(peak, model.dense(spins), rows, energies, width)
     peaks = jnp.sum(peaks.reshape(len(sites), 2, -1), axis=1)
     if model.occupied is None:
         return peaks
@@ -208,7 +286,7 @@ def _series_at(solver, spins, energies, width, kernel, order, sites):
     operator, model = solver.rescaled(spins), solver.model
 
     def at(site):
-        unit = unit_spinor(model.lattice.shape, site, spins.dtype, model.occupied)
+        unit = model.packed(unit_spinor(model.orbital_lattice.shape, site, spins.dtype, model.occupied))
         return _series(solver, moments(operator, unit, order), energies, width, kernel)
 
     return jax.lax.map(at, sites)

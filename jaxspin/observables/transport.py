@@ -24,6 +24,7 @@ from jaxspin.electrons import (
     fermi,
     spectral,
 )
+from jaxspin.electrons.model import only_sd
 from jaxspin.field import Spins
 from jaxspin.observables.electronic import site_indices
 from jaxspin.spins import takes_spins
@@ -52,6 +53,7 @@ def bond_currents(
     """
     if isinstance(solver, GreensFunction):
         return solver.bond_currents(spins)
+    only_sd(solver.model, "bond currents")
     return _equilibrium_currents(solver, spins, key)
 
 
@@ -84,7 +86,7 @@ def velocity(model: SDModel, axis: int) -> SDModel:
         >>> matrix.shape, bool(jnp.allclose(matrix, matrix.conj().T))
         ((32, 32), True)
     """
-    dimension = model.lattice.dimension
+    dimension = only_sd(model, "velocities and conductivities").lattice.dimension
     if not 0 <= axis < dimension:
         raise ValueError(
             f"the {model.lattice.name} lattice has axes 0 to {dimension - 1}, got {axis}; use one of them."
@@ -183,6 +185,7 @@ def local_chern_marker(
         (16,)
     """
     lattice = solver.lattice
+    only_sd(solver.model, "Chern markers")
     if lattice.dimension != 2 or any(lattice.periodic):
         raise ValueError("the local Chern marker is that of an open sheet; build a 2D lattice with periodic=False.")
     indices = np.argwhere(np.ones(lattice.shape, bool)) if sites is None else sites

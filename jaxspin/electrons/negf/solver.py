@@ -9,7 +9,7 @@ from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Complex, Float, PRNGKeyArray
 
 from jaxspin.couplings import holds, optional, scalar
-from jaxspin.electrons.model import SDModel
+from jaxspin.electrons.model import SDModel, only_sd
 from jaxspin.electrons.negf.channel import AbstractChannel, open_axis
 from jaxspin.electrons.negf.leads import AbstractTerminal, check_temperature, contact
 from jaxspin.field import Spins, Time
@@ -105,7 +105,7 @@ class GreensFunction(AbstractChannel):
             raise ValueError(f"there is no method {method!r}; choose 'recursive' or 'dense'.")
         if batch < 2 or batch % 2 or max_panels < batch:
             raise ValueError(f"batch must be even, at least 2, and max_panels no less; got {batch} and {max_panels}.")
-        self.model, self.leads = model, tuple(leads)
+        self.model, self.leads = only_sd(model, "Green's functions"), tuple(leads)
         names = [lead.name for lead in self.leads]
         if not names or len(set(names)) < len(names) or "bath" in names:
             raise ValueError(f"leads need names of their own, and not 'bath', got {names}; give each another.")

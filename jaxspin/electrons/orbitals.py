@@ -1,0 +1,405 @@
+"""Atoms with one classical spin and many orbitals each: the model of real magnets.
+
+H = sum_R,mn c+_(R',m) H0_mn(R) c_(R'+R,n) (x) 1 - sum_i S_i.sigma (x) M_i - sum_R D_mn(R) (S_i + S_j)/2 . sigma
+
+Shapes: spins `(*cells, sublattices, 3)`, one for each magnetic atom; electron vectors `(*cells, orbitals, 2, columns)`.
+"""
+
+import functools
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, ArrayLike, Complex, Float, Num
+
+from jaxspin.arrays.precision import einsum
+from jaxspin.arrays.spinors import Spinor, complex_of, join
+from jaxspin.couplings import numeric, real
+from jaxspin.electrons.base import AbstractElectrons, Spins, check_wavevector
+from jaxspin.electrons.blocks import Offsets, as_offsets, band_edges, between_cells, grid_for, hermitian, on_grid
+from jaxspin.electrons.hoppings import PAULI
+from jaxspin.electrons.orbital_product import OrbitalProduct, at_orbitals
+from jaxspin.lattice import Lattice
+from jaxspin.spins import takes_spins
+
+Owners = tuple[int | None, ...]
+
+
+class OrbitalModel(AbstractElectrons):
+    """Electrons with many orbitals an atom, whose spins split them: real magnets, from files or by hand.
+
+    H = sum_R,mn c+_(R',m) H0_mn(R) c_(R'+R,n) (x) 1 - sum_i S_i.sigma (x) M_i - sum_R D_mn(R) (S_i + S_j)/2 . sigma
+
+    H0_mn(R) = <0 m|H|R n> has the sign of tight-binding files: a hopping t of `SDModel` is H0 = -t here, and its
+    coupling J is M = J.
+
+    **Arguments**
+
+    - `lattice`: its sublattices are the magnetic atoms, with one spin each.
+    - `owners`: for each orbital of a cell the sublattice whose spin it feels, None for one of a non-magnetic atom.
+    - `offsets` R, integers `(vectors, dimension)` in lattice vectors, and with each also -R.
+    - `hopping` H0, `(vectors, n, n)`, at R = 0 with levels and crystal field; with spin-orbit coupling
+      `(vectors, 2n, 2n)`, spin up and down of the first orbital first, then those of the second.
+    - `exchange` M, hermitian `(n, n)`, between orbitals of one owner: an orbital with M = m is split by 2m.
+    - `split` D, `(vectors, n, n)` or None: spin-split hoppings, which follow the mean of the spins at their ends; where
+      one end has no owner, the spin of the other.
+    - `potential`: more energies of the orbitals, a number, `(n,)` or `(*cells, n)`.
+    - `zeeman` h, of a field on the electrons' spins, -h.sigma: `(3,)`, `(n, 3)` or `(*cells, n, 3)`.
+
+    Energies are in one unit of your own (eV in files), spins `(*cells, sublattices, 3)`. `collinear` makes it from
+    hoppings of spin up and down. Solvers are those of `SDModel`, but for Green's functions and conductivities; products
+    with H take Fourier transforms over the cells, whose time does not grow with the number of vectors R. Derivatives by
+    `hopping`, `exchange` and `split` are those along hermitian changes.
+
+    Raises `ValueError` for shapes that do not fit, R without -R, matrices that are not hermitian (the message has the
+    largest violation), and elements of M between orbitals of different owners.
+
+    Example:
+        >>> cell, levels = js.cubic(4), np.diag([0.0, 1.0])
+        >>> hopping = np.stack([levels, -np.eye(2), -np.eye(2)])
+        >>> offsets = [(0, 0, 0), (1, 0, 0), (-1, 0, 0)]
+        >>> model = js.OrbitalModel(cell, (0, 0), offsets, hopping, exchange=np.diag([0.5, 0.2]))
+        >>> model.dense(js.textures.ferromagnet(cell)).shape
+        (256, 256)
+    """
+
+    lattice: Lattice = eqx.field(static=True)
+    owners: Owners = eqx.field(static=True)
+    offsets: Offsets = eqx.field(static=True)
+    hopping: Num[Array, "vectors m m"]
+    exchange: Num[Array, "n n"]
+    split: Num[Array, "vectors n n"] | None
+    potential: Float[Array, "..."] | None
+    zeeman: Float[Array, "..."] | None
+
+    def __init__(
+        self,
+        lattice: Lattice,
+        owners: Sequence[int | None],
+        offsets: Sequence[Sequence[int]] | np.ndarray,
+        hopping: ArrayLike,
+        exchange: ArrayLike,
+        *,
+        split: ArrayLike | None = None,
+        potential: ArrayLike | None = None,
+        zeeman: ArrayLike | None = None,
+    ):
+        self.lattice = lattice
+        self.owners = tuple(None if o is None else int(o) for o in owners)
+        n = len(self.owners)
+        strange = [o for o in self.owners if o is not None and not 0 <= o < lattice.sublattices]
+        if not n or strange:
+            raise ValueError(
+                f"owners are sublattices from 0 to {lattice.sublattices - 1} or None, one for each orbital of a cell, "
+                f"got {self.owners}; give the magnetic atoms alone as sublattices."
+            )
+        self.offsets = as_offsets(offsets, lattice.dimension)
+        count = len(self.offsets)
+        self.hopping = _blocks("hopping", self.offsets, hopping, [(count, n, n), (count, 2 * n, 2 * n)])
+        zero = ((0,) * lattice.dimension,)
+        self.exchange = _blocks("exchange", zero, numeric(exchange, "exchange")[None], [(1, n, n)])[0]
+        own = same_owner(self.owners)
+        _check_zero(
+            "exchange", self.exchange, ~own, "orbitals of different owners, or of none; such elements belong in split"
+        )
+        self.split = None if split is None else _blocks("split", self.offsets, split, [(count, n, n)])
+        if self.split is not None:
+            nobody = np.array([o is None for o in self.owners])
+            _check_zero(
+                "split", self.split, nobody[:, None] & nobody, "two orbitals without owner, which no spin splits; use 0"
+            )
+        self.potential = None if potential is None else real(potential, "potential")
+        self.zeeman = None if zeeman is None else real(zeeman, "zeeman")
+
+    def __check_init__(self):
+        n = len(self.owners)
+        cells = self.lattice.cells
+        for name, shapes in (("potential", [(), (n,), (*cells, n)]), ("zeeman", [(3,), (n, 3), (*cells, n, 3)])):
+            value = getattr(self, name)
+            if value is not None and value.shape not in shapes:
+                raise ValueError(f"{name} of shape {value.shape} does not fit; give one of the shapes {shapes}.")
+
+    @classmethod
+    def collinear(
+        cls,
+        lattice: Lattice,
+        owners: Sequence[int | None],
+        offsets: Sequence[Sequence[int]] | np.ndarray,
+        up: ArrayLike,
+        down: ArrayLike,
+        *,
+        split: bool = True,
+        potential: ArrayLike | None = None,
+        zeeman: ArrayLike | None = None,
+    ) -> "OrbitalModel":
+        """The model whose ferromagnet along +z has the hoppings `up` and `down`, each `(vectors, n, n)`.
+
+        H0 = (up + down)/2. Of -(up - down)/2 the blocks of an atom at R = 0 are M, and the rest is D, without what lies
+        between two orbitals without owner. `split=False` leaves out D: the splitting on the atoms only.
+
+        Raises `ValueError` for shapes that differ, and as the model itself.
+
+        Example:
+            >>> up, down = np.array([[[-1.0]], [[0.5]], [[0.5]]]), np.array([[[1.0]], [[0.7]], [[0.7]]])
+            >>> model = js.OrbitalModel.collinear(js.chain(4), (0,), [(0,), (1,), (-1,)], up, down)
+            >>> float(model.exchange[0, 0]), [round(float(x), 2) for x in model.split[:, 0, 0]]
+            (1.0, [0.0, 0.1, 0.1])
+        """
+        up, down = numeric(up, "up"), numeric(down, "down")
+        listed = as_offsets(offsets, lattice.dimension)
+        n = len(owners)
+        if up.shape != (len(listed), n, n) or down.shape != up.shape:
+            raise ValueError(
+                f"up of shape {up.shape} and down of shape {down.shape} do not fit {len(listed)} lattice vectors and "
+                f"{n} owners; give both as {(len(listed), n, n)}."
+            )
+        own, home = same_owner(owners), np.array([not any(r) for r in listed])
+        nobody = np.array([o is None for o in owners])
+        half = (down - up) / 2
+        onsite = own[None] & home[:, None, None]
+        rest = ~onsite & ~(nobody[:, None] & nobody)[None]
+        return cls(
+            lattice,
+            owners,
+            listed,
+            (up + down) / 2,
+            jnp.sum(jnp.where(onsite, half, 0), axis=0),
+            split=jnp.where(rest, half, 0) if split else None,
+            potential=potential,
+            zeeman=zeeman,
+        )
+
+    def on(self, lattice: Lattice) -> "OrbitalModel":
+        """The same model on another size of the lattice; `ValueError` for another kind, or where cells differ."""
+        self.lattice.check_kind(lattice)
+        if any(x is not None and x.ndim > y for x, y in ((self.potential, 1), (self.zeeman, 2))):
+            raise ValueError(
+                "only a uniform model moves to another size of its lattice; build a new OrbitalModel there."
+            )
+        return OrbitalModel(
+            lattice,
+            self.owners,
+            self.offsets,
+            self.hopping,
+            self.exchange,
+            split=self.split,
+            potential=self.potential,
+            zeeman=self.zeeman,
+        )
+
+    @property
+    def occupied(self) -> None:
+        """No vacancies: an atom that is missing is a zero spin, and a `potential` far above."""
+        return None
+
+    @property
+    def orbital_lattice(self) -> Lattice:
+        return _orbital_lattice(self.lattice, self.owners)
+
+    @property
+    def strength(self) -> float | None:
+        """The largest eigenvalue of |M|; None while it is traced."""
+        if isinstance(self.exchange, Tracer):
+            return None
+        return float(np.linalg.norm(np.asarray(self.exchange), 2))
+
+    def is_even(self) -> bool:
+        """Whether all hoppings are hermitian matrices, H(-R) = H(R); False while they are traced."""
+        given = [x for x in (self.hopping, self.split) if x is not None]
+        if any(isinstance(x, Tracer) for x in given):
+            return False
+        values = [np.asarray(x) for x in given]
+        return all(
+            np.allclose(x, np.conj(np.swapaxes(x, -1, -2)), rtol=0, atol=1e-6 * np.abs(x).max()) for x in values
+        )
+
+    # --- products with H --------------------------------------------------------------------------------------
+
+    @takes_spins(half=False)
+    def hamiltonian(self, spins: Spins) -> OrbitalProduct:
+        ctype = complex_of(spins.dtype)
+        points = grid_for(self.lattice, self.offsets)
+        blocks = on_grid(self.lattice, self.offsets, _complex(self.hopping), points)
+        spin_blocks = None
+        if self.split is not None:
+            offsets, halves = self._halves()
+            spin_blocks = on_grid(self.lattice, offsets, halves, points).astype(ctype)
+        n = len(self.owners)
+        zeeman = self.zeeman
+        if zeeman is not None:
+            zeeman = jnp.broadcast_to(zeeman.astype(spins.dtype), (*self.lattice.cells, n, 3))
+        potential = self.potential
+        if potential is not None:
+            potential = jnp.broadcast_to(potential.astype(spins.dtype), (*self.lattice.cells, n))
+        return OrbitalProduct(
+            spins=spins,
+            blocks=blocks.astype(ctype),
+            spin_blocks=spin_blocks,
+            exchange=self.exchange.astype(ctype),
+            potential=potential,
+            zeeman=zeeman,
+            owners=self.owners,
+        )
+
+    def packed(self, spinor: Spinor) -> Complex[Array, "*cells n 2 columns"]:
+        return join(spinor)
+
+    @takes_spins(half=False)
+    def apply(self, spins: Spins, vectors: Complex[Array, "*cells n 2 columns"]) -> Complex[Array, "*cells n 2 columns"]:
+        """H psi; `matvec` is the same for vectors in another precision than the spins."""
+        return self.hamiltonian(spins)(vectors)
+
+    @takes_spins(half=False)
+    @eqx.filter_jit
+    def matvec(
+        self, spins: Spins, vectors: Complex[Array, "*cells n 2 columns"]
+    ) -> Complex[Array, "*cells n 2 columns"]:
+        """H times each column. Agrees with `dense` and `bloch`."""
+        return self.apply(spins, vectors.astype(complex_of(spins.dtype)))
+
+    # --- matrices ---------------------------------------------------------------------------------------------
+
+    @takes_spins(half=False)
+    @eqx.filter_jit
+    def dense(self, spins: Spins, wavevector: Float[Array, " d"] | None = None) -> Complex[Array, "n n"]:
+        """H as a matrix `(2N, 2N)`, N orbitals in all cells, in the C order of `(*cells, orbitals, 2)`.
+
+        `wavevector` k (one reduced coordinate in [0, 1) an axis) twists the boundary, each wrap along axis a
+        giving exp(2 pi i k_a): the Bloch Hamiltonian of the texture repeated without end, see `bloch`.
+        """
+        check_wavevector(self.lattice, wavevector)
+        ctype, n = complex_of(spins.dtype), len(self.owners)
+        sites = self.orbital_lattice.sites
+        blocks = between_cells(self.lattice, self.offsets, self.hopping.astype(ctype), wavevector)
+        blocks = jnp.swapaxes(blocks, 1, 2)
+        if blocks.shape[-1] == n:
+            h = blocks.reshape(sites, 1, sites, 1) * jnp.eye(2, dtype=ctype)[None, :, None, :]
+        else:
+            h = blocks.reshape(sites, 2, sites, 2)
+        h = h + self._spin_part(spins, wavevector)
+        local = jnp.zeros((sites, 2, 2), ctype)
+        if self.potential is not None:
+            potential = jnp.broadcast_to(self.potential, (*self.lattice.cells, n)).reshape(sites, 1, 1)
+            local = local + potential.astype(ctype) * jnp.eye(2, dtype=ctype)[None]
+        if self.zeeman is not None:
+            field = jnp.broadcast_to(self.zeeman, (*self.lattice.cells, n, 3)).reshape(sites, 3)
+            local = local - einsum("xc,cab->xab", field.astype(ctype), jnp.asarray(PAULI, ctype))
+        site = np.arange(sites)
+        return h.at[site, :, site, :].add(local).reshape(2 * sites, 2 * sites)
+
+    @takes_spins(half=False)
+    @eqx.filter_jit
+    def field_of(
+        self, density: Complex[Array, "*k n n"], spins: Spins, wavevectors: Float[Array, "k d"] | None = None
+    ) -> Spins:
+        """B_i = -Tr rho dH/dS_i, with H(k) where the density matrix has one part at each wavevector."""
+        if wavevectors is not None and self.split is None:  # on the atoms all wavevectors are alike
+            density, wavevectors = jnp.sum(density, axis=0), None
+
+        def coupled(s):
+            parts = (
+                self._spin_part(s, None)
+                if wavevectors is None
+                else jax.vmap(lambda k: self._spin_part(s, k))(wavevectors)
+            )
+            # Tr rho H, both hermitian
+            return -jnp.sum(jnp.real(jnp.conj(density.reshape(parts.shape)) * parts))
+
+        return jax.grad(coupled)(jnp.zeros_like(spins)).astype(spins.dtype)
+
+    def _spin_part(self, spins: Spins, wavevector) -> Complex[Array, "sites 2 sites 2"]:
+        """What the spins add to H, linear in them: -(S.sigma G + G S.sigma), with S of each orbital."""
+        ctype, sites = complex_of(spins.dtype), self.orbital_lattice.sites
+        offsets, halves = self._halves()
+        blocks = between_cells(self.lattice, offsets, halves.astype(ctype), wavevector)
+        blocks = jnp.swapaxes(blocks, 1, 2).reshape(sites, 1, sites, 1)
+        s = at_orbitals(self.owners, spins).reshape(sites, 3).astype(ctype)
+        matrices = einsum("xc,cab->xab", s, jnp.asarray(PAULI, ctype))
+        both = matrices[:, :, None, :] + jnp.swapaxes(matrices, 0, 1)[None]
+        return -blocks * both
+
+    def _halves(self) -> tuple[Offsets, Complex[Array, "vectors n n"]]:
+        """(R, G(R)) with the coupling to the spins -(S_i G_ij + G_ij S_j).sigma, in which no owner is S = 0.
+
+        G is half of M and D together, and all of D where one end has no owner.
+        """
+        zero = (0,) * self.lattice.dimension
+        half = _complex(self.exchange) / 2
+        if self.split is None:
+            return (zero,), half[None]
+        nobody = np.array([o is None for o in self.owners])
+        weight = jnp.asarray(np.where(nobody[:, None] | nobody, 1.0, 0.5), half.dtype)
+        split = _complex(self.split) * weight[None]
+        if zero in self.offsets:
+            return self.offsets, split.at[self.offsets.index(zero)].add(half)
+        return (zero, *self.offsets), jnp.concatenate([half[None], split])
+
+    # --- bounds -----------------------------------------------------------------------------------------------
+
+    def spectral_bounds(self) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """(lowest, highest) energy that any spin configuration can have, of unit spins.
+
+        The band edges of H0, widened by what is local and by the largest |M + D(k)| (Weyl's inequality; the spins are
+        an operator of norm 1). Along open axes the edges are those of the infinite crystal, a little widened.
+        """
+        return _bounds(self)
+
+
+@eqx.filter_jit
+def _bounds(model: OrbitalModel) -> tuple[Array, Array]:
+    model = jax.lax.stop_gradient(model)
+    low, high = band_edges(model.lattice, model.offsets, _complex(model.hopping))
+    if model.split is None:
+        shift = jnp.linalg.norm(model.exchange, 2)
+    else:
+        offsets, halves = model._halves()
+        shift = 2 * jnp.max(jnp.abs(jnp.stack(band_edges(model.lattice, offsets, halves))))
+    shift = shift.astype(low.dtype)
+    if model.zeeman is not None:
+        shift = shift + jnp.max(jnp.linalg.norm(model.zeeman, axis=-1)).astype(low.dtype)
+    low, high = low - shift, high + shift
+    if model.potential is not None:
+        v = model.potential.astype(low.dtype)
+        low, high = low + jnp.min(v), high + jnp.max(v)
+    return low, high
+
+
+def same_owner(owners: Sequence[int | None]) -> np.ndarray:
+    """Which pairs of orbitals `(n, n)` feel one and the same spin."""
+    number = np.array([-1 if o is None else o for o in owners])
+    return (number[:, None] == number) & (number >= 0)
+
+
+@functools.lru_cache(maxsize=64)
+def _orbital_lattice(lattice: Lattice, owners: Owners) -> Lattice:
+    """A site for each orbital: at its atom, or anywhere without one, and a little apart from the others there."""
+    step = np.array(lattice.vectors[0]) * 1e-4
+    home = [np.array(lattice.basis[0 if o is None else o]) for o in owners]
+    basis = [x + m * step for m, x in enumerate(home)]
+    return Lattice(f"{lattice.name} of orbitals", lattice.vectors, basis, lattice.cells, lattice.periodic)
+
+
+def _blocks(name: str, offsets: Offsets, value, shapes: list[tuple[int, ...]]) -> Num[Array, "vectors m m"]:
+    found = numeric(value, name)
+    if found.shape not in shapes:
+        given = [s[1:] if name == "exchange" else s for s in shapes]
+        shape = found.shape[1:] if name == "exchange" else found.shape
+        raise ValueError(
+            f"{name} of shape {shape} does not fit {len(offsets)} lattice vectors and the owners; give "
+            f"{' or '.join(map(str, given))}."
+        )
+    return hermitian(name, offsets, found)
+
+
+def _check_zero(name: str, value: Array, where: np.ndarray, what: str) -> None:
+    if isinstance(value, Tracer) or not np.any(np.asarray(value)[..., where]):
+        return
+    largest = np.max(np.abs(np.asarray(value)[..., where]))
+    raise ValueError(f"{name} has elements up to {largest:.2g} between {what}.")
+
+
+def _complex(x: Array) -> Array:
+    return x if jnp.iscomplexobj(x) else x.astype(complex_of(x.dtype))
