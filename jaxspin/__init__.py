@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from jaxspin import textures as textures
     from jaxspin import torques as torques
     from jaxspin import training as training
+    from jaxspin import units as units
     from jaxspin.classical import Anisotropy, DzyaloshinskiiMoriya, Exchange, Zeeman
     from jaxspin.descriptors import Bispectrum, LocalElectrons, LocalMoments
     from jaxspin.dynamics import Trajectory, relax, simulate, suggest_timestep
@@ -125,6 +126,7 @@ __all__ = [
     "train",
     "training",
     "triangular",
+    "units",
 ]
 
 # Where each name is. A module is loaded when a name of it is first used: with all of them an import takes seconds.

@@ -58,8 +58,8 @@ class Units:
         [0.0, 0.0, 5.79e-05]
     """
 
-    energy: str | float = "eV"
-    length: float = 1.0
+    energy: str | float | int = "eV"
+    length: float | int = 1.0
 
     def __post_init__(self) -> None:
         if isinstance(self.energy, str):

@@ -31,6 +31,7 @@ ROOMS = [
     "textures",
     "torques",
     "training",
+    "units",
 ]
 
 # Names without an example, and why.

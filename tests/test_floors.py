@@ -24,6 +24,7 @@ FLOORS = {
     "couplings": 1,
     "spins": 1,
     "textures": 1,
+    "units": 1,
     "symmetry": 1,
     "field": 2,
     "io": 2,

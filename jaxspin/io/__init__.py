@@ -1,4 +1,4 @@
-"""Files: trajectories in Zarr, snapshots in OVF and VTK, run folders, and what a run says about itself.
+"""Files: trajectories in Zarr, snapshots in OVF and VTK, run folders, and what a run says about itself; real crystals.
 
 Spins are `(*cells, sublattices, 3)`, a trajectory `(frames, *cells, sublattices, 3)`; nothing here overwrites
 or appends unless asked.
@@ -7,15 +7,21 @@ or appends unless asked.
 from typing import Any
 
 from jaxspin import renamed
+from jaxspin.io.examples import example
 from jaxspin.io.ovf import load_ovf, save_ovf
 from jaxspin.io.records import load_json, new_folder, provenance, save_json, to_json
 from jaxspin.io.resumable import load_or_make, load_or_make_each, whole_file
 from jaxspin.io.store import lattice_of
 from jaxspin.io.trajectory import TrajectoryWriter, load_trajectory, save_trajectory
 from jaxspin.io.vtk import save_vtk
+from jaxspin.io.wannier import BandPath, WannierHamiltonian
+from jaxspin.io.wannier90 import read_wannier90
 
 __all__ = [
+    "BandPath",
     "TrajectoryWriter",
+    "WannierHamiltonian",
+    "example",
     "lattice_of",
     "load_json",
     "load_or_make",
@@ -24,6 +30,7 @@ __all__ = [
     "load_trajectory",
     "new_folder",
     "provenance",
+    "read_wannier90",
     "save_json",
     "save_ovf",
     "save_trajectory",

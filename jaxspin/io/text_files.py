@@ -44,13 +44,16 @@ class TextFile:
         lines = self.lines[first : first + rows]
         if len(lines) < rows:
             raise self.wrong(
-                len(self.lines), f"the file ends here, {rows - len(lines)} lines before it should", f"it is cut short: {remedy}"
+                len(self.lines),
+                f"the file ends here, {rows - len(lines)} lines before it should",
+                f"it is cut short: {remedy}",
             )
         try:
             numbers = np.array(" ".join(lines).split(), np.float64)
         except ValueError:
             numbers = np.empty(0)
-        if numbers.size == rows * columns and all(len(line.split()) == columns for line in lines):
+        right = numbers.size == rows * columns and bool(np.isfinite(numbers).all())
+        if right and all(len(line.split()) == columns for line in lines):
             return numbers.reshape(rows, columns)
         line = next(n for n, line in enumerate(lines) if not _holds_numbers(line, columns))
         raise self.wrong(first + line, f"{lines[line].strip()!r} is not {columns} numbers", remedy)
@@ -81,6 +84,7 @@ def save_text(path: Path, lines: Iterable[str], overwrite: bool) -> Path:
 
 def _holds_numbers(line: str, columns: int) -> bool:
     try:
-        return len([float(word) for word in line.split()]) == columns
+        numbers = [float(word) for word in line.split()]
     except ValueError:
         return False
+    return len(numbers) == columns and bool(np.isfinite(numbers).all())

@@ -71,8 +71,11 @@ def read_tb(path: Path) -> Matrices:
     n, number, first = _header(file, 4, remedy)
     weights, first = _degeneracies(file, first, number, remedy)
     offsets, values, lines, centres = [], [], [], None
-    for part in range(2 * number):
-        paragraph = first + part * (n * n + 2)
+    length = n * n + 2
+    has_positions = any(line.strip() for line in file.lines[first + number * length :])
+    parts = 2 * number if has_positions else number
+    for part in range(parts):
+        paragraph = first + part * length
         if paragraph < len(file.lines) and file.lines[paragraph].strip():
             raise file.wrong(paragraph, "this line is blank in a _tb.dat", remedy)
         offset = file.table(paragraph + 1, 1, 3, remedy)[0]
@@ -86,7 +89,7 @@ def read_tb(path: Path) -> Matrices:
         elif not offset.any():
             # <0 n| r |0 n>, of the first orbital that runs fastest
             centres = rows[:: n + 1, 2::2]
-    _nothing_after(file, first + 2 * number * (n * n + 2), remedy)
+    _nothing_after(file, first + parts * length, remedy)
     where = np.array(lines)
     integers = _integers(file, np.array(offsets), where, remedy)
     return Matrices(file, integers, np.array(values) / weights, _TB_ROUNDING, where, cell, centres)
@@ -223,7 +226,9 @@ def _path(file: TextFile, rows: list[tuple[int, list[str]]]) -> tuple[tuple[Step
     path = []
     for row, words in rows:
         if len(words) < 8:
-            raise file.wrong(row, f"{' '.join(words)!r} is no piece of a path", "write a label and three numbers, twice")
+            raise file.wrong(
+                row, f"{' '.join(words)!r} is no piece of a path", "write a label and three numbers, twice"
+            )
         ends = [(words[n], tuple(_reals(file, row, words[n + 1 : n + 4], 3))) for n in (0, 4)]
         path.append(tuple(ends))
     return tuple(path)

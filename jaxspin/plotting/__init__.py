@@ -4,6 +4,7 @@ Every function draws into the axes it is given, or makes a figure of its own, an
 pyplot: no global state, no window, nothing to close. In a notebook a figure that ends a cell shows itself.
 """
 
+from jaxspin.plotting.bands import plot_bands
 from jaxspin.plotting.curves import plot_parity, plot_time_series, plot_training
 from jaxspin.plotting.maps import plot_map, plot_spins, plot_structure_factor
 from jaxspin.plotting.results import plot
@@ -12,6 +13,7 @@ from jaxspin.plotting.style import new_figure, save_figure
 __all__ = [
     "new_figure",
     "plot",
+    "plot_bands",
     "plot_map",
     "plot_parity",
     "plot_spins",

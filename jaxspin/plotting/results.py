@@ -10,9 +10,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxspin.dynamics import Trajectory
-from jaxspin.io import lattice_of
+from jaxspin.io import BandPath, WannierHamiltonian, lattice_of
 from jaxspin.lattice import Lattice
 from jaxspin.observables import magnetization, scalar_chirality
+from jaxspin.plotting.bands import plot_bands
 from jaxspin.plotting.curves import plot_time_series, plot_training
 from jaxspin.plotting.maps import plot_map, plot_spins
 from jaxspin.plotting.style import new_figure, styled
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @functools.singledispatch
 def plot(result: Any) -> "matplotlib.figure.Figure":
-    """The figure that suits a result: a trajectory (of `simulate`, or loaded), a data set, a training.
+    """The figure that suits a result: a trajectory (of `simulate`, or loaded), a data set, a training, bands.
 
     `plot.register(Type)` adds one for a type of your own.
 
@@ -63,6 +64,10 @@ def _stored_trajectory(result: "xarray.Dataset") -> "matplotlib.figure.Figure":
 @plot.register(Learnt)
 def _training(result: Learnt) -> "matplotlib.figure.Figure":
     return plot_training(result.history)
+
+
+plot.register(BandPath, plot_bands)
+plot.register(WannierHamiltonian, plot_bands)
 
 
 @plot.register(SpinData)
