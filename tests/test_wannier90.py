@@ -167,7 +167,7 @@ def test_parts_of_a_model_give_both_spins_back(iron):
     whole = parts.split + home[:, None, None] * parts.exchange
     np.testing.assert_allclose(parts.hopping - whole, iron.up, atol=1e-12)
     np.testing.assert_allclose(parts.hopping + whole, iron.down, atol=1e-12)
-    assert parts.atoms == (0,)
+    assert (parts.atoms, parts.owners, parts.left_out) == ((0,), (0,) * 9, 0.0)
     assert not parts.split[home].any()  # all of the on-site part is M
     np.testing.assert_allclose(2 * np.linalg.eigvalsh(parts.exchange), -iron.onsite_splitting(0)[::-1], atol=1e-12)
     assert np.linalg.eigvalsh(parts.exchange)[-1] > 1.3  # positive: the majority is lower where S points up
@@ -177,6 +177,18 @@ def test_parts_of_a_model_give_both_spins_back(iron):
     lattice = iron.lattice(3)
     assert (lattice.name, lattice.cells, len(lattice.shell(1))) == ("Fe", (3, 3, 3), 4)
     assert abs(lattice.shell(1)[0].length - 2.4855) < 1e-3
+
+
+def test_parts_between_orbitals_without_owner_are_left_out(tmp_path):
+    _, up, down = write_magnet(tmp_path)
+    write_window(tmp_path / "up.win", [*IRON, ("O", (0.5, 0.5, 0.5))], 2)
+    found = js.io.read_wannier90(tmp_path / "up", tmp_path / "down", owners=[1, 0])
+    parts = found.model_parts(magnetic=[1])
+    assert (parts.atoms, parts.owners) == ((1,), (0, None))
+    assert not parts.split[:, 1, 1].any()
+    assert abs(parts.left_out - np.max(np.abs(up - down)[:, 1, 1]) / 2) < DIGITS
+    np.testing.assert_allclose(parts.split[:, 0, 1], (down - up)[:, 0, 1] / 2, atol=DIGITS)
+    assert not parts.exchange.ravel()[1:].any()
 
 
 def test_truncation_tells_its_error(iron):

@@ -19,11 +19,12 @@ class ModelParts(NamedTuple):
     """What a model of spins on the magnetic atoms is made of; see `WannierHamiltonian.model_parts`."""
 
     atoms: tuple[int, ...]
-    owners: np.ndarray
+    owners: tuple[int | None, ...]
     offsets: np.ndarray
     hopping: np.ndarray
     exchange: np.ndarray
     split: np.ndarray
+    left_out: float
 
 
 class BandPath(NamedTuple):
@@ -188,9 +189,12 @@ class WannierHamiltonian:
     def model_parts(self, magnetic: Sequence[int] | None = None) -> ModelParts:
         """The parts of H = H_0 - sum_i S_i . sigma (x) M_i - sum_R (S_i + S_j)/2 . sigma (x) D(R), i and j the owners.
 
-        `hopping` is H_0 = (up + down)/2. Of -(up - down)/2, `exchange` `(n, n)` is M, the blocks on one magnetic atom
-        in one cell, and `split` `(n_R, n, n)` is D, all the rest. Both collinear states come back exactly: up at S = z,
-        down for the other spin. `atoms` are the magnetic ones: `magnetic`, or `magnetic_atoms()`.
+        `atoms` are the magnetic ones, `magnetic` or `magnetic_atoms()`, the sublattices of `lattice(..)`; `owners` has
+        the sublattice of each orbital, None for those of other atoms. `hopping` `(n_R, n, n)` is H_0 = (up + down)/2.
+        Of -(up - down)/2, `exchange` `(n, n)` is M, the blocks on one magnetic atom in one cell, and `split`
+        `(n_R, n, n)` is D, the rest of what touches a magnetic atom. Where only one end has an owner, its spin turns D.
+        Between two orbitals without owner no spin turns anything: that is left out, its largest element `left_out` in
+        eV. With `left_out` = 0 both collinear states come back exactly: `up` for spins along z, `down` along -z.
 
         Raises `ValueError` for atoms that are none of the cell, where no atom is magnetic, and with spin-orbit
         coupling, where the splitting is not along one axis (`pauli` has its parts).
@@ -204,10 +208,14 @@ class WannierHamiltonian:
             )
         split = -(self.up - self.down) / 2
         home = ~self.offsets.any(-1)
-        on_one = (self.owners[:, None] == self.owners) & np.isin(self.owners, atoms)
-        exchange = np.where(on_one, split[home][0], 0)
+        owned = np.isin(self.owners, atoms)
+        exchange = np.where((self.owners[:, None] == self.owners) & owned, split[home][0], 0)
         split[home] -= exchange
-        return ModelParts(atoms, self.owners, self.offsets, (self.up + self.down) / 2, exchange, split)
+        nobody = ~owned[:, None] & ~owned
+        left_out = float(np.max(np.abs(split), axis=0, where=nobody, initial=0.0).max())
+        split = np.where(nobody, 0, split)
+        owners = tuple(atoms.index(owner) if owner in atoms else None for owner in self.owners.tolist())
+        return ModelParts(atoms, owners, self.offsets, (self.up + self.down) / 2, exchange, split, left_out)
 
     def lattice(self, cells: int | Sequence[int], magnetic: Sequence[int] | None = None) -> Lattice:
         """The magnetic atoms as a `Lattice`, in Angstrom, periodic; `cells` is one number or three.
