@@ -8,6 +8,9 @@ from typing import Any
 
 from jaxspin import renamed
 from jaxspin.io.examples import example
+from jaxspin.io.exchange import ExchangePairs
+from jaxspin.io.exchange_files import read_exchange
+from jaxspin.io.exchange_writers import save_spirit, save_uppasd, save_vampire
 from jaxspin.io.ovf import load_ovf, save_ovf
 from jaxspin.io.records import load_json, new_folder, provenance, save_json, to_json
 from jaxspin.io.resumable import load_or_make, load_or_make_each, whole_file
@@ -19,6 +22,7 @@ from jaxspin.io.wannier90 import read_wannier90
 
 __all__ = [
     "BandPath",
+    "ExchangePairs",
     "TrajectoryWriter",
     "WannierHamiltonian",
     "example",
@@ -30,10 +34,14 @@ __all__ = [
     "load_trajectory",
     "new_folder",
     "provenance",
+    "read_exchange",
     "read_wannier90",
     "save_json",
     "save_ovf",
+    "save_spirit",
     "save_trajectory",
+    "save_uppasd",
+    "save_vampire",
     "save_vtk",
     "to_json",
     "whole_file",
