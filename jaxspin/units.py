@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 __all__ = ["Units"]
@@ -99,11 +100,11 @@ class Units:
         `value` is one number, or `(3,)`, or `(*cells, sublattices, 3)`; `moment` is one number, or one a site
         `(*cells, sublattices)`.
         """
-        return _moments(value, moment, lambda b, m: _times(b, m * self._tesla(unit)))
+        return _by_moment(value, moment, self._tesla(unit), 1)
 
     def to_field(self, value: Any, unit: str = "T", *, moment: Any) -> Any:
         """The flux density whose energy at a moment of `moment` mu_B is `value` in the model's unit."""
-        return _moments(value, moment, lambda b, m: _times(b, 1 / (m * self._tesla(unit))))
+        return _by_moment(value, moment, 1 / self._tesla(unit), -1)
 
     def length_of(self, value: Any, unit: str = "Angstrom") -> Any:
         """A length in the model's unit, in which `Lattice` has its vectors."""
@@ -150,14 +151,21 @@ def _factor(known: Mapping[str, float], unit: str, what: str) -> float:
     return known[unit]
 
 
-def _times(value: Any, factor: Any) -> Any:
-    """`value` times a number or an array; lists and tuples become arrays, Python's numbers stay such."""
+def _times(value: Any, factor: float) -> Any:
+    """`value` times a number; lists and tuples become arrays, Python's numbers stay such."""
     kept = isinstance(value, int | float | np.ndarray | np.generic | jax.Array)
     return (value if kept else np.asarray(value, float)) * factor
 
 
-def _moments(value: Any, moment: Any, convert: Any) -> Any:
-    if not isinstance(moment, int | float | jax.Array):
-        moment = np.asarray(moment, value.dtype if isinstance(value, jax.Array) else float)
-    # one moment a site stands before the components of the field
-    return convert(value, moment[..., None] if np.ndim(moment) else moment)
+def _by_moment(value: Any, moment: Any, factor: float, power: int) -> Any:
+    """`value` times the factor and a power of the moments; one moment a site stands before the components."""
+    if np.ndim(moment) == 0:
+        return _times(value, factor * moment**power)
+    of_run = isinstance(value, jax.Array) or isinstance(moment, jax.Array)
+    library = jnp if of_run else np
+    dtype = value.dtype if isinstance(value, jax.Array) else moment.dtype if of_run else float
+    value, moment = library.asarray(value, dtype), library.asarray(moment, dtype)
+    if value.ndim:
+        moment = moment[..., None]
+    shape = np.broadcast_shapes(value.shape, moment.shape)
+    return library.broadcast_to(value, shape) * library.broadcast_to(moment, shape) ** power * factor

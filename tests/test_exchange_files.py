@@ -155,7 +155,7 @@ def test_damage_to_tb2j_is_told(tmp_path, old, new, told):
 
 def test_tb2j_cut_within_a_matrix_and_given_a_crystal(tmp_path):
     path = write_tb2j(tmp_path / "exchange.out", both_ends(tb2j_rows()))
-    with pytest.raises(ValueError, match="has the crystal itself; leave out cell"):
+    with pytest.raises(ValueError, match="has the crystal and its counting itself; give nothing"):
         js.io.read_exchange(path, cell=CELL)
     lines = path.read_text().splitlines()
     path.write_text("\n".join(lines[:-2]))
@@ -169,17 +169,18 @@ def test_tb2j_cut_within_a_matrix_and_given_a_crystal(tmp_path):
 # --- plain lists ------------------------------------------------------------------------------------------------------
 
 
-def test_each_line_of_a_plain_list_is_a_term(tmp_path):
-    rows = some_pairs().both_ways()
+@pytest.mark.parametrize("both", [False, True])
+def test_a_pair_of_a_plain_list_counts_once(tmp_path, both):
+    rows = some_pairs().both_ways() if both else some_pairs().pairs()
     lines = ["# i j R J", ""] + [
         " ".join(map(str, (i + 1, j + 1, *r, *(f"{x:.12f}" for x in matrix.ravel())))) for i, j, r, matrix in rows
     ]
     (tmp_path / "pairs.txt").write_text("\n".join(lines))
     found = js.io.read_exchange(tmp_path / "pairs.txt", positions=POSITIONS, cell=CELL, first_atom=1)
-    assert len(found.pairs()) == 4
-    assert energy(found.pairs()) == pytest.approx(energy(rows), rel=1e-9)
-    assert energy(rows) == pytest.approx(2 * energy(some_pairs().pairs()), rel=1e-9)
-    assert found.names == ("X", "X")
+    assert (len(found.pairs()), found.names) == (4, ("X", "X"))
+    assert energy(found.pairs()) == pytest.approx(energy(some_pairs().pairs()), rel=1e-9)
+    twice = js.io.read_exchange(tmp_path / "pairs.txt", first_atom=1, counted_twice=True)
+    assert energy(twice.pairs()) == pytest.approx(2 * energy(found.pairs()), rel=1e-12)
 
 
 PLAIN = {
@@ -189,6 +190,11 @@ PLAIN = {
     "nan": ("0 0 1 0 0 nan", "not 6 or 14"),
     "itself": ("0 0 0 0 0 1", "atom 0 has exchange with itself; give that energy as an anisotropy"),
     "again": ("0 0 1 0 0 1\n0 0 1 0 0 1", "line 2: this pair is in line 1 already; give each line once"),
+    "ends differ": ("0 1 1 0 0 2\n1 0 -1 0 0 1", "line 2: J is not the transpose of that of line 1, its other end"),
+    "some ends": (
+        "0 0 1 0 0 2\n0 0 -1 0 0 2\n0 0 0 1 0 2",
+        "line 3: this pair is there from one end, others from both",
+    ),
     "before": ("-1 0 1 0 0 1", "atom -1 comes before the first; give first_atom="),
     "empty": ("# nothing", "has no pair; give lines"),
 }

@@ -21,6 +21,8 @@ class Zeeman(AbstractPotential):
     - `moment`: m, the length of a spin, one number or `(*cells, sublattices)`; 1 unless given. A field does not know
       the moments of a run: give those of `simulate(moment=...)` here too. Then every spin precesses at the rate h.
 
+    In tesla, at moments of 2.2 mu_B: `js.Zeeman(js.units.Units(energy="eV").field((0, 0, 5.0), "T", moment=2.2))`.
+
     Raises `ValueError` for numbers that are complex, infinite or NaN, vectors without three components, and when used
     on spins of another shape. For a field in time use `ZeemanPulse`.
 

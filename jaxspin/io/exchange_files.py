@@ -31,6 +31,7 @@ def read_exchange(
     names: Sequence[str] | None = None,
     moments: Any = None,
     first_atom: int = 0,
+    counted_twice: bool = False,
 ) -> ExchangePairs:
     """Exchange between pairs of atoms, from TB2J's `exchange.out` or a plain list; also compressed, `.gz`.
 
@@ -41,15 +42,15 @@ def read_exchange(
     have are not read (a warning says so), nor are contributions of orbitals or derivatives.
 
     **A plain list** has lines `i j R1 R2 R3 J`, or with nine numbers for J, row by row, in meV; `#` begins a comment.
-    Atoms count from `first_atom`. Each line is one term: E = - sum_lines S_i . J S_j. A list for E = - sum_(i != j),
-    with both ends of every pair, is read as it is then, and one that has both ends but means each pair once comes out
-    twice as large. Give `cell` `(3, 3)` and `positions` `(atoms, 3)` in Angstrom, `moments` `(atoms, 3)` in mu_B for
-    programs that need them, and `names`, "X" unless given. Without `cell` it is a cube of 1 Angstrom, without
-    `positions` all atoms are at its corner: enough for `found.pairs()` alone.
+    Atoms count from `first_atom`. As for `js.Exchange` the list has each pair once, or all of them from both ends, with
+    J and its transpose: a pair counts once in the energy. For numbers that belong to E = - sum_(i != j), which counts
+    it twice, say `counted_twice=True`: they are doubled. Give `cell` `(3, 3)` and `positions` `(atoms, 3)` in Angstrom,
+    `moments` `(atoms, 3)` in mu_B for programs that need them, and `names`, "X" unless given. Without `cell` it is a
+    cube of 1 Angstrom, without `positions` all atoms are at its corner: enough for `found.pairs()` alone.
 
     Raises `FileNotFoundError`, and `ValueError`, with file, line and remedy, for a file that is cut short, or in
-    neither form, for pairs of a site with itself, for atoms that are not there, and for `cell` or `positions` beside a
-    TB2J file.
+    neither form, for pairs of a site with itself, for a plain list with only some of the pairs from both ends, or
+    whose two ends differ, and for `cell`, `positions` and the like beside a TB2J file.
 
     Source: TB2J manual, "Conventions of Heisenberg Model", https://tb2j.readthedocs.io; He, Helbig, Verstraete,
     Bousquet, Comput. Phys. Commun. 264, 107938 (2021), doi:10.1016/j.cpc.2021.107938.
@@ -61,21 +62,17 @@ def read_exchange(
     """
     file = TextFile(Path(path))
     if any(line.strip() == "Exchange:" for line in file.lines):
-        if any(given is not None for given in (cell, positions, names, moments)):
-            raise ValueError(f"{path} of TB2J has the crystal itself; leave out cell, positions, names and moments.")
+        if any(given is not None for given in (cell, positions, names, moments)) or first_atom or counted_twice:
+            raise ValueError(f"{path} of TB2J has the crystal and its counting itself; give nothing beside its path.")
         return _read_tb2j(file)
     rows = _plain_rows(file, first_atom)
-    atoms = 1 + max((max(i, j) for i, j, _, _ in rows), default=0)
+    atoms = 1 + max((max(i, j) for _, (i, j, *_) in rows), default=0)
     number = len(positions) if positions is not None else len(names) if names is not None else atoms
     if not rows or number < atoms:
         what = f"{number} positions for {atoms} atoms" if rows else "no pair"
         raise ValueError(f"{path} has {what}; give lines i j R1 R2 R3 J, atoms from {first_atom}, and every position.")
-    found: dict[tuple[int, ...], np.ndarray] = {}
-    for i, j, r, matrix in rows:
-        key, matrix = _one_way(i, j, r, matrix)
-        found[key] = found.get(key, np.zeros((3, 3))) + matrix
     return _made(
-        found,
+        _once(file, rows, 2.0 if counted_twice else 1.0),
         names or ("X",) * number,
         np.zeros((number, 3)) if positions is None else positions,
         np.eye(3) if cell is None else cell,
@@ -96,7 +93,30 @@ def _one_way(i: int, j: int, r: tuple[int, ...], matrix: np.ndarray) -> tuple[tu
     return (there, matrix) if ahead else (back, matrix.T)
 
 
-def _plain_rows(file: TextFile, first_atom: int) -> list[Row]:
+def _once(file: TextFile, rows: list[tuple[int, Row]], scale: float) -> dict[tuple[int, ...], np.ndarray]:
+    """Each pair of a plain list once."""
+    found: dict[tuple[int, ...], np.ndarray] = {}
+    lines: dict[tuple[int, ...], list[int]] = {}
+    for number, row in rows:
+        key, matrix = _one_way(*row)
+        if key in found and not np.allclose(found[key], scale * matrix, rtol=1e-6, atol=1e-9):
+            raise file.wrong(
+                number,
+                f"J is not the transpose of that of line {lines[key][0] + 1}, its other end",
+                "give one J for both",
+            )
+        found.setdefault(key, scale * matrix)
+        lines.setdefault(key, []).append(number)
+    alone = [given[0] for given in lines.values() if len(given) == 1]
+    if alone and len(alone) < len(found):
+        raise file.wrong(
+            alone[0], "this pair is there from one end, others from both", "give all pairs once, or all from both ends"
+        )
+    return found
+
+
+def _plain_rows(file: TextFile, first_atom: int) -> list[tuple[int, Row]]:
+    """The pairs of a plain list, each with the line it is in."""
     remedy = "give lines i j R1 R2 R3 J, or with nine numbers for J, or TB2J's exchange.out"
     rows, seen = [], {}
     for number, line in enumerate(file.lines):
@@ -118,7 +138,7 @@ def _plain_rows(file: TextFile, first_atom: int) -> list[Row]:
             raise file.wrong(number, f"this pair is in line {seen[(i, j, *r)] + 1} already", "give each line once")
         seen[(i, j, *r)] = number
         matrix = values[0] * np.eye(3) if values.size == 1 else values.reshape(3, 3)
-        rows.append((i - first_atom, j - first_atom, tuple(r), matrix))
+        rows.append((number, (i - first_atom, j - first_atom, tuple(r), matrix)))
     return rows
 
 
