@@ -263,7 +263,9 @@ def _broadened_at(solver, spins, energies, width, kernel, sites):
     peak, energies = _KERNELS[kernel][0], energies.astype(dtype)
     if isinstance(solver, BlochDiagonalization):
         k, share = (jnp.asarray(x, dtype) for x in solver.wavevectors())
-        each = jax.lax.map(lambda q: q[0] * local_sums(peak, model.dense(spins, q[1]), rows, energies, width), (share, k))
+        each = jax.lax.map(
+            lambda q: q[0] * local_sums(peak, model.dense(spins, q[1]), rows, energies, width), (share, k)
+        )
         peaks = jnp.sum(each, axis=0)
     else:
         peaks = local_sums(peak, model.dense(spins), rows, energies, width)
