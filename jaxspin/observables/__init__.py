@@ -5,12 +5,16 @@ from jaxspin.observables.distances import DistanceShells, by_distance
 from jaxspin.observables.domains import decay_length, domain_labels, domain_length, domain_sizes, moment_length
 from jaxspin.observables.dynamical import Spectrum, dynamical_structure_factor
 from jaxspin.observables.electronic import density_of_states, electron_density, local_density_of_states
+from jaxspin.observables.electronic_exchange import exchange_couplings
+from jaxspin.observables.exchange_couplings import ExchangeCouplings
 from jaxspin.observables.growth import Growth, fit_growth
 from jaxspin.observables.magnetization import (
     magnetization,
     nearest_neighbor_correlations,
     sublattice_magnetization,
 )
+from jaxspin.observables.magnons import magnon_energies, spin_wave_stiffness
+from jaxspin.observables.ordering_temperature import mean_field_temperature, random_phase_temperature
 from jaxspin.observables.puddles import Puddles, correlation_of_holes, puddles, site_correlations
 from jaxspin.observables.spin_waves import (
     SpinWaves,
@@ -41,6 +45,7 @@ from jaxspin.observables.walls import wall_position, wall_velocity
 
 __all__ = [
     "DistanceShells",
+    "ExchangeCouplings",
     "Growth",
     "Puddles",
     "Spectrum",
@@ -63,18 +68,23 @@ __all__ = [
     "effective_exchange",
     "electron_density",
     "elementary_triangles",
+    "exchange_couplings",
     "field_jacobian",
     "fit_growth",
     "high_symmetry_points",
     "local_chern_marker",
     "local_density_of_states",
     "magnetization",
+    "magnon_energies",
+    "mean_field_temperature",
     "moment_length",
     "nearest_neighbor_correlations",
     "puddles",
+    "random_phase_temperature",
     "scalar_chirality",
     "site_correlations",
     "spin_wave_frequencies",
+    "spin_wave_stiffness",
     "spin_waves",
     "structure_factor",
     "structure_factor_at",

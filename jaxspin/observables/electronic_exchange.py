@@ -13,6 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Complex, Float
 
 from jaxspin.arrays.precision import einsum, matmul
@@ -34,20 +35,20 @@ def exchange_couplings(
 ) -> ExchangeCouplings:
     """J_ij = - 1/2 d^2 Omega/(de_i de_j), perpendicular to a collinear texture, between all sites: the force theorem.
 
-    J_ij = - T sum_n Re Tr V_i G_up,ij(i w_n) V_j G_down,ji(i w_n), over all Matsubara frequencies, of E = - sum_(i != j)
-    J_ij e_i . e_j; `spins` `(*cells, sublattices, 3)` of the magnetic cell are along z or against it. R runs over
-    the mesh of `electrons.points`^d cells, whose J is exactly that of the lattice repeated so often; the time is of
+    J_ij = - T sum_n Re Tr V_i G_up,ij(i w_n) V_j G_down,ji(i w_n), over all Matsubara frequencies, for E =
+    - sum_(i != j) J_ij e_i . e_j; `spins` `(*cells, sublattices, 3)` of the magnetic cell are along z or against it. R
+    runs over the mesh of `electrons.points`^d cells, whose J is exactly that of the lattice repeated so often; the time is of
     order N_k log N_k. Also finds the moments of the sites. At fixed filling mu does not move with transverse angles, so
     that F and Omega have the same J.
 
     - `onsite`: the spins turn the splitting on their own atom alone, as in published LKAG codes; hoppings that are
-      split remain in G. Otherwise everything is turned that `H` turns, and a rotation of all spins costs nothing.
+      split remain in G. Otherwise everything is turned that `H` turns, and a rotation of all spins together costs nothing.
     - `frequencies`: of the quadrature of the Matsubara sum; it takes about sqrt(band width/temperature).
 
     Differentiable by everything: hoppings, splittings, filling, mu, temperature.
 
-    Raises `ValueError` for spins that do not fit or are not along z, for spin-orbit coupling (spins that are mixed by
-    H), and where `frequencies` are too few, by the energies of the bands. For other textures and few sites there is
+    Raises `ValueError` for spins that do not fit, and for spins that are traced (in `jit` close over them); when it
+    runs for a texture that is not along z, for spin-orbit coupling, and for too few `frequencies`. For other textures and few sites there is
     `tangent_hessian`.
 
     Source: A. I. Liechtenstein, M. I. Katsnelson, V. P. Antropov and V. A. Gubanov, J. Magn. Magn. Mater. 67, 65
@@ -61,11 +62,19 @@ def exchange_couplings(
         >>> round(float(found.between(0, 0, (1, 0))), 4), found.couplings.shape
         (0.0, (6, 6, 1, 1))
     """
-    return _found(electrons, spins, onsite, frequencies)
+    if isinstance(spins, Tracer):
+        raise ValueError("which spins are up must be known when this is compiled; close over spins in jit.")
+    signs = np.sign(np.asarray(spins)[..., 2]).reshape(-1).astype(int)
+    if not signs.all():
+        raise ValueError("a spin has no component along z, or there is a vacancy; turn the texture along z.")
+    couplings, moments = _found(electrons, spins, onsite, frequencies)
+    lattice = repeated(electrons.lattice, electrons.points)
+    return ExchangeCouplings(lattice, couplings, signs=signs.tolist(), moments=signs * moments)
 
 
 @eqx.filter_jit
-def _found(electrons: BlochDiagonalization, spins: Spins, onsite: bool, frequencies: int) -> ExchangeCouplings:
+def _found(electrons: BlochDiagonalization, spins: Spins, onsite: bool, frequencies: int) -> tuple[Array, Array]:
+    """J_ab(R) `(*mesh, sites, sites)`, and the moment of each site along z."""
     lattice, model = electrons.lattice, electrons.solver.model
     points, dimension = electrons.points, lattice.dimension
     mesh = (points,) * dimension
@@ -104,13 +113,7 @@ def _found(electrons: BlochDiagonalization, spins: Spins, onsite: bool, frequenc
     couplings, moments = temperature * couplings, temperature * moments
     itself = (0,) * dimension
     couplings = couplings.at[itself].multiply(1 - jnp.eye(n, dtype=spins.dtype))
-    signs = jnp.sign(spins[..., 2]).reshape(-1)
-    return ExchangeCouplings(
-        repeated(lattice, points),
-        couplings,
-        signs=signs,
-        moments=signs * matmul(jnp.asarray(sites, spins.dtype), moments),
-    )
+    return couplings, matmul(jnp.asarray(sites, spins.dtype), moments)
 
 
 def _pair(up, down, half, sites, local: bool, dimension: int) -> Float[Array, "*mesh a b"]:

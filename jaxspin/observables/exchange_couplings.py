@@ -1,4 +1,4 @@
-"""Exchange between all pairs of sites of a periodic, collinear magnet: J_ab(R) on a mesh, its Fourier transform, lists."""
+"""Exchange between all pairs of sites of a periodic, collinear magnet: J_ab(R) on a mesh, J_ab(q), and lists."""
 
 import functools
 import itertools
@@ -25,7 +25,7 @@ class ExchangeCouplings(eqx.Module):
     - `couplings` J_ab(R), `(*cells, sublattices, sublattices)`: between site a of cell 0 and b of cell R, in the units
       of the electrons' energies. A site has none with itself. J > 0 is ferromagnetic. R is known up to the periods of
       the mesh: the nearest image is meant, and what is equally far is shared out evenly.
-    - `signs` `(sublattices,)`: 1 for spins along z, -1 for those against it.
+    - `signs`: for each sublattice 1 for a spin along z, -1 for one against it; all 1 unless given.
     - `moments` `(sublattices,)`: of each site along its own spin in mu_B, the difference of the numbers of its
       electrons with spin along and against e; 1 unless given.
 
@@ -34,7 +34,7 @@ class ExchangeCouplings(eqx.Module):
 
     `exchange_couplings` makes one from electrons, `ExchangeCouplings.of_pairs` from a list.
 
-    Raises `ValueError` for shapes that do not fit.
+    Raises `ValueError` for shapes that do not fit, an open axis, and signs other than 1 and -1.
 
     Example:
         >>> found = js.observables.ExchangeCouplings.of_pairs(js.cubic(4), [(0, 0, (1, 0, 0), 1.0)])
@@ -44,7 +44,7 @@ class ExchangeCouplings(eqx.Module):
 
     lattice: Lattice = eqx.field(static=True)
     couplings: Float[Array, "..."]
-    signs: Float[Array, " sublattices"]
+    signs: tuple[int, ...] = eqx.field(static=True)
     moments: Float[Array, " sublattices"]
 
     def __init__(
@@ -52,21 +52,22 @@ class ExchangeCouplings(eqx.Module):
         lattice: Lattice,
         couplings: ArrayLike,
         *,
-        signs: ArrayLike | None = None,
+        signs: Sequence[int] | None = None,
         moments: ArrayLike | None = None,
     ):
         self.lattice = lattice
         self.couplings = real(couplings, "an exchange coupling")
-        ones = jnp.ones(lattice.sublattices, self.couplings.dtype)
-        self.signs = ones if signs is None else real(signs, "a sign").astype(ones.dtype)
-        self.moments = ones if moments is None else real(moments, "a moment").astype(ones.dtype)
+        n, dtype = lattice.sublattices, self.couplings.dtype
+        self.signs = (1,) * n if signs is None else tuple(int(sign) for sign in signs)
+        self.moments = jnp.ones(n, dtype) if moments is None else real(moments, "a moment").astype(dtype)
 
     def __check_init__(self):
         n = self.lattice.sublattices
         if not all(self.lattice.periodic):
             raise ValueError("couplings between cells belong to a periodic lattice; build it with periodic=True.")
-        shapes = (("couplings", (*self.lattice.cells, n, n)), ("signs", (n,)), ("moments", (n,)))
-        for name, shape in shapes:
+        if len(self.signs) != n or set(self.signs) - {1, -1}:
+            raise ValueError(f"signs = {self.signs} do not fit {n} sublattices; give 1 or -1 for each.")
+        for name, shape in (("couplings", (*self.lattice.cells, n, n)), ("moments", (n,))):
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name} of shape {getattr(self, name).shape} does not fit; give {shape}.")
 
@@ -76,7 +77,7 @@ class ExchangeCouplings(eqx.Module):
         lattice: Lattice,
         pairs: Sequence[tuple[int, int, Sequence[int], ArrayLike]],
         *,
-        signs: ArrayLike | None = None,
+        signs: Sequence[int] | None = None,
         moments: ArrayLike | None = None,
     ) -> "ExchangeCouplings":
         """The couplings of a list of (i, j, R, J), each pair once and J as in `js.Exchange`: twice that here.
