@@ -134,7 +134,7 @@ def test_temperatures_are_linear_in_the_couplings():
 
     value, slope = jax.value_and_grad(temperature)(couplings)
     assert float(jnp.sum(slope * couplings)) == pytest.approx(float(value), rel=1e-6)
-    change = couplings * (jnp.arange(2)[:, None] == 0) * (jnp.arange(2) == 0)
+    change = jnp.zeros_like(couplings).at[..., 0, 0].set(couplings[..., 0, 0])
     step = 1e-4
     expected = (temperature(couplings + step * change) - temperature(couplings - step * change)) / (2 * step)
     assert float(jnp.sum(slope * change)) == pytest.approx(float(expected), rel=1e-4)
@@ -158,7 +158,7 @@ def test_what_is_refused():
         nearest(cubic("sc", 4), signs=(2,))
     with pytest.raises(ValueError, match=r"couplings of shape \(4, 4, 1, 1\)"):
         ExchangeCouplings(cubic("sc", 4), np.zeros((4, 4, 1, 1)))
-    with pytest.raises(ValueError, match="open|periodic"):
+    with pytest.raises(ValueError, match="periodic=True"):
         ExchangeCouplings(js.chain(3, periodic=False), np.zeros((3, 1, 1)))
     with pytest.raises(ValueError, match="joins a site to itself"):
         ExchangeCouplings.of_pairs(js.chain(3), [(0, 0, (0,), 1.0)])

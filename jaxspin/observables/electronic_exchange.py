@@ -37,19 +37,19 @@ def exchange_couplings(
 
     J_ij = - T sum_n Re Tr V_i G_up,ij(i w_n) V_j G_down,ji(i w_n), over all Matsubara frequencies, for E =
     - sum_(i != j) J_ij e_i . e_j; `spins` `(*cells, sublattices, 3)` of the magnetic cell are along z or against it. R
-    runs over the mesh of `electrons.points`^d cells, whose J is exactly that of the lattice repeated so often; the time is of
-    order N_k log N_k. Also finds the moments of the sites. At fixed filling mu does not move with transverse angles, so
-    that F and Omega have the same J.
+    runs over the mesh of `electrons.points`^d cells, and J is exactly that of the lattice repeated so often; the time
+    is of order N_k log N_k. Also finds the moments of the sites. At fixed filling mu does not move with transverse
+    angles, so that F and Omega have the same J.
 
     - `onsite`: the spins turn the splitting on their own atom alone, as in published LKAG codes; hoppings that are
-      split remain in G. Otherwise everything is turned that `H` turns, and a rotation of all spins together costs nothing.
+      split remain in G. Otherwise everything is turned that H turns: a rotation of all spins together costs nothing.
     - `frequencies`: of the quadrature of the Matsubara sum; it takes about sqrt(band width/temperature).
 
     Differentiable by everything: hoppings, splittings, filling, mu, temperature.
 
     Raises `ValueError` for spins that do not fit, and for spins that are traced (in `jit` close over them); when it
-    runs for a texture that is not along z, for spin-orbit coupling, and for too few `frequencies`. For other textures and few sites there is
-    `tangent_hessian`.
+    runs for a texture that is not along z, for spin-orbit coupling, and for too few `frequencies`. For other textures
+    of few sites there is `tangent_hessian`.
 
     Source: A. I. Liechtenstein, M. I. Katsnelson, V. P. Antropov and V. A. Gubanov, J. Magn. Magn. Mater. 67, 65
     (1987), doi:10.1016/0304-8853(87)90721-9, eq. 19.
@@ -69,7 +69,9 @@ def exchange_couplings(
         raise ValueError("a spin has no component along z, or there is a vacancy; turn the texture along z.")
     couplings, moments = _found(electrons, spins, onsite, frequencies)
     lattice = repeated(electrons.lattice, electrons.points)
-    return ExchangeCouplings(lattice, couplings, signs=signs.tolist(), moments=signs * moments)
+    return ExchangeCouplings(
+        lattice, couplings, signs=signs.tolist(), moments=jnp.asarray(signs, moments.dtype) * moments
+    )
 
 
 @eqx.filter_jit
@@ -100,9 +102,8 @@ def _found(electrons: BlochDiagonalization, spins: Spins, onsite: bool, frequenc
     @jax.checkpoint
     def add(total, frequency):
         x, weight = frequency
-        z = mu + 1j * jnp.pi * temperature * x
-        eye = jnp.eye(both.shape[-1], dtype=both.dtype)
-        up, down = jnp.linalg.inv(z * eye - both)
+        z = jax.lax.complex(mu, jnp.pi * temperature * x)
+        up, down = jnp.linalg.inv(z * jnp.broadcast_to(jnp.eye(both.shape[-1]), both.shape).astype(both.dtype) - both)
         found = _pair(up, down, half, sites, local, dimension) + _pair(down, up, half, sites, local, dimension)
         moment = 2 * jnp.mean(jnp.real(jnp.diagonal(up - down, axis1=-2, axis2=-1)), axis=range(dimension))
         return (total[0] - weight * found, total[1] + weight * moment), None
@@ -161,7 +162,7 @@ def _resolved(both: Array, mu: Array, temperature: Array, x: Array, weights: Arr
     """
     reach = jnp.max(jnp.sum(jnp.abs(both), axis=-1)) + jnp.abs(mu)
     e = reach / temperature * jnp.asarray([0.01, 0.1, 0.3, 1.0], reach.dtype)
-    found = jnp.sum(2 * weights * e[:, None] / (e[:, None] ** 2 + (jnp.pi * x) ** 2), axis=1)
+    found = jnp.sum(2 * weights[None] * e[:, None] / (e[:, None] ** 2 + (jnp.pi * x[None]) ** 2), axis=1)
     missed = jnp.max(jnp.abs(found - jnp.tanh(e / 2) / 2))
     tolerance = max(_TOLERANCE, 100 * float(jnp.finfo(reach.dtype).eps))
     return eqx.error_if(
@@ -192,7 +193,7 @@ def _half_splitting(model: Any, spins: Spins, k: Array, onsite: bool) -> tuple[C
     change = _spin_blocks(model.bloch(along, k) - model.bloch(jnp.zeros_like(spins), k))[0, 0]
     owned = np.sum(_sites(model, model.lattice), axis=0)
     ends = np.maximum(owned[:, None] + owned, 1)
-    return -change / jnp.asarray(ends, change.dtype), local
+    return -change / jnp.asarray(ends, change.dtype)[None], local
 
 
 @functools.lru_cache(maxsize=16)

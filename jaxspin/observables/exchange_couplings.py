@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float
 
 from jaxspin.arrays.precision import matmul
+from jaxspin.arrays.spinors import complex_of
 from jaxspin.couplings import real
 from jaxspin.lattice import Lattice
 
@@ -53,7 +55,7 @@ class ExchangeCouplings(eqx.Module):
         couplings: ArrayLike,
         *,
         signs: Sequence[int] | None = None,
-        moments: ArrayLike | None = None,
+        moments: ArrayLike | Sequence[float] | None = None,
     ):
         self.lattice = lattice
         self.couplings = real(couplings, "an exchange coupling")
@@ -78,7 +80,7 @@ class ExchangeCouplings(eqx.Module):
         pairs: Sequence[tuple[int, int, Sequence[int], ArrayLike]],
         *,
         signs: Sequence[int] | None = None,
-        moments: ArrayLike | None = None,
+        moments: ArrayLike | Sequence[float] | None = None,
     ) -> "ExchangeCouplings":
         """The couplings of a list of (i, j, R, J), each pair once and J as in `js.Exchange`: twice that here.
 
@@ -114,7 +116,7 @@ class ExchangeCouplings(eqx.Module):
         axes = range(self.lattice.dimension)
         return jnp.fft.ifftn(self.couplings, axes=axes, norm="forward")
 
-    def at(self, wavevectors: Float[Array, "*q d"]) -> Complex[Array, "*q a b"]:
+    def at(self, wavevectors: Float[Array | np.ndarray, "*q d"]) -> Complex[Array, "*q a b"]:
         """J_ab(q) at any reduced wavevectors, by the nearest images of R; on the mesh as `on_mesh`."""
         found, values = images(self.lattice), self.by_image()
         dtype = values.dtype
@@ -123,7 +125,7 @@ class ExchangeCouplings(eqx.Module):
         n = self.lattice.sublattices
         place = found.start * n + found.end
         angles = 2 * np.pi * matmul(flat, jnp.asarray(found.offset.T, dtype))
-        waves = jnp.exp(1j * angles) * values
+        waves = jnp.exp(jax.lax.complex(jnp.zeros_like(angles), angles)) * values.astype(complex_of(dtype))[None]
         summed = jnp.zeros((len(flat), n * n), waves.dtype).at[:, place].add(waves)
         return summed.reshape(*q.shape[:-1], n, n)
 

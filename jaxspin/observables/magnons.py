@@ -2,8 +2,8 @@
 
 A spin of the moment m (in mu_B, g = 2) has the angular momentum hbar m/2 and turns as (m/2) de/dt = e x B, B = -dE/de.
 With E = - sum_(i != j) J_ij e_i . e_j and displacements u = e_x + i e_y about e_a = s_a z the energies w of the waves
-are (s_a m_a/4) w u_a = sum_b H_ab(q) u_b, H_ab(q) = delta_ab s_a sum_c J_ac(0) s_c - J_ab(q): w = (4/m) (J(0) - J(q)) of
-one spin a cell.
+are (s_a m_a/4) w u_a = sum_b H_ab(q) u_b, H_ab(q) = delta_ab s_a sum_c J_ac(0) s_c - J_ab(q). Of one spin a
+cell it is w = (4/m) (J(0) - J(q)).
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Float, Num
 
 from jaxspin.arrays.precision import einsum, matmul
 from jaxspin.observables.exchange_couplings import ExchangeCouplings, images
@@ -20,7 +20,9 @@ from jaxspin.observables.exchange_couplings import ExchangeCouplings, images
 _ROUNDING = 1e-5
 
 
-def magnon_energies(exchange: ExchangeCouplings, wavevectors: Float[Array, "*q d"]) -> Float[Array, "*q n"]:
+def magnon_energies(
+    exchange: ExchangeCouplings, wavevectors: Float[Array | np.ndarray, "*q d"]
+) -> Float[Array, "*q n"]:
     """hbar w of the spin waves at reduced `wavevectors` of the magnetic cell, ascending, in the units of J.
 
     The eigenvalues of (s_a m_a/4) w u_a = sum_b [delta_ab s_a sum_c J_ac(0) s_c - J_ab(q)] u_b, `exchange.moments` m in
@@ -39,14 +41,14 @@ def magnon_energies(exchange: ExchangeCouplings, wavevectors: Float[Array, "*q d
     """
     h, moments = stiffness_matrix(exchange, exchange.at(wavevectors)), _positive(exchange)
     if len(set(exchange.signs)) == 1:
-        root = jnp.sqrt(moments / 4)
-        return jnp.linalg.eigvalsh(h / root[:, None] / root)
+        roots = jnp.sqrt(moments[:, None] * moments[None]) / 4
+        return jnp.linalg.eigvalsh(h / jnp.broadcast_to(roots, h.shape).astype(h.dtype))
     curvatures, states = jnp.linalg.eigh(h)
     curvatures = _stable(curvatures)
     # of positive H the eigenvalues of eta^-1 H are those of the hermitian H^1/2 eta^-1 H^1/2
-    half = states * jnp.sqrt(jnp.maximum(curvatures, 0))[..., None, :]
-    inverse = 4 * jnp.asarray(exchange.signs, moments.dtype) / moments
-    w = jnp.linalg.eigvalsh(matmul(jnp.conj(jnp.swapaxes(half, -1, -2)) * inverse, half))
+    half = states * jnp.sqrt(jnp.maximum(curvatures, 0))[..., None, :].astype(h.dtype)
+    inverse = jnp.diag(4 * jnp.asarray(exchange.signs, moments.dtype) / moments).astype(h.dtype)
+    w = jnp.linalg.eigvalsh(matmul(jnp.conj(jnp.swapaxes(half, -1, -2)), inverse, half))
     return jnp.sort(jnp.abs(w), axis=-1)
 
 
@@ -67,7 +69,7 @@ def spin_wave_stiffness(exchange: ExchangeCouplings, *, dampings: Sequence[float
         1.0
     """
     signs = np.array(exchange.signs)
-    moment = jnp.sum(signs * _positive(exchange))
+    moment = jnp.sum(jnp.asarray(signs, exchange.moments.dtype) * _positive(exchange))
     if len(dampings) not in (1, *range(3, 99)):
         raise ValueError(f"{len(dampings)} dampings fix no parabola; give one, or three and more.")
     moment = eqx.error_if(
@@ -85,11 +87,12 @@ def spin_wave_stiffness(exchange: ExchangeCouplings, *, dampings: Sequence[float
 
 
 def stiffness_matrix(
-    exchange: ExchangeCouplings, coupling: Complex[Array, "*q a b"], vector: Array | None = None
-) -> Complex[Array, "*q a b"]:
+    exchange: ExchangeCouplings, coupling: Num[Array, "*q a b"], vector: Array | None = None
+) -> Num[Array, "*q a b"]:
     """diag(sum_c J_ac(0) v_c/v_a) - J_ab(q), zero on v at q = 0; v are the signs unless given."""
     v = jnp.asarray(exchange.signs, exchange.couplings.dtype) if vector is None else vector
-    return jnp.diag(matmul(exchange.total(), v) / v) - coupling
+    still = jnp.diag(matmul(exchange.total(), v) / v).astype(coupling.dtype)
+    return jnp.broadcast_to(still, coupling.shape) - coupling
 
 
 def quadratic(exchange: ExchangeCouplings, vector: Float[Array, " n"], damping: float = 0.0) -> Float[Array, "d d"]:
@@ -106,7 +109,7 @@ def quadratic(exchange: ExchangeCouplings, vector: Float[Array, " n"], damping: 
         return second
     # H_1 v without its factor -i
     first = jnp.zeros((n, r.shape[1]), dtype).at[found.start].add((values * vector[found.end])[:, None] * r)
-    still = jnp.real(stiffness_matrix(exchange, exchange.total(), vector))
+    still = stiffness_matrix(exchange, exchange.total(), vector)
     unit = vector / jnp.linalg.norm(vector)
     yielding = jnp.linalg.solve(still + jnp.linalg.norm(still) * jnp.outer(unit, unit), first)
     return second - matmul(first.T, yielding)

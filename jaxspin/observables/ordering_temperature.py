@@ -1,6 +1,7 @@
 """Ordering temperatures of classical spins from the exchange between all pairs: mean field, and random phases."""
 
 import itertools
+import math
 
 import equinox as eqx
 import jax
@@ -35,8 +36,8 @@ def mean_field_temperature(exchange: ExchangeCouplings) -> Float[Array, ""]:
 def random_phase_temperature(exchange: ExchangeCouplings) -> Float[Array, ""]:
     """k_B T_c of classical spins in the random-phase approximation: 1/(k_B T_c) = (3/2) <1/(J(0) - J(q))>_q.
 
-    In units of J, of E = - sum_(i != j) J_ij e_i . e_j, averaged over the mesh of `exchange`, which `resized` makes finer.
-    About q = 0 the integrand is 1/q.C.q: a function with that singularity whose integral is known is taken off, so
+    In units of J, of E = - sum_(i != j) J_ij e_i . e_j, averaged over the mesh of `exchange`, which `resized` makes
+    finer. About q = 0 the integrand is 1/q.C.q: a function with that singularity whose integral is known is taken off, so
     that the error falls with the number of wavevectors and not with their spacing.
 
     With several sublattices the averages p_a of the spins vanish together: 1/3 = k_B T <[A(q)^-1]_aa>_q for each a, of
@@ -94,7 +95,7 @@ def _fluctuations(exchange: ExchangeCouplings, p: Float[Array, " n"]) -> Float[A
     found = jnp.real(jnp.diagonal(inverse, axis1=-2, axis2=-1))
     # near q = 0 the inverse is p p^T/(q.C.q)
     at_mesh, integral = _singular(exchange, form)
-    points = np.prod(exchange.lattice.cells)
+    points = math.prod(exchange.lattice.cells)
     return (jnp.sum(found, axis=0) - p**2 * jnp.sum(at_mesh)) / points + p**2 * integral
 
 
