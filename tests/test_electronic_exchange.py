@@ -8,6 +8,7 @@ import pytest
 
 import jaxspin as js
 from jaxspin.observables import exchange_couplings, tangent_hessian
+from jaxspin.observables.electronic import spin_polarization
 
 TEMPERATURE, MU, POINTS = 0.3, -0.4, 5
 UP = jnp.array([[[0.0, 0.0, 1.0]]])
@@ -40,7 +41,7 @@ def test_the_hessian_of_the_repeated_lattice_with_split_hoppings():
     assert found.couplings[0, 0, 0] == 0
     assert abs(row[1]) > 1e-2
     # the moment of an atom is the field of a splitting of all its orbitals by one energy
-    polarization = js.observables.spin_polarization(large, js.textures.ferromagnet(ring))[0, :, 2]
+    polarization = spin_polarization(large, js.textures.ferromagnet(ring))[0, :, 2]
     np.testing.assert_allclose(found.moments[0], jnp.sum(polarization), atol=1e-9)
 
 

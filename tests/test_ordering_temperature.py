@@ -66,7 +66,7 @@ def test_waves_are_those_of_the_equation_of_motion():
     ring, moments = js.Lattice("two", [[1.0]], [[0.0], [0.5]], [4], [True]), jnp.array([1.0, 2.5])
     exchange = nearest(ring, -0.7, signs=(1, -1), moments=moments)
     up_down = jnp.broadcast_to(jnp.array([[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]]), (4, 2, 3))
-    expected = spin_wave_frequencies(js.Exchange(ring, -0.7), up_down, moment=moments / 2)
+    expected = spin_wave_frequencies(js.Exchange(ring, -0.7), up_down, moment=jnp.broadcast_to(moments / 2, (4, 2)))
     found = magnon_energies(exchange, jnp.arange(4.0)[:, None] / 4)
     np.testing.assert_allclose(np.sort(found.ravel()), expected, atol=1e-6)
 

@@ -37,8 +37,8 @@ def random_phase_temperature(exchange: ExchangeCouplings) -> Float[Array, ""]:
     """k_B T_c of classical spins in the random-phase approximation: 1/(k_B T_c) = (3/2) <1/(J(0) - J(q))>_q.
 
     In units of J, of E = - sum_(i != j) J_ij e_i . e_j, averaged over the mesh of `exchange`, which `resized` makes
-    finer. About q = 0 the integrand is 1/q.C.q: a function with that singularity whose integral is known is taken off, so
-    that the error falls with the number of wavevectors and not with their spacing.
+    finer. About q = 0 the integrand is 1/q.C.q: a function with that singularity whose integral is known is taken off,
+    so that the error falls with the number of wavevectors and not with their spacing.
 
     With several sublattices the averages p_a of the spins vanish together: 1/3 = k_B T <[A(q)^-1]_aa>_q for each a, of
     the curvatures A_ab(q) = 2 delta_ab sum_c J_ac(0) p_c/p_a - 2 J_ab(q) (Tyablikov's decoupling, classical).
