@@ -94,18 +94,19 @@ def run(config: Config) -> dict[str, Any]:
     return summary
 
 
-def electrons_of(config: Config, iron: Any, mesh: int, *, scale: Any = 1.0, electrons: Any = float(ELECTRONS)):
-    """Iron on a mesh, with every splitting `scale` times as large, and its ferromagnet."""
-    cell = iron.lattice(1)
-    model = js.OrbitalModel.collinear(cell, iron.model_parts().owners, iron.offsets, iron.up, iron.down)
-    model = eqx.tree_at(lambda m: (m.exchange, m.split), model, (scale * model.exchange, scale * model.split))
+def model_of(iron: Any) -> js.OrbitalModel:
+    return js.OrbitalModel.collinear(iron.lattice(1), iron.model_parts().owners, iron.offsets, iron.up, iron.down)
+
+
+def electrons_of(config: Config, model: js.OrbitalModel, mesh: int, electrons: Any = float(ELECTRONS)):
+    """So many electrons a cell, on a mesh of wavevectors."""
     solver = js.ExactDiagonalization(model, filling=model.filling_of(electrons), temperature=config.temperature)
-    return js.electrons.BlochDiagonalization(solver, points=mesh), js.textures.ferromagnet(cell)
+    return js.electrons.BlochDiagonalization(solver, points=mesh)
 
 
 def study(config: Config, iron: Any, mesh: int, onsite: bool) -> dict[str, Any]:
     """Exchange and what follows from it; meV, Angstrom, Kelvin, mu_B."""
-    electrons, up = electrons_of(config, iron, mesh)
+    electrons, up = electrons_of(config, model_of(iron), mesh), js.textures.ferromagnet(iron.lattice(1))
     exchange = exchange_couplings(electrons, up, onsite=onsite, frequencies=config.frequencies)
     distance, mean, count = exchange.by_distance()
     path = iron.bands_on_path(40)
@@ -135,20 +136,27 @@ def gradients(config: Config, iron: Any) -> dict[str, Any]:
     mesh = config.meshes[0]
     up = js.textures.ferromagnet(iron.lattice(1))
 
-    @jax.jit
-    def found(scale, number):
-        electrons, _ = electrons_of(config, iron, mesh, scale=scale, electrons=number)
+    @eqx.filter_jit
+    def found(model, scale, number):
+        """With every splitting `scale` times as large."""
+        model = eqx.tree_at(lambda m: (m.exchange, m.split), model, (scale * model.exchange, scale * model.split))
+        electrons = electrons_of(config, model, mesh, number)
         exchange = exchange_couplings(electrons, up, onsite=True, frequencies=config.frequencies)
         return 1e3 * exchange.between(0, 0, SHELLS[0]), kelvin(mean_field_temperature(exchange))
 
     one, eight = jnp.asarray(1.0), jnp.asarray(float(ELECTRONS))
     still, along = jnp.zeros(()), jnp.ones(())
-    slopes = jax.jit(lambda a, b: jax.jvp(found, (one, eight), (a, b))[1])
+    model = model_of(iron)
+
+    @eqx.filter_jit
+    def slopes(model, a, b):
+        return jax.jvp(functools.partial(found, model), (one, eight), (a, b))[1]
+
     step = config.step
     rows = {}
     for name, place, a, b in (("meV by ln(splitting)", 0, along, still), ("K by electrons", 1, still, along)):
-        slope = float(slopes(a, b)[place])
-        ends = [float(found(one + s * step * a, eight + s * step * b)[place]) for s in (1, -1)]
+        slope = float(slopes(model, a, b)[place])
+        ends = [float(found(model, one + s * step * a, eight + s * step * b)[place]) for s in (1, -1)]
         rows[name] = {"gradient": slope, "difference": (ends[0] - ends[1]) / (2 * step)}
     return rows
 
