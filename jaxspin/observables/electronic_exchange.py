@@ -60,7 +60,7 @@ def exchange_couplings(
         >>> electrons = js.electrons.BlochDiagonalization(solver, points=6)
         >>> found = js.observables.exchange_couplings(electrons, js.textures.ferromagnet(cell))
         >>> round(float(found.between(0, 0, (1, 0))), 4), found.couplings.shape
-        (0.0, (6, 6, 1, 1))
+        (0.0287, (6, 6, 1, 1))
     """
     if isinstance(spins, Tracer):
         raise ValueError("which spins are up must be known when this is compiled; close over spins in jit.")

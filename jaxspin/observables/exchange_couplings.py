@@ -39,9 +39,9 @@ class ExchangeCouplings(eqx.Module):
     Raises `ValueError` for shapes that do not fit, an open axis, and signs other than 1 and -1.
 
     Example:
-        >>> found = js.observables.ExchangeCouplings.of_pairs(js.cubic(4), [(0, 0, (1, 0, 0), 1.0)])
-        >>> found.between(0, 0, (-1, 0, 0)).item(), found.pairs(1.0)
-        (0.5, [(0, 0, (1, 0, 0), 1.0)])
+        >>> found = js.observables.ExchangeCouplings.of_pairs(js.chain(4), [(0, 0, (1,), 1.0)])
+        >>> float(found.between(0, 0, (-1,))), found.pairs(1.0)
+        (0.5, [(0, 0, (1,), 1.0)])
     """
 
     lattice: Lattice = eqx.field(static=True)
