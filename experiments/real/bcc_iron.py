@@ -6,7 +6,7 @@
 
 The Wannier Hamiltonian that comes with the package, 8 electrons a cell. "on the atom" turns the splitting on each atom
 alone, as published codes do; "with hoppings" turns the split hoppings too, with the mean of the two spins. Energies
-are eV inside, E = - sum_(i != j) J_ij e_i . e_j as in the reference, of which the nearest five are known independently.
+are eV inside, E = - sum_(i != j) J_ij e_i . e_j as in the reference, where five pairs are known independently.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ from jaxspin.observables import (
 )
 
 ELECTRONS = 8
-SHELLS = ((1, 0, 0), (1, 0, 1), (1, 1, 0), (0, 1, 2), (2, 0, 0))
+PAIRS = ((1, 0, 0), (1, 0, 1), (1, 1, 0), (0, 1, 2), (2, 0, 0))
 # Made in NumPy from the same file, mesh 8^3, T = 0.05 eV, on the atom, meV.
 REFERENCE = {"mesh": 8, "temperature": 0.05, "mu": 12.6508, "J": [11.775, 8.813, 0.609, 0.137, -1.218]}
 MEASURED = {"Curie temperature": 1043.0, "stiffness": [280.0, 330.0], "moment": 2.22}
@@ -81,7 +81,8 @@ def run(config: Config) -> dict[str, Any]:
             rows = load_or_make_each(folder / "rows", makers, progress=True)
         with timer("gradients"):
             slopes = load_or_make(folder / "gradients.json", functools.partial(gradients, config, iron))
-        draw(folder / "bcc_iron.png", rows, iron.bands_on_path(40), REFERENCE)
+        known = {"distance": np.linalg.norm(np.array(PAIRS) @ iron.cell, axis=-1), "J": REFERENCE["J"]}
+        draw(folder / "bcc_iron.png", rows, iron.bands_on_path(40), known)
     summary = {
         "rows": rows,
         "gradients": slopes,
@@ -119,7 +120,7 @@ def study(config: Config, iron: Any, mesh: int, onsite: bool) -> dict[str, Any]:
         "onsite": onsite,
         "mu": electrons.fermi_level(up),
         "moment": exchange.moments[0],
-        "J": [1e3 * exchange.between(0, 0, r) for r in SHELLS],
+        "J": [1e3 * exchange.between(0, 0, r) for r in PAIRS],
         "J(0)": 1e3 * exchange.total()[0, 0],
         "by distance": {"distance": distance, "J": 1e3 * mean, "pairs": count},
         "waves": {"energy": waves, "distance": path.distances, "ticks": path.ticks, "labels": path.labels},
@@ -142,7 +143,7 @@ def gradients(config: Config, iron: Any) -> dict[str, Any]:
         model = eqx.tree_at(lambda m: (m.exchange, m.split), model, (scale * model.exchange, scale * model.split))
         electrons = electrons_of(config, model, mesh, number)
         exchange = exchange_couplings(electrons, up, onsite=True, frequencies=config.frequencies)
-        return 1e3 * exchange.between(0, 0, SHELLS[0]), kelvin(mean_field_temperature(exchange))
+        return 1e3 * exchange.between(0, 0, PAIRS[0]), kelvin(mean_field_temperature(exchange))
 
     one, eight = jnp.asarray(1.0), jnp.asarray(float(ELECTRONS))
     still, along = jnp.zeros(()), jnp.ones(())

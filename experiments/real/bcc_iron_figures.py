@@ -9,7 +9,7 @@ from jaxspin import plotting
 from jaxspin.io import BandPath
 
 
-def draw(path: Path, rows: dict[str, Any], bands: BandPath, reference: dict[str, Any]) -> None:
+def draw(path: Path, rows: dict[str, Any], bands: BandPath, known: dict[str, Any]) -> None:
     """Bands, J against distance, spin waves on the same path, and temperatures by mesh."""
     figure = plotting.new_figure(13.0, 6.4)
     (bands_ax, j_ax), (waves_ax, temperature_ax) = figure.subplots(2, 2)
@@ -22,8 +22,7 @@ def draw(path: Path, rows: dict[str, Any], bands: BandPath, reference: dict[str,
         j_ax.plot(distance[near], j[near], "o" + style, markersize=2.5, linewidth=0.8, color=color, label=name)
         waves_ax.plot(row["waves"]["distance"], row["waves"]["energy"], style, linewidth=0.9, color=color, label=name)
     first = next(iter(rows.values()))
-    known = np.unique(np.asarray(first["by distance"]["distance"], float))[:5]
-    j_ax.plot(known, np.array(reference["J"])[: len(known)], "k+", markersize=9, label="reference, 8 on the atom")
+    j_ax.plot(known["distance"], known["J"], "k+", markersize=9, label="reference, on the atom, 8")
     j_ax.axhline(0, color="0.7", linewidth=0.7)
     j_ax.set(xlabel="distance  (Angstrom)", ylabel="J  (meV)")
     j_ax.legend(fontsize=7)

@@ -244,6 +244,34 @@ def compared_with() -> str:
     return markdown(("what", "with", "tolerance", "reached"), rows_compared())
 
 
+def bcc_iron() -> str:
+    """What follows from the bands of iron, by mesh and by what is turned with the spins."""
+    header = (
+        "turned",
+        "mesh",
+        "moment (mu_B)",
+        "J(0) (meV)",
+        "stiffness (meV A^2)",
+        "T_c, mean field (K)",
+        "random phase (K)",
+    )
+    rows = []
+    for name, row in result("bcc_iron")["rows"].items():
+        phase = "not stable" if row["random phase"] is None else f"{row['random phase']:.0f}"
+        rows.append(
+            (
+                name.split(",")[0],
+                f"{row['mesh']}^3",
+                f"{row['moment']:.3f}",
+                f"{row['J(0)']:.1f}",
+                f"{row['stiffness']:.0f}",
+                f"{row['mean field']:.0f}",
+                phase,
+            )
+        )
+    return markdown(header, rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     make.__name__: make
     for make in (
@@ -256,5 +284,6 @@ TABLES: dict[str, Callable[[], str]] = {
         frontier,
         locality,
         compared_with,
+        bcc_iron,
     )
 }
