@@ -270,6 +270,34 @@ def skyrmions() -> str:
     return markdown(header, rows)
 
 
+def bcc_iron() -> str:
+    """What follows from the bands of iron, by mesh and by what is turned with the spins."""
+    header = (
+        "turned",
+        "mesh",
+        "moment (mu_B)",
+        "J(0) (meV)",
+        "stiffness (meV A^2)",
+        "T_c, mean field (K)",
+        "random phase (K)",
+    )
+    rows = []
+    for name, row in result("bcc_iron")["rows"].items():
+        phase = "not stable" if row["random phase"] is None else f"{row['random phase']:.0f}"
+        rows.append(
+            (
+                name.split(",")[0],
+                f"{row['mesh']}^3",
+                f"{row['moment']:.3f}",
+                f"{row['J(0)']:.1f}",
+                f"{row['stiffness']:.0f}",
+                f"{row['mean field']:.0f}",
+                phase,
+            )
+        )
+    return markdown(header, rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     make.__name__: make
     for make in (
@@ -283,5 +311,9 @@ TABLES: dict[str, Callable[[], str]] = {
         locality,
         compared_with,
         skyrmions,
+    return markdown(header, rows)
+
+
+        bcc_iron,
     )
 }

@@ -11,6 +11,8 @@ from jaxspin.observables.electronic import (
     magnetic_moments,
     spin_polarization,
 )
+from jaxspin.observables.electronic_exchange import exchange_couplings
+from jaxspin.observables.exchange_couplings import ExchangeCouplings
 from jaxspin.observables.glass import (
     replica_overlap,
     spin_glass_structure_factor,
@@ -23,6 +25,8 @@ from jaxspin.observables.magnetization import (
     nearest_neighbor_correlations,
     sublattice_magnetization,
 )
+from jaxspin.observables.magnons import magnon_energies, spin_wave_stiffness
+from jaxspin.observables.ordering_temperature import mean_field_temperature, random_phase_temperature
 from jaxspin.observables.puddles import Puddles, correlation_of_holes, puddles, site_correlations
 from jaxspin.observables.spin_waves import (
     SpinWaves,
@@ -53,6 +57,7 @@ from jaxspin.observables.walls import wall_position, wall_velocity
 
 __all__ = [
     "DistanceShells",
+    "ExchangeCouplings",
     "Growth",
     "Puddles",
     "Spectrum",
@@ -75,6 +80,7 @@ __all__ = [
     "effective_exchange",
     "electron_density",
     "elementary_triangles",
+    "exchange_couplings",
     "field_jacobian",
     "fit_growth",
     "high_symmetry_points",
@@ -82,9 +88,12 @@ __all__ = [
     "local_density_of_states",
     "magnetic_moments",
     "magnetization",
+    "magnon_energies",
+    "mean_field_temperature",
     "moment_length",
     "nearest_neighbor_correlations",
     "puddles",
+    "random_phase_temperature",
     "replica_overlap",
     "scalar_chirality",
     "site_correlations",
@@ -92,6 +101,7 @@ __all__ = [
     "spin_glass_susceptibility",
     "spin_polarization",
     "spin_wave_frequencies",
+    "spin_wave_stiffness",
     "spin_waves",
     "structure_factor",
     "structure_factor_at",

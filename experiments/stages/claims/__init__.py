@@ -5,7 +5,7 @@ Each must occur once in its document, lines broken anywhere. Numbers that no com
 
 from collections.abc import Callable
 
-from experiments.stages.claims import accuracy, benchmarks, checks, driven, gradients, quenches, quickstart
+from experiments.stages.claims import accuracy, benchmarks, checks, driven, gradients, quenches, quickstart, real
 
 SENTENCES: dict[str, list[Callable[[], list[str]]]] = {
     "README.md": [],
@@ -40,6 +40,7 @@ SENTENCES: dict[str, list[Callable[[], list[str]]]] = {
         gradients.spin_waves_details,
     ],
     "experiments/checks/README.md": [checks.peaks],
+    "experiments/real/README.md": [real.iron],
     "experiments/benchmarks/README.md": [benchmarks.frontier],
 }
 
