@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Shaped
 
 from jaxspin.descriptors import AbstractDescriptor, Bispectrum, SpinVectors
 from jaxspin.devices.shards import Shards, shards_of
@@ -67,8 +67,9 @@ class BehlerParrinello(AbstractPotential):
     deviation: Float[Array, " features"]
     shift: Float[Array, ""]
     scale: Float[Array, ""]
-    # last, so that the arrays of older files keep their order
+    # last, so that the arrays of older files keep their order; the origin of learnt levels only of several fillings
     familiarity: Familiarity | None
+    origin: Float[Array, ""] | None
 
     def __init__(
         self,
@@ -99,7 +100,7 @@ class BehlerParrinello(AbstractPotential):
         self.deviation = jax.device_put(np.ones(descriptor.n_features, dtype))
         self.shift = jax.device_put(np.zeros((), dtype))
         self.scale = jax.device_put(np.ones((), dtype))
-        self.familiarity = None
+        self.familiarity, self.origin = None, None
 
     @property
     def hidden(self) -> tuple[int, ...]:
@@ -236,15 +237,17 @@ class BehlerParrinello(AbstractPotential):
         network = in_precision(cast(LearntLevels, self.network), rows.dtype)
         occupied = None if occupied is None else occupied.astype(rows.dtype)
         unit = jax.lax.stop_gradient(self.scale).astype(rows.dtype)
-        return unit * network.energies(jnp.moveaxis(made, 0, -1), occupied, unit)
+        energies = unit * network.energies(jnp.moveaxis(made, 0, -1), occupied, unit)
+        origin = None if self.origin is None else jax.lax.stop_gradient(self.origin).astype(rows.dtype)
+        return energies if origin is None else energies + 2 * network.filling * origin
 
     def _with_shift_and_estimate(self, energies: Array, rows: Array, known: bool) -> Array:
         estimate = self.descriptor.known_energy(rows) if known else None
         energies = jax.lax.stop_gradient(self.shift).astype(rows.dtype) + energies
         return energies if estimate is None else estimate + energies
 
-    def filled(self, *, filling: float | None = None, temperature: float | None = None) -> "BehlerParrinello":
-        """The same field of other electrons in the learnt levels; None: as they are.
+    def filled(self, *, filling: ArrayLike | None = None, temperature: ArrayLike | None = None) -> "BehlerParrinello":
+        """The same field of other electrons in the learnt levels; None: as they are. Traced values stay traced.
 
         Raises `ValueError` unless the network is a `LearntLevels`, and for a filling outside (0, 1).
         """
@@ -270,16 +273,22 @@ class BehlerParrinello(AbstractPotential):
 
     @takes_spins(batch=True)
     def standardized(
-        self, spins: Float[Array, "n *cells sublattices 3"], *, shift: float | None = None, scale: float = 1.0
+        self,
+        spins: Float[Array, "n *cells sublattices 3"],
+        *,
+        shift: float | None = None,
+        scale: float = 1.0,
+        origin: float | None = None,
     ) -> "BehlerParrinello":
         """With feature mean and deviation taken from configurations, and the energy's units set.
 
         `shift` is the mean energy per site, None if unknown, `scale` the size of what the network is to describe.
+        `origin`, of `LearntLevels`, is where its levels count from: 2 n `origin` more a site at filling n.
         """
         mean, deviation, known = standardization(self.descriptor, spins.astype(self.mean.dtype))
         estimated = 0.0 if known is None else float(known)
         return eqx.tree_at(
-            lambda m: (m.mean, m.deviation, m.shift, m.scale, m.familiarity),
+            lambda m: (m.mean, m.deviation, m.shift, m.scale, m.familiarity, m.origin),
             self,
             (
                 mean,
@@ -287,6 +296,7 @@ class BehlerParrinello(AbstractPotential):
                 jnp.asarray(0.0 if shift is None else shift - estimated, self.shift.dtype),
                 jnp.asarray(scale, self.scale.dtype),
                 None,
+                None if origin is None else jnp.asarray(origin, self.scale.dtype),
             ),
             is_leaf=lambda x: x is None,
         )
@@ -345,6 +355,7 @@ class BehlerParrinello(AbstractPotential):
             "dtype": str(self.mean.dtype),
             # older files do not say
             **({} if self.familiarity is None else {"familiarity": True}),
+            **({} if self.origin is None else {"origin": True}),
         }
 
     @staticmethod
@@ -357,11 +368,13 @@ class BehlerParrinello(AbstractPotential):
             dtype = jnp.dtype(jnp.float32)  # weights of a double-precision run, used in single
         descriptor = described(lattice, settings["descriptor"])
         network = drawn_network(settings, descriptor, key=jax.random.key(0), dtype=dtype)
-        made = BehlerParrinello(descriptor, network, dtype=dtype)
-        if not settings.get("familiarity"):
-            return made
-        blank = Familiarity.blank(descriptor.n_features, dtype)
-        return eqx.tree_at(lambda m: m.familiarity, made, blank, is_leaf=lambda x: x is None)
+        return BehlerParrinello(descriptor, network, dtype=dtype).with_room(settings)
+
+    def with_room(self, settings: dict[str, Any]) -> "BehlerParrinello":
+        """With blanks for what only some force fields have, for that of these `settings`."""
+        known = Familiarity.blank(self.mean.shape[-1], self.mean.dtype) if settings.get("familiarity") else None
+        origin = jnp.zeros((), self.mean.dtype) if settings.get("origin") else None
+        return eqx.tree_at(lambda m: (m.familiarity, m.origin), self, (known, origin), is_leaf=lambda x: x is None)
 
 
 @eqx.filter_jit

@@ -13,7 +13,6 @@ from jaxspin.extras import needed_for
 from jaxspin.files import replace, undamaged, undo_replacement
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
 from jaxspin.forcefield.committee import Committee
-from jaxspin.forcefield.familiarity import Familiarity
 from jaxspin.forcefield.generalized import GeneralizedPotential
 
 _FORMAT = 1
@@ -103,16 +102,15 @@ def load(path: str | Path, *, like: _ForceField | None = None) -> _ForceField:
 
 
 def _with_room(like: _ForceField, stored: dict[str, Any]) -> _ForceField:
-    """A model of one's own, with a familiarity to be replaced where the stored one has it, and without elsewhere."""
+    """A model of one's own, with a familiarity and an origin to be replaced where the stored one has them."""
     part = {Committee: ("members", "member"), GeneralizedPotential: ("conservative", "conservative")}.get(type(like))
     inner: Any
     inner, settings = (like, stored) if part is None else (getattr(like, part[0]), stored.get(part[1], {}))
-    blank = None
-    if settings.get("familiarity"):
-        blank = Familiarity.blank(inner.mean.shape[-1], inner.mean.dtype)
-        # of all members of a committee
-        blank = jax.tree.map(lambda x: jnp.broadcast_to(x, (*inner.mean.shape[:-1], *x.shape)), blank)
-    filled = eqx.tree_at(lambda m: m.familiarity, inner, blank, is_leaf=lambda x: x is None)
+    filled = inner.with_room(settings)
+    # of all members of a committee
+    lead = inner.mean.shape[:-1]
+    rooms = jax.tree.map(lambda x: jnp.broadcast_to(x, (*lead, *x.shape)), (filled.familiarity, filled.origin))
+    filled = eqx.tree_at(lambda m: (m.familiarity, m.origin), filled, rooms, is_leaf=lambda x: x is None)
     return filled if part is None else eqx.tree_at(lambda m: getattr(m, part[0]), like, filled)
 
 

@@ -7,7 +7,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jax.core import Tracer
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 from jaxspin import renamed
 from jaxspin.descriptors import AbstractDescriptor
@@ -57,7 +58,7 @@ class Committee(AbstractPotential):
             raise ValueError(f"a committee of {len(members)} cannot disagree; give at least two members.")
         first = members[0]
         for number, member in enumerate(members):
-            for name in ("lattice", "descriptor", "hidden", "network", "dtype", "familiarity"):
+            for name in ("lattice", "descriptor", "hidden", "network", "dtype", "familiarity", "origin"):
                 if member.settings().get(name) != first.settings().get(name):
                     raise ValueError(
                         f"member {number} has another {name} than the first; "
@@ -145,6 +146,15 @@ class Committee(AbstractPotential):
         warning: label some of these configurations and train again. Raises `ValueError` without calibration.
         """
         return share_beyond(spins, self.unfamiliarity(spins))
+
+    def filled(self, *, filling: ArrayLike | None = None, temperature: ArrayLike | None = None) -> "Committee":
+        """The same committee of other electrons in the levels of all members: `BehlerParrinello.filled`."""
+        # one number for each member, where a program takes it as an argument
+        each = {
+            name: jnp.broadcast_to(value, (self.size,)) if isinstance(value, Tracer) else value
+            for name, value in (("filling", filling), ("temperature", temperature))
+        }
+        return eqx.tree_at(lambda c: c.members, self, self.members.filled(**each))
 
     def on(self, lattice: Lattice) -> "Committee":
         """The same committee on another size of the lattice; `ValueError` if smaller than the neighbourhood."""

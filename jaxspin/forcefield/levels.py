@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, PRNGKeyArray
+from jax.core import Tracer
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 from jaxspin.arrays.precision import EXACT
 from jaxspin.electrons import fermi
@@ -27,8 +28,10 @@ class LearntLevels(nnx.Module):
 
     What a metal far away does to a site it does by moving mu, which a sum of energies that each site has by itself
     cannot say. `at` has other electrons in the same levels: what these do is known only as far as it was learnt, and
-    levels learnt at one filling are not those of another. mu is stationary, so that fields need no derivative of it;
-    their derivatives with respect to the weights have it. Extensive, and as invariant as the features are.
+    levels learnt at one filling are not those of another. Of data of several fillings or temperatures each
+    configuration is learnt with its own electrons (`jaxspin.training.train`). mu is stationary, so that fields need no
+    derivative of it; their derivatives with respect to the weights have it. Extensive, and as invariant as the features
+    are.
 
     `features` inputs, `hidden` layer widths, `levels` K, `filling` n in units of the spin orbitals, `temperature` T in
     units of the hopping. D^2 = T^2 + d^2 with a learnt width d. A network of `BehlerParrinello`:
@@ -72,14 +75,17 @@ class LearntLevels(nnx.Module):
         self.levels, self.filling, self.temperature = levels, float(filling), float(temperature)
         self.reference = (self.filling, self.temperature)
 
-    def at(self, *, filling: float | None = None, temperature: float | None = None) -> "LearntLevels":
-        """The same levels, filled by other electrons; None: as before. Raises `ValueError` as the constructor does."""
-        filling = self.filling if filling is None else float(filling)
-        temperature = self.temperature if temperature is None else float(temperature)
+    def at(self, *, filling: ArrayLike | None = None, temperature: ArrayLike | None = None) -> "LearntLevels":
+        """The same levels, filled by other electrons; None: as before. Raises `ValueError` as the constructor does.
+
+        Traced values stay traced, so that one program serves all fillings, and dE/dn = 2 N mu can be had by `jax.grad`.
+        """
+        filling = self.filling if filling is None else filling
+        temperature = self.temperature if temperature is None else temperature
         _check(filling, temperature)
         graph, state = nnx.split(self)
         copy = nnx.merge(graph, state)
-        copy.filling, copy.temperature = filling, temperature
+        copy.filling, copy.temperature = _kept(filling), _kept(temperature)
         return copy
 
     def __call__(
@@ -169,18 +175,24 @@ class LearntLevels(nnx.Module):
         return jnp.sqrt(learnt**2 + (self.temperature / jnp.asarray(unit, learnt.dtype)) ** 2)
 
 
-def _filled_to(levels: Levels, weights: Levels, filling: float, width: Float[Array, ""]) -> Float[Array, ""]:
+def _filled_to(levels: Levels, weights: Levels, filling: ArrayLike, width: Float[Array, ""]) -> Float[Array, ""]:
     return fermi.crossing(levels, weights, filling * jnp.sum(weights), width)
 
 
-def _energy(levels: Levels, weights: Levels, mu: Array, filling: float, width: Array) -> Float[Array, "*n"]:
+def _energy(levels: Levels, weights: Levels, mu: Array, filling: ArrayLike, width: Array) -> Float[Array, "*n"]:
     """omega + 2 n mu of sites whose levels are the last axis."""
     return -width * jnp.sum(weights * jax.nn.softplus((mu - levels) / width), axis=-1) + 2 * filling * mu
 
 
-def _check(filling: float, temperature: float) -> None:
-    check_partial(filling)
-    if not temperature >= 0:
+def _kept(value: ArrayLike) -> Any:
+    """A number is compiled in and stored, a traced one is an argument of the program."""
+    return nnx.data(value) if isinstance(value, Tracer) else nnx.static(float(np.asarray(value)))
+
+
+def _check(filling: ArrayLike, temperature: ArrayLike) -> None:
+    if not isinstance(filling, Tracer):
+        check_partial(float(np.asarray(filling)))
+    if not isinstance(temperature, Tracer) and not float(np.asarray(temperature)) >= 0:
         raise ValueError(f"temperature must not be negative, got {temperature}; use 0 for the ground state.")
 
 

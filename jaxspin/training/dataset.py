@@ -1,6 +1,6 @@
 """Spin configurations with their exact fields and energies: what a force field is trained on and judged by.
 
-Shapes, n configurations: spins and field `(n, *cells, sublattices, 3)`, energy and every label `(n,)`.
+Shapes, n configurations: spins and field `(n, *cells, sublattices, 3)`, energy, electrons and every label `(n,)`.
 """
 
 import json
@@ -31,6 +31,7 @@ from jaxspin.io.store import (
 )
 from jaxspin.lattice import Lattice
 from jaxspin.spins import tangent
+from jaxspin.training.electrons import electrons_of_each
 from jaxspin.training.splitting import rows_of_parts
 
 # Integrators in single precision keep |S| = 1 to 1e-6; a spin further off than this was never normalized.
@@ -44,13 +45,17 @@ class SpinData(eqx.Module):
     `field` is the full B, as the solver gave it: compare its tangent part only. `energy` is the total energy
     in units of the hopping, NaN where `has_energy` is False. `source` says how a configuration arose
     ("random", "hot", "quench", "ordered", ..) by its index in `source_names`; configurations of one
-    simulation share the number `run` and come in the order of time.
+    simulation share the number `run` and come in the order of time. `filling` (electrons a spin-orbital) and
+    `temperature` (units of the hopping) are those of the electrons that made a label, NaN where unknown: with
+    `LearntLevels` one training learns from several.
 
     Args: `energy` `(n,)` or None; `has_energy` `(n,)` where only some are known; `source` one name, or n
-    names; `run` n integers (default: all different); `attributes` anything worth keeping, such as the config.
+    names; `run` n integers (default: all different); `attributes` anything worth keeping, such as the config;
+    `filling`, `temperature` one number, or n, or None.
 
     Raises `ValueError`, naming the configuration, for wrong shapes, complex numbers, spins that are neither unit
-    vectors nor zero (vacancies), and fields or energies that are not finite. `jaxspin.sample` makes it from a field.
+    vectors nor zero (vacancies), fields or energies that are not finite, fillings outside 0 to 1 and negative
+    temperatures. `jaxspin.sample` makes it from a field.
 
     Example:
         >>> frames = js.training.random_configurations(lattice, 4, key=jax.random.key(0))
@@ -65,6 +70,8 @@ class SpinData(eqx.Module):
     has_energy: Bool[Array, " n"]
     source: Int[Array, " n"]
     run: Int[Array, " n"]
+    filling: Float[Array, " n"]
+    temperature: Float[Array, " n"]
     lattice: Lattice
     source_names: tuple[str, ...] = eqx.field(static=True)
     attributes_json: str = eqx.field(static=True)
@@ -80,6 +87,8 @@ class SpinData(eqx.Module):
         source: str | Sequence[str] = "unknown",
         run: Numbers | None = None,
         attributes: Mapping[str, Any] | None = None,
+        filling: Numbers | None = None,
+        temperature: Numbers | None = None,
     ):
         self.lattice = lattice
         self.spins, self.field = real(spins, "spins"), real(field, "field")
@@ -102,6 +111,7 @@ class SpinData(eqx.Module):
         self.source_names = tuple(sorted(set(names)))
         self.source = jax.device_put(np.array([self.source_names.index(name) for name in names], np.int32))
         self.run = jax.device_put(runs.astype(np.int32))
+        self.filling, self.temperature = electrons_of_each(n, self.spins.dtype, filling, temperature)
         self.attributes_json = to_json(attributes or {})
         self._refuse_bad_labels()
 
@@ -153,6 +163,15 @@ class SpinData(eqx.Module):
         """The rms torque sqrt(<|B - S (S . B)|^2>), vacancies left out: the unit of a relative error."""
         return _rms_torque(self.spins, self.field)
 
+    def with_electrons(self, *, filling: Numbers | None = None, temperature: Numbers | None = None) -> "SpinData":
+        """The same with other words on whose electrons made the labels: one number, or n; None: unknown.
+
+        For older stores, which do not know it; and `data.with_electrons()` forgets it, which trains a network without a
+        filling on an average over electrons on purpose. Raises `ValueError` as the constructor does.
+        """
+        known = electrons_of_each(len(self), self.spins.dtype, filling, temperature)
+        return eqx.tree_at(lambda data: (data.filling, data.temperature), self, known)
+
     def split(
         self,
         parts: Sequence[int] | Sequence[float],
@@ -194,6 +213,8 @@ class SpinData(eqx.Module):
             source=[name for part in parts for name in part.sources],
             run=np.concatenate([np.asarray(p.run) + o for p, o in zip(parts, offsets, strict=False)]),
             attributes=parts[0].attributes,
+            filling=np.concatenate([np.asarray(part.filling) for part in parts]),
+            temperature=np.concatenate([np.asarray(part.temperature) for part in parts]),
         )
 
     def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
@@ -218,6 +239,8 @@ class SpinData(eqx.Module):
             "has_energy": ("configuration", {"long_name": "whether the energy was computed"}),
             "source": ("configuration", about_source),
             "run": ("configuration", {"long_name": "number of the simulation it comes from"}),
+            "filling": ("configuration", {"units": "1", "long_name": "electrons a spin-orbital, NaN where unknown"}),
+            "temperature": ("configuration", {"units": "t", "long_name": "of the electrons, NaN where unknown"}),
         }
         dataset = xr.Dataset(
             {name: (axes, to_host(getattr(self, name)), notes) for name, (axes, notes) in about.items()},
@@ -248,6 +271,8 @@ class SpinData(eqx.Module):
                 source=[names[code] for code in stored.source.values],
                 run=stored.run.values,
                 attributes=json.loads(stored.attrs["attributes"]),
+                # older stores do not know
+                **{name: stored[name].values for name in ("filling", "temperature") if name in stored},
             )
 
 

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, ArrayLike, Float, PyTree
 
 from jaxspin.couplings import finite_and_positive, holds
 from jaxspin.devices.hosts import to_host
@@ -14,11 +14,14 @@ from jaxspin.field import AbstractField, AbstractPotential, Spins
 from jaxspin.forcefield import BehlerParrinello, GeneralizedPotential
 from jaxspin.spins import takes_spins, tangent
 from jaxspin.training.dataset import SpinData
+from jaxspin.training.electrons import centered, electrons_of_each, sets_of
+from jaxspin.training.fillings import filled_as, fills_levels
 from jaxspin.training.linearized import LinearizedSet
 
 
 class LossScales(eqx.Module):
-    """The units of the two terms: rms torque, and standard deviation of the energy per site, of the training set.
+    """The units of the two terms: rms torque, and standard deviation of the energy per site, of the training set, that
+    among configurations of the same electrons where there are several.
 
     `balance` b weighs a configuration of rms torque c by (torque/c)^2b: 0 counts every torque alike, 1 measures each
     configuration in its own unit. Torques below a hundredth of the set's count as that. Both units in those of the
@@ -49,7 +52,10 @@ class LossScales(eqx.Module):
     @staticmethod
     def of(data: SpinData, balance: float = 0.0) -> "LossScales":
         """Taken from the data; 1 where the data cannot tell (no torque at all, one energy or none)."""
-        torque, energy = _scales(data.energy, data.has_energy, data.lattice.sites, data.torque_scale)
+        energy = data.energy
+        if len(sets_of(data.filling, data.temperature)[0]) > 1:  # else as it lies, on however many devices
+            energy = jax.device_put(centered(to_host(energy), data.filling, data.temperature))
+        torque, energy = _scales(energy, data.has_energy, data.lattice.sites, data.torque_scale)
         return LossScales(torque, energy, balance)
 
     def weights(self, data: SpinData) -> Float[Array, " n"]:
@@ -72,7 +78,9 @@ def loss(
 
     w are the weights of `scales` (1 unless balanced), `weight` is `energy_weight`. A number without a unit. The
     parallel part of a field does nothing and is left out, and so are vacancies. Configurations without energy count in
-    the first term. To quote errors take `evaluate`, for the slope `loss_and_slope`.
+    the first term. Learnt levels are filled with the electrons of each configuration, as far as the data know them:
+    energies of different fillings are compared as they are, so that dE/dn = 2 N mu is learnt too. To quote errors take
+    `evaluate`, for the slope `loss_and_slope`.
 
     Raises `ValueError` for a negative weight, and for data on another lattice than the model.
 
@@ -83,7 +91,7 @@ def loss(
         0.01
     """
     _check_weight(energy_weight)
-    energy, field = jax.vmap(lambda s: energy_and_field(model, s))(data.spins)
+    energy, field = _energies_and_fields(model, data)
     return _mismatch(energy, field, data, scales, energy_weight)
 
 
@@ -119,15 +127,18 @@ def loss_and_slope(
 
     def energies_and_fields(model):
         if linearized is None:
-            return jax.vmap(lambda s: energy_and_field(model, s))(data.spins)
-        found = [c.energy_and_field(model, linearized.readers) for c in linearized.configurations]
+            return _energies_and_fields(model, data)
+        each = zip(linearized.configurations, data.filling, data.temperature, strict=True)
+        found = [c.energy_and_field(filled_as(model, n, t), linearized.readers) for c, n, t in each]
         return jnp.stack([energy for energy, _ in found]), jnp.stack([field for _, field in found])
 
     def energies_along(model, directions):
         if linearized is None:
-            return jax.vmap(lambda s, d: _energy_along(model, s, d))(data.spins, directions)
-        pairs = zip(linearized.configurations, directions, strict=True)
-        found = [c.energy_along(model, direction, linearized.members) for c, direction in pairs]
+            return jax.vmap(lambda s, d, n, t: _energy_along(filled_as(model, n, t), s, d))(
+                data.spins, directions, data.filling, data.temperature
+            )
+        each = zip(linearized.configurations, directions, data.filling, data.temperature, strict=True)
+        found = [c.energy_along(filled_as(model, n, t), d, linearized.members) for c, d, n, t in each]
         return jnp.stack([energy for energy, _ in found]), jnp.stack([slope for _, slope in found])
 
     energy, field = energies_and_fields(model_of(weights))
@@ -155,6 +166,13 @@ def energy_and_field(model: AbstractField, spins: Spins) -> tuple[Float[Array, "
     if isinstance(model, GeneralizedPotential):
         return model.potential_and_field(spins)
     return jnp.full((), jnp.nan, spins.dtype), model.field(spins)
+
+
+def _energies_and_fields(model: AbstractField, data: SpinData) -> tuple[Float[Array, " n"], Spins]:
+    """Of every configuration, at once, learnt levels filled with its electrons."""
+    return jax.vmap(lambda s, n, t: energy_and_field(filled_as(model, n, t), s))(
+        data.spins, data.filling, data.temperature
+    )
 
 
 def _energy_along(
@@ -196,7 +214,8 @@ class Errors(eqx.Module):
 
     `torque`: rms error of the tangential field over its rms, the figure to quote. `field`: the same for the full field,
     whose parallel part flatters. `torque_rms`: rms tangential field error in units of the hopping. `energy`: rms error
-    of the energy per site, `energy_centered`: the same without the mean offset, in units of the hopping.
+    of the energy per site, `energy_centered`: the same without the mean offset, that of each filling and temperature
+    where there are several, in units of the hopping.
 
     What `evaluate` returns; a record, without checks of its own.
 
@@ -217,7 +236,8 @@ class Errors(eqx.Module):
 def evaluate(model: AbstractField, data: SpinData) -> Errors:
     """The errors of `model` on `data`, one configuration at a time.
 
-    A field without energy has NaN for its errors of the energy, and so have data without.
+    A field without energy has NaN for its errors of the energy, and so have data without. Learnt levels are filled with
+    the electrons of each configuration, as far as the data know them.
 
     Raises `ValueError` if no spin feels a torque, since there is nothing to compare with, and for data on another
     lattice than the model.
@@ -229,9 +249,12 @@ def evaluate(model: AbstractField, data: SpinData) -> Errors:
     """
     if not data.torque_scale > 0:
         raise ValueError("no spin of these data feels a torque; add configurations away from equilibrium.")
-    energy, field = predict(model, data.spins)
+    electrons = {"filling": data.filling, "temperature": data.temperature} if fills_levels(model) else {}
+    energy, field = predict(model, data.spins, **electrons)
     error = field - data.field
-    per_site = (to_host(energy) - to_host(data.energy))[to_host(data.has_energy)] / data.lattice.sites
+    known = to_host(data.has_energy)
+    per_site = (to_host(energy) - to_host(data.energy))[known] / data.lattice.sites
+    apart = centered(per_site, to_host(data.filling)[known], to_host(data.temperature)[known])
 
     def rms(vectors: Array) -> float:
         return float(_rms(data.spins, vectors))
@@ -242,19 +265,25 @@ def evaluate(model: AbstractField, data: SpinData) -> Errors:
         field=rms(error) / rms(data.field),
         torque_rms=torque_rms,
         energy=float(np.sqrt(np.mean(per_site**2))) if per_site.size else float("nan"),
-        energy_centered=float(np.std(per_site)) if per_site.size else float("nan"),
+        energy_centered=float(np.std(apart)) if per_site.size else float("nan"),
     )
 
 
 @takes_spins(batch=True)
 def predict(
-    model: AbstractField, spins: Float[Array, "n *cells sublattices 3"]
+    model: AbstractField,
+    spins: Float[Array, "n *cells sublattices 3"],
+    *,
+    filling: ArrayLike | None = None,
+    temperature: ArrayLike | None = None,
 ) -> tuple[Float[Array, " n"], Float[Array, "n *cells sublattices 3"]]:
     """Energies (NaN without) and fields of n configurations, one after another: one compilation for any n.
 
-    Both in units of the hopping. Inside `jit` map over the configurations with `jax.vmap(model.field)`.
+    Both in units of the hopping. Inside `jit` map over the configurations with `jax.vmap(model.field)`. `filling` and
+    `temperature`, one number or n, are those of the electrons in learnt levels; None or NaN: the model's own.
 
-    Raises `ValueError` for configurations of another lattice than the model's, or none.
+    Raises `ValueError` for configurations of another lattice than the model's, or none, and electrons for a model
+    without levels.
 
     Example:
         >>> energies, fields = js.training.predict(field, jnp.stack([spins, -spins]))
@@ -264,5 +293,18 @@ def predict(
     if len(spins) == 0:
         raise ValueError("there is no configuration to predict; give at least one.")
     # by number, as an array that lies on several processes cannot be run through
-    both = [energy_and_field(model, spins[n]) for n in range(len(spins))]
+    each = range(len(spins))
+    if fills_levels(model):
+        n, t = (to_host(x) for x in electrons_of_each(len(spins), spins.dtype, filling, temperature))
+        # both as arguments: one program for all fillings
+        both = [_of_electrons(model, spins[k], jnp.asarray(n[k]), jnp.asarray(t[k])) for k in each]
+    elif filling is None and temperature is None:
+        both = [energy_and_field(model, spins[k]) for k in each]
+    else:
+        raise ValueError("the model has no levels to fill; leave out filling=... and temperature=...")
     return jnp.stack([energy for energy, _ in both]), jnp.stack([field for _, field in both])
+
+
+@eqx.filter_jit
+def _of_electrons(model: AbstractField, spins: Spins, filling: Array, temperature: Array) -> tuple[Array, Spins]:
+    return energy_and_field(filled_as(model, filling, temperature), spins)

@@ -13,10 +13,11 @@ from jaxtyping import PRNGKeyArray
 from jaxspin.forcefield import BehlerParrinello
 from jaxspin.training import checkpoints
 from jaxspin.training.dataset import SpinData
+from jaxspin.training.fillings import told_apart
 from jaxspin.training.linearized import LinearizedSet
 from jaxspin.training.loop import Carry, check_loop, fit, updated
 from jaxspin.training.losses import LossScales, evaluate, loss_and_slope
-from jaxspin.training.trainer import Learnt, batch_rows, learnt_from, linearized, with_weights
+from jaxspin.training.trainer import Learnt, batch_rows, learnt_from, linearized, sourceless, with_weights
 from jaxspin.training.trajectories import Observable, RolloutData, rollout_errors, rollout_loss
 
 
@@ -85,10 +86,10 @@ def train_rollout(
     """Fine-tune a trained `model` so that its trajectories stay with those of `data`.
 
     The loss is `rollout_loss` and, with labelled configurations `fields`, `field_weight` times the loss `train` uses,
-    which holds the torque error of those down. The gradient runs through `simulate`. Train on fields first, and use
-    rollouts where spins are known and fields are not: frames of runs through states unlike the labelled ones. Labels
-    of those frames, where they can be had, teach somewhat more in the same time
-    (`experiments.gradients.rollout_training`).
+    which holds the torque error of those down (in learnt levels with the electrons of each, in rollouts with the
+    model's own). The gradient runs through `simulate`. Train on fields first, and use rollouts where spins are known
+    and fields are not: frames of runs through states unlike the labelled ones. Labels of those frames, where they can
+    be had, teach somewhat more in the same time (`experiments.gradients.rollout_training`).
 
     Returns the averaged weights with the least deviation on the runs held back; the features' standardization and the
     units of the energy stay those of `model`. `history` has the columns "step", "loss", "rollout" (rms deviation over
@@ -123,9 +124,9 @@ def train_rollout(
     motion = jnp.sqrt(jnp.mean(fitted.motion**2))
     if not motion > 0:
         raise ValueError("the reference spins do not move; give runs that start away from equilibrium.")
-    scales = None if fields is None else LossScales.of(fields)
     if fields is not None:
-        fields = SpinData(fields.lattice, fields.spins, fields.field, fields.energy, has_energy=fields.has_energy)
+        fields = sourceless(told_apart(model, fields))
+    scales = None if fields is None else LossScales.of(fields)
 
     @functools.cache
     def known() -> LinearizedSet | None:

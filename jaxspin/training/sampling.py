@@ -17,6 +17,7 @@ from jaxspin.field import AbstractField, AbstractPotential
 from jaxspin.lattice import Lattice
 from jaxspin.spins import as_spins, normalize, random_spins, takes_spins
 from jaxspin.training.dataset import SpinData
+from jaxspin.training.electrons import electrons_of
 
 
 def sample(
@@ -33,6 +34,7 @@ def sample(
     A field without an energy, such as that of driven electrons, gives fields alone. Frames of a trajectory are labelled
     at their times, an array at t = 0. Frames of a trajectory belong to one `run` (0 unless given), so that a split by
     runs keeps them together. `batch` configurations are labelled at once. Energies and fields in units of the hopping.
+    A solver of electrons at fixed filling, alone or in a sum, tells the data its filling and temperature.
 
     Raises `ValueError` if the potential has no lattice, there is no configuration or no `batch`, the spins are of
     another lattice or not of length one, or a label is not finite. For labels made elsewhere build `SpinData`.
@@ -66,6 +68,7 @@ def sample(
         number = min(batch, len(frames) - first)
         energies.append(np.asarray(energy)[:number])
         fields.append(np.asarray(field)[:number])
+    filling, temperature = electrons_of(potential)
     return SpinData(
         potential.lattice,
         frames,
@@ -73,6 +76,8 @@ def sample(
         np.concatenate(energies) if has_energy else None,
         source=source,
         run=None if run is None else np.full(len(frames), run),
+        filling=filling,
+        temperature=temperature,
     )
 
 

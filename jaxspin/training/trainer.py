@@ -12,11 +12,13 @@ from jaxtyping import Array, PRNGKeyArray
 from tqdm import tqdm
 
 from jaxspin.descriptors.base import AbstractClusterDescriptor
+from jaxspin.devices.hosts import to_host
 from jaxspin.devices.shards import shards_of
 from jaxspin.forcefield import BehlerParrinello, GeneralizedPotential, Learnable
 from jaxspin.lattice import Lattice
 from jaxspin.training import checkpoints
 from jaxspin.training.dataset import SpinData
+from jaxspin.training.fillings import prepared, references
 from jaxspin.training.linearized import LinearizedSet
 from jaxspin.training.loop import Carry, check_loop, fit, updated
 from jaxspin.training.losses import LossScales, evaluate, loss_and_slope
@@ -127,10 +129,20 @@ def train(
     folder) the state is written at every evaluation and a run that was killed goes on from there, with the result of
     an unbroken one.
 
-    Raises `ValueError` if the data live on another lattice than the model, are too few to hold some back, or feel no
-    torque, or the checkpoint belongs to another config, model, initialization of its weights, data set or key;
-    `FloatingPointError` if the loss is no longer finite. For several models and their disagreement use
-    `train_committee`, for trajectories `train_rollout`.
+    Labels of several fillings or temperatures (`data.filling`, `data.temperature`) are learnt by one network of
+    `LearntLevels`, each configuration with its own electrons, or the network's own where the data do not know.
+    Torques and energies are both trained across fillings. Energies of different fillings lie far apart, by 2 N mu for
+    each step of n, where mu is many times the energy that the network counts as 1. So E/N = shift + 2 n origin is
+    taken from the training part by least squares, and the levels, counted from `origin`, learn the rest: what spins do,
+    and how mu moves with n. The unit of the energy's error is the standard deviation among configurations of the same
+    electrons. The model obeys dE/dn = 2 N mu at any filling; how right its mu is between and beyond the fillings
+    learnt from, held-out data must tell. Where all labels are of the same electrons the returned model holds those,
+    otherwise its own still: take `learnt.model.filled(filling=...)`.
+
+    Raises `ValueError` if the data live on another lattice than the model, are too few to hold some back, feel no
+    torque, or are of different electrons that the network cannot tell apart, or the checkpoint belongs to another
+    config, model, initialization of its weights, data set or key; `FloatingPointError` if the loss is no longer finite.
+    For several models and their disagreement use `train_committee`, for trajectories `train_rollout`.
 
     Source of the optimizer: D. P. Kingma and J. Ba, ICLR 2015, arXiv:1412.6980.
 
@@ -150,6 +162,7 @@ def train(
             f"the data live on the {data.lattice.name} lattice {data.lattice.cells}, the model on the "
             f"{model.lattice.name} lattice {model.lattice.cells}; train model.on(data.lattice)."
         )
+    model, data = prepared(model, data)
     key = jax.random.key(0) if key is None else key
     split_key, batch_key = jax.random.split(key)
     held, fitted = data.split(
@@ -158,12 +171,11 @@ def train(
         by=config.split,
     )
     scales = LossScales.of(fitted, config.balance)
-    per_site = np.asarray(fitted.energy)[np.asarray(fitted.has_energy)] / data.lattice.sites
-    shift = float(per_site.mean()) if per_site.size else None
-    model = model.standardized(fitted.spins, shift=shift, scale=float(scales.torque))
+    shift, origin = references(fitted)
+    levels = {} if origin is None else {"origin": origin}
+    model = model.standardized(fitted.spins, shift=shift, scale=float(scales.torque), **levels)
 
-    # how configurations arose plays no part in a step, and as static data would compile it anew
-    fitted = SpinData(fitted.lattice, fitted.spins, fitted.field, fitted.energy, has_energy=fitted.has_energy)
+    fitted = sourceless(fitted)
 
     weights = eqx.filter(model.network, eqx.is_inexact_array)
     batch = min(config.batch, len(fitted))
@@ -208,7 +220,16 @@ def train(
 
 def learnt_from(data: SpinData) -> tuple[Array, ...]:
     """What of a data set a training depends on: not how the configurations arose."""
-    return data.spins, data.field, data.energy, data.has_energy, data.run
+    known = (data.spins, data.field, data.energy, data.has_energy, data.run)
+    electrons = (data.filling, data.temperature)
+    # as before where they do not matter, for a training begun then to go on
+    return known if all(np.isnan(to_host(x)).all() for x in electrons) else (*known, *electrons)
+
+
+def sourceless(data: SpinData) -> SpinData:
+    """How configurations arose plays no part in a step, and as static data would compile it anew."""
+    bare = SpinData(data.lattice, data.spins, data.field, data.energy, has_energy=data.has_energy)
+    return bare.with_electrons(filling=data.filling, temperature=data.temperature)
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
