@@ -92,6 +92,8 @@ def rest(data: SpinData, base: js.AbstractPotential | None) -> SpinData:
         has_energy=data.has_energy,
         source=data.sources,
         run=data.run,
+        filling=data.filling,
+        temperature=data.temperature,
     )
 
 
