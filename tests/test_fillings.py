@@ -10,6 +10,7 @@ import pytest
 
 import jaxspin as js
 from jaxspin.forcefield import LearntLevels
+from jaxspin.io.store import loaded, open_store, write_store
 from jaxspin.training import LossScales, SpinData, evaluate, loss, loss_and_slope, predict
 from jaxspin.training.electrons import sets_of
 from jaxspin.training.fillings import references
@@ -84,19 +85,17 @@ def test_electrons_are_kept_by_everything_that_keeps_data(mixed, tmp_path):
 
 
 def test_older_stores_load_without_electrons(mixed, tmp_path):
-    import xarray as xr
-
     path = mixed.save(tmp_path / "data.zarr")
-    with xr.open_zarr(path) as stored:
-        older = stored.load().drop_vars(["filling", "temperature"])
-    older.to_zarr(tmp_path / "older.zarr", consolidated=False)
+    with open_store(path) as stored:
+        older = loaded(stored, path).drop_vars(["filling", "temperature"])
+    write_store(older, tmp_path / "older.zarr", overwrite=False)
     assert np.isnan(SpinData.load(tmp_path / "older.zarr").filling).all()
 
 
 @pytest.mark.parametrize(
     ("electrons", "words"),
     [
-        ({"filling": [0.2, 1.5]}, r"filling of configuration 1 is 1\.5; .* half filling"),
+        ({"filling": [0.2, 1.5]}, r"filling of configuration 1 is 1\.5; .*half filling"),
         ({"temperature": -0.1}, "temperature of configuration 0 is -0.1; it is 0 or more"),
         ({"filling": [0.2, 0.3, 0.4]}, r"filling has shape \(3,\); give one number, or 2"),
     ],

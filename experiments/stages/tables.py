@@ -311,9 +311,6 @@ TABLES: dict[str, Callable[[], str]] = {
         locality,
         compared_with,
         skyrmions,
-    return markdown(header, rows)
-
-
         bcc_iron,
     )
 }

@@ -41,10 +41,11 @@ def triangular_accurate() -> list[str]:
     where = "share of the structure factor within 4 grid points of"
     return [
         f"On the quench and the random spins held out {percent(held['quench']['torque'])} and "
-        f"{percent(held['random']['torque'])} %, along an exact quench of 24 x 24 sites {_stages(name)} % (early, middle, "
-        f"late; mean square {power(torques['all']['mean square error'])} t^2), near the order "
+        f"{percent(held['random']['torque'])} %, along an exact quench of 24 x 24 sites {_stages(name)} % (early, "
+        f"middle, late; mean square {power(torques['all']['mean square error'])} t^2), near the order "
         f"{error(torques['near order']['relative error'])}",
-        f"overlap above 0.9 to t = {compared[FOLLOWED]:.0f}, absolute chirality {ends[0]:.2f} and {ends[1]:.2f} at t = 150",
+        f"overlap above 0.9 to t = {compared[FOLLOWED]:.0f}, absolute chirality {ends[0]:.2f} and {ends[1]:.2f} at "
+        "t = 150",
         f"48 x 48 at t = 300: {percent(large[PERFECT])} % of the chirality, {_shares(large[where])} % of S(q)",
     ]
 
