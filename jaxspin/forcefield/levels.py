@@ -88,6 +88,12 @@ class LearntLevels(nnx.Module):
         copy.filling, copy.temperature = _kept(filling), _kept(temperature)
         return copy
 
+    def made_for(self, *, filling: float, temperature: float) -> "LearntLevels":
+        """`at`, as if made for these electrons: with them the energy of untrained levels is what counts as zero."""
+        copy = self.at(filling=filling, temperature=temperature)
+        copy.reference = (copy.filling, copy.temperature)
+        return copy
+
     def __call__(
         self,
         features: Float[Array, "*n f"],

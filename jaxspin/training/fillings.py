@@ -2,6 +2,7 @@
 
 from typing import Any, TypeVar
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -77,7 +78,8 @@ def prepared(model: _Model, data: SpinData) -> tuple[_Model, SpinData]:
     if len(pairs) > 1 or np.isnan(pairs).any():
         return model, data
     filling, temperature = pairs[0]
-    return model.filled(filling=filling, temperature=temperature), data.with_electrons()  # pyright: ignore
+    network = _levels_of(model).made_for(filling=filling, temperature=temperature)
+    return eqx.tree_at(lambda m: m.network, model, network), data.with_electrons()
 
 
 def references(data: SpinData) -> tuple[float | None, float | None]:
