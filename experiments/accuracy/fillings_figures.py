@@ -24,8 +24,11 @@ def draw(path: Path, rows: list[dict[str, Any]], fillings: Sequence[float], unse
             for larger in (False, True):
                 here = [name for name in names if name.endswith(_LARGER) == larger]
                 places = np.array([_filling(name) for name in here])
-                shown = {"mfc": "none", "ls": "none", "ms": 7} if larger else {"ms": 4, "lw": 1, "label": row["name"]}
-                axes.plot(places, [100 * _mean(row, name, kind) for name in here], "o-", color=f"C{number}", **shown)
+                shown: dict[str, Any] = {"ls": "-", "ms": 4, "lw": 1, "label": row["name"]}
+                if larger:
+                    shown = {"ls": "none", "ms": 7, "mfc": "none"}
+                errors = [100 * _mean(row, name, kind) for name in here]
+                axes.plot(places, errors, marker="o", color=f"C{number}", **shown)
         axes.axvline(unseen, color="0.8", lw=5, zorder=0)
         axes.set(xlabel="filling", title="after a quench" if kind == "learnt" else kind, xticks=sorted(fillings))
         axes.spines[["top", "right"]].set_visible(False)
