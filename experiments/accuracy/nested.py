@@ -24,7 +24,6 @@ import numpy as np
 
 import jaxspin as js
 from experiments.accuracy import fit
-from experiments.accuracy.data_files import read
 from experiments.accuracy.features_figures import draw
 from experiments.accuracy.nested_models import Base, Compared, rest, start
 from experiments.benchmarks.timing import microseconds_a_site
@@ -33,6 +32,7 @@ from experiments.stages.by_kind import errors_by_kind, mean_and_range
 from experiments.stages.tables import markdown
 from jaxspin.io import load_or_make_each, provenance, save_json
 from jaxspin.training import SpinData, until_flat
+from jaxspin.training.data_files import read
 
 TRAINING = dataclasses.replace(fit.TRAINING, steps=500, evaluate_every=100)
 

@@ -59,7 +59,7 @@ def density_field(solver: js.KernelPolynomial, spins: jax.Array, start: Spinor, 
     filled = chebyshev.expand(solver.rescaled(spins), start, weights)
 
     def energy(s):
-        product = solver.model.apply(s, filled)
+        product = solver.model.hamiltonian(s)(filled)
         return sum(jnp.sum(x * y) for x, y in zip(jax.tree.leaves(start), jax.tree.leaves(product), strict=True))
 
     return -jax.grad(energy)(spins)

@@ -28,8 +28,8 @@ def draw(path: Path, states: Mapping[str, Any], table: list[dict[str, Any]], mes
         places = [row["field"] for row in rows]
         values = 1e5 * np.array([row["energies"][meshes[-1]][0] - floor[row["field"]] for row in rows])
         bars = 1e5 * np.array([change[field] for field in places])
-        look = {"color": COLORS.get(kind, "0.5"), "label": f"$|n_{{sk}}| = {kind}$"}
-        above.errorbar(places, values, yerr=bars, fmt="o-", capsize=3, **look)
+        color, label = COLORS.get(kind, "0.5"), f"$|n_{{sk}}| = {kind}$"
+        above.errorbar(places, values, yerr=bars, fmt="o-", capsize=3, color=color, label=label)
     above.set(
         xlabel="field $B$ ($t_1$)", ylabel="above the lowest ($10^{-5}\\,t_1$ a site)", ylim=(-8, 45),
         title="lowest state of each charge\n(bars: change from the mesh before)",

@@ -153,7 +153,8 @@ def _leads() -> tuple[str, str, str]:
     leads = [min(row["others above it, by |n_sk|"].values()) for row in rows]
     changes = [row["change from the mesh before"] for row in rows]
     charges = ", ".join(str(row["|n_sk|"]) for row in rows)
-    return charges, *(", ".join(f"{1e5 * x:.1f}" for x in values) for values in (leads, changes))
+    lead, change = (", ".join(f"{1e5 * x:.1f}" for x in values) for values in (leads, changes))
+    return charges, lead, change
 
 
 def skyrmions() -> list[str]:
