@@ -23,7 +23,9 @@ LATTICE = square(4)
 # Not doors but rooms behind them: their spins were looked at where they came in.
 BEHIND = {
     "jaxspin.spins.checks": ("check_finite", "check_unit", "check_spins", "check_vectors", "as_spins"),
-    "jaxspin.classical.bonds": ("over_bonds", "neighbors_of"),
+    "jaxspin.classical.bonds": ("over_bonds", "neighbors_of", "shared_out"),
+    "jaxspin.classical.convolution": ("sum_over_pairs", "summed"),
+    "jaxspin.classical.pairs": ("Pairs.field",),
     "jaxspin.classical.many_bonds": ("sum_over_bonds",),
     "jaxspin.classical.sites": ("at_every_site",),
     "jaxspin.dynamics.stored": ("run_to_store",),
@@ -40,6 +42,10 @@ BEHIND = {
     "jaxspin.descriptors.invariants": ("term_values", "invariants"),
     "jaxspin.devices.cores": ("mesh_of_cores",),
     "jaxspin.forcefield.familiarity": ("distances_of", "learnt_from", "share_beyond", "standardization"),
+    # without a body: those of the models are asked
+    "jaxspin.electrons.base": tuple(f"AbstractElectrons.{x}" for x in ("dense", "field_of", "hamiltonian", "matvec")),
+    "jaxspin.electrons.orbital_matrices": ("dense", "field_of", "spin_part"),
+    "jaxspin.electrons.orbital_product": ("at_orbitals",),
     "jaxspin.electrons.negf.slices": ("hamiltonian",),
     "jaxspin.electrons.negf.system": ("assemble",),
     "jaxspin.textures.directions": ("finish",),

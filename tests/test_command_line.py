@@ -25,6 +25,7 @@ SCRIPTS = [
 NEEDED = {
     "fit": ["--data", "nothing.npz"],
     "features": ["--data", "nothing.npz"],
+    "nested": ["--data", "nothing.npz"],
     "compare": ["--data", "nothing.npz"],
     "evaluate": ["--checkpoint", "nothing", "--data", "nothing.npz"],
     "label": ["--forcefield", "nothing"],

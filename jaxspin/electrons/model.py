@@ -158,6 +158,7 @@ class SDModel(AbstractElectrons):
 
     # --- products with H --------------------------------------------------------------------------------------
 
+    @takes_spins(half=False)
     def hamiltonian(self, spins: Spins) -> "Product":
         return Product(self, spins)
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Num
 
-from jaxspin.arrays.precision import einsum, matmul
+from jaxspin.arrays.precision import einsum, matmul, tensordot
 from jaxspin.observables.exchange_couplings import ExchangeCouplings, images
 
 # Negative curvatures below this share of the largest are rounding.
@@ -83,7 +83,7 @@ def spin_wave_stiffness(exchange: ExchangeCouplings, *, dampings: Sequence[float
         return every[0]
     # the value at eta = 0 of the least-squares parabola is a fixed combination of the values
     powers = np.array(dampings)[:, None] ** np.arange(3)
-    return jnp.tensordot(jnp.asarray(np.linalg.pinv(powers)[0], every.dtype), every, axes=1)
+    return tensordot(jnp.asarray(np.linalg.pinv(powers)[0], every.dtype), every, axes=1)
 
 
 def stiffness_matrix(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxspin.io.store import Numbers
+from jaxspin.spins import takes_spins
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -15,6 +16,7 @@ _WHEEL = 161
 PHASES = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#332288", "#ddaa77", "#117733")
 
 
+@takes_spins(batch=True, host=True)
 def direction_colours(spins: Numbers) -> np.ndarray:
     """Hue by the angle of (S_x, S_y), lightness by S_z: `(..., 4)`, red, green, blue and opacity from 0 to 1.
 
