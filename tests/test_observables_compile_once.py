@@ -11,6 +11,7 @@ from tests.helpers import counting_compilations
 # Of static tables, of solvers of electrons (tests of their own), what plots call, fits in NumPy.
 ELSEWHERE = {
     "DistanceShells",
+    "ExchangeCouplings",
     "by_distance",
     "Growth",
     "Puddles",
@@ -20,12 +21,15 @@ ELSEWHERE = {
     "conductivity",
     "density_of_states",
     "displacements",
+    "exchange_couplings",
     "electron_density",
     "elementary_triangles",
     "fit_growth",
     "high_symmetry_points",
     "local_chern_marker",
     "local_density_of_states",
+    "magnetic_moments",
+    "spin_polarization",
     "triangulation",
     "velocity",
     "wavevectors",
@@ -89,6 +93,11 @@ def test_every_observable_compiles_once(key):
         for name in ("tangent_hessian", "spin_waves", "spin_wave_frequencies"):
             yield name, lambda name=name: getattr(ob, name)(potential, ordered)
         yield "effective_exchange", lambda: ob.effective_exchange(ring, ob.tangent_hessian(potential, ordered), ordered)
+        directions = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
+        pairs = ob.ExchangeCouplings.of_pairs(js.cubic(4), [(0, 0, r, times[1]) for r in directions], moments=[2.0])
+        yield "magnon_energies", lambda: ob.magnon_energies(pairs, 0.1 * times[None, 1:])
+        for name in ("spin_wave_stiffness", "mean_field_temperature", "random_phase_temperature"):
+            yield name, lambda name=name: getattr(ob, name)(pairs)
         for name in ("field_jacobian", "curl_fraction", "unreachable_fraction"):
             yield name, lambda name=name: getattr(ob, name)(potential, ordered)
 
