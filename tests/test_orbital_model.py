@@ -349,3 +349,23 @@ def test_even_hoppings_need_half_the_wavevectors():
     spins = spins_on(cell)
     assert len(half.wavevectors()[0]) == 5
     assert distance(whole.field(spins), half.field(spins)) < 1e-12
+
+
+# --- from files -----------------------------------------------------------------------------------------------------
+
+
+def test_spins_up_have_the_bands_of_the_files_and_a_turn_of_all_changes_nothing():
+    iron = js.io.read_wannier90(*js.io.example("bcc_iron"))
+    model = OrbitalModel.from_wannier(iron)
+    up, k = js.textures.ferromagnet(model.lattice), np.array([[0.0, 0.0, 0.0], [0.125, 0.25, 0.4]])
+    turned = js.normalize(jnp.ones((*model.lattice.shape, 3)))
+    bands = np.sort(iron.bands(k).transpose(1, 0, 2).reshape(2, -1))
+    for spins in (up, turned):
+        levels = jnp.linalg.eigvalsh(model.bloch(spins, jnp.asarray(k)))
+        np.testing.assert_allclose(levels, bands, atol=1e-5)
+    plain = OrbitalModel.from_wannier(iron, (2, 1, 1), split=False)
+    assert plain.split is None
+    assert plain.lattice.cells == (2, 1, 1)
+    assert distance(plain.exchange, model.exchange) == 0
+    with pytest.raises(ValueError, match="name some by magnetic="):
+        OrbitalModel.from_wannier(iron, magnetic=())

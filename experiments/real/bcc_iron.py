@@ -96,9 +96,7 @@ def run(config: Config) -> dict[str, Any]:
 
 
 def model_of(iron: Any) -> js.OrbitalModel:
-    return js.OrbitalModel.collinear(
-        iron.lattice(1), iron.model_parts().owners, iron.offsets.tolist(), iron.up, iron.down
-    )
+    return js.OrbitalModel.from_wannier(iron)
 
 
 def electrons_of(config: Config, model: js.OrbitalModel, mesh: int, electrons: Any = float(ELECTRONS)):

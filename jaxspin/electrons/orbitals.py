@@ -5,6 +5,7 @@ H = sum_R,mn c+_(R',m) H0_mn(R) c_(R'+R,n) (x) 1 - sum_i S_i.sigma (x) M_i - sum
 Shapes: spins `(*cells, sublattices, 3)`, one for each magnetic atom; electron vectors `(*cells, orbitals, 2, columns)`.
 """
 
+import warnings
 from collections.abc import Sequence
 
 import equinox as eqx
@@ -20,8 +21,12 @@ from jaxspin.electrons.blocks import Offsets, as_offsets, grid_for, on_grid
 from jaxspin.electrons.orbital_matrices import bounds, dense, field_of, halves
 from jaxspin.electrons.orbital_product import OrbitalProduct
 from jaxspin.electrons.owners import Owners, as_complex, check_zero, checked_blocks, orbital_lattice, same_owner
+from jaxspin.io.wannier import WannierHamiltonian
 from jaxspin.lattice import Lattice
 from jaxspin.spins import takes_spins
+
+# eV; a splitting below it on atoms without a spin is not worth a word.
+_LEFT_OUT = 0.05
 
 
 class OrbitalModel(AbstractElectrons):
@@ -168,6 +173,47 @@ class OrbitalModel(AbstractElectrons):
             split=jnp.where(rest, half, 0) if split else None,
             potential=potential,
             zeeman=zeeman,
+        )
+
+    @classmethod
+    def from_wannier(
+        cls,
+        hamiltonian: WannierHamiltonian,
+        cells: int | Sequence[int] = 1,
+        *,
+        magnetic: Sequence[int] | None = None,
+        split: bool = True,
+    ) -> "OrbitalModel":
+        """The model of a collinear magnet that `js.io.read_wannier90` has read, energies in eV, lengths in Angstrom.
+
+        `cells` is the size of the lattice, one number or three, `magnetic` the atoms that have a spin, those with an
+        on-site splitting unless given. Spins along +z give the bands of the first file. `split=False` leaves out the
+        split hoppings. Splittings between orbitals of atoms without a spin are left out, with a warning where they
+        exceed 0.05 eV.
+
+        Raises `ValueError` where no atom is magnetic, and with spin-orbit coupling: give the parts of
+        `hamiltonian.pauli()` to `OrbitalModel` itself.
+
+        Example:
+            >>> iron = js.io.read_wannier90(*js.io.example("bcc_iron"))
+            >>> model = js.OrbitalModel.from_wannier(iron, 4)
+            >>> model.lattice.shape, model.orbitals()
+            ((4, 4, 4, 1), 1152)
+        """
+        parts = hamiltonian.model_parts(magnetic)
+        if parts.left_out > _LEFT_OUT:
+            warnings.warn(
+                f"a splitting of {parts.left_out:.2g} eV between orbitals of atoms without a spin is left out; name "
+                "these atoms by magnetic=, or accept it where it matters little.",
+                stacklevel=2,
+            )
+        return cls(
+            hamiltonian.lattice(cells, magnetic),
+            parts.owners,
+            parts.offsets,
+            parts.hopping,
+            parts.exchange,
+            split=parts.split if split and np.any(parts.split) else None,
         )
 
     def on(self, lattice: Lattice) -> "OrbitalModel":
