@@ -128,7 +128,7 @@ REFUSED = {
     "between 0 and 1, got 1.2; 0.2 is": lambda x: diluted(x, 1.2, key=KEY),
     "leaves none of the 16 sites; lower it": lambda x: diluted(x, 0.99, key=KEY),
     "give one number, not traced": lambda x: jax.jit(lambda f: diluted(x, f, key=KEY))(0.2),
-    "width must not be negative, got -1": lambda x: random_potential(x, -1.0, key=KEY),
+    "width must be finite and not negative, got -1": lambda x: random_potential(x, -1.0, key=KEY),
     "width of shape .* is not one number": lambda x: random_bonds(x, 1.0, np.ones(3), key=KEY),
     "hopping is complex": lambda x: random_bonds(x, 1j, key=KEY),
     r"do not fit; give \(4, 4, 1, 2\)": lambda x: displaced(x, np.zeros((4, 4, 2)), exponential(1, 1)),
@@ -143,3 +143,22 @@ REFUSED = {
 def test_refused(message):
     with pytest.raises(ValueError, match=message):
         REFUSED[message](js.square(4))
+
+
+def test_disorder_that_is_not_finite_or_of_no_shell_is_refused(key):
+    lattice = js.triangular(4)
+    for bad in (np.inf, np.nan, -1.0):
+        with pytest.raises(ValueError, match="width must be finite and not negative"):
+            js.electrons.random_potential(lattice, bad, key=key)
+    with pytest.raises(ValueError, match="hopping"):
+        js.electrons.random_bonds(lattice, np.nan, key=key)
+    with pytest.raises(ValueError, match="shells counts the shells that hop, got 0"):
+        js.electrons.displaced(lattice, np.zeros((*lattice.shape, 2)), js.electrons.exponential(1.0, 2.0), shells=0)
+
+
+def test_random_bonds_and_a_second_shell_have_each_bond_once(key):
+    lattice = js.triangular(4)
+    second = (js.Hopping(bond, 0.3) for bond in lattice.shell(2))
+    model = js.SDModel(lattice, (*js.electrons.random_bonds(lattice, 1.0, 0.2, key=key), *second))
+    bonds = [(h.bond.start, h.bond.end, h.bond.offset) for h in model.hoppings]
+    assert len(set(bonds)) == len(bonds) == 6

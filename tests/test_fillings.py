@@ -246,3 +246,15 @@ def test_a_network_that_cannot_tell_electrons_apart_says_what_to_do(mixed):
         predict(network, mixed.spins, filling=0.3)
     with pytest.raises(ValueError, match="leave out fillings of 0 and 1"):
         js.train(levels(), mixed.with_electrons(filling=np.linspace(0, 0.5, 12)), CONFIG)
+
+
+def test_no_electrons_and_a_descriptor_of_another_filling_are_refused(mixed):
+    for filling in (0.0, 1.0):
+        with pytest.raises(ValueError, match="has no electrons or no holes"):
+            predict(levels(), mixed.spins, filling=filling)
+    described = js.BehlerParrinello(js.descriptors.AtFilling(FEATURES, filling=0.5), hidden=(4,))
+    one = mixed[:4]
+    with pytest.raises(ValueError, match=r"made for a filling of 0\.5, the labels are of n = 0\.2 .*filling=0\.2"):
+        js.train(described, one, CONFIG, key=jax.random.key(0))
+    right = js.BehlerParrinello(js.descriptors.AtFilling(FEATURES, filling=0.2), hidden=(4,))
+    assert js.train(right, one, CONFIG, key=jax.random.key(0)).model.lattice == RING

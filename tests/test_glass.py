@@ -101,3 +101,14 @@ REFUSED = {
 def test_refused(message):
     with pytest.raises(ValueError, match=message):
         REFUSED[message](js.chain(5), jnp.asarray(frames(js.chain(5), 3), jnp.result_type(float)))
+
+
+def test_frames_of_different_vacancies_and_none_are_refused(key):
+    lattice = js.square(4)
+    spins = jnp.stack([js.random_spins(lattice, key=key)] * 2)
+    first = (0,) * (spins.ndim - 2)
+    with pytest.raises(ValueError, match="different vacancies; give those of one run"):
+        ob.two_time_correlation(lattice, spins.at[(0, *first)].set(0.0))
+    np.testing.assert_allclose(ob.two_time_correlation(lattice, spins.at[(slice(None), *first)].set(0.0)), 1.0)
+    with pytest.raises(ValueError, match="no frame to correlate"):
+        ob.two_time_correlation(lattice, spins[:0])

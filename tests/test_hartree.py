@@ -108,3 +108,10 @@ REFUSED = {
 def test_refused(message):
     with pytest.raises(ValueError, match=message):
         REFUSED[message]()
+
+
+def test_an_interaction_without_screening_has_no_sum_over_images():
+    with pytest.raises(ValueError, match="give a finite length, or open axes"):
+        js.electrons.screened_coulomb(js.chain(4), 1.0, float("inf"), onsite=1.0)
+    bare = js.electrons.screened_coulomb(js.chain(4, periodic=False), 1.0, float("inf"), onsite=0.0)
+    np.testing.assert_allclose(bare[0], [0.0, 1.0, 1 / 2, 1 / 3], rtol=1e-6)

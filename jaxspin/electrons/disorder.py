@@ -52,7 +52,7 @@ def random_potential(lattice: Lattice, width: ArrayLike, *, key: PRNGKeyArray) -
     sample is proportional to W. Levels of an alloy of two kinds of atoms are
     `jnp.where(js.electrons.diluted(lattice, fraction, key=key), 0.0, energy)`.
 
-    Raises `ValueError` for a width that is no real number or negative.
+    Raises `ValueError` for a width that is no finite number or negative.
     Source: P. W. Anderson, Phys. Rev. 109, 1492 (1958), 10.1103/PhysRev.109.1492.
 
     Example:
@@ -69,10 +69,11 @@ def random_bonds(
     """Hoppings on the bonds of a shell, each t_ij independent and even in [t - W/2, t + W/2]: off-diagonal disorder.
 
     `hopping` t and `width` W in units of your own; W > 2 t changes the signs of some. One `Hopping` a bond of
-    `lattice.shell(shell)`, with an amplitude `(*cells)`; add others as `(*random_bonds(...), *kinetic(...)[2:])`.
+    `lattice.shell(shell)`, with an amplitude `(*cells)`; add those of the second shell, say, as
+    `(*random_bonds(...), *(js.Hopping(bond, t_2) for bond in lattice.shell(2)))`.
     Random couplings of a classical spin glass are arrays, `js.Exchange(lattice, jax.random.normal(key, shape))`.
 
-    Raises `ValueError` for numbers that are no real numbers, and a negative width.
+    Raises `ValueError` for numbers that are not real and finite, and a negative width.
     Source: G. Theodorou and M. H. Cohen, Phys. Rev. B 13, 4597 (1976), 10.1103/PhysRevB.13.4597.
 
     Example:
@@ -81,7 +82,10 @@ def random_bonds(
         [(4, 4), (4, 4)]
     """
     bonds = lattice.shell(shell)
-    mean, deviations = scalar(hopping, "hopping"), _width(width) * _even(key, (len(bonds), *lattice.cells))
+    mean, deviations = (
+        scalar(finite_real(hopping, "hopping"), "hopping"),
+        _width(width) * _even(key, (len(bonds), *lattice.cells)),
+    )
     return tuple(Hopping(bond, mean + d) for bond, d in zip(bonds, deviations, strict=True))
 
 
@@ -102,8 +106,8 @@ def displaced(
 
     Differentiable in u: -dE/du is the electrons' force on the atoms. Periodic axes keep their length.
 
-    Raises `ValueError` for displacements that do not fit the lattice or are not finite, and a function whose values are
-    not finite or of another shape.
+    Raises `ValueError` for displacements that do not fit the lattice or are not finite, fewer shells than one, and a
+    function whose values are not finite or of another shape.
     Sources: W. P. Su, J. R. Schrieffer and A. J. Heeger, Phys. Rev. Lett. 42, 1698 (1979),
     10.1103/PhysRevLett.42.1698; S. Barisic, J. Labbe and J. Friedel, Phys. Rev. Lett. 25, 919 (1970),
     10.1103/PhysRevLett.25.919, for a hopping that falls exponentially.
@@ -114,6 +118,8 @@ def displaced(
         >>> len(hoppings), js.SDModel(lattice, hoppings).hoppings[0].amplitude.shape
         (4, (4, 4))
     """
+    if not isinstance(shells, int | np.integer) or shells < 1:
+        raise ValueError(f"shells counts the shells that hop, got {shells}; 1 is the nearest neighbours.")
     u = finite_real(displacements, "displacements")
     if u.ndim != len(lattice.shape) + 1 or u.shape[:-1] != lattice.shape or u.shape[-1] < lattice.dimension:
         raise ValueError(
@@ -161,8 +167,10 @@ def exponential(
 
 def _width(width: ArrayLike) -> Array:
     checked = scalar(width, "width")
-    if not holds(lambda w: w >= 0, checked):
-        raise ValueError(f"width must not be negative, got {width}; it is the whole width of the distribution.")
+    if not holds(lambda w: (w >= 0) & jnp.isfinite(w), checked):
+        raise ValueError(
+            f"width must be finite and not negative, got {width}; it is the whole width of the distribution."
+        )
     return checked
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxspin.arrays.precision import EXACT
+from jaxspin.couplings import holds
 from jaxspin.devices.shards import fourier_transform
 from jaxspin.lattice import Lattice
 from jaxspin.observables.structure_factor import wavevectors
@@ -124,8 +125,8 @@ def two_time_correlation(lattice: Lattice, frames: Float[Array, "n *cells sublat
     (`simulate(..., save_at=np.geomspace(...))`) suit it. N counts the sites that have a spin. Directions that spins
     keep for ever leave C above zero: subtract abs(m)^2 of a ferromagnet yourself.
 
-    Raises `ValueError` for frames without a leading axis, and for spins of another lattice, longer than 1, or in half
-    precision.
+    Raises `ValueError` for frames without a leading axis, none of them, or with different vacancies, and for spins of
+    another lattice, longer than 1, or in half precision.
     Source: L. F. Cugliandolo and J. Kurchan, Phys. Rev. Lett. 71, 173 (1993), 10.1103/PhysRevLett.71.173.
 
     Example:
@@ -136,6 +137,11 @@ def two_time_correlation(lattice: Lattice, frames: Float[Array, "n *cells sublat
     """
     if frames.ndim != lattice.dimension + 3:
         raise ValueError(f"frames of shape {frames.shape} are not (n, *lattice.shape, 3); stack those of a run.")
+    if len(frames) == 0:
+        raise ValueError("there is no frame to correlate; give those of a run, (n, *lattice.shape, 3).")
+    there = jnp.any(frames != 0, axis=-1)
+    if not holds(lambda x: jnp.all(x == x[0]), there):
+        raise ValueError("the frames have different vacancies; give those of one run, whose vacancies stay.")
     flat = frames.reshape(len(frames), -1)
     return jnp.tensordot(flat, flat, axes=(1, 1), precision=EXACT) / _occupied(frames[0], frames[0])
 

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from jaxspin.devices.hosts import to_host
@@ -54,21 +55,40 @@ def told_apart(model: AbstractField, data: SpinData) -> SpinData:
                 "train one for each, on data[data.filling == ...], or a network of js.forcefield.LearntLevels; "
                 "data.with_electrons() forgets them, for one that averages."
             )
+        _check_descriptor(model, pairs)
         return data.with_electrons()
     own = _levels_of(model)
     n, t = (
         np.where(np.isnan(x), np.asarray(y, x.dtype), x)
         for x, y in ((to_host(data.filling), own.filling), (to_host(data.temperature), own.temperature))
     )
-    partly = (n > 0) & (n < 1)
-    if not partly.all():
-        raise ValueError(
-            f"configuration {int(np.argmin(partly))} has no electrons or no holes, and so no Fermi level; leave out "
-            "fillings of 0 and 1."
-        )
+    check_filled_in_part(n)
     # not for what single precision makes of a number
     alike = np.allclose(n, own.filling, rtol=0, atol=1e-6) and np.allclose(t, own.temperature, rtol=0, atol=1e-6)
     return data.with_electrons() if alike else data.with_electrons(filling=n, temperature=t)
+
+
+def _check_descriptor(model: Any, pairs: Float[np.ndarray, "sets 2"]) -> None:
+    """`ValueError` where the descriptor was told another filling than that of the labels."""
+    one = getattr(model, "members", model)
+    told = getattr(getattr(one, "descriptor", None), "filling", None)
+    if told is None or isinstance(told, Tracer) or np.isnan(pairs[0, 0]):
+        return
+    if not np.allclose(np.asarray(told, float), pairs[0, 0], rtol=0, atol=1e-5):
+        raise ValueError(
+            f"the descriptor was made for a filling of {float(np.ravel(np.asarray(told))[0]):.6g}, the labels are of "
+            f"{_listed(pairs)}; make it with filling={pairs[0, 0]:.6g}."
+        )
+
+
+def check_filled_in_part(filling: Float[np.ndarray, " n"]) -> None:
+    """`ValueError` for a filling of 0 or 1, where levels have no Fermi level; NaN is none of them."""
+    whole = (filling <= 0) | (filling >= 1)
+    if whole.any():
+        raise ValueError(
+            f"configuration {int(np.argmax(whole))} has no electrons or no holes, and so no Fermi level; leave out "
+            "fillings of 0 and 1."
+        )
 
 
 def prepared(model: _Model, data: SpinData) -> tuple[_Model, SpinData]:

@@ -15,7 +15,7 @@ from jaxspin.forcefield import BehlerParrinello, GeneralizedPotential
 from jaxspin.spins import takes_spins, tangent
 from jaxspin.training.dataset import SpinData
 from jaxspin.training.electrons import centered, electrons_of_each, sets_of
-from jaxspin.training.fillings import filled_as, fills_levels
+from jaxspin.training.fillings import check_filled_in_part, filled_as, fills_levels
 from jaxspin.training.linearized import LinearizedSet
 
 
@@ -296,6 +296,7 @@ def predict(
     each = range(len(spins))
     if fills_levels(model):
         n, t = (to_host(x) for x in electrons_of_each(len(spins), spins.dtype, filling, temperature))
+        check_filled_in_part(n)
         # both as arguments: one program for all fillings
         both = [_of_electrons(model, spins[k], jnp.asarray(n[k]), jnp.asarray(t[k])) for k in each]
     elif filling is None and temperature is None:
