@@ -116,7 +116,6 @@ def spin_glass_structure_factor(
 
 
 @takes_spins(name="frames", half=False, batch=True, unit=True)
-@jax.jit
 def two_time_correlation(lattice: Lattice, frames: Float[Array, "n *cells sublattices 3"]) -> Float[Array, "n n"]:
     """C(t_a, t_b) = (1/N) sum_i S_i(t_a) . S_i(t_b) between all frames of a run, `(n, n)`: how it ages.
 
@@ -139,9 +138,19 @@ def two_time_correlation(lattice: Lattice, frames: Float[Array, "n *cells sublat
         raise ValueError(f"frames of shape {frames.shape} are not (n, *lattice.shape, 3); stack those of a run.")
     if len(frames) == 0:
         raise ValueError("there is no frame to correlate; give those of a run, (n, *lattice.shape, 3).")
-    there = jnp.any(frames != 0, axis=-1)
-    if not holds(lambda x: jnp.all(x == x[0]), there):
+    if not holds(_same_vacancies, frames):
         raise ValueError("the frames have different vacancies; give those of one run, whose vacancies stay.")
+    return _products(frames)
+
+
+@jax.jit
+def _same_vacancies(frames: Array) -> Array:
+    there = jnp.any(frames != 0, axis=-1)
+    return jnp.all(there == there[0])
+
+
+@jax.jit
+def _products(frames: Array) -> Array:
     flat = frames.reshape(len(frames), -1)
     return jnp.tensordot(flat, flat, axes=(1, 1), precision=EXACT) / _occupied(frames[0], frames[0])
 
