@@ -143,10 +143,10 @@ def two_time_correlation(lattice: Lattice, frames: Float[Array, "n *cells sublat
     return _products(frames)
 
 
-@jax.jit
-def _same_vacancies(frames: Array) -> Array:
-    there = jnp.any(frames != 0, axis=-1)
-    return jnp.all(there == there[0])
+def _same_vacancies(frames):
+    # NumPy's arrays or JAX's
+    there = (frames != 0).any(-1)
+    return there == there[:1]
 
 
 @jax.jit
