@@ -83,6 +83,23 @@ def test_stiffness_is_the_curvature_of_the_waves():
     np.testing.assert_allclose(stiffness, 2 / 3 * 3 / 4, rtol=1e-9)
 
 
+def test_one_process_uses_both_precisions():
+    """Single, double, single: what is kept of a lattice fits either."""
+
+    def everything():
+        exchange = nearest(centred(3))
+        numbers = [random_phase_temperature(exchange), spin_wave_stiffness(exchange)[0, 0]]
+        numbers += [magnon_energies(exchange, jnp.array([[0.1, 0.0, 0.0]]))[0, 0], exchange.resized(4).by_image()[0]]
+        return np.array([float(x) for x in numbers])
+
+    found = []
+    for double in (False, True, False):
+        with jax.enable_x64(double):
+            found.append(everything())
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found[2], found[1], rtol=1e-4, atol=1e-5)
+
+
 def test_damping_is_taken_back_to_zero():
     exchange = nearest(cubic("sc", 6))
     plain = spin_wave_stiffness(exchange)

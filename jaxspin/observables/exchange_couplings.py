@@ -123,7 +123,7 @@ class ExchangeCouplings(eqx.Module):
         q = jnp.asarray(wavevectors, dtype)
         flat = q.reshape(-1, q.shape[-1])
         n = self.lattice.sublattices
-        place = found.start * n + found.end
+        place = _index(found.start * n + found.end)
         angles = 2 * np.pi * matmul(flat, jnp.asarray(found.offset.T, dtype))
         waves = jnp.exp(jax.lax.complex(jnp.zeros_like(angles), angles)) * values.astype(complex_of(dtype))[None]
         summed = jnp.zeros((len(flat), n * n), waves.dtype).at[:, place].add(waves)
@@ -133,9 +133,8 @@ class ExchangeCouplings(eqx.Module):
         """J of each of `images(lattice)`, its share of the coupling."""
         found = images(self.lattice)
         n = self.lattice.sublattices
-        return self.couplings.reshape(-1, n, n)[found.cell, found.start, found.end] * jnp.asarray(
-            found.share, self.couplings.dtype
-        )
+        place = _index(found.cell), _index(found.start), _index(found.end)
+        return self.couplings.reshape(-1, n, n)[place] * jnp.asarray(found.share, self.couplings.dtype)
 
     def resized(self, *cells: int) -> "ExchangeCouplings":
         """The same couplings on a mesh of another size: a finer one interpolates J(q), without new pairs.
@@ -146,9 +145,9 @@ class ExchangeCouplings(eqx.Module):
         if any(new < old for new, old in zip(lattice.cells, self.lattice.cells, strict=True)):
             raise ValueError(f"a mesh of {lattice.cells} is smaller than {self.lattice.cells}; compute J on it anew.")
         found, n = images(self.lattice), self.lattice.sublattices
-        home = tuple(np.moveaxis(found.offset % np.array(lattice.cells), -1, 0))
+        home = tuple(_index(axis) for axis in np.moveaxis(found.offset % np.array(lattice.cells), -1, 0))
         total = jnp.zeros((*lattice.cells, n, n), self.couplings.dtype)
-        total = total.at[(*home, found.start, found.end)].add(self.by_image())
+        total = total.at[(*home, _index(found.start), _index(found.end))].add(self.by_image())
         return ExchangeCouplings(lattice, total, signs=self.signs, moments=self.moments)
 
     def pairs(self, radius: float) -> list[tuple[int, int, tuple[int, ...], float]]:
@@ -211,3 +210,8 @@ def images(lattice: Lattice) -> Images:
         share = 1 / near.sum(axis=1)[cell]
         parts.append((cell, np.full_like(cell, start), np.full_like(cell, end), chosen, chosen @ a + between, share))
     return Images(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _index(numbers: np.ndarray) -> Array:
+    """An index of one type in both precisions: JAX keeps what it made of a NumPy array that it meets again."""
+    return jnp.asarray(numbers, jnp.int32)

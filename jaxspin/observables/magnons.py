@@ -104,11 +104,12 @@ def quadratic(exchange: ExchangeCouplings, vector: Float[Array, " n"], damping: 
     dtype = exchange.couplings.dtype
     values = exchange.by_image() * jnp.asarray(np.exp(-damping * np.linalg.norm(found.vector, axis=-1)), dtype)
     r = jnp.asarray(found.offset @ np.array(exchange.lattice.vectors), dtype)
-    second = einsum("i,id,ie->de", values * vector[found.start] * vector[found.end], r, r) / 2
+    start, end = jnp.asarray(found.start, jnp.int32), jnp.asarray(found.end, jnp.int32)
+    second = einsum("i,id,ie->de", values * vector[start] * vector[end], r, r) / 2
     if n == 1:
         return second
     # H_1 v without its factor -i
-    first = jnp.zeros((n, r.shape[1]), dtype).at[found.start].add((values * vector[found.end])[:, None] * r)
+    first = jnp.zeros((n, r.shape[1]), dtype).at[start].add((values * vector[end])[:, None] * r)
     still = stiffness_matrix(exchange, exchange.total(), vector)
     unit = vector / jnp.linalg.norm(vector)
     yielding = jnp.linalg.solve(still + jnp.linalg.norm(still) * jnp.outer(unit, unit), first)
