@@ -83,6 +83,19 @@ def test_stiffness_is_the_curvature_of_the_waves():
     np.testing.assert_allclose(stiffness, 2 / 3 * 3 / 4, rtol=1e-9)
 
 
+@pytest.mark.parametrize("signs", [(1, 1), (1, -1)], ids=["ferromagnet", "ferrimagnet"])
+def test_stiffness_does_not_know_which_way_is_up(signs):
+    """It is the curvature of the waves, whichever way the larger moment points."""
+    step, ring = 1e-3, js.Lattice("two", [[1.0]], [[0.0], [0.4]], [6], [True])
+    strength = signs[0] * signs[1]
+    pairs = [(0, 1, (0,), 1.0 * strength), (1, 0, (1,), 3.0 * strength)]
+    for way in (1, -1):
+        along = [way * sign for sign in signs]
+        exchange = ExchangeCouplings.of_pairs(ring, pairs, signs=along, moments=[1.0, 2.0])
+        w = magnon_energies(exchange, jnp.array([[step]]))[0, 0]
+        np.testing.assert_allclose(spin_wave_stiffness(exchange)[0, 0], w / (2 * np.pi * step) ** 2, rtol=1e-4)
+
+
 def test_one_process_uses_both_precisions():
     """Single, double, single: what is kept of a lattice fits either."""
 

@@ -78,7 +78,7 @@ def spin_wave_stiffness(exchange: ExchangeCouplings, *, dampings: Sequence[float
         "the moments cancel: waves are linear in q; look at magnon_energies.",
     )
     vector = jnp.asarray(signs, exchange.couplings.dtype)
-    every = jnp.stack([quadratic(exchange, vector, damping) for damping in dampings]) * 4 / moment
+    every = jnp.stack([quadratic(exchange, vector, damping) for damping in dampings]) * 4 / jnp.abs(moment)
     if len(dampings) == 1:
         return every[0]
     # the value at eta = 0 of the least-squares parabola is a fixed combination of the values
