@@ -129,7 +129,9 @@ def test_a_finer_mesh_interpolates():
     rng = np.random.default_rng(1)
     j = rng.normal(size=(4, 4, 2, 2))
     back = np.roll(np.flip(j, (0, 1)), 1, (0, 1)).swapaxes(-1, -2)
-    coarse = ExchangeCouplings(lattice, (j + back) / 2)
+    j = (j + back) / 2
+    j[0, 0] *= 1 - np.eye(2)
+    coarse = ExchangeCouplings(lattice, j)
     fine = coarse.resized(8)
     np.testing.assert_allclose(fine.on_mesh()[::2, ::2], coarse.on_mesh(), atol=1e-12)
     q = js.observables.wavevectors(fine.lattice) @ np.linalg.inv(fine.lattice.reciprocal())
@@ -196,3 +198,65 @@ def test_what_is_refused():
         ExchangeCouplings.of_pairs(js.chain(3), [(0, 0, (1,), np.eye(3))])
     with pytest.raises(ValueError, match="is smaller than"):
         nearest(cubic("sc", 4)).resized(3)
+
+
+def test_a_list_counts_pairs_as_exchange_does():
+    """From both ends it is the same list; numbers of a coarse kind stay what they are."""
+    lattice = js.Lattice("two", [[1.0]], [[0.0], [0.4]], [6], [True])
+    pairs = [(0, 1, (0,), 1.0), (1, 0, (1,), 3.0), (1, 1, (2,), 0.5)]
+    both = pairs + [(j, i, (-r[0],), J) for i, j, r, J in pairs]
+    once = ExchangeCouplings.of_pairs(lattice, pairs)
+    np.testing.assert_allclose(ExchangeCouplings.of_pairs(lattice, both).couplings, once.couplings)
+    assert ExchangeCouplings.of_pairs(lattice, [(0, 1, (0,), jnp.float32(1.0))]).couplings.dtype == jnp.float32
+    spins = js.random_spins(lattice, key=jax.random.key(1))
+    flat = spins.reshape(-1, 3)
+    matrix = once.couplings[(np.arange(6) - np.arange(6)[:, None]) % 6]
+    matrix = jnp.swapaxes(matrix, 1, 2).reshape(12, 12)
+    np.testing.assert_allclose(-jnp.sum(matrix * (flat @ flat.T)), js.Exchange(lattice, pairs=pairs).energy(spins))
+
+
+@pytest.mark.parametrize(
+    ("lattice", "pairs", "told"),
+    [
+        (js.chain(6), [(0, 0, (1,), 1.0)] * 2, "is listed twice"),
+        (js.chain(6), [(0, 1, (1,), 1.0)], "has no atom 1"),
+        (js.chain(6), [(0, -1, (1,), 1.0)], "has no atom -1"),
+        (js.chain(6), [(0, 0, (1, 0), 1.0)], "needs 1 entries"),
+        (js.chain(6), [(0, 0, (1,), 1.0), (0, 0, (-1,), 1.0), (0, 0, (2,), 1.0)], "from both ends"),
+        (
+            js.chain(6),
+            [(0, 0, (6,), 1.0)],
+            r"reaches halfway around the mesh \(6,\) or farther; use lattice.resize\(13\)",
+        ),
+        (js.chain(6), [(0, 0, (1,), 1.0), (0, 0, (3,), 1.0)], r"\(0, 0, \(3,\)\) reaches halfway.*resize\(7\)"),
+        (js.triangular(3), [(0, 0, (1, 1), 1.0)], r"reaches halfway.*resize\(5\)"),
+        (js.chain(6, periodic=False), [(0, 0, (3,), 1.0)], "periodic=True"),
+    ],
+)
+def test_lists_that_are_refused(lattice, pairs, told):
+    with pytest.raises(ValueError, match=told):
+        ExchangeCouplings.of_pairs(lattice, pairs)
+
+
+def test_a_pair_may_reach_far_along_an_oblique_axis():
+    """It folds where another way is as short, whatever the numbers of R are."""
+    exchange = ExchangeCouplings.of_pairs(js.triangular(4), [(0, 0, (2, -1), 1.0)])
+    assert [pair for pair in exchange.pairs(2.0) if pair[3]] == [(0, 0, (2, -1), 1.0)]
+
+
+def test_couplings_that_are_none_are_refused():
+    zero = np.zeros((4, 1, 1))
+    one_way, itself = zero.copy(), zero.copy()
+    one_way[1], itself[0] = 1.0, 1.0
+    with pytest.raises(ValueError, match="are one coupling, but differ by up to 1; give their mean"):
+        ExchangeCouplings(js.chain(4), one_way)
+    with pytest.raises(ValueError, match="coupled to itself, J = 1; set"):
+        ExchangeCouplings(js.chain(4), itself)
+    exchange = ExchangeCouplings(js.chain(4), zero)
+    for site in (-1, 1):
+        with pytest.raises(ValueError, match="count them from 0 to 0"):
+            exchange.between(0, site, (0,))
+    with pytest.raises(ValueError, match="needs 1 entries"):
+        exchange.between(0, 0, (0, 0))
+    with pytest.raises(ValueError, match=r"wavevectors of shape \(3, 2\) do not fit; give \(..., 1\)"):
+        magnon_energies(exchange, jnp.zeros((3, 2)))

@@ -114,6 +114,10 @@ def _found(electrons: BlochDiagonalization, spins: Spins, onsite: bool, frequenc
     couplings, moments = temperature * couplings, temperature * moments
     itself = (0,) * dimension
     couplings = couplings.at[itself].multiply(1 - jnp.eye(n, dtype=spins.dtype))
+    # J_ab(R) = J_ba(-R) to the last digit
+    axes = tuple(range(dimension))
+    back = jnp.swapaxes(jnp.roll(jnp.flip(couplings, axes), (1,) * dimension, axes), -1, -2)
+    couplings = (couplings + back) / 2
     return couplings, matmul(jnp.asarray(sites, spins.dtype), moments)
 
 

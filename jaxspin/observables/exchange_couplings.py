@@ -9,15 +9,19 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Complex, Float
 
 from jaxspin.arrays.precision import matmul
 from jaxspin.arrays.spinors import complex_of
+from jaxspin.classical.pairs import Pair, Pairs
 from jaxspin.couplings import real
 from jaxspin.lattice import Lattice
 
 # Images of a site whose distances differ by less than this share are as near.
 _EQUAL = 1e-6
+# J_ab(R) and J_ba(-R), and a coupling of a site with itself: what printed digits and single precision leave.
+_DIGITS = 1e-4
 
 
 class ExchangeCouplings(eqx.Module):
@@ -36,7 +40,8 @@ class ExchangeCouplings(eqx.Module):
 
     `exchange_couplings` makes one from electrons, `ExchangeCouplings.of_pairs` from a list.
 
-    Raises `ValueError` for shapes that do not fit, an open axis, and signs other than 1 and -1.
+    Raises `ValueError` for shapes that do not fit, an open axis, signs other than 1 and -1, a coupling of a site with
+    itself, and where J_ab(R) differs from J_ba(-R) by more than 1e-4 of the largest.
 
     Example:
         >>> found = js.observables.ExchangeCouplings.of_pairs(js.chain(4), [(0, 0, (1,), 1.0)])
@@ -65,45 +70,56 @@ class ExchangeCouplings(eqx.Module):
 
     def __check_init__(self):
         n = self.lattice.sublattices
-        if not all(self.lattice.periodic):
-            raise ValueError("couplings between cells belong to a periodic lattice; build it with periodic=True.")
+        _check_periodic(self.lattice)
         if len(self.signs) != n or set(self.signs) - {1, -1}:
             raise ValueError(f"signs = {self.signs} do not fit {n} sublattices; give 1 or -1 for each.")
         for name, shape in (("couplings", (*self.lattice.cells, n, n)), ("moments", (n,))):
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name} of shape {getattr(self, name).shape} does not fit; give {shape}.")
+        if not isinstance(self.couplings, Tracer):
+            _check_two_ways(np.asarray(self.couplings), self.lattice.dimension)
 
     @classmethod
     def of_pairs(
         cls,
         lattice: Lattice,
-        pairs: Sequence[tuple[int, int, Sequence[int], ArrayLike]],
+        pairs: Sequence[Pair],
         *,
         signs: Sequence[int] | None = None,
         moments: ArrayLike | Sequence[float] | None = None,
     ) -> "ExchangeCouplings":
-        """The couplings of a list of (i, j, R, J), each pair once and J as in `js.Exchange`: twice that here.
+        """The couplings of a list of (i, j, R, J), as `js.Exchange` takes it: J counts a pair once, twice that of here.
 
-        `lattice` has the mesh, wide enough that no pair reaches halfway around it. The list is that of
-        `js.io.read_exchange(...).pairs()`, too.
+        Each pair once, or all of them from both ends, as `js.io.read_exchange(...).pairs()` has them. `lattice` has the
+        mesh, so wide that R is the nearest way from the one site to the other.
 
-        Raises `ValueError` for a J that is no number, and for a pair of a site with itself.
+        Raises `ValueError` for lists that `js.Exchange` refuses, for a J that is a matrix, and for a pair that reaches
+        halfway around the mesh.
         """
-        n = lattice.sublattices
-        total = jnp.zeros((*lattice.cells, n, n))
-        for i, j, offset, value in pairs:
-            if jnp.ndim(value):
-                raise ValueError(f"J of the pair {i, j, tuple(offset)} is no number; take that of isotropic().")
-            if i == j and not any(offset):
-                raise ValueError(f"the pair {i, j, tuple(offset)} joins a site to itself; leave it out.")
-            half = real(value, "J") / 2
-            there = tuple(r % c for r, c in zip(offset, lattice.cells, strict=True))
-            back = tuple(-r % c for r, c in zip(offset, lattice.cells, strict=True))
-            total = total.at[(*there, i, j)].add(half).at[(*back, j, i)].add(half)
+        _check_periodic(lattice)
+        listed = Pairs(lattice, pairs)
+        if listed.strengths.ndim > 1:
+            raise ValueError("the J of some pair is a matrix and is no number; take those of isotropic().")
+        starts, ends = (np.array([pair[n] for pair in listed.ends]) for n in (0, 1))
+        offsets = np.array([offset for *_, offset in listed.ends])
+        _check_nearest(lattice, starts, ends, offsets)
+        n, half = lattice.sublattices, listed.strengths / 2
+        total = jnp.zeros((*lattice.cells, n, n), half.dtype)
+        there, back = ((sign * offsets % np.array(lattice.cells)).T for sign in (1, -1))
+        for place in ((*there, starts, ends), (*back, ends, starts)):
+            total = total.at[tuple(_index(axis) for axis in place)].add(half)
         return cls(lattice, total, signs=signs, moments=moments)
 
     def between(self, start: int, end: int, offset: Sequence[int]) -> Float[Array, ""]:
-        """J between site `start` of cell 0 and site `end` of cell `offset`, which counts pairs twice."""
+        """J between site `start` of cell 0 and site `end` of cell `offset`, which counts pairs twice.
+
+        Raises `ValueError` for a site that the cell lacks, and an offset of another length.
+        """
+        n, dimension = self.lattice.sublattices, self.lattice.dimension
+        if not (0 <= start < n and 0 <= end < n):
+            raise ValueError(f"sites {start} and {end} are not both in the cell; count them from 0 to {n - 1}.")
+        if len(offset) != dimension:
+            raise ValueError(f"offset {tuple(offset)} needs {dimension} entries, one per lattice vector.")
         home = tuple(r % c for r, c in zip(offset, self.lattice.cells, strict=True))
         return self.couplings[(*home, start, end)]
 
@@ -117,10 +133,17 @@ class ExchangeCouplings(eqx.Module):
         return jnp.fft.ifftn(self.couplings, axes=axes, norm="forward")
 
     def at(self, wavevectors: Float[Array | np.ndarray, "*q d"]) -> Complex[Array, "*q a b"]:
-        """J_ab(q) at any reduced wavevectors, by the nearest images of R; on the mesh as `on_mesh`."""
+        """J_ab(q) at any reduced wavevectors, by the nearest images of R; on the mesh as `on_mesh`.
+
+        Raises `ValueError` for wavevectors whose last axis is not that of the lattice's dimensions.
+        """
         found, values = images(self.lattice), self.by_image()
         dtype = values.dtype
-        q = jnp.asarray(wavevectors, dtype)
+        q, dimension = jnp.asarray(wavevectors, dtype), self.lattice.dimension
+        if q.shape[-1:] != (dimension,):
+            raise ValueError(
+                f"wavevectors of shape {q.shape} do not fit; give (..., {dimension}), reduced coordinates."
+            )
         flat = q.reshape(-1, q.shape[-1])
         n = self.lattice.sublattices
         place = _index(found.start * n + found.end)
@@ -215,3 +238,43 @@ def images(lattice: Lattice) -> Images:
 def _index(numbers: np.ndarray) -> Array:
     """An index of one type in both precisions: JAX keeps what it made of a NumPy array that it meets again."""
     return jnp.asarray(numbers, jnp.int32)
+
+
+def _check_periodic(lattice: Lattice) -> None:
+    if not all(lattice.periodic):
+        raise ValueError("couplings between cells belong to a periodic lattice; build it with periodic=True.")
+
+
+def _check_two_ways(j: np.ndarray, dimension: int) -> None:
+    axes = tuple(range(dimension))
+    back = np.roll(np.flip(j, axes), 1, axes).swapaxes(-1, -2)
+    itself = np.max(np.abs(np.diagonal(j[(0,) * dimension])))
+    off, largest = np.max(np.abs(j - back)), np.max(np.abs(j))
+    if itself > _DIGITS * largest:
+        raise ValueError(
+            f"a site is coupled to itself, J = {itself:.2g}; set couplings[0, ..., a, a] to zero at R = 0."
+        )
+    if off > _DIGITS * largest:
+        raise ValueError(
+            f"J_ab(R) and J_ba(-R) are one coupling, but differ by up to {off:.2g}; give their mean, or each pair once "
+            "to ExchangeCouplings.of_pairs."
+        )
+
+
+def _check_nearest(lattice: Lattice, starts: np.ndarray, ends: np.ndarray, offsets: np.ndarray) -> None:
+    """Refuse pairs of which another image is as near on the periodic mesh: there they could not be told apart."""
+    a, basis = np.array(lattice.vectors), np.array(lattice.basis)
+    moves = np.array([m for m in itertools.product(range(-2, 3), repeat=lattice.dimension) if any(m)]) * lattice.cells
+    between = basis[ends] - basis[starts]
+    length = np.linalg.norm(offsets @ a + between, axis=-1)
+    others = np.linalg.norm((offsets[:, None] + moves) @ a + between[:, None], axis=-1).min(axis=1)
+    far = others <= length * (1 + _EQUAL) + _EQUAL * 1e-3
+    if far.any():
+        first = int(np.argmax(far))
+        pair = int(starts[first]), int(ends[first]), tuple(offsets[first].tolist())
+        # no period is shorter than the distance between the closest lattice planes
+        planes = 2 * np.pi / np.linalg.norm(lattice.reciprocal(), axis=1).max()
+        n = int(2 * length[far].max() / planes) + 1
+        raise ValueError(
+            f"the pair {pair} reaches halfway around the mesh {lattice.cells} or farther; use lattice.resize({n})."
+        )
