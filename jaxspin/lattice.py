@@ -23,7 +23,7 @@ _FEW = 5
 
 
 class Bond(NamedTuple):
-    """From sublattice `start` in cell R to sublattice `end` in cell R + `offset`; `vector` in lattice constants.
+    """From sublattice `start` in cell R to sublattice `end` in cell R + `offset`; `vector` in the lattice's lengths.
 
     `length` is that of the vector, `reversed()` the same bond from its other end. Take bonds from `Lattice.shell` and
     `Lattice.neighbors`: a bond made by hand is not checked.
@@ -47,8 +47,9 @@ class Bond(NamedTuple):
 class Lattice:
     """A Bravais lattice with a basis, cut to `cells` unit cells, periodic or open along each axis.
 
-    Site (n, b) lies at R = sum_k n_k `vectors`[k] + `basis`[b], in lattice constants. Hashable and without
-    arrays, so it may be a static argument of `jax.jit`. Use `chain`, `square`, `triangular`, `honeycomb`,
+    Site (n, b) lies at R = sum_k n_k `vectors`[k] + `basis`[b], in one unit of length of your own: lattice constants in
+    `chain`, `square` and the like, Angstrom in lattices of `js.io`. Every distance, radius and position is in that
+    unit. Hashable and without arrays, so it may be a static argument of `jax.jit`. Use `chain`, `square`, `triangular`, `honeycomb`,
     `kagome`, `cubic`, or this class for any other lattice. Lists and arrays are kept as tuples.
 
     Lengths that differ by less than the share `tolerance` are one length, in shells and in radii: coordinates may be
@@ -118,12 +119,12 @@ class Lattice:
         return int(np.prod(self.shape))
 
     def positions(self) -> np.ndarray:
-        """Cartesian site positions `(*cells, sublattices, dimension)`, in lattice constants."""
+        """Cartesian site positions `(*cells, sublattices, dimension)`, in the unit of the vectors."""
         n = np.stack(np.meshgrid(*(np.arange(c) for c in self.cells), indexing="ij"), -1)
         return (n @ np.array(self.vectors))[..., None, :] + np.array(self.basis)
 
     def reciprocal(self) -> np.ndarray:
-        """Rows b_k with a_i . b_k = 2 pi delta_ik, in inverse lattice constants."""
+        """Rows b_k with a_i . b_k = 2 pi delta_ik, in one over the unit of the vectors."""
         return 2 * np.pi * np.linalg.inv(np.array(self.vectors)).T
 
     def resize(self, *cells: int) -> "Lattice":

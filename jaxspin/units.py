@@ -46,6 +46,8 @@ class Units:
     moment=m))` is the applied field. Its angular momentum is hbar m/g, with g = 2 for electrons: for times in
     laboratory units give `js.simulate(moment=m / 2)`, and every spin precesses at g mu_B B / h, 28 GHz a tesla.
 
+    `dipole()` is the strength of `js.classical.DipoleDipole` for moments in mu_B.
+
     The constants are those of `scipy.constants` (CODATA).
 
     Raises `ValueError` for a unit it does not know, naming those it does, and for an energy or a length that is not
@@ -105,6 +107,20 @@ class Units:
     def to_field(self, value: Any, unit: str = "T", *, moment: Any) -> Any:
         """The flux density whose energy at a moment of `moment` mu_B is `value` in the model's unit."""
         return _by_moment(value, moment, 1 / self._tesla(unit), -1)
+
+    def dipole(self) -> float:
+        """mu_0 mu_B^2/(4 pi), in the model's unit of energy times its unit of length cubed.
+
+        The `strength` of `js.classical.DipoleDipole` for moments in mu_B: 0.05368 meV Angstrom^3.
+
+        Example:
+            >>> round(js.units.Units("meV").dipole(), 5), round(js.units.Units("meV", length=2.87).dipole(), 5)
+            (0.05368, 0.00227)
+        """
+        from scipy.constants import mu_0, physical_constants
+
+        moment = physical_constants["Bohr magneton"][0]
+        return mu_0 * moment**2 / (4 * math.pi) / (self._joule() * (1e-10 * self.length) ** 3)
 
     def length_of(self, value: Any, unit: str = "Angstrom") -> Any:
         """A length in the model's unit, in which `Lattice` has its vectors."""

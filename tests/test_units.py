@@ -28,6 +28,8 @@ EV = Units(energy="eV")
         (Units(0.25).to_time(1.0, "ps"), 4 * 6.582120e-4),
         (Units("eV", length=2.87).length_of(0.287, "nm"), 1.0),
         (Units("eV", length=2.87).to_length(2.0), 5.74),
+        (Units("meV").dipole(), 0.05368151),
+        (Units("eV", length=2.0).dipole(), 0.05368151e-3 / 8),
     ],
 )
 def test_known_numbers(found, known):

@@ -19,11 +19,12 @@ _PLACES = {pair: k for k, (i, j) in enumerate(PARTS) for pair in ((i, j), (j, i)
 
 
 class DipoleDipole(AbstractPotential):
-    """The dipole-dipole interaction, E = g sum_(i<j) m_i m_j [S_i . S_j/r^3 - 3 (S_i . r)(S_j . r)/r^5], r in lattice
-    constants.
+    """The dipole-dipole interaction, E = g sum_(i<j) m_i m_j [S_i . S_j/r^3 - 3 (S_i . r)(S_j . r)/r^5].
 
-    - `strength` g: the energy of two moments of length 1 at the distance of one lattice constant a. For moments m in
-      Bohr magnetons g = mu_0 mu_B^2/(4 pi a^3), which is 0.05368 meV divided by the cube of a in angstrom.
+    - `strength` g, an energy times u^3, u the unit of length that `lattice` has its vectors in: the energy of two
+      moments of length 1 at the distance u. For moments m in Bohr magnetons g = mu_0 mu_B^2/(4 pi u^3): 0.05368 meV
+      where lengths are in Angstrom, as in all lattices of `js.io`, and that over the cube of a where they are in
+      lattice constants of a Angstrom. `js.units.Units(energy, length=u).dipole()` has it.
     - `moment` m: one number, one for each sublattice `(sublattices,)`, or `(*cells, sublattices)`; 1 unless given.
     - `demagnetization`: only with three periodic axes, see below; one number or three, for x, y and z.
 

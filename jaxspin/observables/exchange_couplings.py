@@ -176,7 +176,7 @@ class ExchangeCouplings(eqx.Module):
     def pairs(self, radius: float) -> list[tuple[int, int, tuple[int, ...], float]]:
         """(i, j, R, 2 J) of every pair within `radius`, once, by distance: for `js.Exchange(lattice, pairs=...)`.
 
-        `radius` is in lattice constants. The energy of all of them is E = - sum_<ij> (2 J_ij) S_i . S_j.
+        `radius` is in the unit of the lattice's vectors: Angstrom for lattices of `js.io`. The energy of all of them is E = - sum_<ij> (2 J_ij) S_i . S_j.
         """
         found, values = images(self.lattice), np.asarray(self.by_image())
         length = np.linalg.norm(found.vector, axis=-1)
@@ -202,7 +202,7 @@ class Images(NamedTuple):
     """For each pair of sites the nearest image, or those equally near: indices of the cell and the sites, and where.
 
     `cell` counts the cells of the lattice in C order; `offset` `(images, d)` is R, `vector` `(images, d)` leads from
-    the one site to the other, in lattice constants; `share` adds up to 1 over the images of a pair.
+    the one site to the other, in the unit of the lattice's vectors; `share` adds up to 1 over the images of a pair.
     """
 
     cell: np.ndarray
