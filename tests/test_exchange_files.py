@@ -250,6 +250,9 @@ def test_a_supercell_is_the_same_crystal():
     assert ((reduced >= 0) & (reduced < 1)).all()
     with pytest.raises(ValueError, match="makes no cell; give"):
         bcc.in_supercell(np.zeros((3, 3), int))
+    with pytest.raises(ValueError, match=r"matrix takes integers, got 1\.5"):
+        bcc.in_supercell(1.5 * np.eye(3))
+    assert bcc.lattice(np.int64(2)).cells == (2, 2, 2)
 
 
 @pytest.mark.parametrize(
@@ -259,6 +262,8 @@ def test_a_supercell_is_the_same_crystal():
         ({"offsets": [(1, 0, 0), (0, 1, -1), (0, 0, 0), (0, 0, 0)]}, "pair 3 is of atom 1 with itself"),
         ({"starts": [0, 1, 0, 1], "ends": [0, 0, 1, 0], "offsets": [(1, 0, 0), (0, 0, 0), (0, 0, 0), (2, 0, 0)]},
          r"pairs 1 and 2 are one, 0 - 1 at R = \(0, 0, 0\); give each pair once"),
+        ({"offsets": [(1, 0, 0), (0, 1.5, 1), (0, 0, 0), (0, 0, 2)]}, r"offsets takes integers, got 1\.5; R counts"),
+        ({"starts": [0, 1, 0.5, 1]}, r"starts takes integers, got 0\.5; .* atoms count from 0"),
         ({"matrices": np.zeros((4, 3))}, r"matrices has shape \(4, 3\); give \(4, 3, 3\)"),
         ({"moments": [1.0, 2.0]}, r"moments has shape \(2,\); give \(2, 3\)"),
     ],

@@ -174,7 +174,7 @@ def test_parts_of_a_model_give_both_spins_back(iron):
     with pytest.raises(ValueError, match=r"magnetic atoms \(1,\) are not among 0 to 0; name some"):
         iron.model_parts(magnetic=[1])
     assert iron.magnetic_atoms(threshold=3.0) == ()
-    lattice = iron.lattice(3)
+    lattice = iron.lattice(np.int64(3))
     assert (lattice.name, lattice.cells, len(lattice.shell(1))) == ("Fe", (3, 3, 3), 4)
     assert abs(lattice.shell(1)[0].length - 2.4855) < 1e-3
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,8 @@ class ExchangePairs:
 
     `read_exchange` makes it. `js.Exchange(found.lattice(8), pairs=found.pairs())` is the model, in meV.
 
-    Raises `ValueError` for shapes that do not fit, an atom that is not there, a pair of a site with itself, and a pair
-    that is listed twice, from the same or from the other end.
+    Raises `ValueError` for shapes that do not fit, atoms and R that are no integers, an atom that is not there, a pair
+    of a site with itself, and a pair that is listed twice, from the same or from the other end.
 
     Example:
         >>> chain = js.io.ExchangePairs([0], [0], [(1, 0, 0)], [np.eye(3)], ("Fe",), np.zeros((1, 3)), 2 * np.eye(3))
@@ -66,8 +67,8 @@ class ExchangePairs:
         given = {"starts": starts, "ends": ends, "offsets": offsets, "matrices": matrices}
         given |= {"positions": positions, "cell": cell, "moments": moments}
         for name, value in given.items():
-            kind = int if name in ("starts", "ends", "offsets") else np.float64
-            array = None if value is None else np.array(value, kind)
+            whole = name in ("starts", "ends", "offsets")
+            array = None if value is None else _integers(name, value) if whole else np.array(value, np.float64)
             if array is not None and array.shape != shapes[name]:
                 raise ValueError(f"{name} has shape {array.shape}; give {shapes[name]}.")
             object.__setattr__(self, name, array)
@@ -113,9 +114,9 @@ class ExchangePairs:
         """From atom i to atom j, `(pairs, 3)` in Angstrom."""
         return self.offsets @ self.cell + self.positions[self.ends] - self.positions[self.starts]
 
-    def lattice(self, cells: int | Sequence[int]) -> Lattice:
+    def lattice(self, cells: int | np.integer | Sequence[int]) -> Lattice:
         """The magnetic atoms as a `Lattice` in Angstrom, periodic; `cells` is one number or three."""
-        sizes = (cells,) * 3 if isinstance(cells, int) else tuple(cells)
+        sizes = (cells,) * 3 if isinstance(cells, Integral) else tuple(cells)
         return Lattice("".join(dict.fromkeys(self.names)), self.cell, self.positions, sizes, (True,) * 3)
 
     def both_ways(self) -> list[tuple[int, int, tuple[int, ...], np.ndarray]]:
@@ -140,9 +141,9 @@ class ExchangePairs:
         Programs that need right angles get them so: bcc with the vectors (a/2)(1, 1, 1), (-1, 1, 1), (-1, -1, 1) has
         its cube in `matrix` = [[1, -1, 0], [0, 1, -1], [1, 0, 1]].
 
-        Raises `ValueError` for a matrix of another shape, or whose determinant is not positive.
+        Raises `ValueError` for a matrix of another shape, of other numbers, or whose determinant is not positive.
         """
-        rows = np.array(matrix, int)
+        rows = _integers("matrix", matrix)
         size = round(float(np.linalg.det(rows))) if rows.shape == (3, 3) else 0
         if size < 1:
             raise ValueError(f"matrix = {rows.tolist()} makes no cell; give (3, 3) integers of positive determinant.")
@@ -170,6 +171,15 @@ class ExchangePairs:
             rows @ self.cell,
             None if self.moments is None else np.tile(self.moments, (size, 1)),
         )
+
+
+def _integers(name: str, value: Any) -> np.ndarray:
+    """As an array of integers, of which no fraction is dropped."""
+    array = np.array(value, np.float64)
+    strange = array[~np.isfinite(array) | (array != np.round(array))]
+    if strange.size:
+        raise ValueError(f"{name} takes integers, got {strange[0]:g}; R counts lattice vectors, atoms count from 0.")
+    return array.astype(int)
 
 
 def parts(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -217,7 +218,7 @@ class WannierHamiltonian:
         owners = tuple(atoms.index(owner) if owner in atoms else None for owner in self.owners.tolist())
         return ModelParts(atoms, owners, self.offsets, (self.up + self.down) / 2, exchange, split, left_out)
 
-    def lattice(self, cells: int | Sequence[int], magnetic: Sequence[int] | None = None) -> Lattice:
+    def lattice(self, cells: int | np.integer | Sequence[int], magnetic: Sequence[int] | None = None) -> Lattice:
         """The magnetic atoms as a `Lattice`, in Angstrom, periodic; `cells` is one number or three.
 
         Raises `ValueError` where no atom is magnetic.
@@ -226,7 +227,7 @@ class WannierHamiltonian:
         if not atoms:
             raise ValueError("no atom is magnetic; name some by magnetic=.")
         name = "".join(dict.fromkeys(self.names[atom] for atom in atoms))
-        sizes = (cells,) * 3 if isinstance(cells, int) else tuple(cells)
+        sizes = (cells,) * 3 if isinstance(cells, Integral) else tuple(cells)
         return Lattice(name, self.cell, self.positions[atoms], sizes, (True,) * 3)
 
     def truncated(
