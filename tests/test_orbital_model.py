@@ -270,6 +270,22 @@ def test_a_collinear_pair_is_the_ferromagnet():
     assert distance(np.diag(onsite.exchange), np.append(np.diag(down[7] - up[7])[:3] / 2, 0)) < 1e-14
 
 
+def test_what_is_left_out_and_minority_spins_are_told():
+    lattice, zero = js.chain(2), np.zeros((1, 2, 2))
+    with pytest.warns(UserWarning, match="a splitting of 0.5 units of energy between orbitals of atoms without a spin"):
+        model = OrbitalModel.collinear(lattice, (0, None), [(0,)], zero, zero + np.diag([2.0, 1.0]))
+    assert model.exchange.tolist() == [[1.0, 0.0], [0.0, 0.0]]
+    OrbitalModel.collinear(lattice, (0, None), [(0,)], zero, zero + np.diag([2.0, 0.08]))
+    centres, cube = np.array([[0.0, 0, 0], [1.0, 1, 1]]), 2 * np.eye(3)
+    for levels, told in (
+        ([-2.0, -2.0], r"trace on Fe \(-1 eV\), O \(-1 eV\): .* minority spin; swap the two"),
+        ([2.0, -2.0], r"trace on O \(-1 eV\): their spins point against their moments"),
+    ):
+        given = (np.zeros((1, 3), int), zero, zero + np.diag(levels), ("Fe", "O"), centres, centres, np.arange(2))
+        with pytest.warns(UserWarning, match=told):
+            OrbitalModel.from_wannier(js.io.WannierHamiltonian(cube, *given))
+
+
 def test_moments_of_separate_atoms_follow_their_spins():
     lattice = cells(2, 1)
     flat = OrbitalModel(lattice, OWNERS, [(0, 0)], np.zeros((1, 4, 4)), np.diag([2.0, 2.0, 2.0, 0.0]))

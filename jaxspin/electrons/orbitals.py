@@ -21,11 +21,11 @@ from jaxspin.electrons.blocks import Offsets, as_offsets, grid_for, on_grid
 from jaxspin.electrons.orbital_matrices import bounds, dense, field_of, halves
 from jaxspin.electrons.orbital_product import OrbitalProduct
 from jaxspin.electrons.owners import Owners, as_complex, check_zero, checked_blocks, orbital_lattice, same_owner
-from jaxspin.io.wannier import WannierHamiltonian
+from jaxspin.io.wannier import ModelParts, WannierHamiltonian
 from jaxspin.lattice import Lattice
 from jaxspin.spins import takes_spins
 
-# eV; a splitting below it on atoms without a spin is not worth a word.
+# eV, or the model's unit; a splitting below it on atoms without a spin is not worth a word.
 _LEFT_OUT = 0.05
 
 
@@ -141,7 +141,8 @@ class OrbitalModel(AbstractElectrons):
         """The model whose ferromagnet along +z has the hoppings `up` and `down`, each `(vectors, n, n)`.
 
         H0 = (up + down)/2. Of -(up - down)/2 the blocks of an atom at R = 0 are M, and the rest is D, without what lies
-        between two orbitals without owner. `split=False` leaves out D: the splitting on the atoms only.
+        between two orbitals without owner, with a warning where that exceeds 0.05. `split=False` leaves out D: the
+        splitting on the atoms only.
 
         Raises `ValueError` for shapes that differ, and as the model itself.
 
@@ -163,7 +164,10 @@ class OrbitalModel(AbstractElectrons):
         nobody = np.array([o is None for o in owners])
         half = (down - up) / 2
         onsite = own[None] & home[:, None, None]
-        rest = ~onsite & ~(nobody[:, None] & nobody)[None]
+        alone = (nobody[:, None] & nobody)[None]
+        rest = ~onsite & ~alone
+        if not isinstance(half, Tracer):
+            _warn_of_left_out(np.max(np.abs(np.asarray(half)), where=alone, initial=0.0), "units of energy")
         return cls(
             lattice,
             owners,
@@ -189,7 +193,7 @@ class OrbitalModel(AbstractElectrons):
         `cells` is the size of the lattice, one number or three, `magnetic` the atoms that have a spin, those with an
         on-site splitting unless given. Spins along +z give the bands of the first file. `split=False` leaves out the
         split hoppings. Splittings between orbitals of atoms without a spin are left out, with a warning where they
-        exceed 0.05 eV.
+        exceed 0.05 eV. Also warns of atoms whose M has a negative trace: there the first file is the minority spin.
 
         Raises `ValueError` where no atom is magnetic, and with spin-orbit coupling: give the parts of
         `hamiltonian.pauli()` to `OrbitalModel` itself.
@@ -201,12 +205,8 @@ class OrbitalModel(AbstractElectrons):
             ((4, 4, 4, 1), 1152)
         """
         parts = hamiltonian.model_parts(magnetic)
-        if parts.left_out > _LEFT_OUT:
-            warnings.warn(
-                f"a splitting of {parts.left_out:.2g} eV between orbitals of atoms without a spin is left out; name "
-                "these atoms by magnetic=, or accept it where it matters little.",
-                stacklevel=2,
-            )
+        _warn_of_left_out(parts.left_out, "eV")
+        _warn_of_minority(parts, [hamiltonian.names[atom] for atom in parts.atoms])
         return cls(
             hamiltonian.lattice(cells, magnetic),
             parts.owners,
@@ -328,3 +328,27 @@ class OrbitalModel(AbstractElectrons):
         an operator of norm 1). Along open axes the edges are those of the infinite crystal, a little widened.
         """
         return bounds(self)
+
+
+def _warn_of_left_out(largest: float, unit: str) -> None:
+    """Where a model is made without splittings that no spin turns; for the one who called what calls this."""
+    if largest > _LEFT_OUT:
+        warnings.warn(
+            f"a splitting of {largest:.2g} {unit} between orbitals of atoms without a spin is left out; give these "
+            "atoms a spin (magnetic= of files, else owners), or accept it where it matters little.",
+            stacklevel=3,
+        )
+
+
+def _warn_of_minority(parts: ModelParts, names: Sequence[str]) -> None:
+    """Where spins along z are not the majority of an atom; for the one who called what calls this."""
+    diagonal, owners = np.real(np.diagonal(parts.exchange)), np.array([-1 if o is None else o for o in parts.owners])
+    traces = [float(np.sum(diagonal[owners == atom])) for atom in range(len(names))]
+    against = [f"{name} ({trace:.2g} eV)" for name, trace in zip(names, traces, strict=True) if trace < 0]
+    if against:
+        remedy = (
+            "the first file holds the minority spin; swap the two"
+            if len(against) == len(names)
+            else "their spins point against their moments, and all spins along z are the magnet of the files"
+        )
+        warnings.warn(f"M has a negative trace on {', '.join(against)}: {remedy}.", stacklevel=3)
