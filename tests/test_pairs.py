@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -134,3 +135,27 @@ def test_what_is_no_list_of_pairs_is_refused_with_the_remedy(case):
 def test_no_coupling_at_all_is_refused():
     with pytest.raises(ValueError, match="give one for each shell, or pairs="):
         js.Exchange(LATTICE)
+
+
+def test_pairs_of_another_lattice_are_refused():
+    pairs = js.Exchange(LATTICE, pairs=NUMBERS).pairs
+    with pytest.raises(ValueError, match="has no atom 1"):
+        js.Exchange(js.square(4), pairs=pairs)
+    with pytest.raises(ValueError, match="needs 1 entries"):
+        js.Exchange(js.Lattice("two", [[1.0]], [[0.0], [0.5]], [8], [True]), pairs=pairs)
+
+
+@pytest.fixture
+def unchecked():
+    """As users have it: without the check of annotations that runs here."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def test_what_has_a_list_of_pairs_is_none(unchecked):
+    chain = js.io.ExchangePairs([0], [0], [(1, 0, 0)], [np.eye(3)], ("Fe",), np.zeros((1, 3)), np.eye(3))
+    with pytest.raises(TypeError, match=r"ExchangePairs is no list of pairs; give .* \.pairs\(\.\.\.\)"):
+        js.Exchange(js.cubic(4), pairs=chain)
+    with pytest.raises(TypeError, match=r"ExchangeCouplings is no list of pairs"):
+        js.Exchange(js.chain(4), pairs=js.observables.ExchangeCouplings.of_pairs(js.chain(4), [(0, 0, (1,), 1.0)]))

@@ -41,7 +41,7 @@ class Exchange(AbstractPotential):
     Raises `ValueError` for other shapes, for numbers that are complex, infinite or NaN, for neither couplings nor
     pairs, and when used on spins of another lattice. Of pairs also for an atom that the lattice lacks, an R of another
     length, a site with itself, a pair that is listed twice, a list with only some of the pairs from both ends, and a
-    reverse whose J is not J^T.
+    reverse whose J is not J^T. `TypeError` for what has a list of pairs and is none: give its `pairs(...)`.
 
     Example:
         >>> field = js.Exchange(lattice, (1.0, -0.5))
@@ -73,6 +73,8 @@ class Exchange(AbstractPotential):
         if not shells and pairs is None:
             raise ValueError("there is no coupling; give one for each shell, or pairs=[(i, j, R, J), ...].")
         self.couplings = tuple(bond_array(lattice, number, j) for number, j in enumerate(shells, 1))
+        if isinstance(pairs, Pairs):
+            pairs.check(lattice)
         self.pairs = pairs if pairs is None or isinstance(pairs, Pairs) else Pairs(lattice, pairs)
         self._lattice = lattice
 

@@ -39,6 +39,11 @@ class Pairs(eqx.Module):
             self.strengths = _joined(self.strengths, values, ends, first, np.array(reverse)[first])
             self.ends = tuple(ends[n] for n in first)
 
+    def check(self, lattice: Lattice) -> None:
+        """Refuse a lattice without these atoms, or of another dimension: raises `ValueError`."""
+        for pair in self.ends:
+            _check_ends(lattice, *pair)
+
     def field(self, lattice: Lattice, spins: Spins) -> Spins:
         """sum_j J_ij S_j over the pairs of every site."""
         bonds = [Bond(start, end, offset, ()) for start, end, offset in self.ends]
@@ -64,6 +69,9 @@ def _written_out(bonds: Sequence[Bond], lattice: Lattice, couplings: Sequence[Ar
 
 def _read(lattice: Lattice, pairs: Sequence[Pair]) -> tuple[list[tuple[int, int, tuple[int, ...]]], Any]:
     """The (i, j, R), and the J in one array: numbers, or matrices if one of them is."""
+    if callable(getattr(pairs, "pairs", None)):
+        kind = type(pairs).__name__
+        raise TypeError(f"{kind} is no list of pairs; give the one that its method .pairs(...) returns.")
     ends, values = [], []
     for pair in pairs:
         try:
