@@ -47,10 +47,10 @@ class Bond(NamedTuple):
 class Lattice:
     """A Bravais lattice with a basis, cut to `cells` unit cells, periodic or open along each axis.
 
-    Site (n, b) lies at R = sum_k n_k `vectors`[k] + `basis`[b], in one unit of length of your own: lattice constants in
+    Site (n, b) lies at R = sum_k n_k `vectors`[k] + `basis`[b], in a unit of length of your own: lattice constants in
     `chain`, `square` and the like, Angstrom in lattices of `js.io`. Every distance, radius and position is in that
-    unit. Hashable and without arrays, so it may be a static argument of `jax.jit`. Use `chain`, `square`, `triangular`, `honeycomb`,
-    `kagome`, `cubic`, or this class for any other lattice. Lists and arrays are kept as tuples.
+    unit. Hashable and without arrays, so it may be a static argument of `jax.jit`. Use `chain`, `square`, `triangular`,
+    `honeycomb`, `kagome`, `cubic`, or this class for any other lattice. Lists and arrays are kept as tuples.
 
     Lengths that differ by less than the share `tolerance` are one length, in shells and in radii: coordinates may be
     typed with three digits or more. Only what knows the lattice's rotations (descriptors) asks for all digits.

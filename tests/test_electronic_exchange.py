@@ -115,6 +115,10 @@ def test_derivatives_by_everything():
 
 def test_what_it_refuses():
     electrons = bloch(js.SDModel(js.chain(1), coupling=1.0), 3)
+    solvers = electrons.solver, js.KernelPolynomial(electrons.solver.model, filling=0.5, temperature=0.3)
+    for solver in solvers:
+        with pytest.raises(TypeError, match=r"has no wavevectors; give .* BlochDiagonalization\(ExactDiagonalization"):
+            exchange_couplings(solver, UP)
     with pytest.raises(ValueError, match="no component along z"):
         exchange_couplings(electrons, jnp.array([[[1.0, 0.0, 0.0]]]))
     with pytest.raises(Exception, match="turn the spins, or use"):

@@ -20,7 +20,7 @@ from jaxspin.arrays.precision import einsum, matmul
 from jaxspin.electrons import spectral
 from jaxspin.electrons.bloch import BlochDiagonalization
 from jaxspin.electrons.negf.poles import matsubara
-from jaxspin.field import Spins
+from jaxspin.field import AbstractPotential, Spins
 from jaxspin.lattice import Lattice
 from jaxspin.observables.exchange_couplings import ExchangeCouplings
 from jaxspin.spins import takes_spins
@@ -31,15 +31,19 @@ _TOLERANCE = 1e-7
 
 @takes_spins(half=False, unit=True)
 def exchange_couplings(
-    electrons: BlochDiagonalization, spins: Spins, *, onsite: bool = False, frequencies: int = 64
+    electrons: AbstractPotential, spins: Spins, *, onsite: bool = False, frequencies: int = 64
 ) -> ExchangeCouplings:
     """J_ij = - 1/2 d^2 Omega/(de_i de_j), perpendicular to a collinear texture, between all sites: the force theorem.
 
     J_ij = - T sum_n Re Tr V_i G_up,ij(i w_n) V_j G_down,ji(i w_n), over all Matsubara frequencies, for E =
     - sum_(i != j) J_ij e_i . e_j; `spins` `(*cells, sublattices, 3)` of the magnetic cell are along z or against it. R
     runs over the mesh of `electrons.points`^d cells, and J is exactly that of the lattice repeated so often; the time
-    is of order N_k log N_k. Also finds the moments of the sites. At fixed filling mu does not move with transverse
+    is of order N_k log N_k. At fixed filling mu does not move with transverse
     angles, so that F and Omega have the same J.
+
+    The moments are those of the model's electrons. In `SDModel` these are the conduction electrons alone: a spin wave
+    carries the local spins, too. Give the whole moments m in mu_B before `magnon_energies` and `spin_wave_stiffness`,
+    `exchange = eqx.tree_at(lambda e: e.moments, exchange, jnp.array([2.0]))`, or in `ExchangeCouplings(..., moments=)`.
 
     - `onsite`: the spins turn the splitting on their own atom alone, as in published LKAG codes; hoppings that are
       split remain in G. Otherwise everything is turned that H turns: a rotation of all spins together costs nothing.
@@ -48,7 +52,8 @@ def exchange_couplings(
     Differentiable by everything: hoppings, splittings, filling, mu, temperature.
 
     Raises `ValueError` for spins that do not fit, and for spins that are traced (in `jit` close over them); when it
-    runs for a texture that is not along z, for spin-orbit coupling, and for too few `frequencies`. For other textures
+    runs for a texture that is not along z, for spin-orbit coupling, and for too few `frequencies`. `TypeError` for
+    electrons that are no `BlochDiagonalization`, which has the magnetic cell and its wavevectors. For other textures
     of few sites there is `tangent_hessian`.
 
     Source: A. I. Liechtenstein, M. I. Katsnelson, V. P. Antropov and V. A. Gubanov, J. Magn. Magn. Mater. 67, 65
@@ -62,6 +67,11 @@ def exchange_couplings(
         >>> round(float(found.between(0, 0, (1, 0))), 4), found.couplings.shape
         (0.0287, (6, 6, 1, 1))
     """
+    if not isinstance(electrons, BlochDiagonalization):
+        raise TypeError(
+            f"{type(electrons).__name__} has no wavevectors; give the magnetic cell by BlochDiagonalization("
+            "ExactDiagonalization(model, ...), points=...) of js.electrons."
+        )
     if isinstance(spins, Tracer):
         raise ValueError("which spins are up must be known when this is compiled; close over spins in jit.")
     signs = np.sign(np.asarray(spins)[..., 2]).reshape(-1).astype(int)

@@ -176,7 +176,8 @@ class ExchangeCouplings(eqx.Module):
     def pairs(self, radius: float) -> list[tuple[int, int, tuple[int, ...], float]]:
         """(i, j, R, 2 J) of every pair within `radius`, once, by distance: for `js.Exchange(lattice, pairs=...)`.
 
-        `radius` is in the unit of the lattice's vectors: Angstrom for lattices of `js.io`. The energy of all of them is E = - sum_<ij> (2 J_ij) S_i . S_j.
+        `radius` is in the unit of the lattice's vectors: Angstrom for lattices of `js.io`. The energy of all of them is
+        E = - sum_<ij> (2 J_ij) S_i . S_j.
         """
         found, values = images(self.lattice), np.asarray(self.by_image())
         length = np.linalg.norm(found.vector, axis=-1)

@@ -29,6 +29,10 @@ def magnon_energies(
     mu_B with g = 2, s the `exchange.signs`. Where all spins are parallel it is w = (4/m)(J(0) - J(q)), whose negative
     values mean that the order is unstable. Of antiparallel spins |w| is returned.
 
+    `js.simulate(..., moment=m / 2)` moves the spins so: its moment is the angular momentum in units of hbar. The
+    moments must have all that turns with a spin: those that `exchange_couplings` finds of an `SDModel` lack the local
+    spins; replace them, `eqx.tree_at(lambda e: e.moments, exchange, jnp.array([2.0]))`.
+
     Raises `ValueError` for moments that are not positive, and for antiparallel spins whose order is not stable.
 
     Source: M. Pajda, J. Kudrnovsky, I. Turek, V. Drchal and P. Bruno, Phys. Rev. B 64, 174402 (2001),
