@@ -260,3 +260,10 @@ def test_couplings_that_are_none_are_refused():
         exchange.between(0, 0, (0, 0))
     with pytest.raises(ValueError, match=r"wavevectors of shape \(3, 2\) do not fit; give \(..., 1\)"):
         magnon_energies(exchange, jnp.zeros((3, 2)))
+
+
+def test_pairs_beyond_half_the_mesh_are_told():
+    exchange = nearest(cubic("bcc", 4))
+    assert len(exchange.pairs(1.7)) == (8 + 6 + 12 + 24) // 2
+    with pytest.warns(UserWarning, match=r"radius = 1\.8 is beyond half the mesh \(4, 4, 4\), 1\.732: .* larger mesh"):
+        exchange.pairs(1.8)

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -177,8 +178,17 @@ class ExchangeCouplings(eqx.Module):
         """(i, j, R, 2 J) of every pair within `radius`, once, by distance: for `js.Exchange(lattice, pairs=...)`.
 
         `radius` is in the unit of the lattice's vectors: Angstrom for lattices of `js.io`. The energy of all of them is
-        E = - sum_<ij> (2 J_ij) S_i . S_j.
+        E = - sum_<ij> (2 J_ij) S_i . S_j. What is left out of a metal changes it: compare temperatures of
+        `ExchangeCouplings.of_pairs(lattice, pairs)`. Warns of a radius beyond half the mesh, where pairs are missing.
         """
+        moves = np.array([m for m in itertools.product(range(-2, 3), repeat=self.lattice.dimension) if any(m)])
+        half = np.linalg.norm(moves * self.lattice.cells @ np.array(self.lattice.vectors), axis=-1).min() / 2
+        if radius > half * (1 + _EQUAL):
+            warnings.warn(
+                f"radius = {radius:g} is beyond half the mesh {self.lattice.cells}, {half:.4g}: the list is cut there; "
+                "compute the couplings on a larger mesh, or give a smaller radius.",
+                stacklevel=2,
+            )
         found, values = images(self.lattice), np.asarray(self.by_image())
         length = np.linalg.norm(found.vector, axis=-1)
         rows = []
