@@ -183,7 +183,7 @@ class OrbitalModel(AbstractElectrons):
     def from_wannier(
         cls,
         hamiltonian: WannierHamiltonian,
-        cells: int | Sequence[int] = 1,
+        cells: int | np.integer | Sequence[int] = 1,
         *,
         magnetic: Sequence[int] | None = None,
         split: bool = True,

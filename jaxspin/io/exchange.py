@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -116,7 +115,7 @@ class ExchangePairs:
 
     def lattice(self, cells: int | np.integer | Sequence[int]) -> Lattice:
         """The magnetic atoms as a `Lattice` in Angstrom, periodic; `cells` is one number or three."""
-        sizes = (cells,) * 3 if isinstance(cells, Integral) else tuple(cells)
+        sizes = (cells,) * 3 if isinstance(cells, int | np.integer) else tuple(cells)
         return Lattice("".join(dict.fromkeys(self.names)), self.cell, self.positions, sizes, (True,) * 3)
 
     def both_ways(self) -> list[tuple[int, int, tuple[int, ...], np.ndarray]]:

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Sequence
-from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -227,7 +226,7 @@ class WannierHamiltonian:
         if not atoms:
             raise ValueError("no atom is magnetic; name some by magnetic=.")
         name = "".join(dict.fromkeys(self.names[atom] for atom in atoms))
-        sizes = (cells,) * 3 if isinstance(cells, Integral) else tuple(cells)
+        sizes = (cells,) * 3 if isinstance(cells, int | np.integer) else tuple(cells)
         return Lattice(name, self.cell, self.positions[atoms], sizes, (True,) * 3)
 
     def truncated(
