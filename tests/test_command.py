@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import typing
 
 import equinox as eqx
@@ -230,6 +231,34 @@ def test_settings_that_cannot_run_leave_no_folder(tmp_path, capsys, old, new, to
     status, _, found = call(capsys, "run", tmp_path / "run.toml", "--output", tmp_path / "out")
     assert (status, told in found) == (2, True), found
     assert [path.name for path in tmp_path.iterdir()] == ["run.toml"]
+
+
+@pytest.mark.parametrize("words", [("--resume",), ("--overwrite",), ()])
+def test_a_folder_that_jaxspin_did_not_make_keeps_all_that_is_in_it(made, tmp_path, capsys, words):
+    """Neither a refusal nor --overwrite takes what is the user's own; nor the summary of a run copied there."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    for text in (SMALL, SMALL.replace("duration = 0.4", "duration = -1")):
+        (folder / "config.toml").write_text(text)
+        for _ in range(2):
+            status, _, told = call(capsys, "run", folder / "config.toml", "--output", folder, *words)
+            assert status == 2
+            if "duration" not in told:
+                assert told.endswith("own was not made by jaxspin run; give another --output."), told
+            assert (folder / "config.toml").read_text() == text
+            (folder / "summary.json").write_text((made / "a" / "summary.json").read_text())
+
+
+def test_what_is_refused_in_a_folder_that_was_there_leaves_it_as_it_was(made, tmp_path, capsys):
+    (tmp_path / "bad.toml").write_text(SMALL.replace("duration = 0.4", "duration = -1"))
+    (tmp_path / "empty").mkdir()
+    assert call(capsys, "run", tmp_path / "bad.toml", "--output", tmp_path / "empty")[0] == 2
+    assert list((tmp_path / "empty").iterdir()) == []
+    shutil.copytree(made / "a", tmp_path / "full")
+    assert call(capsys, "run", tmp_path / "bad.toml", "--output", tmp_path / "full", "--overwrite")[0] == 2
+    assert sorted(path.name for path in (tmp_path / "full").iterdir()) == sorted(
+        path.name for path in (made / "a").iterdir()
+    )
 
 
 def test_stored_runs_are_drawn_and_converted(made, capsys, tmp_path):

@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import math
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,16 @@ from jaxspin.command.building import field_of_settings, lattice_of_settings, nam
 from jaxspin.command.refusals import KINDS
 from jaxspin.command.settings import RunSettings
 from jaxspin.command.toml import read_settings, written
+from jaxspin.dynamics.checks import check_settings
 from jaxspin.field import AbstractPotential
+from jaxspin.io.records import MARK
 from jaxspin.lattice import Lattice
 from jaxspin.plotting.films import check_ffmpeg
 from jaxspin.plotting.frames import Frames
 
 CONFIG, STORE, TABLE, SUMMARY = "config.toml", "trajectory.zarr", "observables.csv", "summary.json"
+# What `_open` writes.
+_OPENED = {CONFIG, MARK}
 _OBSERVABLES = ("magnetization", "energy", "chirality", "topological_charge")
 
 
@@ -43,14 +46,19 @@ def run(settings: RunSettings, folder: Path, *, resume: bool = False, overwrite:
         spins = start_of_settings(settings, lattice, begin)
         measures = _measures(settings, lattice, field)
         _check_film(settings)
+        _check_motion(settings, lattice)
         settings = _with_step(settings, folder, field, spins, noise, resume)
+        new = not folder.exists()
         _open(folder, settings, resume, overwrite)
         try:
             return _made(settings, folder, lattice, field, spins, noise, measures, resume)
         except KINDS:
-            # what was refused leaves no folder
-            if not any(path.name not in (CONFIG, ".jaxspin") for path in folder.iterdir()):
-                shutil.rmtree(folder)
+            # what was refused leaves nothing of this call, and all that was there before
+            if not resume and {path.name for path in folder.iterdir()} <= _OPENED:
+                for name in _OPENED:
+                    (folder / name).unlink(missing_ok=True)
+                if new:
+                    folder.rmdir()
             raise
 
 
@@ -148,6 +156,15 @@ def _check_film(settings: RunSettings) -> None:
             check_ffmpeg()
 
 
+def _check_motion(settings: RunSettings, lattice: Lattice) -> None:
+    """What `simulate` would refuse, before a folder is emptied for it."""
+    motion = settings.dynamics
+    with named("dynamics"):
+        if motion.damping < 0:
+            raise ValueError(f"damping = {motion.damping} is negative; write zero or more, such as damping = 0.1.")
+        check_settings(lattice.shape, motion.duration, 0.0, motion.save_every, motion.damping, None, motion.temperature)
+
+
 def _with_step(
     settings: RunSettings, folder: Path, field: Any, spins: jax.Array, noise: jax.Array, resume: bool
 ) -> RunSettings:
@@ -170,6 +187,8 @@ def _open(folder: Path, settings: RunSettings, resume: bool, overwrite: bool) ->
     """Make the folder with its config, or see that what is resumed has the same one."""
     settings = dataclasses.replace(settings, outputs=dataclasses.replace(settings.outputs, folder=str(folder)))
     path = folder / CONFIG
+    if path.exists() and not (folder / MARK).is_file():
+        raise FileExistsError(f"{folder} was not made by jaxspin run; give another --output.")
     if resume:
         stored = read_settings(path, RunSettings)
         if other := differences(stored, settings):
