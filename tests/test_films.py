@@ -80,6 +80,38 @@ def test_a_series_is_read_from_a_store_and_never_overwritten(tmp_path):
     assert not (tmp_path / "b.pvd").exists()
 
 
+def test_a_series_replaces_no_folder_of_anything_else(tmp_path):
+    lattice = chain(3)
+    spins = frames(lattice, 2)
+    notes = tmp_path / "run_frames"
+    notes.mkdir()
+    (notes / "0000.vti").write_text("one of ours, perhaps")
+    (notes / "notes.txt").write_text("mine")
+    for _ in range(2):
+        with pytest.raises(FileExistsError, match="holds other files than frames and will not be replaced; choose an"):
+            save_vtk_series(tmp_path / "run.pvd", TIMES[:2], spins, lattice, overwrite=True)
+        (tmp_path / "run.pvd").write_text("there already")
+    assert (notes / "notes.txt").read_text() == "mine"
+    (tmp_path / "b_frames").write_text("a file")
+    with pytest.raises(FileExistsError, match="will not be replaced"):
+        save_vtk_series(tmp_path / "b.pvd", TIMES[:2], spins, lattice, overwrite=True)
+
+
+def test_a_series_of_no_run_is_refused_and_leaves_nothing(tmp_path):
+    lattice = chain(3)
+    spins = frames(lattice, 2)
+    for times in ([0.0, np.nan], [1.0, 1.0], [1.0, 0.0], [0.0, np.inf]):
+        with pytest.raises(ValueError, match="not finite or do not increase; sort the frames"):
+            save_vtk_series(tmp_path / "a.pvd", times, spins, lattice)
+    wrong = np.array(spins)
+    wrong[1, 0] *= 2
+    with pytest.raises(ValueError, match=r"frame 1 has spins longer than one; pass jaxspin\.normalize"):
+        save_vtk_series(tmp_path / "a.pvd", [0.0, 1.0], wrong, lattice)
+    assert list(tmp_path.iterdir()) == []
+    wrong[:, 0] = np.array([0.0, np.nan])[:, None, None]  # a vacancy, and what became of a step too long
+    save_vtk_series(tmp_path / "a.pvd", [0.0, 1.0], wrong, lattice)
+
+
 @pytest.fixture
 def coarse(monkeypatch):
     """Small pictures."""

@@ -187,7 +187,7 @@ def _open(folder: Path, settings: RunSettings, resume: bool, overwrite: bool) ->
     """Make the folder with its config, or see that what is resumed has the same one."""
     settings = dataclasses.replace(settings, outputs=dataclasses.replace(settings.outputs, folder=str(folder)))
     path = folder / CONFIG
-    if path.exists() and not (folder / MARK).is_file():
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).is_file():
         raise FileExistsError(f"{folder} was not made by jaxspin run; give another --output.")
     if resume:
         stored = read_settings(path, RunSettings)

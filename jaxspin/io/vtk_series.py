@@ -1,6 +1,7 @@
 """Runs for ParaView: one XML file of VTK a frame, spins `(*cells, sublattices, 3)`, and a collection with the times."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from jaxspin.io.store import Numbers
 from jaxspin.lattice import Lattice
 from jaxspin.spins import as_spins
 
+# How much longer than one a spin may be: runs in single precision drift by less.
+_ROUNDING = 1e-3
 _TYPES = {"f4": "Float32", "f8": "Float64", "i4": "Int32", "i8": "Int64"}
 
 
@@ -36,10 +39,11 @@ def save_vtk_series(
     of other cells of one site, points (.vtp) with the scalar `sublattice` of several. Each has the point vectors
     `spin`.
 
-    Both appear once all frames are written. Raises `ValueError` for another ending, and for times and frames that do
-    not fit, `FileExistsError` where one of both exists and `overwrite` is not given, `FileNotFoundError` where the
-    folder to write into does not. For one configuration use `save_vtk`. Format: VTK File Formats, Kitware
-    (docs.vtk.org).
+    Both appear once all frames are written. Raises `ValueError` for another ending, for times that are not finite or
+    do not increase, and for frames that do not fit them or have spins longer than one (NaN and zero are written).
+    Raises `FileExistsError` where one of both exists and `overwrite` is not given, and always where the folder holds
+    other files than frames, `FileNotFoundError` where the folder to write into does not exist. For one configuration
+    use `save_vtk`. Format: VTK File Formats, Kitware (docs.vtk.org).
 
     Example:
         >>> js.io.save_vtk_series(tmp_path / "run.pvd", [0.0, 0.5], jnp.stack([spins, -spins]), lattice).name
@@ -52,17 +56,18 @@ def save_vtk_series(
         raise ValueError(f"{path.name} would not be recognized as a collection of ParaView; end the name in .pvd.")
     if times.ndim != 1 or len(times) == 0 or len(frames) != len(times):
         raise ValueError(f"times {times.shape} do not fit {len(frames)} frames; give one time a frame, at least one.")
+    if not np.all(np.isfinite(times)) or not np.all(np.diff(times) > 0):
+        raise ValueError("the times are not finite or do not increase; sort the frames, or drop those stored twice.")
     folder = path.with_name(f"{path.stem}_frames")
     by_first_process(lambda: [refuse_existing(place, overwrite) for place in (path, folder)])
+    by_first_process(lambda: _refuse_others(folder))
     partial = folder.with_name(f".{folder.name}.partial")
     by_first_process(lambda: _emptied(partial))
-    names, digits = [], max(4, len(str(len(times))))
-    for number in tqdm(range(len(times)), desc=path.name, unit="frame", disable=not progress):
-        frame: Any = frames[number]
-        spins = as_spins(to_host(getattr(frame, "values", frame)), lattice, host=True)
-        suffix, content = _file(spins, lattice)
-        names.append(f"{number:0{digits}d}{suffix}")
-        by_first_process(lambda name=names[-1], content=content: (partial / name).write_bytes(content))
+    try:
+        names = _write_frames(partial, frames, lattice, path.name if progress else "")
+    except BaseException:
+        by_first_process(lambda: remove(partial))
+        raise
     rows = [
         f'    <DataSet timestep="{time!r}" part="0" file={quoteattr(f"{folder.name}/{name}")}/>\n'
         for time, name in zip(times.tolist(), names, strict=True)
@@ -73,6 +78,31 @@ def save_vtk_series(
     text += "".join(rows) + "  </Collection>\n</VTKFile>\n"
     by_first_process(lambda: _named(partial, folder, path, text))
     return path
+
+
+def _write_frames(folder: Path, frames: Any, lattice: Lattice, title: str) -> list[str]:
+    """One file a frame; returns their names."""
+    names: list[str] = []
+    digits = max(4, len(str(len(frames))))
+    for number in tqdm(range(len(frames)), desc=title, unit="frame", disable=not title):
+        frame: Any = frames[number]
+        spins = as_spins(to_host(getattr(frame, "values", frame)), lattice, host=True)
+        lengths = np.linalg.norm(np.asarray(spins, np.float64), axis=-1)
+        if np.any(lengths > 1 + _ROUNDING):
+            raise ValueError(f"frame {number} has spins longer than one; pass jaxspin.normalize(spins).")
+        suffix, content = _file(spins, lattice)
+        names.append(f"{number:0{digits}d}{suffix}")
+        by_first_process(lambda name=names[-1], content=content: (folder / name).write_bytes(content))
+    return names
+
+
+def _refuse_others(folder: Path) -> None:
+    """Raise `FileExistsError` for a folder, or a file, that this module did not write."""
+    ours = not folder.exists() or (
+        folder.is_dir() and all(re.fullmatch(r"\d+\.vt[isp]", file.name) for file in folder.iterdir())
+    )
+    if not ours:
+        raise FileExistsError(f"{folder} holds other files than frames and will not be replaced; choose another path.")
 
 
 def _emptied(folder: Path) -> None:
