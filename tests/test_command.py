@@ -14,6 +14,7 @@ from jaxspin.command import main, settings
 from jaxspin.command.building import field_of_settings, lattice_of_settings, start_of_settings
 from jaxspin.command.settings import EXAMPLE, RunSettings
 from jaxspin.command.toml import read_settings, written
+from jaxspin.training.data_files import evaluate_files
 from tests.test_imports import printed
 
 SMALL = """
@@ -301,6 +302,28 @@ def test_a_force_field_is_judged_on_files(tmp_path, capsys, ring, ring_data):
     expected = js.training.evaluate(model, ring_data)
     for row in rows:
         assert row["torque error"] == pytest.approx(expected.torque, rel=1e-4)
+
+
+def test_all_data_are_looked_at_before_the_first_is_judged(tmp_path, capsys, ring, ring_data):
+    js.forcefield.save(tmp_path / "model", js.BehlerParrinello(descriptor=ring, hidden=(4,)))
+    held = {"spins": np.asarray(ring_data.spins), "field": np.asarray(ring_data.field)}
+    np.savez(tmp_path / "good.npz", **held)
+    np.savez(tmp_path / "square.npz", params=json.dumps({"lattice": "square 8"}), **held)
+    np.savez(tmp_path / "broken.npz", params="{", **held)
+    for name, remedy in (
+        ("square", "is of the square lattice, and chain is asked for; give data of the same lattice."),
+        ("broken", "write a JSON object."),
+        ("none", "give an .npz with spins and field."),
+    ):
+        words = "evaluate", tmp_path / "model", tmp_path / "good.npz", tmp_path / f"{name}.npz", "--other-electrons"
+        status, out, told = call(capsys, *words)
+        assert (status, out) == (2, ""), name
+        assert f"{name}.npz" in told
+        assert told.endswith(remedy)
+    with pytest.raises(ValueError, match="no data to judge the force field on; give at least one"):
+        evaluate_files(None, [])
+    status, _, told = call(capsys, "evaluate", tmp_path / "model")
+    assert (status, "give at least one" in told) == (2, True), told
 
 
 def test_words_that_are_no_command_are_refused_in_one_line(capsys, tmp_path):

@@ -30,12 +30,16 @@ def read(path: Path, *, lattice: Lattice | None = None, dtype=np.float32) -> tup
     """The data of a file, in single precision unless told otherwise, and its parameters.
 
     `lattice`, of any size, says which kind it is where the file does not. Spins are normalized again where they are
-    off by rounding. Raises `FileNotFoundError`, or `ValueError` for a file that holds something else.
+    off by rounding. Raises `FileNotFoundError`, or `ValueError` for a file that holds something else or names another
+    kind of lattice.
     """
     arrays = arrays_of(path)
     if not {"spins", "field"} <= set(arrays):
         raise ValueError(f"{path} holds {sorted(arrays)}; it needs spins and field, (n, *cells, sublattices, 3) each.")
-    params = json.loads(str(arrays["params"])) if "params" in arrays else {}
+    try:
+        params = json.loads(str(arrays["params"])) if "params" in arrays else {}
+    except ValueError as error:
+        raise ValueError(f"{path} has params that are no JSON ({error}); write a JSON object.") from None
     if not isinstance(params, dict):
         raise ValueError(f"{path} has params {params!r}; write a JSON object with lattice, hopping, coupling, ...")
     spins = arrays["spins"].astype(np.float64)
@@ -80,17 +84,16 @@ def evaluate_files(
     With `known`, what `known_electrons` gives, files of other electrons are refused. `configurations` are numbers of
     those of each file that count, all unless given. `tell` is called with each row as it is there.
 
-    Raises `ValueError` for files of other electrons, or that do not say of which, and as `read` and `evaluate` do.
+    Raises `ValueError` for no files, for files of other electrons, or that do not say of which, and as `read` and
+    `evaluate` do: all files are looked at before the first is judged.
     """
+    if not paths:
+        raise ValueError("there are no data to judge the force field on; give at least one file or data set.")
+    for path in paths:
+        _data(path, model, known)
     rows = []
     for path in paths:
-        if path.is_dir():
-            data = SpinData.load(path)
-            params = {"lattice": data.lattice.name, **data.attributes.get("params", data.attributes)}
-        else:
-            data, params = read(path, lattice=model.lattice)
-        if known is not None:
-            check_electrons(path, params, known)
+        data = _data(path, model, known)
         data = data[list(configurations)] if configurations else data
         moved = model.on(data.lattice)
         for kind in sorted(set(data.sources)):
@@ -107,6 +110,23 @@ def evaluate_files(
             )
             tell(rows[-1])
     return rows
+
+
+def _data(path: Path, model: Any, known: Mapping[str, Any] | None) -> SpinData:
+    """What a file or a data set holds, on the lattice and of the electrons of the force field."""
+    if path.is_dir():
+        data = SpinData.load(path)
+        params = {"lattice": data.lattice.name, **data.attributes.get("params", data.attributes)}
+    else:
+        data, params = read(path, lattice=model.lattice)
+    if data.lattice.name != model.lattice.name:
+        raise ValueError(
+            f"{path} is of the {data.lattice.name} lattice, the force field of the {model.lattice.name} one; "
+            "give data of the same lattice."
+        )
+    if known is not None:
+        check_electrons(path, params, known)
+    return data
 
 
 def known_electrons(model: Any, metadata: dict[str, Any]) -> dict[str, Any]:
@@ -154,6 +174,10 @@ def _lattice(path: Path, params: dict[str, Any], cells: tuple[int, ...], kind: L
     """The lattice that the file describes: its kind, the cells of its arrays, and its boundaries."""
     text = str(params.get("lattice", ""))
     words = text.replace(",", " ").split()
+    if kind is not None and words and not same_setting(text, kind.name):
+        raise ValueError(
+            f"{path} is of the {words[0]} lattice, and {kind.name} is asked for; give data of the same lattice."
+        )
     if kind is None and (not words or words[0] not in _KINDS):
         raise ValueError(
             f"{path} does not say on which lattice it lives; begin params['lattice'] with one of {_KINDS}."
