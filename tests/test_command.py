@@ -1,6 +1,7 @@
 """The command line of the package: settings are read and written whole, runs repeat exactly, refusals are one line."""
 
 import dataclasses
+import inspect
 import json
 import shutil
 import typing
@@ -222,6 +223,28 @@ def test_a_stopped_run_is_resumed_with_the_same_settings_only(made, capsys):
             '[start]\ntexture = "foam"\n[exchange]',
             "[start]: texture = 'foam' is not known; choose random",
         ),
+        ("[exchange]", '[start]\nfile = "nix.ovf"\n[exchange]', "[start]: file = 'nix.ovf' is not there; give"),
+        ("[exchange]", '[start]\ntexture = "neel"\nfile = "x.ovf"\n[exchange]', "leave one of both out"),
+        ("[exchange]", "[start]\ntilt = -0.1\n[exchange]", "[start]: tilt = -0.1 is negative; write an angle from 0"),
+        ("[exchange]", "[start]\nradius = 2.0\n[exchange]", 'radius is of texture = "skyrmion" alone; leave it out'),
+        ("[exchange]", "[start]\nwavevector = [1]\n[exchange]", 'wavevector is of texture = "spiral" alone; leave'),
+        ("cells = [6]", "cells = [6]\nbasis = [[0.0]]", "[lattice]: basis needs the vectors of its lattice; add"),
+        ("cells = [6]", "cells = [6]\nvectors = [[2.0]]", "'chain' has vectors and a basis of its own; leave"),
+        ("cells = [6]", "cells = [6]\nperiodic = [true, false]", "periodic = [true, false] does not fit 1 lattice"),
+        (
+            "[exchange]",
+            "[electrons]\ncoupling = 1\nfilling = 0.5\ntolerance = 0.1\n[exchange]",
+            'tolerance is of solver = "kernel_polynomial" alone; leave it out',
+        ),
+        (
+            "[exchange]",
+            '[electrons]\ncoupling = 1\nfilling = 0.5\nsolver = "kernel_polynomial"\ntolerance = 0\n[exchange]',
+            "[electrons]: tolerance = 0.0 is not positive; write a number above zero",
+        ),
+        ("[exchange]", "[[anisotropy]]\nstrength = 1\naxis = [0, 0, 0]\n[exchange]", "no direction; write one, such"),
+        ("seed = 5", "seed = -1", "seed = -1 is not between 0 and 2^32 - 1; write such a number"),
+        ("seed = 5", "seed = 4294967296", "is not between 0 and 2^32 - 1"),
+        ("step = 0.1", "damping = -0.1", "[dynamics]: damping = -0.1 is negative; write zero or more"),
         ("[exchange]", '[forcefield]\nname = "none"\n[exchange]', "[forcefield]: name = 'none' is no folder"),
         ("[exchange]", "[electrons]\ncoupling = 1\n[exchange]", "[electrons]: give one of filling and chemical_pot"),
     ],
@@ -262,6 +285,32 @@ def test_what_is_refused_in_a_folder_that_was_there_leaves_it_as_it_was(made, tm
     )
 
 
+def test_nothing_to_resume_is_said_and_a_run_begins(made, tmp_path, capsys):
+    status, out, _ = call(capsys, "run", made / "run.toml", "--output", tmp_path / "out", "--resume")
+    assert (status, out.splitlines()[0]) == (0, f"nothing to resume at {tmp_path / 'out'}, begun anew")
+    assert (
+        "nothing to resume" not in call(capsys, "run", made / "run.toml", "--output", tmp_path / "out", "--resume")[1]
+    )
+
+
+def test_what_is_stored_repeats_the_run_from_any_folder(made, tmp_path, capsys, monkeypatch):
+    """A run can begin where another ended, given as the folder of either command."""
+    monkeypatch.chdir(made)
+    (tmp_path / "next.toml").write_text(SMALL + '[start]\nfile = "a"\n')
+    assert call(capsys, "run", tmp_path / "next.toml", "--output", tmp_path / "next")[0] == 0
+    first = js.load(tmp_path / "next" / "trajectory.zarr").spins[0]
+    np.testing.assert_allclose(first, js.load(made / "a" / "trajectory.zarr").spins[-1], atol=1e-12)
+    stored = read_settings(tmp_path / "next" / "config.toml", RunSettings)
+    assert (stored.start.file, stored.outputs.folder) == (str(made / "a"), str(tmp_path / "next"))
+    summary = json.loads((tmp_path / "next" / "summary.json").read_text())
+    assert summary["provenance"]["config"]["outputs"]["folder"] == str(tmp_path / "next")
+    monkeypatch.chdir(tmp_path)
+    assert call(capsys, "run", "next/config.toml", "--output", "again")[0] == 0
+    js.animate("next", tmp_path / "next.gif", every=2, progress=False)
+    with pytest.raises(ValueError, match=r"every = 1\.5 is no whole number; give 1 for all frames"):
+        inspect.unwrap(js.animate)("next", tmp_path / "other.gif", every=1.5)  # types are not checked for users
+
+
 def test_stored_runs_are_drawn_and_converted(made, capsys, tmp_path):
     status, out, _ = call(capsys, "plot", made / "a", "--output", tmp_path / "a.png")
     assert (status, out.strip()) == (0, str(tmp_path / "a.png"))
@@ -279,6 +328,7 @@ def test_stored_runs_are_drawn_and_converted(made, capsys, tmp_path):
         ((made / "a", tmp_path / "a.txt"), "cannot be written; end its name in one of .ovf"),
         ((tmp_path / "a.png", tmp_path / "b.ovf"), "cannot be read; give a file .ovf, or a run"),
         ((made / "a", tmp_path / "b.ovf", "--frame", "3"), "has 3 frames, none of number 3; give --frame from 0"),
+        ((made / "a", tmp_path / "b.pvd", "--frame", "1"), "takes all frames; leave --frame out, or end the name in"),
         ((tmp_path / "one.ovf", tmp_path / "b.gif"), "one configuration, of which there is no film"),
         ((made / "a", tmp_path / "one.vtk"), "exists; choose another name, or pass --overwrite"),
         ((tmp_path / "no.ovf", tmp_path / "b.vtk"), "there is no file"),

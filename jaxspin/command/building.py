@@ -7,9 +7,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 import jaxspin as js
-from jaxspin.command.settings import ElectronSettings, LatticeSettings, RunSettings
+from jaxspin.command.settings import ElectronSettings, LatticeSettings, RunSettings, StartSettings
 from jaxspin.lattice import Lattice
 from jaxspin.plotting.frames import Frames
 
@@ -29,15 +30,42 @@ def lattice_of_settings(settings: LatticeSettings) -> Lattice:
     """The lattice; raises `ValueError` for a kind that is not known and has no vectors."""
     with named("lattice"):
         periodic: Any = settings.periodic
+        dimension = len(settings.vectors) or {"chain": 1, "cubic": 3}.get(settings.kind, 2)
+        if not isinstance(periodic, bool) and len(periodic) != dimension:
+            told = f"[{', '.join(str(x).lower() for x in periodic)}]"
+            raise ValueError(
+                f"periodic = {told} does not fit {dimension} lattice vectors; write true, false, or a list of "
+                f"{dimension} of them."
+            )
+        if settings.basis and not settings.vectors:
+            raise ValueError("basis needs the vectors of its lattice; add vectors, or leave basis out.")
         if settings.vectors:
             along = (periodic,) * len(settings.vectors) if isinstance(periodic, bool) else periodic
             basis = settings.basis or ((0.0,) * len(settings.vectors),)
-            return Lattice(settings.kind, settings.vectors, basis, settings.cells, along)
+            made = Lattice(settings.kind, settings.vectors, basis, settings.cells, along)
+            if settings.kind in _KINDS and not _same(made, getattr(js, settings.kind)):
+                raise ValueError(
+                    f"kind = {settings.kind!r} has vectors and a basis of its own; leave vectors and basis out, or "
+                    "write another name."
+                )
+            return made
         if settings.kind not in _KINDS:
             raise ValueError(
                 f"kind = {settings.kind!r} is not known; choose one of {', '.join(_KINDS)}, or add vectors."
             )
         return getattr(js, settings.kind)(*settings.cells, periodic=periodic)
+
+
+def _same(lattice: Lattice, make: Callable[..., Lattice]) -> bool:
+    """Whether a lattice has the vectors and the basis of the one that `make` gives."""
+    dimension = {"chain": 1, "cubic": 3}.get(lattice.name, 2)
+    if lattice.dimension != dimension:
+        return False
+    usual = make(*lattice.cells)
+    return np.shape(lattice.basis) == np.shape(usual.basis) and all(
+        np.allclose(one, other, atol=1e-6)
+        for one, other in ((lattice.vectors, usual.vectors), (lattice.basis, usual.basis))
+    )
 
 
 def field_of_settings(settings: RunSettings, lattice: Lattice) -> Any:
@@ -54,6 +82,8 @@ def field_of_settings(settings: RunSettings, lattice: Lattice) -> Any:
             parts.append(js.Exchange(lattice, settings.exchange.coupling))
     for term in settings.anisotropy:
         with named("anisotropy"):
+            if not any(term.axis):
+                raise ValueError("axis has length zero, which is no direction; write one, such as [0.0, 0.0, 1.0].")
             parts.append(js.Anisotropy(term.strength, term.axis))
     if settings.zeeman is not None:
         with named("zeeman"):
@@ -82,13 +112,28 @@ def start_of_settings(settings: RunSettings, lattice: Lattice, key: jax.Array) -
     """The spins at t = 0; raises `ValueError` for a texture that is not known or does not fit."""
     start = settings.start
     with named("start"):
-        if start.file:
-            return _from_file(Path(start.file), lattice)
+        _refuse_unused(start)
         first, second = jax.random.split(key)
-        spins = _texture(settings, lattice, first)
+        spins = _from_file(Path(start.file), lattice) if start.file else _texture(settings, lattice, first)
         if start.tilt:
-            spins = js.normalize(spins + start.tilt / 2**0.5 * jax.random.normal(second, spins.shape, spins.dtype))
+            tilted = js.normalize(spins + start.tilt / 2**0.5 * jax.random.normal(second, spins.shape, spins.dtype))
+            spins = jnp.where(jnp.any(spins != 0, axis=-1, keepdims=True), tilted, spins)
         return spins
+
+
+def _refuse_unused(start: StartSettings) -> None:
+    """`ValueError` for settings of another start than the one that is asked for."""
+    if start.tilt < 0:
+        raise ValueError(f"tilt = {start.tilt} is negative; write an angle from 0, in radians.")
+    if start.file and start.texture != "random":
+        raise ValueError("file takes the place of a texture; leave one of both out.")
+    chosen = "file" if start.file else start.texture
+    for name, given, only in (
+        ("wavevector", bool(start.wavevector), "spiral"),
+        ("radius", start.radius is not None, "skyrmion"),
+    ):
+        if given and chosen != only:
+            raise ValueError(f'{name} is of texture = "{only}" alone; leave it out, or write that texture.')
 
 
 def _texture(settings: RunSettings, lattice: Lattice, key: jax.Array) -> jax.Array:
@@ -111,6 +156,8 @@ def _texture(settings: RunSettings, lattice: Lattice, key: jax.Array) -> jax.Arr
 
 
 def _from_file(path: Path, lattice: Lattice) -> jax.Array:
+    if not path.exists():
+        raise ValueError(f"file = {str(path)!r} is not there; give a file .ovf, or a run.")
     if path.suffix == ".ovf":
         spins, _ = js.io.load_ovf(path, lattice)
     else:
@@ -127,7 +174,12 @@ def _electrons(settings: ElectronSettings, lattice: Lattice) -> Any:
         if getattr(settings, name) is not None:
             filled[name] = getattr(settings, name)
     if settings.solver == "exact":
+        if settings.tolerance is not None:
+            raise ValueError('tolerance is of solver = "kernel_polynomial" alone; leave it out, or write that solver.')
         return js.ExactDiagonalization(model, **filled)
     if settings.solver == "kernel_polynomial":
-        return js.KernelPolynomial(model, **filled, tolerance=settings.tolerance)
+        tolerance = 0.01 if settings.tolerance is None else settings.tolerance
+        if not tolerance > 0:
+            raise ValueError(f"tolerance = {tolerance} is not positive; write a number above zero, such as 0.01.")
+        return js.KernelPolynomial(model, **filled, tolerance=tolerance)
     raise ValueError(f"solver = {settings.solver!r} is not known; choose exact or kernel_polynomial.")

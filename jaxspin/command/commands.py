@@ -91,7 +91,7 @@ class Convert:
     """A file .ovf, or a run."""
     target: tyro.conf.Positional[Path]
     """What to write; its ending says the format."""
-    frame: int = -1
+    frame: int | None = None
     """Which frame of a run goes into a file of one; the last unless given."""
     overwrite: bool = False
     """Replace a file of that name."""

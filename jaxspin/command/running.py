@@ -38,7 +38,8 @@ def run(settings: RunSettings, folder: Path, *, resume: bool = False, overwrite:
     """
     if resume and overwrite:
         raise ValueError("--resume keeps what --overwrite would delete; give one of them.")
-    resume = resume and (folder / CONFIG).exists()
+    begun_anew = resume and not (folder / CONFIG).exists()
+    resume = resume and not begun_anew
     with jax.enable_x64(settings.double):
         lattice = lattice_of_settings(settings.lattice)
         field = field_of_settings(settings, lattice)
@@ -46,10 +47,13 @@ def run(settings: RunSettings, folder: Path, *, resume: bool = False, overwrite:
         spins = start_of_settings(settings, lattice, begin)
         measures = _measures(settings, lattice, field)
         _check_film(settings)
+        settings = _placed(settings, folder)
         _check_motion(settings, lattice)
         settings = _with_step(settings, folder, field, spins, noise, resume)
         new = not folder.exists()
         _open(folder, settings, resume, overwrite)
+        if begun_anew:
+            print(f"nothing to resume at {folder}, begun anew")
         try:
             return _made(settings, folder, lattice, field, spins, noise, measures, resume)
         except KINDS:
@@ -183,9 +187,19 @@ def _with_step(
     return dataclasses.replace(settings, dynamics=dataclasses.replace(motion, step=step))
 
 
+def _placed(settings: RunSettings, folder: Path) -> RunSettings:
+    """With the folder that is written, and paths that are found from any other."""
+    outputs = dataclasses.replace(settings.outputs, folder=str(folder))
+    start, learnt = settings.start, settings.forcefield
+    if start.file:
+        start = dataclasses.replace(start, file=str(Path(start.file).absolute()))
+    if learnt is not None and learnt.name not in js.forcefield.pretrained_names():
+        learnt = dataclasses.replace(learnt, name=str(Path(learnt.name).absolute()))
+    return dataclasses.replace(settings, outputs=outputs, start=start, forcefield=learnt)
+
+
 def _open(folder: Path, settings: RunSettings, resume: bool, overwrite: bool) -> None:
     """Make the folder with its config, or see that what is resumed has the same one."""
-    settings = dataclasses.replace(settings, outputs=dataclasses.replace(settings.outputs, folder=str(folder)))
     path = folder / CONFIG
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).is_file():
         raise FileExistsError(f"{folder} was not made by jaxspin run; give another --output.")

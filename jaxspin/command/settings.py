@@ -51,8 +51,8 @@ class ElectronSettings:
     """Of the electrons."""
     solver: str = "exact"
     """exact (up to a thousand sites) or kernel_polynomial."""
-    tolerance: float = 0.01
-    """Of kernel polynomials: rms error of the field."""
+    tolerance: float | None = None
+    """Of kernel polynomials: rms error of the field, 0.01 unless given."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -153,6 +153,10 @@ class RunSettings:
     """Of the start and of the noise."""
     double: bool = False
     """Double precision."""
+
+    def __post_init__(self):
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed = {self.seed} is not between 0 and 2^32 - 1; write such a number.")
 
 
 EXAMPLE = """\

@@ -46,8 +46,9 @@ def animate(
 ) -> Path:
     """A film of a run, one picture a frame with its time as title: `.gif`, or `.mp4` where there is ffmpeg.
 
-    `run` is a `Trajectory` in memory or in a store, or the path of a store, of which one frame at a time is read.
-    `every` n-th frame is shown. What is coloured at every point is that of the nearest site, as in `plot_map`:
+    `run` is a `Trajectory` in memory or in a store, or the path of a store or of a folder of `jaxspin run`, of which
+    one frame at a time is read. `every` n-th frame is shown. What is coloured at every point is that of the nearest
+    site, as in `plot_map`:
 
     - "z": S_z, from -1 to 1;
     - "hue": the direction of the spin, as in `plot_texture`;
@@ -60,8 +61,8 @@ def animate(
     appears once it is whole. Returns its path.
 
     Raises `FileExistsError` where the file exists and `overwrite` is not given, `FileNotFoundError` for .mp4 without
-    ffmpeg, `ValueError` for another ending, another colour, settings that are not positive, a run without spins, and
-    values that do not fit the lattice.
+    ffmpeg, `ValueError` for another ending, another colour, settings that are not positive, `every` that is no whole
+    number, a run without spins, and values that do not fit the lattice.
 
     Example:
         >>> run = js.simulate(field, spins, duration=1.0, step=0.1, save_every=0.5)
@@ -69,6 +70,8 @@ def animate(
         'quench.gif'
     """
     path = Path(path)
+    if not isinstance(every, int | np.integer):
+        raise ValueError(f"every = {every} is no whole number; give 1 for all frames, 2 for every second one.")
     if not every >= 1 or not frames_per_second > 0:
         raise ValueError(f"every = {every} and frames_per_second = {frames_per_second} must be positive; 1 and 20.")
     if isinstance(colour, str) and colour not in ("z", "hue"):

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,18 +13,27 @@ from jaxspin.dynamics import Trajectory
 from jaxspin.io import lattice_of, load_trajectory
 from jaxspin.lattice import Lattice
 
+# What a run folder calls its trajectory.
+_INSIDE = "trajectory.zarr"
+
+
+def stored_run(path: str | os.PathLike) -> Path:
+    """The store of a run: `path`, or what is in the folder that `jaxspin run` made there."""
+    path = Path(path)
+    return path / _INSIDE if (path / _INSIDE).is_dir() else path
+
 
 class Frames:
     """Lattice and times of a run, and `frames[k]`, read from its store where it has one.
 
-    `run` is a `Trajectory`, what `load_trajectory` returns, or the path of a store. Raises `ValueError` for a run
-    without spins or lattice, `TypeError` for what is no run.
+    `run` is a `Trajectory`, what `load_trajectory` returns, or the path of a store or of a folder of `jaxspin run`.
+    Raises `ValueError` for a run without spins or lattice, `TypeError` for what is no run.
     """
 
     def __init__(self, run: Any):
         xarray = sys.modules.get("xarray")  # without it there is no data set of it
         if isinstance(run, str | os.PathLike):
-            run = load_trajectory(run)
+            run = load_trajectory(stored_run(run))
         elif isinstance(run, Trajectory):
             if run.lattice is None or (run.spins is None and run.store is None):
                 raise ValueError(

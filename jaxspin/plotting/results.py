@@ -23,7 +23,7 @@ from jaxspin.observables.spin_waves import SpinWaves
 from jaxspin.plotting.bands import plot_bands
 from jaxspin.plotting.curves import plot_time_series, plot_training
 from jaxspin.plotting.diagrams import plot_sweep
-from jaxspin.plotting.frames import Frames
+from jaxspin.plotting.frames import Frames, stored_run
 from jaxspin.plotting.lattices import plot_lattice
 from jaxspin.plotting.maps import plot_map, plot_spins
 from jaxspin.plotting.solid import MOST_CONES, plot_spins_3d
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 # Arrows of longer lattices are specks.
 _ARROWS = 24
-# What a run folder calls its trajectory.
-_INSIDE = "trajectory.zarr"
 
 
 @functools.singledispatch
@@ -59,8 +57,9 @@ def plot(result: Any, values: Any = None) -> "matplotlib.figure.Figure":
     The functions of `jaxspin.plotting` draw each of these with choices. `plot.register(Type)` adds a figure for a type
     of your own.
 
-    Raises `TypeError` for a type without one, and for spins without their lattice, `ValueError` for a run without spins
-    in memory or in a store, or without a lattice, and for `values` that do not fit.
+    Raises `TypeError` for a type without one, for values beside what takes none, and for spins without their lattice,
+    `ValueError` for a run without spins in memory or in a store, or without a lattice, and for `values` that do not
+    fit.
 
     Example:
         >>> run = js.simulate(field, spins, duration=2.0, step=0.1, save_every=0.5)
@@ -69,6 +68,7 @@ def plot(result: Any, values: Any = None) -> "matplotlib.figure.Figure":
     """
     xarray = sys.modules.get("xarray")  # without it there is no data set of it
     if xarray is not None and isinstance(result, xarray.Dataset):
+        _refuse_values(result, values)
         return plot_sweep(result) if "sweep" in result.attrs else _run(Frames(result))
     raise TypeError(
         f"no figure is known for {type(result).__name__}; use plot_spins, plot_map or plot_time_series, "
@@ -76,18 +76,28 @@ def plot(result: Any, values: Any = None) -> "matplotlib.figure.Figure":
     )
 
 
+def _refuse_values(result: Any, values: Any) -> None:
+    if values is not None:
+        raise TypeError(
+            f"a figure of {type(result).__name__} takes no values beside it; leave them out, or give "
+            "plot(lattice, values) or plot(energies, density)."
+        )
+
+
 @plot.register(Trajectory)
 def _trajectory(result: Trajectory, values: Any = None) -> "matplotlib.figure.Figure":
+    _refuse_values(result, values)
     return _run(Frames(result))
 
 
 @plot.register(str)
 @plot.register(os.PathLike)
 def _path(result: str | os.PathLike, values: Any = None) -> "matplotlib.figure.Figure":
+    _refuse_values(result, values)
     path = Path(result)
     if not path.exists():
         raise FileNotFoundError(f"there is nothing at {path}; give the path of a run, a sweep or a data set.")
-    path = path / _INSIDE if (path / _INSIDE).is_dir() else path
+    path = stored_run(path)
     try:
         return _run(Frames(path))
     except (FileNotFoundError, ValueError):  # of another kind, or nothing: then this says so
@@ -96,12 +106,14 @@ def _path(result: str | os.PathLike, values: Any = None) -> "matplotlib.figure.F
 
 @plot.register(Learnt)
 def _training(result: Learnt, values: Any = None) -> "matplotlib.figure.Figure":
+    _refuse_values(result, values)
     return plot_training(result.history)
 
 
 @plot.register(BandPath)
 @plot.register(WannierHamiltonian)
 def _bands(result: BandPath | WannierHamiltonian, values: Any = None) -> "matplotlib.figure.Figure":
+    _refuse_values(result, values)
     return plot_bands(result)
 
 
@@ -113,6 +125,7 @@ def _history(result: dict[str, Any], values: Any = None) -> "matplotlib.figure.F
 @plot.register(LearntCommittee)
 @styled
 def _committee(result: LearntCommittee, values: Any = None) -> "matplotlib.figure.Figure":
+    _refuse_values(result, values)
     figure = new_figure(4.2, 2.9)
     ax = figure.subplots()
     for number, member in enumerate(result.members):
@@ -134,11 +147,13 @@ def _spectrum(result: Spectrum, values: Any = None) -> "matplotlib.figure.Figure
 
 @plot.register(DistanceShells)
 def _distances(result: DistanceShells, values: Any = None) -> "matplotlib.figure.Figure":
+    _refuse_values(result, values)
     return plot_distances(result)
 
 
 @plot.register(SpinWaves)
 def _waves(result: SpinWaves, values: Any = None) -> "matplotlib.figure.Figure":
+    _refuse_values(result, values)
     return plot_levels(np.asarray(result.frequencies), r"frequency  ($t/\hbar$)")
 
 
@@ -172,6 +187,7 @@ def _on_lattice(result: Lattice, values: Any = None) -> "matplotlib.figure.Figur
 @plot.register(SpinData)
 @styled
 def _data(result: SpinData, values: Any = None) -> "matplotlib.figure.Figure":
+    _refuse_values(result, values)
     figure = new_figure(6.8, 2.7)
     left, right = figure.subplots(1, 2)
     torque = np.linalg.norm(np.asarray(tangent(result.spins, result.field)), axis=-1)
