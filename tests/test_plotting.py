@@ -193,6 +193,17 @@ def test_plot_chooses_by_the_kind_of_result(tmp_path):
             np.mean(spins_on(place, 3), axis=(1, -2) if place.dimension == 1 else (1, 2, 3)), axis=-1
         )
         np.testing.assert_allclose(curves[0].get_ydata(), expected)
+    one = save_trajectory(tmp_path / "one.zarr", [0.0], spins_on(lattice, 1), lattice)
+    assert {line.get_marker() for line in plot(one).axes[0].lines} == {"o"}
+    assert {line.get_marker() for line in plot(tmp_path / "chain.zarr").axes[0].lines} == {"None"}
+    for nothing in ({}, {"step": [1, 2]}):
+        with pytest.raises(ValueError, match="no loss and no error; give columns such as"):
+            plot(nothing)
+    for result in (one, data, {"loss": [1.0]}):
+        with pytest.raises(TypeError, match=r"takes no values beside it; leave them out, or give plot\(lattice, val"):
+            plot(result, spins)
+    with load_trajectory(one) as stored, pytest.raises(TypeError, match="of Dataset takes no values beside it"):
+        plot(stored, spins)
     with pytest.raises(TypeError, match=r"no figure is known for int; use plot_spins, .* plot\.register"):
         plot(3)
 

@@ -72,7 +72,7 @@ def plot_training(
     `history` is that of a `Learnt`, columns of one length by name; entries that are zero, negative or NaN are not
     drawn. `plot(learnt)` is the same.
 
-    Raises `ValueError` for columns of different lengths.
+    Raises `ValueError` for columns of different lengths, and where there is none but "step" and times.
 
     Example:
         >>> figure = js.plotting.plot_training({"step": [1, 2, 3], "loss": [1.0, 0.5, 0.2]})
@@ -83,6 +83,8 @@ def plot_training(
     if len({column.shape for column in columns.values()}) > 1:
         shapes = ", ".join(f"{name} {column.shape}" for name, column in columns.items())
         raise ValueError(f"the columns have different lengths ({shapes}); give one entry an evaluation in each.")
+    if not set(columns) - set(_NOT_ERRORS):
+        raise ValueError('the history has no loss and no error; give columns such as {"step": ..., "loss": ...}.')
     ax = axes_or_new(ax, 4.2, 2.9)
     for name, column in columns.items():
         if name not in _NOT_ERRORS:
@@ -120,7 +122,8 @@ def plot_time_series(
             )
     ax = axes_or_new(ax, 4.2, 2.7)
     for line, (name, values) in zip(itertools.cycle(("-", "--", "-.", ":")), series.items(), strict=False):
-        ax.plot(np.asarray(times), np.asarray(values), line, label=name)
+        # a single point has no line
+        ax.plot(np.asarray(times), np.asarray(values), line, marker="o" if np.size(values) == 1 else None, label=name)
     ax.set(xlabel=r"time  ($\hbar/t$)", ylabel=ylabel, title=title)
     ax.margins(x=0)
     if any(series):

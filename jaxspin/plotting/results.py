@@ -119,6 +119,7 @@ def _bands(result: BandPath | WannierHamiltonian, values: Any = None) -> "matplo
 
 @plot.register(dict)
 def _history(result: dict[str, Any], values: Any = None) -> "matplotlib.figure.Figure":
+    _refuse_values(result, values)
     return plot_training(result)
 
 
