@@ -55,17 +55,16 @@ class Config(Output):
 
 def run(config: Config) -> dict[str, Any]:
     """Writes the site; `ValueError` naming the links that lead nowhere."""
+    top = TOP if config.names else {name: place for name, place in TOP.items() if not place.startswith("api/")}
     folder = new_folder(config.output, overwrite=config.overwrite)
     (folder / "style.css").write_text(STYLE)
     for page in tqdm([*PAGES, *NOTEBOOKS], desc="pages", unit="page"):
-        write(folder, page)
-    list_notebooks(folder)
-    figures = gallery(folder)
+        write(folder, page, top)
+    list_notebooks(folder, top)
+    figures = gallery(folder, top)
     if config.names:
         pdoc.pdoc("jaxspin", output_directory=folder / "api")
-    without_names = () if config.names else tuple(place for place in TOP.values() if place.startswith("api/"))
-    lost = [(page, link) for page, link in broken(folder) if not link.endswith(without_names)]
-    if lost:
+    if lost := list(broken(folder)):
         told = "\n".join(f"{page}: {link}" for page, link in lost)
         raise ValueError(f"links of the site lead nowhere; mend them in the pages:\n{told}")
     return {"pages": len(PAGES), "notebooks": len(NOTEBOOKS), "figures": figures}
@@ -82,8 +81,8 @@ def place_of(page: Path) -> Path:
     return place.with_suffix(".html") if page.suffix in (".md", ".ipynb") else place
 
 
-def write(folder: Path, page: Path) -> None:
-    """One page of the site."""
+def write(folder: Path, page: Path, top: dict[str, str]) -> None:
+    """One page of the site, with the links `top` above it."""
     place = place_of(page)
 
     def led(link: str) -> str:
@@ -102,25 +101,25 @@ def write(folder: Path, page: Path) -> None:
     text = page.read_text()
     body = from_notebook(page, led) if page.suffix == ".ipynb" else from_markdown(text, led)
     named = page.stem[3:].replace("_", " ").capitalize() + "?" if page.suffix == ".ipynb" else title_of(text, page.stem)
-    put(folder, place, named, body)
+    put(folder, place, named, body, top)
 
 
-def put(folder: Path, place: Path, title: str, body: str) -> None:
+def put(folder: Path, place: Path, title: str, body: str, top: dict[str, str]) -> None:
     """A page in the frame of the site."""
     (folder / place).parent.mkdir(parents=True, exist_ok=True)
     to_root = "../" * (len(place.parts) - 1)
-    (folder / place).write_text(framed(html.escape(title), body, to_root, TOP, place.as_posix()))
+    (folder / place).write_text(framed(html.escape(title), body, to_root, top, place.as_posix()))
 
 
-def list_notebooks(folder: Path) -> None:
+def list_notebooks(folder: Path, top: dict[str, str]) -> None:
     """The page that lists the notebooks."""
     rows = "\n".join(
         f'<li><a href="{path.stem}.html">{path.stem[3:].replace("_", " ").capitalize()}?</a></li>' for path in NOTEBOOKS
     )
-    put(folder, Path("notebooks/index.html"), "Notebooks", f"<h1>Notebooks</h1>\n<ul>{rows}</ul>")
+    put(folder, Path("notebooks/index.html"), "Notebooks", f"<h1>Notebooks</h1>\n<ul>{rows}</ul>", top)
 
 
-def gallery(folder: Path) -> int:
+def gallery(folder: Path, top: dict[str, str]) -> int:
     """All figures of results, by chapter, with the words of the page that shows them; how many there are."""
     words: dict[Path, tuple[str, Path]] = {}
     # the words under a picture, then those of a link; those of a chapter before those of the table of all
@@ -149,7 +148,7 @@ def gallery(folder: Path) -> int:
             shown = f'<img src="{place.as_posix()}" alt="{html.escape(said)}" loading="lazy">'
             body.append(f'<figure><a href="{place.as_posix()}">{shown}</a>\n<figcaption>{text}</figcaption></figure>')
         body.append("</div>")
-    put(folder, Path("gallery.html"), "Gallery", "\n".join(body))
+    put(folder, Path("gallery.html"), "Gallery", "\n".join(body), top)
     return sum(map(len, groups.values()))
 
 

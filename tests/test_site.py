@@ -14,6 +14,7 @@ def test_the_site_has_every_page_and_figure_and_no_broken_link(tmp_path):
     written = {path.relative_to(tmp_path / "site").as_posix() for path in (tmp_path / "site").glob("**/*.html")}
     assert written >= {place for name, place in site.TOP.items() if name != "Names"}
     assert len(written) == made["pages"] + made["notebooks"] + 2
+    assert all(">Names</a>" not in page.read_text() for page in (tmp_path / "site").glob("**/*.html"))
     assert made["figures"] == (tmp_path / "site" / "gallery.html").read_text().count("<figure>") > 50
     with pytest.raises(FileExistsError):
         site.run(site.Config(output=tmp_path / "site", names=False))
