@@ -13,6 +13,7 @@ import pytest
 import jaxspin as js
 from jaxspin.command import main, settings
 from jaxspin.command.building import field_of_settings, lattice_of_settings, start_of_settings
+from jaxspin.command.refusals import refusals
 from jaxspin.command.settings import EXAMPLE, RunSettings
 from jaxspin.command.toml import read_settings, written
 from jaxspin.training.data_files import evaluate_files
@@ -101,6 +102,12 @@ def test_the_example_has_every_setting():
             'duration = "long"',
             r'dynamics\.duration = "long" is not a number; write one, such as 1\.0',
         ),
+        (
+            'observables = ["magnetization", "energy"]',
+            'observables = "energy"',
+            r"observables = 'energy' is no list; write .*, and choose from magnetization, energy, chirality, topo",
+        ),
+        ("figure = false", "film = true", r'film = true is not a text; .*, and choose from "gif", "mp4" and ""\.'),
         ("duration = 0.4", "duration = inf", r"dynamics\.duration = inf is not a number"),
         ("seed = 5", "seed = 5.5", "seed = 5.5 is not a whole number; write one, such as 4"),
         ("double = true", "double = 1", "double = 1 is not true or false; write one, such as true"),
@@ -180,6 +187,22 @@ def test_a_run_has_its_observables_and_repeats_exactly(made, capsys):
     np.testing.assert_array_equal(again.spins, run.spins)
 
 
+def test_a_step_that_is_too_long_is_told_in_one_line(made, tmp_path, capsys):
+    text = SMALL.replace("[1.0]", "[1e6]").replace("0.4", "2000.0").replace("0.1", "50.0").replace("0.2", "1000.0")
+    (tmp_path / "run.toml").write_text(text.replace("temperature = 0.01", "damping = 0.01"))
+    status, _, told = call(capsys, "run", tmp_path / "run.toml", "--output", tmp_path / "out")
+    assert (status, "write a shorter [dynamics] step than 50, and begin anew with --overwrite" in told) == (2, True)
+    assert call(capsys, "run", made / "run.toml", "--output", tmp_path / "out", "--overwrite")[0] == 0
+
+
+def test_films_in_mp4_without_ffmpeg_are_told_with_the_setting(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "run.toml").write_text(SMALL.replace("figure = false", 'film = "mp4"'))
+    status, _, told = call(capsys, "run", tmp_path / "run.toml", "--output", tmp_path / "out")
+    assert (status, told.endswith('brings one), or write film = "gif".')) == (2, True)
+
+
 def test_a_step_that_is_not_given_is_chosen_to_divide_the_frames_and_kept(made, capsys):
     text = SMALL.replace("step = 0.1\n", "").replace("save_every = 0.2", "save_every = 0.13").replace("0.4", "0.26")
     (made / "free.toml").write_text(text)
@@ -195,10 +218,16 @@ def test_a_stopped_run_is_resumed_with_the_same_settings_only(made, capsys):
     (folder / "summary.json").rename(made / "summary.json")  # as if it had been killed
     try:
         status, _, told = call(capsys, "run", made / "run.toml", "--output", folder)
-        assert (status, "holds an unfinished run; go on with --resume" in told) == (2, True)
+        assert (
+            status,
+            "holds an unfinished run; go on with --resume, begin anew with --overwrite, or choose" in told,
+        ) == (2, True)
         (made / "other.toml").write_text(SMALL.replace("seed = 5", "seed = 6").replace("[1.0]", "[2.0]"))
         status, _, told = call(capsys, "run", made / "other.toml", "--output", folder, "--resume")
-        assert (status, "has other settings (exchange.coupling, seed); give those" in told) == (2, True)
+        assert (
+            status,
+            "has other settings (exchange.coupling, seed); give those, begin anew with --overwrite" in told,
+        ) == (2, True)
         status, out, _ = call(capsys, "run", made / "run.toml", "--output", folder, "--resume")
         assert (status, "3 frames, successful" in out) == (0, True)
     finally:
@@ -314,6 +343,8 @@ def test_what_is_stored_repeats_the_run_from_any_folder(made, tmp_path, capsys, 
 def test_stored_runs_are_drawn_and_converted(made, capsys, tmp_path):
     status, out, _ = call(capsys, "plot", made / "a", "--output", tmp_path / "a.png")
     assert (status, out.strip()) == (0, str(tmp_path / "a.png"))
+    (tmp_path / "J3.0").symlink_to(made / "a")
+    assert call(capsys, "plot", tmp_path / "J3.0")[1].strip() == str(tmp_path / "J3.0.png")
     status, _, told = call(capsys, "plot", made / "a", "--output", tmp_path / "a.png")
     assert (status, told.endswith("exists; choose another with --output, or pass --overwrite.")) == (2, True)
     run = js.load(made / "a" / "trajectory.zarr")
@@ -321,7 +352,7 @@ def test_stored_runs_are_drawn_and_converted(made, capsys, tmp_path):
     np.testing.assert_array_equal(js.io.load_ovf(tmp_path / "one.ovf")[0], run.spins[1])
     assert call(capsys, "convert", tmp_path / "one.ovf", tmp_path / "one.zarr")[0] == 0
     np.testing.assert_array_equal(js.load(tmp_path / "one.zarr").spins[0], run.spins[1])
-    for target in ("one.vtk", "run.pvd"):
+    for target in ("one.vtk", "run.pvd", "new/folder/one.ovf", "other/run.pvd"):
         assert call(capsys, "convert", made / "a", tmp_path / target)[0] == 0
     assert len(list((tmp_path / "run_frames").iterdir())) == 3
     for words, told in (
@@ -377,8 +408,13 @@ def test_all_data_are_looked_at_before_the_first_is_judged(tmp_path, capsys, rin
 
 
 def test_words_that_are_no_command_are_refused_in_one_line(capsys, tmp_path):
+    (tmp_path / "file").touch()
     for words, told in (
-        (("runs",), "see --help"),
+        (("runs",), "there is no command 'runs'; use one of info, run, plot, convert, evaluate."),
+        (("--runs",), "see --help"),
+        (("plot", tmp_path / "observables.csv"), "is a table; give the folder of the run, such as"),
+        (("convert", tmp_path / "file" / "run", tmp_path / "a.ovf"), "no Zarr store at"),
+        (("run", tmp_path / "file" / "run.toml"), "Not a directory; choose another path, or change its permissions."),
         (("run",), "give a file of settings; jaxspin run --example prints one"),
         (("run", tmp_path / "no.toml"), "there is no file"),
         (("run", tmp_path), "is a folder; give the file of settings in it"),
@@ -386,9 +422,19 @@ def test_words_that_are_no_command_are_refused_in_one_line(capsys, tmp_path):
     ):
         status, _, found = call(capsys, *words)
         assert (status, told in found) == (2, True), found
+    assert call(capsys, "--version")[1] == f"jaxspin {js.__version__}\n"
     assert "js.pretrained('triangular-120')" in call(capsys, "info")[1]
     status, out, _ = call(capsys, "run", "--example")
     assert (status, out) == (0, EXAMPLE)
+
+
+def test_what_the_system_forbids_is_one_line(capsys):
+    for error in (PermissionError(13, "Permission denied", "runs/a"), PermissionError(13, "runs/a: Permission denied")):
+        with pytest.raises(SystemExit) as end, refusals():
+            raise error
+        told = capsys.readouterr().err
+        assert (end.value.code, told.count("\n")) == (2, 1)
+        assert "runs/a: Permission denied" in told
 
 
 def test_the_command_line_loads_nothing_that_it_does_not_need():

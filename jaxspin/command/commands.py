@@ -78,7 +78,10 @@ class Plot:
         import jaxspin as js
         from jaxspin.files import refuse_existing
 
-        output = self.stored.with_name(f"{self.stored.stem}.png") if self.output is None else self.output
+        if self.stored.suffix == ".csv":
+            raise ValueError(f"{self.stored} is a table; give the folder of the run, such as {self.stored.parent}.")
+        output = self.stored.with_name(f"{self.stored.name.removesuffix('.zarr')}.png")
+        output = output if self.output is None else self.output
         _refuse(output, self.overwrite, refuse_existing)
         print(js.plotting.save_figure(js.plot(self.stored), output, js.io.provenance()))
 
@@ -134,6 +137,9 @@ _COMMANDS = (
 
 def parsed(words: Sequence[str]) -> Any:
     """The command that the words say; `ValueError`, of one line, where they are refused."""
+    names = ("info", "run", "plot", "convert", "evaluate")
+    if words and not words[0].startswith("-") and words[0] not in names:
+        raise ValueError(f"there is no command {words[0]!r}; use one of {', '.join(names)}.")
     told = io.StringIO()
     try:
         with contextlib.redirect_stderr(told):

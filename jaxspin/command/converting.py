@@ -38,14 +38,16 @@ def convert(source: Path, target: Path, *, frame: int | None = None, overwrite: 
         frame = -1 if frame is None else frame
         if not -len(frames) <= frame < len(frames):
             raise ValueError(f"{source} has {len(frames)} frames, none of number {frame}; give --frame from 0.")
+        target.parent.mkdir(parents=True, exist_ok=True)
         return _one(target, np.asarray(frames[frame]), lattice, overwrite)
+    if source.suffix == ".ovf" and target.suffix in (".gif", ".mp4"):
+        raise ValueError(f"{source} has one configuration, of which there is no film; use jaxspin plot, or give a run.")
+    target.parent.mkdir(parents=True, exist_ok=True)
     if target.suffix == ".pvd":
         return js.io.save_vtk_series(target, times, frames, lattice, overwrite=overwrite, progress=True)
     if target.suffix == ".zarr":
         every = np.stack([np.asarray(frames[k]) for k in range(len(frames))])
         return js.io.save_trajectory(target, times, every, lattice, overwrite=overwrite)
-    if source.suffix == ".ovf":
-        raise ValueError(f"{source} has one configuration, of which there is no film; use jaxspin plot, or give a run.")
     return js.plotting.animate(source, target, overwrite=overwrite)
 
 

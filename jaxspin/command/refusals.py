@@ -17,6 +17,12 @@ def refusals(name: str = "jaxspin", roots: Sequence[Path] = (_PACKAGE,)) -> Iter
     """A refusal raised by the code below `roots`, not by a library beneath it, ends with one line and status 2."""
     try:
         yield
+    except (PermissionError, NotADirectoryError, IsADirectoryError) as error:
+        told = error.strerror or str(error)
+        if error.filename is not None:  # of the system, and not told by us
+            told = f"{error.filename}: {told}; choose another path, or change its permissions."
+        print(f"{name}: {' '.join(told.split())}", file=sys.stderr)
+        raise SystemExit(2) from None
     except KINDS as error:
         last = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
         if not any(last.is_relative_to(root) for root in roots):

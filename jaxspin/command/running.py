@@ -1,9 +1,10 @@
 """`jaxspin run`: a run as a file of settings describes it, its frames stored as they are made, `(n, *cells, b, 3)`."""
 
+import contextlib
 import csv
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def _made(
     resume: bool,
 ) -> dict[str, Any]:
     motion = settings.dynamics
-    with named("dynamics"):
+    with named("dynamics"), _shorter_step(motion.step):
         found = js.simulate(
             field,
             spins,
@@ -113,6 +114,21 @@ def _made(
     }
     js.io.save_json(folder / SUMMARY, summary)
     return summary
+
+
+@contextlib.contextmanager
+def _shorter_step(step: float | None) -> Iterator[None]:
+    """What went wrong in a run that its step was too long for is told with the setting that mends it."""
+    remedy = "pass a smaller step, or throw=False to look at the frames before"
+    try:
+        yield
+    except RuntimeError as error:
+        if remedy not in str(error):
+            raise
+        told = str(error).replace(
+            remedy, f"write a shorter [dynamics] step than {step:g}, and begin anew with --overwrite"
+        )
+        raise ValueError(told) from error
 
 
 def _measures(settings: RunSettings, lattice: Lattice, field: Any) -> dict[str, Callable[[jax.Array], jax.Array]]:
@@ -157,7 +173,11 @@ def _check_film(settings: RunSettings) -> None:
         if settings.outputs.film_colour not in ("hue", "z"):
             raise ValueError(f"film_colour = {settings.outputs.film_colour!r} is not known; choose 'hue' or 'z'.")
         if settings.outputs.film == "mp4":
-            check_ffmpeg()
+            try:
+                check_ffmpeg()
+            except FileNotFoundError as error:
+                told = str(error).replace("end the name in .gif", 'write film = "gif"')
+                raise ValueError(told) from error
 
 
 def _check_motion(settings: RunSettings, lattice: Lattice) -> None:
@@ -206,10 +226,16 @@ def _open(folder: Path, settings: RunSettings, resume: bool, overwrite: bool) ->
     if resume:
         stored = read_settings(path, RunSettings)
         if other := differences(stored, settings):
-            raise ValueError(f"{path} has other settings ({', '.join(other)}); give those, or another --output.")
+            raise ValueError(
+                f"{path} has other settings ({', '.join(other)}); give those, begin anew with --overwrite, or "
+                "give another --output."
+            )
         return
     if path.exists() and not (folder / SUMMARY).exists() and not overwrite:
-        raise FileExistsError(f"{folder} holds an unfinished run; go on with --resume, or choose another --output.")
+        raise FileExistsError(
+            f"{folder} holds an unfinished run; go on with --resume, begin anew with --overwrite, or "
+            "choose another --output."
+        )
     js.io.new_folder(folder, overwrite=overwrite)
     path.write_text("# jaxspin run config.toml --output ANOTHER_FOLDER repeats this run.\n" + written(settings))
 

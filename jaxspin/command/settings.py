@@ -121,13 +121,15 @@ class OutputSettings:
 
     folder: str = "runs/run"
     """New, or with --resume that of a run with the same settings."""
-    observables: tuple[str, ...] = ("magnetization",)
+    observables: tuple[str, ...] = dataclasses.field(
+        default=("magnetization",), metadata={"choices": "magnetization, energy, chirality, topological_charge"}
+    )
     """In observables.csv: magnetization, energy, chirality, topological_charge."""
     figure: bool = True
     """overview.png."""
-    film: str = ""
+    film: str = dataclasses.field(default="", metadata={"choices": '"gif", "mp4" and ""'})
     """gif or mp4: film.gif or film.mp4."""
-    film_colour: str = "hue"
+    film_colour: str = dataclasses.field(default="hue", metadata={"choices": '"hue" and "z"'})
     """hue or z."""
     paraview: bool = False
     """run.pvd with a file a frame."""

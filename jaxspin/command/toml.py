@@ -72,7 +72,13 @@ def _of_table(settings: Any, found: dict[str, Any], name: str) -> Any:
             near = difflib.get_close_matches(key, fields, 1)
             guess = f"write {name}{near[0]}" if near else f"use {', '.join(f'{name}{x}' for x in fields)}"
             raise ValueError(f"there is no setting {name}{key} (it is {value!r} here); {guess}.")
-        given[key] = _value(kinds[key], value, f"{name}{key}")
+        try:
+            given[key] = _value(kinds[key], value, f"{name}{key}")
+        except ValueError as error:
+            choices = fields[key].metadata.get("choices")
+            if choices is None:
+                raise
+            raise ValueError(f"{str(error).rstrip('.')}, and choose from {choices}.") from error
     for key, field in fields.items():
         if key not in given and field.default is field.default_factory is dataclasses.MISSING:
             raise ValueError(f"the setting {name}{key} is missing; add it, such as {_example(kinds[key], key)}.")
