@@ -140,6 +140,15 @@ def test_the_field_is_the_sum_of_what_is_given(read):
     assert eqx.tree_equal(field_of_settings(found, lattice), expected)
 
 
+def test_a_kind_with_its_own_vectors_is_that_kind(read):
+    text = SMALL.replace('"chain"', '"triangular"').replace("[6]", "[3, 4]\nvectors = [[1, 0], [0.5, 0.8660254]]")
+    found = lattice_of_settings(read(text).lattice)
+    np.testing.assert_allclose(found.positions(), js.triangular(3, 4).positions(), atol=1e-6)
+    for wrong in (text.replace("0.5", "0.4"), text.replace('"triangular"', '"cubic"')):
+        with pytest.raises(ValueError, match="has vectors and a basis of its own; leave vectors and basis out, or"):
+            lattice_of_settings(read(wrong).lattice)
+
+
 def test_starts_are_textures_tilted_ones_and_files(read, tmp_path, key):
     ring = js.chain(6)
     spiral = read(SMALL + '[start]\ntexture = "spiral"\nwavevector = [1.0471975511965976]\n')
@@ -150,6 +159,11 @@ def test_starts_are_textures_tilted_ones_and_files(read, tmp_path, key):
     js.io.save_ovf(tmp_path / "s.ovf", tilted, ring)
     again = start_of_settings(read(SMALL + f'[start]\nfile = "{tmp_path}/s.ovf"\n'), ring, key)
     np.testing.assert_array_equal(again, tilted)
+    js.io.save_ovf(tmp_path / "s.ovf", tilted.at[2].set(0.0), ring, overwrite=True)
+    again = start_of_settings(read(SMALL + f'[start]\nfile = "{tmp_path}/s.ovf"\ntilt = 0.01\n'), ring, key)
+    turned = np.linalg.norm(np.asarray(again - tilted), axis=-1).ravel()
+    assert turned[2] == 1  # a vacancy stays one
+    assert np.all((np.delete(turned, 2) > 0) & (np.delete(turned, 2) < 0.1))
 
 
 def call(capsys, *words) -> tuple[int, str, str]:
@@ -303,15 +317,15 @@ def test_a_folder_that_jaxspin_did_not_make_keeps_all_that_is_in_it(made, tmp_pa
 
 
 def test_what_is_refused_in_a_folder_that_was_there_leaves_it_as_it_was(made, tmp_path, capsys):
-    (tmp_path / "bad.toml").write_text(SMALL.replace("duration = 0.4", "duration = -1"))
     (tmp_path / "empty").mkdir()
-    assert call(capsys, "run", tmp_path / "bad.toml", "--output", tmp_path / "empty")[0] == 2
-    assert list((tmp_path / "empty").iterdir()) == []
     shutil.copytree(made / "a", tmp_path / "full")
-    assert call(capsys, "run", tmp_path / "bad.toml", "--output", tmp_path / "full", "--overwrite")[0] == 2
-    assert sorted(path.name for path in (tmp_path / "full").iterdir()) == sorted(
-        path.name for path in (made / "a").iterdir()
-    )
+    expected = sorted(path.name for path in (tmp_path / "full").iterdir())
+    for old, new in (("duration = 0.4", "duration = -1"), ("step = 0.1", "step = -0.1")):
+        (tmp_path / "bad.toml").write_text(SMALL.replace(old, new))
+        assert call(capsys, "run", tmp_path / "bad.toml", "--output", tmp_path / "empty")[0] == 2
+        assert list((tmp_path / "empty").iterdir()) == []
+        assert call(capsys, "run", tmp_path / "bad.toml", "--output", tmp_path / "full", "--overwrite")[0] == 2
+        assert sorted(path.name for path in (tmp_path / "full").iterdir()) == expected
 
 
 def test_nothing_to_resume_is_said_and_a_run_begins(made, tmp_path, capsys):

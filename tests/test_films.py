@@ -92,6 +92,10 @@ def test_a_series_replaces_no_folder_of_anything_else(tmp_path):
             save_vtk_series(tmp_path / "run.pvd", TIMES[:2], spins, lattice, overwrite=True)
         (tmp_path / "run.pvd").write_text("there already")
     assert (notes / "notes.txt").read_text() == "mine"
+    (tmp_path / "c.pvd").mkdir()
+    with pytest.raises(FileExistsError, match="is a folder and will not be replaced; choose another path"):
+        save_vtk_series(tmp_path / "c.pvd", TIMES[:2], spins, lattice, overwrite=True)
+    assert not (tmp_path / "c_frames").exists()
     (tmp_path / "b_frames").write_text("a file")
     with pytest.raises(FileExistsError, match="will not be replaced"):
         save_vtk_series(tmp_path / "b.pvd", TIMES[:2], spins, lattice, overwrite=True)

@@ -30,6 +30,10 @@ def lattice_of_settings(settings: LatticeSettings) -> Lattice:
     """The lattice; raises `ValueError` for a kind that is not known and has no vectors."""
     with named("lattice"):
         periodic: Any = settings.periodic
+        if not settings.vectors and settings.kind not in _KINDS:
+            raise ValueError(
+                f"kind = {settings.kind!r} is not known; choose one of {', '.join(_KINDS)}, or add vectors."
+            )
         dimension = len(settings.vectors) or {"chain": 1, "cubic": 3}.get(settings.kind, 2)
         if not isinstance(periodic, bool) and len(periodic) != dimension:
             told = f"[{', '.join(str(x).lower() for x in periodic)}]"
@@ -49,10 +53,6 @@ def lattice_of_settings(settings: LatticeSettings) -> Lattice:
                     "write another name."
                 )
             return made
-        if settings.kind not in _KINDS:
-            raise ValueError(
-                f"kind = {settings.kind!r} is not known; choose one of {', '.join(_KINDS)}, or add vectors."
-            )
         return getattr(js, settings.kind)(*settings.cells, periodic=periodic)
 
 

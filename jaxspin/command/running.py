@@ -17,6 +17,7 @@ from jaxspin.command.refusals import KINDS
 from jaxspin.command.settings import RunSettings
 from jaxspin.command.toml import read_settings, written
 from jaxspin.dynamics.checks import check_settings
+from jaxspin.dynamics.grid import fixed_grid
 from jaxspin.field import AbstractPotential
 from jaxspin.io.records import MARK
 from jaxspin.lattice import Lattice
@@ -51,6 +52,7 @@ def run(settings: RunSettings, folder: Path, *, resume: bool = False, overwrite:
         settings = _placed(settings, folder)
         _check_motion(settings, lattice)
         settings = _with_step(settings, folder, field, spins, noise, resume)
+        _check_steps(settings, spins)
         new = not folder.exists()
         _open(folder, settings, resume, overwrite)
         if begun_anew:
@@ -181,12 +183,19 @@ def _check_film(settings: RunSettings) -> None:
 
 
 def _check_motion(settings: RunSettings, lattice: Lattice) -> None:
-    """What `simulate` would refuse, before a folder is emptied for it."""
+    """What `simulate` would refuse is refused here, before a folder is emptied for it."""
     motion = settings.dynamics
     with named("dynamics"):
         if motion.damping < 0:
             raise ValueError(f"damping = {motion.damping} is negative; write zero or more, such as damping = 0.1.")
         check_settings(lattice.shape, motion.duration, 0.0, motion.save_every, motion.damping, None, motion.temperature)
+
+
+def _check_steps(settings: RunSettings, spins: jax.Array) -> None:
+    motion = settings.dynamics
+    assert motion.step is not None
+    with named("dynamics"):
+        fixed_grid(motion.duration, motion.step, 0.0, motion.save_every, None, spins.dtype)
 
 
 def _with_step(

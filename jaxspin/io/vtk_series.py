@@ -60,7 +60,7 @@ def save_vtk_series(
         raise ValueError("the times are not finite or do not increase; sort the frames, or drop those stored twice.")
     folder = path.with_name(f"{path.stem}_frames")
     by_first_process(lambda: [refuse_existing(place, overwrite) for place in (path, folder)])
-    by_first_process(lambda: _refuse_others(folder))
+    by_first_process(lambda: _refuse_others(path, folder))
     partial = folder.with_name(f".{folder.name}.partial")
     by_first_process(lambda: _emptied(partial))
     try:
@@ -96,8 +96,10 @@ def _write_frames(folder: Path, frames: Any, lattice: Lattice, title: str) -> li
     return names
 
 
-def _refuse_others(folder: Path) -> None:
-    """Raise `FileExistsError` for a folder, or a file, that this module did not write."""
+def _refuse_others(path: Path, folder: Path) -> None:
+    """Raise `FileExistsError` for what this module did not write: other files, a folder where a file should be."""
+    if path.is_dir():
+        raise FileExistsError(f"{path} is a folder and will not be replaced; choose another path.")
     ours = not folder.exists() or (
         folder.is_dir() and all(re.fullmatch(r"\d+\.vt[isp]", file.name) for file in folder.iterdir())
     )
