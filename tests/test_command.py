@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import jaxspin as js
-from jaxspin.command import main, settings
+from jaxspin.command import main, running, settings
 from jaxspin.command.building import field_of_settings, lattice_of_settings, start_of_settings
 from jaxspin.command.refusals import refusals
 from jaxspin.command.settings import EXAMPLE, RunSettings
@@ -326,6 +326,24 @@ def test_what_is_refused_in_a_folder_that_was_there_leaves_it_as_it_was(made, tm
         assert list((tmp_path / "empty").iterdir()) == []
         assert call(capsys, "run", tmp_path / "bad.toml", "--output", tmp_path / "full", "--overwrite")[0] == 2
         assert sorted(path.name for path in (tmp_path / "full").iterdir()) == expected
+
+
+def test_a_refusal_within_the_run_removes_only_what_the_call_made(read, tmp_path, monkeypatch):
+    def refusing(*_, **__):
+        raise ValueError("told")
+
+    monkeypatch.setattr(js, "simulate", refusing)
+    found = read(SMALL)
+    (tmp_path / "empty").mkdir()
+    for name in ("empty", "new"):
+        with pytest.raises(ValueError, match="told"):
+            running.run(found, tmp_path / name)
+    assert list((tmp_path / "empty").iterdir()) == []
+    assert not (tmp_path / "new").exists()
+    running._open(tmp_path / "begun", running._placed(found, tmp_path / "begun"), resume=False, overwrite=False)
+    with pytest.raises(ValueError, match="told"):
+        running.run(found, tmp_path / "begun", resume=True)
+    assert sorted(path.name for path in (tmp_path / "begun").iterdir()) == [".jaxspin", "config.toml"]
 
 
 def test_nothing_to_resume_is_said_and_a_run_begins(made, tmp_path, capsys):
