@@ -419,7 +419,7 @@ def test_a_force_field_is_judged_on_files(tmp_path, capsys, ring, ring_data):
 
 def test_all_data_are_looked_at_before_the_first_is_judged(tmp_path, capsys, ring, ring_data):
     js.forcefield.save(tmp_path / "model", js.BehlerParrinello(descriptor=ring, hidden=(4,)))
-    held = {"spins": np.asarray(ring_data.spins), "field": np.asarray(ring_data.field)}
+    held: dict[str, typing.Any] = {"spins": np.asarray(ring_data.spins), "field": np.asarray(ring_data.field)}
     np.savez(tmp_path / "good.npz", **held)
     np.savez(tmp_path / "square.npz", params=json.dumps({"lattice": "square 8"}), **held)
     np.savez(tmp_path / "broken.npz", params="{", **held)
