@@ -34,6 +34,9 @@ ROOMS = [
     "units",
 ]
 
+# Processes that divide the examples, one for each core of a small machine.
+SHARES = 2
+
 # Names without an example, and why.
 WITHOUT = {
     "forcefield.Learnable": "a type variable, whose docstring is that of `typing.TypeVar`",
@@ -127,23 +130,24 @@ def namespace(folder):
     }
 
 
-def run():
-    """The number of examples that fail, with what they print."""
+def run(share):
+    """The number of examples that fail in one of `SHARES` parts, with what they print."""
     runner, parser, failed = doctest.DocTestRunner(verbose=False), doctest.DocTestParser(), 0
-    for name, text in docstrings():
+    for name, text in docstrings()[share::SHARES]:
         with tempfile.TemporaryDirectory() as folder:
             failed += runner.run(parser.get_doctest(text, namespace(folder), name, name, 0)).failed
     return failed
 
 
 @pytest.mark.slow
-def test_examples_print_what_they_say():
+@pytest.mark.parametrize("share", range(SHARES))
+def test_examples_print_what_they_say(share):
     """In a process of its own, as a user has it: single precision, optimized programs."""
     environment = {k: v for k, v in os.environ.items() if k not in ("JAX_ENABLE_X64", "JAX_DISABLE_MOST_OPTIMIZATIONS")}
-    command = [sys.executable, "-W", "error", __file__]
+    command = [sys.executable, "-W", "error", __file__, str(share)]
     found = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout + found.stderr
 
 
 if __name__ == "__main__":
-    sys.exit(run() > 0)
+    sys.exit(run(int(sys.argv[1])) > 0)
