@@ -63,10 +63,14 @@ def table_of(rows: list[dict[str, Any]]) -> str:
     kinds = list(rows[0]["torque error"])
     lines = []
     for row in rows:
-        steps = str(row["steps"]) if row["converged"] else f"{row['steps']}, not seen flat"
-        percents = ({name: 100 * x for name, x in row["torque error"][kind].items()} for kind in kinds)
-        errors = ["{mean:.1f} ({least:.1f} to {largest:.1f})".format(**found) for found in percents]
-        about = [row["part"], row["name"], str(row["features"]), str(row["configurations"]), steps]
-        lines.append([*about, *errors, f"{row['seconds']:.0f}"])
+        about = [row["part"], row["name"], str(row["features"]), str(row["configurations"])]
+        lines.append([*about, *steps_and_errors(row, kinds), f"{row['seconds']:.0f}"])
     errors = (f"torque error, {kind} (%)" for kind in kinds)
     return markdown(["part", "model", "features", "configurations", "steps", *errors, "seconds"], lines)
+
+
+def steps_and_errors(row: dict[str, Any], kinds: list[str]) -> list[str]:
+    """How long a model was trained, and its error for each kind of configuration, as the tables write them."""
+    steps = str(row["steps"]) if row["converged"] else f"{row['steps']}, not seen flat"
+    percents = ({name: 100 * x for name, x in row["torque error"][kind].items()} for kind in kinds)
+    return [steps, *("{mean:.1f} ({least:.1f} to {largest:.1f})".format(**found) for found in percents)]

@@ -24,7 +24,7 @@ import numpy as np
 
 import jaxspin as js
 from experiments.accuracy import fit
-from experiments.accuracy.features_figures import draw
+from experiments.accuracy.features_figures import draw, steps_and_errors
 from experiments.accuracy.nested_models import Base, Compared, rest, start
 from experiments.benchmarks.timing import microseconds_a_site
 from experiments.stages import Electrons, Network, Resumable, main, open_folder, stored_table
@@ -167,10 +167,8 @@ def table_of(rows: list[dict[str, Any]]) -> str:
     kinds = list(rows[0]["torque error"])
     lines = []
     for row in rows:
-        steps = str(row["steps"]) if row["converged"] else f"{row['steps']}, not seen flat"
-        percents = ({name: 100 * x for name, x in row["torque error"][kind].items()} for kind in kinds)
-        errors = ["{mean:.1f} ({least:.1f} to {largest:.1f})".format(**found) for found in percents]
-        lines.append([row["part"], row["name"], steps, *errors, f"{row['microseconds a site']:.2g}"])
+        microseconds = f"{row['microseconds a site']:.2g}"
+        lines.append([row["part"], row["name"], *steps_and_errors(row, kinds), microseconds])
     errors = (f"torque error, {kind} (%)" for kind in kinds)
     return markdown(["base", "learnt", "steps", *errors, "us a site"], lines)
 

@@ -1,12 +1,9 @@
 """The rows of `nested`: what describes the surroundings, and what the network is left to describe."""
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 
 import jaxspin as js
 from experiments.stages import Network
@@ -16,7 +13,7 @@ from experiments.stages.model import Electrons
 from jaxspin.descriptors import LocalElectrons
 from jaxspin.electrons.probes import Coloring
 from jaxspin.lattice import Lattice
-from jaxspin.training import SpinData
+from jaxspin.training import SpinData, predict
 
 Base = Literal["alone", "electrons", "kernel polynomials"]
 
@@ -82,13 +79,12 @@ def rest(data: SpinData, base: js.AbstractPotential | None) -> SpinData:
     """The data less what the base knows: what is left to learn."""
     if base is None:
         return data
-    known: Callable[[jax.Array], Any] = eqx.filter_jit(base.energy_and_field)
-    energies, fields = zip(*(known(spins) for spins in data.spins), strict=True)
+    energies, fields = predict(base, data.spins)
     return SpinData(
         data.lattice,
         data.spins,
-        data.field - jnp.stack(fields),
-        data.energy - jnp.stack(energies),
+        data.field - fields,
+        data.energy - energies,
         has_energy=data.has_energy,
         source=data.sources,
         run=data.run,
