@@ -1,10 +1,6 @@
 """Exchange between all pairs of sites of a periodic, collinear magnet: J_ab(R) on a mesh, J_ab(q), and lists."""
 
-import functools
-import itertools
-import warnings
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -17,10 +13,12 @@ from jaxspin.arrays.precision import matmul
 from jaxspin.arrays.spinors import complex_of
 from jaxspin.classical.pairs import Pair, Pairs
 from jaxspin.couplings import real
+from jaxspin.io.exchange import ExchangePairs
 from jaxspin.lattice import Lattice
+from jaxspin.observables.exchange_files import written
+from jaxspin.observables.nearest_images import check_nearest, images, integers, listed
+from jaxspin.units import Units
 
-# Images of a site whose distances differ by less than this share are as near.
-_EQUAL = 1e-6
 # J_ab(R) and J_ba(-R), and a coupling of a site with itself: what printed digits and single precision leave.
 _DIGITS = 1e-4
 
@@ -71,7 +69,7 @@ class ExchangeCouplings(eqx.Module):
 
     def __check_init__(self):
         n = self.lattice.sublattices
-        _check_periodic(self.lattice)
+        check_periodic(self.lattice)
         if len(self.signs) != n or set(self.signs) - {1, -1}:
             raise ValueError(f"signs = {self.signs} do not fit {n} sublattices; give 1 or -1 for each.")
         for name, shape in (("couplings", (*self.lattice.cells, n, n)), ("moments", (n,))):
@@ -97,18 +95,18 @@ class ExchangeCouplings(eqx.Module):
         Raises `ValueError` for lists that `js.Exchange` refuses, for a J that is a matrix, and for a pair that reaches
         halfway around the mesh.
         """
-        _check_periodic(lattice)
+        check_periodic(lattice)
         listed = Pairs(lattice, pairs)
         if listed.strengths.ndim > 1:
             raise ValueError("the J of some pair is a matrix and is no number; take those of isotropic().")
         starts, ends = (np.array([pair[n] for pair in listed.ends]) for n in (0, 1))
         offsets = np.array([offset for *_, offset in listed.ends])
-        _check_nearest(lattice, starts, ends, offsets)
+        check_nearest(lattice, starts, ends, offsets)
         n, half = lattice.sublattices, listed.strengths / 2
         total = jnp.zeros((*lattice.cells, n, n), half.dtype)
         there, back = ((sign * offsets % np.array(lattice.cells)).T for sign in (1, -1))
         for place in ((*there, starts, ends), (*back, ends, starts)):
-            total = total.at[tuple(_index(axis) for axis in place)].add(half)
+            total = total.at[tuple(integers(axis) for axis in place)].add(half)
         return cls(lattice, total, signs=signs, moments=moments)
 
     def between(self, start: int, end: int, offset: Sequence[int]) -> Float[Array, ""]:
@@ -116,13 +114,17 @@ class ExchangeCouplings(eqx.Module):
 
         Raises `ValueError` for a site that the cell lacks, and an offset of another length.
         """
+        return self.couplings[self.place(start, end, offset)]
+
+    def place(self, start: int, end: int, offset: Sequence[int]) -> tuple[int, ...]:
+        """The index of `between` in `couplings`; raises `ValueError` as `between` does."""
         n, dimension = self.lattice.sublattices, self.lattice.dimension
         if not (0 <= start < n and 0 <= end < n):
             raise ValueError(f"sites {start} and {end} are not both in the cell; count them from 0 to {n - 1}.")
         if len(offset) != dimension:
             raise ValueError(f"offset {tuple(offset)} needs {dimension} entries, one per lattice vector.")
         home = tuple(r % c for r, c in zip(offset, self.lattice.cells, strict=True))
-        return self.couplings[(*home, start, end)]
+        return (*home, start, end)
 
     def total(self) -> Float[Array, "a b"]:
         """J_ab(q = 0), the sum over all R."""
@@ -147,7 +149,7 @@ class ExchangeCouplings(eqx.Module):
             )
         flat = q.reshape(-1, q.shape[-1])
         n = self.lattice.sublattices
-        place = _index(found.start * n + found.end)
+        place = integers(found.start * n + found.end)
         angles = 2 * np.pi * matmul(flat, jnp.asarray(found.offset.T, dtype))
         waves = jnp.exp(jax.lax.complex(jnp.zeros_like(angles), angles)) * values.astype(complex_of(dtype))[None]
         summed = jnp.zeros((len(flat), n * n), waves.dtype).at[:, place].add(waves)
@@ -157,7 +159,7 @@ class ExchangeCouplings(eqx.Module):
         """J of each of `images(lattice)`, its share of the coupling."""
         found = images(self.lattice)
         n = self.lattice.sublattices
-        place = _index(found.cell), _index(found.start), _index(found.end)
+        place = integers(found.cell), integers(found.start), integers(found.end)
         return self.couplings.reshape(-1, n, n)[place] * jnp.asarray(found.share, self.couplings.dtype)
 
     def resized(self, *cells: int) -> "ExchangeCouplings":
@@ -169,9 +171,9 @@ class ExchangeCouplings(eqx.Module):
         if any(new < old for new, old in zip(lattice.cells, self.lattice.cells, strict=True)):
             raise ValueError(f"a mesh of {lattice.cells} is smaller than {self.lattice.cells}; compute J on it anew.")
         found, n = images(self.lattice), self.lattice.sublattices
-        home = tuple(_index(axis) for axis in np.moveaxis(found.offset % np.array(lattice.cells), -1, 0))
+        home = tuple(integers(axis) for axis in np.moveaxis(found.offset % np.array(lattice.cells), -1, 0))
         total = jnp.zeros((*lattice.cells, n, n), self.couplings.dtype)
-        total = total.at[(*home, _index(found.start), _index(found.end))].add(self.by_image())
+        total = total.at[(*home, integers(found.start), integers(found.end))].add(self.by_image())
         return ExchangeCouplings(lattice, total, signs=self.signs, moments=self.moments)
 
     def pairs(self, radius: float) -> list[tuple[int, int, tuple[int, ...], float]]:
@@ -181,23 +183,26 @@ class ExchangeCouplings(eqx.Module):
         E = - sum_<ij> (2 J_ij) S_i . S_j. What is left out of a metal changes it: compare temperatures of
         `ExchangeCouplings.of_pairs(lattice, pairs)`. Warns of a radius beyond half the mesh, where pairs are missing.
         """
-        moves = np.array([m for m in itertools.product(range(-2, 3), repeat=self.lattice.dimension) if any(m)])
-        half = np.linalg.norm(moves * self.lattice.cells @ np.array(self.lattice.vectors), axis=-1).min() / 2
-        if radius > half * (1 + _EQUAL):
-            warnings.warn(
-                f"radius = {radius:g} is beyond half the mesh {self.lattice.cells}, {half:.4g}: the list is cut there; "
-                "compute the couplings on a larger mesh, or give a smaller radius.",
-                stacklevel=2,
-            )
         found, values = images(self.lattice), np.asarray(self.by_image())
-        length = np.linalg.norm(found.vector, axis=-1)
-        rows = []
-        for n in np.argsort(length.round(6), kind="stable"):
-            i, j, offset = int(found.start[n]), int(found.end[n]), tuple(int(r) for r in found.offset[n])
-            first = (i, j, offset) >= (j, i, tuple(-r for r in offset))
-            if first and 0 < length[n] <= radius * (1 + _EQUAL):
-                rows.append((i, j, offset, 2 * float(values[n])))
-        return rows
+        return [(*found.pair(n), 2 * float(values[n])) for n in listed(self.lattice, radius)]
+
+    def for_files(self, radius: float, units: Units, *, names: Sequence[str] | None = None) -> ExchangePairs:
+        """The pairs within `radius` for `js.io.save_vampire`, `save_uppasd` and `save_spirit`, in meV and Angstrom.
+
+        `radius` is in the unit of the lattice's vectors, as in `pairs`; `units` says what that and the unit of J are.
+        `names` are those of the sites, the lattice's name with a number unless given. The moments are along z. A chain
+        or a film gets vectors of 10 Angstrom along the axes that it lacks, without couplings.
+
+        Raises `ValueError` for names of another number.
+
+        Example:
+            >>> exchange = js.observables.ExchangeCouplings.of_pairs(js.chain(6), [(0, 0, (1,), 0.02)])
+            >>> found = exchange.for_files(1.0, js.units.Units("eV", length=2.5), names=["Fe"])
+            >>> js.io.save_vampire(tmp_path / "wire.ucf", found).name, found.isotropic().round(3).tolist()
+            ('wire.ucf', [20.0])
+        """
+        moments = np.outer(np.array(self.signs) * np.asarray(self.moments), [0.0, 0.0, 1.0])
+        return written(self.lattice, self.pairs(radius), moments, units, names)
 
     def by_distance(self) -> tuple[Float[np.ndarray, " shells"], Float[np.ndarray, " shells"], np.ndarray]:
         """Distances, ascending, the mean J of the pairs at each, and how many pairs a site has there on average."""
@@ -209,49 +214,7 @@ class ExchangeCouplings(eqx.Module):
         return shells[1:], mean[1:], count[1:] / self.lattice.sublattices
 
 
-class Images(NamedTuple):
-    """For each pair of sites the nearest image, or those equally near: indices of the cell and the sites, and where.
-
-    `cell` counts the cells of the lattice in C order; `offset` `(images, d)` is R, `vector` `(images, d)` leads from
-    the one site to the other, in the unit of the lattice's vectors; `share` adds up to 1 over the images of a pair.
-    """
-
-    cell: np.ndarray
-    start: np.ndarray
-    end: np.ndarray
-    offset: np.ndarray
-    vector: np.ndarray
-    share: np.ndarray
-
-
-@functools.lru_cache(maxsize=8)
-def images(lattice: Lattice) -> Images:
-    """The nearest images of all pairs of sites of a periodic lattice."""
-    a, basis = np.array(lattice.vectors), np.array(lattice.basis)
-    periods = np.array(lattice.cells)
-    cells = np.stack(np.meshgrid(*(np.arange(n) for n in lattice.cells), indexing="ij"), -1).reshape(-1, len(periods))
-    moves = np.array(list(itertools.product(range(-2, 3), repeat=len(periods)))) * periods
-    parts: list[tuple[Any, ...]] = []
-    for start, end in itertools.product(range(lattice.sublattices), repeat=2):
-        between = basis[end] - basis[start]
-        reduced = (cells + between @ np.linalg.inv(a)) / periods
-        home = cells - np.round(reduced).astype(int) * periods
-        offset = home[:, None] + moves
-        length = np.linalg.norm(offset @ a + between, axis=-1)
-        near = length <= length.min(axis=1, keepdims=True) * (1 + _EQUAL) + _EQUAL * 1e-3
-        cell, which = np.nonzero(near)
-        chosen = offset[cell, which]
-        share = 1 / near.sum(axis=1)[cell]
-        parts.append((cell, np.full_like(cell, start), np.full_like(cell, end), chosen, chosen @ a + between, share))
-    return Images(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-
-
-def _index(numbers: np.ndarray) -> Array:
-    """An index of one type in both precisions: JAX keeps what it made of a NumPy array that it meets again."""
-    return jnp.asarray(numbers, jnp.int32)
-
-
-def _check_periodic(lattice: Lattice) -> None:
+def check_periodic(lattice: Lattice) -> None:
     if not all(lattice.periodic):
         raise ValueError("couplings between cells belong to a periodic lattice; build it with periodic=True.")
 
@@ -269,23 +232,4 @@ def _check_two_ways(j: np.ndarray, dimension: int) -> None:
         raise ValueError(
             f"J_ab(R) and J_ba(-R) are one coupling, but differ by up to {off:.2g}; give their mean, or each pair once "
             "to ExchangeCouplings.of_pairs."
-        )
-
-
-def _check_nearest(lattice: Lattice, starts: np.ndarray, ends: np.ndarray, offsets: np.ndarray) -> None:
-    """Refuse pairs of which another image is as near on the periodic mesh: there they could not be told apart."""
-    a, basis = np.array(lattice.vectors), np.array(lattice.basis)
-    moves = np.array([m for m in itertools.product(range(-2, 3), repeat=lattice.dimension) if any(m)]) * lattice.cells
-    between = basis[ends] - basis[starts]
-    length = np.linalg.norm(offsets @ a + between, axis=-1)
-    others = np.linalg.norm((offsets[:, None] + moves) @ a + between[:, None], axis=-1).min(axis=1)
-    far = others <= length * (1 + _EQUAL) + _EQUAL * 1e-3
-    if far.any():
-        first = int(np.argmax(far))
-        pair = int(starts[first]), int(ends[first]), tuple(offsets[first].tolist())
-        # no period is shorter than the distance between the closest lattice planes
-        planes = 2 * np.pi / np.linalg.norm(lattice.reciprocal(), axis=1).max()
-        n = int(2 * length[far].max() / planes) + 1
-        raise ValueError(
-            f"the pair {pair} reaches halfway around the mesh {lattice.cells} or farther; use lattice.resize({n})."
         )

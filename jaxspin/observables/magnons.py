@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Array, Float, Num
 
 from jaxspin.arrays.precision import einsum, matmul, tensordot
-from jaxspin.observables.exchange_couplings import ExchangeCouplings, images
+from jaxspin.observables.exchange_couplings import ExchangeCouplings
+from jaxspin.observables.nearest_images import images
 
 # Negative curvatures below this share of the largest are rounding.
 _ROUNDING = 1e-5
