@@ -12,6 +12,7 @@ from tests.helpers import counting_compilations
 ELSEWHERE = {
     "DistanceShells",
     "ExchangeCouplings",
+    "ExchangeTensors",
     "by_distance",
     "Growth",
     "Puddles",
@@ -22,6 +23,7 @@ ELSEWHERE = {
     "density_of_states",
     "displacements",
     "exchange_couplings",
+    "exchange_tensors",
     "electron_density",
     "elementary_triangles",
     "fit_growth",

@@ -12,7 +12,9 @@ from jaxspin.observables.electronic import (
     spin_polarization,
 )
 from jaxspin.observables.electronic_exchange import exchange_couplings
+from jaxspin.observables.electronic_tensors import exchange_tensors
 from jaxspin.observables.exchange_couplings import ExchangeCouplings
+from jaxspin.observables.exchange_tensors import ExchangeTensors
 from jaxspin.observables.glass import (
     replica_overlap,
     spin_glass_structure_factor,
@@ -58,6 +60,7 @@ from jaxspin.observables.walls import wall_position, wall_velocity
 __all__ = [
     "DistanceShells",
     "ExchangeCouplings",
+    "ExchangeTensors",
     "Growth",
     "Puddles",
     "Spectrum",
@@ -81,6 +84,7 @@ __all__ = [
     "electron_density",
     "elementary_triangles",
     "exchange_couplings",
+    "exchange_tensors",
     "field_jacobian",
     "fit_growth",
     "high_symmetry_points",
