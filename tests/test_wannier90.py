@@ -103,7 +103,7 @@ def test_spinors_in_both_orders(tmp_path, blocks, name):
     sigma = np.array([[[1, 0], [0, 1]], [[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]])
     whole = np.einsum("crab,cst->rasbt", found.pauli(), sigma).reshape(len(offsets), 4, 4)
     np.testing.assert_allclose(whole, values, atol=DIGITS)
-    with pytest.raises(ValueError, match="no single axis; take its parts from pauli"):
+    with pytest.raises(ValueError, match="no single axis, take its parts from pauli"):
         found.model_parts()
     other = {"interleaved": "blocks", "blocks": "interleaved"}[name]
     with pytest.raises(ValueError, match=f"are {name}: .* give spinors='{name}'"):

@@ -5,7 +5,6 @@ H = sum_R,mn c+_(R',m) H0_mn(R) c_(R'+R,n) (x) 1 - sum_i S_i.sigma (x) M_i - sum
 Shapes: spins `(*cells, sublattices, 3)`, one for each magnetic atom; electron vectors `(*cells, orbitals, 2, columns)`.
 """
 
-import warnings
 from collections.abc import Sequence
 
 import equinox as eqx
@@ -18,15 +17,13 @@ from jaxspin.arrays.spinors import Spinor, complex_of, join
 from jaxspin.couplings import Numbers, numeric, real
 from jaxspin.electrons.base import AbstractElectrons, Spins
 from jaxspin.electrons.blocks import Offsets, as_offsets, grid_for, on_grid
+from jaxspin.electrons.left_out import warn_of_left_out, warn_of_minority, warn_of_the_rest
 from jaxspin.electrons.orbital_matrices import bounds, dense, field_of, halves
 from jaxspin.electrons.orbital_product import OrbitalProduct
 from jaxspin.electrons.owners import Owners, as_complex, check_zero, checked_blocks, orbital_lattice, same_owner
-from jaxspin.io.wannier import ModelParts, WannierHamiltonian
+from jaxspin.io.wannier import WannierHamiltonian
 from jaxspin.lattice import Lattice
 from jaxspin.spins import takes_spins
-
-# eV, or the model's unit; a splitting below it on atoms without a spin is not worth a word.
-_LEFT_OUT = 0.05
 
 
 class OrbitalModel(AbstractElectrons):
@@ -167,7 +164,7 @@ class OrbitalModel(AbstractElectrons):
         alone = (nobody[:, None] & nobody)[None]
         rest = ~onsite & ~alone
         if not isinstance(half, Tracer):
-            _warn_of_left_out(np.max(np.abs(np.asarray(half)), where=alone, initial=0.0), "units of energy")
+            warn_of_left_out(np.max(np.abs(np.asarray(half)), where=alone, initial=0.0), "units of energy")
         return cls(
             lattice,
             owners,
@@ -186,17 +183,24 @@ class OrbitalModel(AbstractElectrons):
         cells: int | np.integer | Sequence[int] = 1,
         *,
         magnetic: Sequence[int] | None = None,
+        axis: Sequence[float | int] | np.ndarray | None = None,
         split: bool = True,
     ) -> "OrbitalModel":
-        """The model of a collinear magnet that `js.io.read_wannier90` has read, energies in eV, lengths in Angstrom.
+        """The model of a magnet that `js.io.read_wannier90` has read, energies in eV, lengths in Angstrom.
 
         `cells` is the size of the lattice, one number or three, `magnetic` the atoms that have a spin, those with an
         on-site splitting unless given. Spins along +z give the bands of the first file. `split=False` leaves out the
         split hoppings. Splittings between orbitals of atoms without a spin are left out, with a warning where they
         exceed 0.05 eV. Also warns of atoms whose M has a negative trace: there the first file is the minority spin.
 
-        Raises `ValueError` where no atom is magnetic, and with spin-orbit coupling: give the parts of
-        `hamiltonian.pauli()` to `OrbitalModel` itself.
+        Of one file with spin-orbit coupling what time reversal keeps becomes the hoppings `(vectors, 2n, 2n)`, which
+        stay as the spins turn, and the splitting along `axis` turns with them. The axis is that of the spins in the
+        file, `hamiltonian.magnetic_axis()` unless given; spins along it give the bands of the file. Splittings across
+        it and spin-independent currents are left out, with a warning where they exceed 0.05 eV. The orbitals must be
+        real functions times spin up or down along z, as projections without minimizing are.
+
+        Raises `ValueError` where no atom is magnetic, for an `axis` that is no direction or given without spin-orbit
+        coupling, and where what is left out with it is more than 0.3 of the splitting.
 
         Example:
             >>> iron = js.io.read_wannier90(*js.io.example("bcc_iron"))
@@ -204,9 +208,10 @@ class OrbitalModel(AbstractElectrons):
             >>> model.lattice.shape, model.orbitals()
             ((4, 4, 4, 1), 1152)
         """
-        parts = hamiltonian.model_parts(magnetic)
-        _warn_of_left_out(parts.left_out, "eV")
-        _warn_of_minority(parts, [hamiltonian.names[atom] for atom in parts.atoms])
+        parts = hamiltonian.model_parts(magnetic, axis=axis)
+        warn_of_left_out(parts.left_out, "eV")
+        warn_of_the_rest(parts)
+        warn_of_minority(parts, [hamiltonian.names[atom] for atom in parts.atoms], hamiltonian.is_collinear)
         return cls(
             hamiltonian.lattice(cells, magnetic),
             parts.owners,
@@ -328,27 +333,3 @@ class OrbitalModel(AbstractElectrons):
         an operator of norm 1). Along open axes the edges are those of the infinite crystal, a little widened.
         """
         return bounds(self)
-
-
-def _warn_of_left_out(largest: float, unit: str) -> None:
-    """Where a model is made without splittings that no spin turns; for the one who called what calls this."""
-    if largest > _LEFT_OUT:
-        warnings.warn(
-            f"a splitting of {largest:.2g} {unit} between orbitals of atoms without a spin is left out; give these "
-            "atoms a spin (magnetic= of files, else owners), or accept it where it matters little.",
-            stacklevel=3,
-        )
-
-
-def _warn_of_minority(parts: ModelParts, names: Sequence[str]) -> None:
-    """Where spins along z are not the majority of an atom; for the one who called what calls this."""
-    diagonal, owners = np.real(np.diagonal(parts.exchange)), np.array([-1 if o is None else o for o in parts.owners])
-    traces = [float(np.sum(diagonal[owners == atom])) for atom in range(len(names))]
-    against = [f"{name} ({trace:.2g} eV)" for name, trace in zip(names, traces, strict=True) if trace < 0]
-    if against:
-        remedy = (
-            "the first file holds the minority spin; swap the two"
-            if len(against) == len(names)
-            else "their spins point against their moments, and all spins along z are the magnet of the files"
-        )
-        warnings.warn(f"M has a negative trace on {', '.join(against)}: {remedy}.", stacklevel=3)

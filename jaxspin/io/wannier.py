@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxspin.io.wannier_parts import ModelParts, Separated, main_axis, model_parts, separated
 from jaxspin.lattice import Lattice
 
 # k-points are worked through so many at a time: bounds the memory of their phases.
@@ -13,18 +14,6 @@ _CHUNK = 4096
 _HERMITIAN = 1e-9
 
 Step = tuple[str, Sequence[float | int]]
-
-
-class ModelParts(NamedTuple):
-    """What a model of spins on the magnetic atoms is made of; see `WannierHamiltonian.model_parts`."""
-
-    atoms: tuple[int, ...]
-    owners: tuple[int | None, ...]
-    offsets: np.ndarray
-    hopping: np.ndarray
-    exchange: np.ndarray
-    split: np.ndarray
-    left_out: float
 
 
 class BandPath(NamedTuple):
@@ -167,11 +156,27 @@ class WannierHamiltonian:
             low, high = (middle, high) if held < electrons else (low, middle)
         return float(low + high) / 2
 
+    def magnetic_axis(self) -> np.ndarray:
+        """The axis of the spins, `(3,)`: that along which the splittings on the atoms are largest; z without mixing.
+
+        It points along the majority spin of all atoms together, or of the atom that splits most where they cancel.
+        """
+        if self.mixing is None:
+            return np.array([0.0, 0.0, 1.0])
+        return main_axis(np.real(self.pauli()[1:, self._home]), self.owners)
+
     def onsite_splitting(self, atom: int) -> np.ndarray:
-        """Eigenvalues in eV of (up - down) on the orbitals of an atom in one cell, ascending."""
+        """Eigenvalues in eV of (up - down) on the orbitals of an atom in one cell, ascending; along `magnetic_axis`."""
         own = np.flatnonzero(self.owners == atom)
-        home = int(np.flatnonzero(~self.offsets.any(-1))[0])
-        return np.linalg.eigvalsh((self.up - self.down)[home][np.ix_(own, own)]) if own.size else np.zeros(0)
+        if self.mixing is None:
+            change = (self.up - self.down)[self._home]
+        else:
+            change = 2 * np.einsum("c,cab->ab", self.magnetic_axis(), np.real(self.pauli()[1:, self._home]))
+        return np.linalg.eigvalsh(change[np.ix_(own, own)]) if own.size else np.zeros(0)
+
+    @property
+    def _home(self) -> int:
+        return int(np.flatnonzero(~self.offsets.any(-1))[0])
 
     def magnetic_atoms(self, threshold: float | int = 0.1) -> tuple[int, ...]:
         """The atoms of which some level splits by more than `threshold` eV."""
@@ -186,7 +191,9 @@ class WannierHamiltonian:
         other = adjoint(self.mixing)[partners(self.offsets)]  # <down| H(R) |up>
         return np.stack([half[0], (self.mixing + other) / 2, (self.mixing - other) * 0.5j, half[1]])
 
-    def model_parts(self, magnetic: Sequence[int] | None = None) -> ModelParts:
+    def model_parts(
+        self, magnetic: Sequence[int] | None = None, *, axis: Sequence[float | int] | np.ndarray | None = None
+    ) -> ModelParts:
         """The parts of H = H_0 - sum_i S_i . sigma (x) M_i - sum_R (S_i + S_j)/2 . sigma (x) D(R), i and j the owners.
 
         `atoms` are the magnetic ones, `magnetic` or `magnetic_atoms()`, the sublattices of `lattice(..)`; `owners` has
@@ -196,26 +203,31 @@ class WannierHamiltonian:
         Between two orbitals without owner no spin turns anything: that is left out, its largest element `left_out` in
         eV. With `left_out` = 0 both collinear states come back exactly: `up` for spins along z, `down` along -z.
 
-        Raises `ValueError` for atoms that are none of the cell, where no atom is magnetic, and with spin-orbit
-        coupling, where the splitting is not along one axis (`pauli` has its parts).
+        With spin-orbit coupling `hopping` is `(n_R, 2 n, 2 n)`: what time reversal keeps, with the coupling in it. M
+        and D are the real part of sum_c e_c H_c of `pauli`, e being `axis`, `magnetic_axis()` unless given: spins along
+        it have the levels of the file but for what is left out, the splitting perpendicular to the axis and the
+        imaginary part of H_0, whose largest elements in eV are `across` and `currents`.
+
+        Raises `ValueError` for atoms that are none of the cell, where no atom is magnetic, for an `axis` that is no
+        vector or not asked for, and where what is left out with spin-orbit coupling is more than 0.3 of the splitting.
         """
-        if self.mixing is not None:
-            raise ValueError("with spin-orbit coupling the splitting has no single axis; take its parts from pauli().")
         atoms = self.magnetic_atoms() if magnetic is None else tuple(int(atom) for atom in magnetic)
         if not atoms or not set(atoms) <= set(range(len(self.names))):
             raise ValueError(
                 f"magnetic atoms {atoms} are not among 0 to {len(self.names) - 1}; name some by magnetic=."
             )
-        split = -(self.up - self.down) / 2
-        home = ~self.offsets.any(-1)
-        owned = np.isin(self.owners, atoms)
-        exchange = np.where((self.owners[:, None] == self.owners) & owned, split[home][0], 0)
-        split[home] -= exchange
-        nobody = ~owned[:, None] & ~owned
-        left_out = float(np.max(np.abs(split), axis=0, where=nobody, initial=0.0).max())
-        split = np.where(nobody, 0, split)
-        owners = tuple(atoms.index(owner) if owner in atoms else None for owner in self.owners.tolist())
-        return ModelParts(atoms, owners, self.offsets, (self.up + self.down) / 2, exchange, split, left_out)
+        return model_parts(self._separated(axis), self.offsets, self.owners, atoms)
+
+    def _separated(self, axis: Sequence[float | int] | np.ndarray | None) -> Separated:
+        if self.mixing is None:
+            if axis is not None:
+                raise ValueError("without spin-orbit coupling all axes are alike; leave out axis=.")
+            return Separated((self.up + self.down) / 2, (self.up - self.down) / 2, self.magnetic_axis(), 0.0, 0.0)
+        given = self.magnetic_axis() if axis is None else np.asarray(axis, np.float64)
+        length = np.linalg.norm(given)
+        if given.shape != (3,) or not (0 < length < np.inf):
+            raise ValueError(f"axis = {axis} is no direction; give three numbers, such as (0, 0, 1).")
+        return separated(self.pauli(), given / length)
 
     def lattice(self, cells: int | np.integer | Sequence[int], magnetic: Sequence[int] | None = None) -> Lattice:
         """The magnetic atoms as a `Lattice`, in Angstrom, periodic; `cells` is one number or three.

@@ -15,8 +15,8 @@ from jaxspin.electrons.bloch import BlochDiagonalization
 from jaxspin.field import AbstractPotential, Spins
 from jaxspin.observables.exchange_couplings import ExchangeCouplings
 from jaxspin.observables.force_theorem import (
+    as_crystal,
     between_sites,
-    check_crystal,
     frequencies_of,
     half_splitting,
     mesh_of,
@@ -67,12 +67,12 @@ def exchange_couplings(
         >>> round(float(found.between(0, 0, (1, 0))), 4), found.couplings.shape
         (0.0287, (6, 6, 1, 1))
     """
-    check_crystal(electrons, spins)
+    crystal = as_crystal(electrons, spins)
     signs = np.sign(np.asarray(spins)[..., 2]).reshape(-1).astype(int)
     if not signs.all():
         raise ValueError("a spin has no component along z, or there is a vacancy; turn the texture along z.")
-    couplings, moments = _found(electrons, spins, onsite, frequencies)
-    lattice = repeated(electrons.lattice, electrons.points)
+    couplings, moments = _found(crystal, spins, onsite, frequencies)
+    lattice = repeated(crystal.lattice, crystal.points)
     return ExchangeCouplings(
         lattice, couplings, signs=signs.tolist(), moments=jnp.asarray(signs, moments.dtype) * moments
     )

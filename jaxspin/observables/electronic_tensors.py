@@ -18,8 +18,8 @@ from jaxspin.electrons.hoppings import PAULI
 from jaxspin.field import AbstractPotential, Spins
 from jaxspin.observables.exchange_tensors import ExchangeTensors, completed
 from jaxspin.observables.force_theorem import (
+    as_crystal,
     between_sites,
-    check_crystal,
     frequencies_of,
     half_splitting,
     mesh_of,
@@ -73,17 +73,17 @@ def exchange_tensors(
         >>> [abs(round(float(d), 4)) for d in found.dzyaloshinskii_moriya()[1, 0, 0, 0]]
         [0.0, 0.0216, 0.0]
     """
-    check_crystal(electrons, spins)
+    crystal = as_crystal(electrons, spins)
     axes, signs = _axes(np.asarray(spins, float))
     axes = axes if whole else axes[:1]
     runs = []
     for axis in axes:
         along = jnp.asarray(signs[:, None] * axis, spins.dtype).reshape(spins.shape)
         basis = jnp.asarray(_along(axis), complex_of(spins.dtype))
-        runs.append(_found(electrons, along, basis, onsite, frequencies))
+        runs.append(_found(crystal, along, basis, onsite, frequencies))
     couplings, disagreement = completed(jnp.stack([found for found, _ in runs]), jnp.asarray(axes, spins.dtype))
     return ExchangeTensors(
-        repeated(electrons.lattice, electrons.points),
+        repeated(crystal.lattice, crystal.points),
         couplings,
         signs=signs.tolist(),
         moments=jnp.asarray(signs, spins.dtype) * runs[0][1],

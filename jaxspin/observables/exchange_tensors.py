@@ -60,8 +60,8 @@ class ExchangeTensors(eqx.Module):
         couplings: ArrayLike,
         *,
         signs: Sequence[int] | None = None,
-        moments: ArrayLike | Sequence[float] | None = None,
-        axis: ArrayLike | Sequence[float] = (0.0, 0.0, 1.0),
+        moments: ArrayLike | Sequence[float | int] | None = None,
+        axis: ArrayLike | Sequence[float | int] = (0.0, 0.0, 1.0),
         disagreement: ArrayLike | None = None,
     ):
         self.lattice = lattice

@@ -26,8 +26,8 @@ from jaxspin.lattice import Lattice
 _TOLERANCE = 1e-7
 
 
-def check_crystal(electrons: Any, spins: Any) -> None:
-    """Refuse electrons without wavevectors, `TypeError`, and spins that are traced, `ValueError`."""
+def as_crystal(electrons: Any, spins: Any) -> BlochDiagonalization:
+    """The electrons; `TypeError` for those without wavevectors, `ValueError` for spins that are traced."""
     if not isinstance(electrons, BlochDiagonalization):
         raise TypeError(
             f"{type(electrons).__name__} has no wavevectors; give the magnetic cell by BlochDiagonalization("
@@ -35,6 +35,7 @@ def check_crystal(electrons: Any, spins: Any) -> None:
         )
     if isinstance(spins, Tracer):
         raise ValueError("which spins are up must be known when this is compiled; close over spins in jit.")
+    return electrons
 
 
 def mesh_of(electrons: BlochDiagonalization, dtype: Any) -> tuple[tuple[int, ...], Float[Array, "k d"]]:
@@ -45,7 +46,9 @@ def mesh_of(electrons: BlochDiagonalization, dtype: Any) -> tuple[tuple[int, ...
     return mesh, jnp.asarray(grid / points, dtype)
 
 
-def frequencies_of(electrons: Any, h: Array, number: int, dtype: Any) -> tuple[Array, Array, Array, Array, Array]:
+def frequencies_of(
+    electrons: BlochDiagonalization, h: Array, number: int, dtype: Any
+) -> tuple[Array, Array, Array, Array, Array]:
     """H, checked, mu, T, and the points x and weights of the Matsubara sum, at mu + i pi T x.
 
     H is `(*, k, n, n)`, hermitian blocks that have all the levels together.
