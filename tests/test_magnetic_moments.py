@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from jaxspin.classical import Anisotropy, Exchange, GaussianPulse, Zeeman, ZeemanPulse
-from jaxspin.dynamics import LLG, relax, simulate
-from jaxspin.lattice import chain
+from jaxspin.dynamics import LLG, relax, simulate, suggest_timestep
+from jaxspin.lattice import Lattice, chain
 from jaxspin.observables import magnetization
 from jaxspin.observables.spin_waves import spin_wave_frequencies, spin_waves
 from jaxspin.spins import random_spins
@@ -55,7 +55,7 @@ def test_with_its_moments_a_zeeman_field_turns_all_spins_alike(key):
         np.testing.assert_allclose(field.rate(spins, moment=moment), each, atol=1e-15)
     pulse = ZeemanPulse([0.0, 0.1, 0.7], GaussianPulse(0.0, 1.0), moment=2.0)
     np.testing.assert_allclose(pulse.field(spins), 2 * each, atol=1e-15)
-    with pytest.raises(ValueError, match="give one number, or one a site"):
+    with pytest.raises(ValueError, match="give one number, one for each sublattice, or one a site"):
         Zeeman(each, jnp.ones(4))
 
 
@@ -84,6 +84,37 @@ def test_spin_waves_know_moments(key):
     assert np.min(np.abs(np.asarray(waves.frequencies) - peak)) < 2 * np.pi / 40
     with pytest.raises(ValueError, match="moment must be positive"):
         spin_waves(field, order, moment=0.0)
+
+
+def test_one_moment_for_each_sublattice_is_that_of_every_cell(key):
+    ring = chain(6)
+    pair = Lattice("pair", [[2.0]], [[0.0], [1.0]], (3,), (True,))
+    field, of_cell = Exchange(pair, -1.0) + Anisotropy(0.1), jnp.array([1.0, 2.0])
+    everywhere = jnp.broadcast_to(of_cell, pair.shape)
+    spins, order = random_spins(pair, key=key), neel(ring).reshape(3, 2, 3)
+
+    def found(moment):
+        applied = (Zeeman((0.0, 0.3, 0.5), moment), ZeemanPulse((0.1, 0.0, 0.2), GaussianPulse(0.0, 1.0), moment))
+        applied = (*applied, Zeeman(jnp.eye(2, 3), moment), Zeeman(0.1 * spins, moment))
+        run = simulate(field, spins, duration=0.4, step=0.2, damping=0.1, moment=moment, temperature=0.1, key=key)
+        yield from (term.field(spins) for term in applied)
+        yield run.final
+        yield suggest_timestep(field, spins, moment=moment)
+        yield spin_wave_frequencies(field, order, moment=moment)
+        yield magnetization(spins, moment)
+        yield LLG(field, 0.1, moment=moment).vf(0.0, spins, None).field
+
+    for one, other in zip(found(of_cell), found(everywhere), strict=True):
+        np.testing.assert_array_equal(one, other)
+    moved = Zeeman((0.0, 0.3, 0.5), of_cell).on(pair.resize(5))
+    assert moved.field(random_spins(pair.resize(5), key=key))[4, 1].tolist() == [0.0, 0.6, 1.0]
+    wrong = jnp.ones(3)
+    with pytest.raises(ValueError, match=r"moment of shape \(3,\) .* or one per site, or \(2,\) for one a sublattice"):
+        suggest_timestep(field, spins, moment=wrong)
+    with pytest.raises(ValueError, match=r"moment of shape \(3,\) .* applied field \(2, 3\); .* each sublattice"):
+        Zeeman(jnp.ones((2, 3)), wrong)
+    with pytest.raises(ValueError, match=r"give \(3,\), \(2, 3\) for one a sublattice, or \(3, 2, 3\)"):
+        Zeeman((0.0, 0.0, 1.0), wrong).energy(spins)
 
 
 def test_one_moment_divides_all_frequencies_and_no_curvature():

@@ -23,13 +23,29 @@ def with_moment(applied: Array, moment: Numbers | None) -> Array:
     lengths = finite_real(moment, "moment").astype(applied.dtype)
     if lengths.ndim == 0:
         return lengths * applied
-    applied = jnp.broadcast_to(applied, (*lengths.shape, 3)) if applied.ndim == 1 else applied
-    if applied.shape[:-1] != lengths.shape:
+    shape = max(lengths.shape, applied.shape[:-1], key=len)
+    # one for each sublattice has the last axis alone
+    if any(part not in (shape, shape[-1:], ()) for part in (lengths.shape, applied.shape[:-1])):
         raise ValueError(
-            f"moment of shape {lengths.shape} does not fit the applied field {applied.shape}; give one number, or one "
-            "a site."
+            f"moment of shape {lengths.shape} does not fit the applied field {applied.shape}; give one number, one for "
+            "each sublattice, or one a site."
         )
-    return lengths[..., None] * applied
+    lengths = jnp.broadcast_to(lengths, shape)
+    return lengths[..., None] * jnp.broadcast_to(applied, (*shape, 3))
+
+
+def moments_at(moment: Array, shape: tuple[int, ...]) -> Array:
+    """One number as it is, else one a site of `shape`: of one for each sublattice every cell has the same."""
+    return jnp.broadcast_to(moment, shape) if moment.ndim == 1 else moment
+
+
+def check_moments(moment: Array | np.ndarray, shape: tuple[int, ...]) -> None:
+    """Refuse moments that are neither one number nor one for each sublattice nor one a site: raises `ValueError`."""
+    if np.shape(moment) not in ((), shape[-1:], shape):
+        raise ValueError(
+            f"moment of shape {np.shape(moment)} does not fit the sites {shape}; give one number, or one per site, or "
+            f"{shape[-1:]} for one a sublattice."
+        )
 
 
 def check_sites(values: Array | np.ndarray, shape: tuple[int, ...], name: str) -> None:
@@ -39,13 +55,14 @@ def check_sites(values: Array | np.ndarray, shape: tuple[int, ...], name: str) -
 
 def check_uniform_sites(scalars: Sequence[Array], vectors: Sequence[Array]) -> None:
     """`ValueError` where one of these is given site by site, and so belongs to one size of the lattice."""
-    if any(x.ndim for x in scalars) or any(x.ndim > 1 for x in vectors):
+    if any(x.ndim for x in scalars) or any(x.ndim > 2 for x in vectors):
         raise ValueError("only uniform couplings move to another size of their lattice; build a new term there.")
 
 
 def at_every_site(vectors: Array, spins: Array, name: str) -> Array:
-    if vectors.shape not in ((3,), spins.shape):
+    if vectors.shape not in ((3,), spins.shape[-2:], spins.shape):
         raise ValueError(
-            f"{name} of shape {vectors.shape} does not fit spins of shape {spins.shape}; give (3,) or {spins.shape}."
+            f"{name} of shape {vectors.shape} does not fit spins of shape {spins.shape}; give (3,), {spins.shape[-2:]} "
+            f"for one a sublattice, or {spins.shape}."
         )
     return jnp.broadcast_to(vectors.astype(spins.dtype), spins.shape)

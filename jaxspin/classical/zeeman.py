@@ -17,9 +17,10 @@ from jaxspin.lattice import Lattice
 class Zeeman(AbstractPotential):
     """A constant applied field, E = - sum_i m_i h_i . S_i, so B_i = m_i h_i.
 
-    - `applied`: h, `(3,)` or `(*cells, sublattices, 3)`, in units of the hopping.
-    - `moment`: m, the length of a spin, one number or `(*cells, sublattices)`; 1 unless given. A field does not know
-      the moments of a run: give those of `simulate(moment=...)` here too. Then every spin precesses at the rate h.
+    - `applied`: h, `(3,)`, `(sublattices, 3)` or `(*cells, sublattices, 3)`, in units of the hopping.
+    - `moment`: m, the length of a spin, one number, one for each sublattice `(sublattices,)` or
+      `(*cells, sublattices)`; 1 unless given. A field does not know the moments of a run: give those of
+      `simulate(moment=...)` here too. Then every spin precesses at the rate h.
 
     In tesla, at moments of 2.2 mu_B: `js.Zeeman(js.units.Units(energy="eV").field((0, 0, 5.0), "T", moment=2.2))`.
 

@@ -14,6 +14,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
 
+from jaxspin.classical.sites import check_moments
 from jaxspin.couplings import finite_and_not_negative, finite_and_positive, holds, real
 from jaxspin.field import times_of_change
 from jaxspin.lattice import Lattice
@@ -65,10 +66,8 @@ def check_motion(shape: tuple[int, ...], damping: Any, moment: Any, temperature:
         )
     if not holds(finite_and_not_negative, damping):
         raise ValueError("damping must be finite and not negative; pass zero or more, such as 0.1.")
-    if moment is not None and np.shape(moment) not in ((), shape):
-        raise ValueError(
-            f"moment of shape {np.shape(moment)} does not fit the sites {shape}; give one number, or one per site."
-        )
+    if moment is not None:
+        check_moments(moment, shape)
     if moment is not None and not holds(finite_and_positive, moment):
         raise ValueError("moment must be positive and finite; for a vacancy make the spin zero, not its moment.")
     if not callable(temperature) and not holds(finite_and_not_negative, temperature):

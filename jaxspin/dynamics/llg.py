@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from jaxspin import renamed
 from jaxspin.arrays.vectors import add, cross, dot, scale, settled, subtract, where
+from jaxspin.classical.sites import moments_at
 from jaxspin.couplings import finite_and_not_negative, finite_and_positive, holds
 from jaxspin.field import AbstractField
 
@@ -207,7 +208,7 @@ class LLG(diffrax.AbstractTerm):
             # no temperature at all is not T = 0: the run must not go on
             strength = jnp.where(temperature >= 0, strength, jnp.nan)
         moving = None if self.frozen is None else ~self.frozen
-        moment = None if self.moment is None else jnp.asarray(self.moment, y.dtype)
+        moment = None if self.moment is None else moments_at(jnp.asarray(self.moment, y.dtype), y.shape[:-1])
         field = self.field.rate(y, self.clock.time(n), key=key, moment=moment)
         if jnp.shape(field) != y.shape:
             raise ValueError(

@@ -14,6 +14,7 @@ from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 from jaxspin.callables import by_content
 from jaxspin.classical.profiles import Constant
+from jaxspin.classical.sites import moments_at
 from jaxspin.devices.cores import mesh_of_cores
 from jaxspin.devices.meshes import shard
 from jaxspin.dynamics.checks import check_adaptive, check_schedule, check_settings, check_solver, check_state
@@ -45,7 +46,7 @@ def simulate(
     duration: Number,
     step: Number | str | None = None,
     damping: Number | Float[Array, "*cells sublattices"] = 0.1,
-    moment: Number | Float[Array, "*cells sublattices"] | None = None,
+    moment: Number | Float[Array, "*cells sublattices"] | Float[Array, " sublattices"] | None = None,
     temperature: Number | Callable[..., Any] = 0.0,
     key: PRNGKeyArray | None = None,
     solver: diffrax.AbstractSolver | None = None,
@@ -92,8 +93,8 @@ def simulate(
     continues the run exactly, if the step divides start and both durations.
 
     Space. `damping` and `moment` (the length of a spin, 1 unless given: a field turns it by B/moment, see
-    `AbstractField.rate`) are one number or one per site; `frozen` spins (mask) do not move; zero-length spins stay
-    zero. Energies do not know moments: give them to `Zeeman` too.
+    `AbstractField.rate`) are one number or one per site, the moment also one for each sublattice; `frozen` spins (mask)
+    do not move; zero-length spins stay zero. Energies do not know moments: give them to `Zeeman` too.
 
     Output. `save(t, spins)` returns a pytree of arrays stored in place of the spins (`Trajectory.saved`), for
     large lattices. Memory grows with the number of frames, never with the number of steps; before the run there is a
@@ -149,7 +150,10 @@ def simulate(
     check_settings(spins.shape[:-1], duration, start, save_every, damping, moment, temperature)
     # a function or partial made anew for every call is the one of the call before, or each would compile
     field, temperature, save, until = (by_content(x) for x in (field, temperature, save, until))
-    sizes = jnp.asarray(damping, dtype), None if moment is None else jnp.asarray(moment, dtype)
+    sizes = (
+        jnp.asarray(damping, dtype),
+        None if moment is None else moments_at(jnp.asarray(moment, dtype), spins.shape[:-1]),
+    )
     noisy = callable(temperature) or isinstance(temperature, Tracer) or float(temperature) != 0
     schedule = temperature if callable(temperature) else Constant(temperature)
     schedule = jax.tree.map(lambda x: jnp.asarray(x, dtype) if _is_float(x) else x, schedule)

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxspin.arrays.precision import tensordot
 from jaxspin.arrays.vectors import add, cross, dot, normalize, scale, subtract
 from jaxspin.callables import by_content
+from jaxspin.classical.sites import moments_at
 from jaxspin.dynamics.checks import check_motion
 from jaxspin.dynamics.relax import relax
 from jaxspin.field import AbstractField, Time
@@ -92,7 +93,10 @@ def suggest_timestep(
     dtype = spins.dtype
     times = jnp.atleast_1d(jnp.asarray(t, dtype))
     field = by_content(field)
-    sizes = (jnp.asarray(damping, dtype), None if moment is None else jnp.asarray(moment, dtype))
+    sizes = (
+        jnp.asarray(damping, dtype),
+        None if moment is None else moments_at(jnp.asarray(moment, dtype), spins.shape[:-1]),
+    )
     rates = _rates(field, spins, *sizes, times, key)
     if any(isinstance(x, Tracer) for x in rates):
         raise ValueError(NO_TRACERS)

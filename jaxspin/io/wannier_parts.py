@@ -77,8 +77,8 @@ def separated(pauli: np.ndarray, axis: np.ndarray) -> Separated:
         raise ValueError(
             f"H does not separate into a part without magnetization and a splitting along {axis.round(3).tolist()}: up "
             f"to {sizes[0]:.2g} eV of splitting across it and {sizes[1]:.2g} eV of currents are {_share(lost, kept)}. "
-            "Give the axis of the spins, axis=, and real functions as orbitals, as projections are (num_iter = 0); where "
-            " the splitting has no single axis, take its parts from pauli()."
+            "Give the axis of the spins, axis=, and real functions as orbitals, as projections are (num_iter = 0). "
+            "Where the splitting has no single axis, take its parts from pauli()."
         )
     n = pauli.shape[-1]
     even = np.einsum("rab,st->rasbt", np.real(pauli[0]), np.eye(2))

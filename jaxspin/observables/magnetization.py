@@ -8,18 +8,20 @@ from jaxtyping import Array, Float
 
 from jaxspin.arrays.vectors import one_program
 from jaxspin.classical import bond_ends
-from jaxspin.classical.sites import check_sites
+from jaxspin.classical.sites import check_moments, moments_at
 from jaxspin.couplings import finite_real
 from jaxspin.lattice import Lattice
 from jaxspin.spins import takes_spins
 
 
 @takes_spins(unit=True)
-def magnetization(spins: Float[Array, "*n 3"], moment: float | Float[Array, "*n"] | None = None) -> Float[Array, " 3"]:
+def magnetization(
+    spins: Float[Array, "*n 3"], moment: float | Float[Array, "*n"] | Float[Array, " sublattices"] | None = None
+) -> Float[Array, " 3"]:
     """m = sum_i m_i S_i / (number of occupied sites): the mean spin, zero if every site is vacant.
 
-    `moment` m_i, the length of a spin, is one number or one a site, 1 unless given; then m is the mean moment. For the
-    order of an antiferromagnet use `sublattice_magnetization`.
+    `moment` m_i, the length of a spin, is one number, one for each sublattice or one a site, 1 unless given; then m is
+    the mean moment. For the order of an antiferromagnet use `sublattice_magnetization`.
 
     Raises `ValueError` for spins without three components or longer than 1, and moments of another shape, complex or
     not finite.
@@ -30,7 +32,8 @@ def magnetization(spins: Float[Array, "*n 3"], moment: float | Float[Array, "*n"
     """
     if moment is not None:
         lengths = finite_real(moment, "moment").astype(spins.dtype)
-        check_sites(lengths, spins.shape[:-1], "moment")
+        check_moments(lengths, spins.shape[:-1])
+        lengths = moments_at(lengths, spins.shape[:-1])
         spins = spins * (lengths if lengths.ndim == 0 else lengths[..., None])
     return _mean_spin(spins, tuple(range(spins.ndim - 1)))
 

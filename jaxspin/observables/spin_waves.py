@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from jaxspin.arrays.precision import einsum
-from jaxspin.classical.sites import check_sites
+from jaxspin.classical.sites import check_moments
 from jaxspin.field import AbstractPotential, Spins
 from jaxspin.lattice import Lattice
 from jaxspin.spins import takes_spins, tangent, tangent_frame
@@ -100,14 +100,14 @@ class SpinWaves(eqx.Module):
 
 @takes_spins(half=False, unit=True)
 def spin_waves(
-    potential: AbstractPotential, spins: Spins, *, moment: float | Float[Array, "*cells sublattices"] | None = None
+    potential: AbstractPotential, spins: Spins, *, moment: float | Float[Array, "..."] | None = None
 ) -> SpinWaves:
     """Frequencies and modes of small oscillations, linear spin-wave theory for any texture.
 
     In tangent coordinates, with (e_1, e_2, S) right-handed up to sign, dS/dt = S x B becomes dx/dt = M x. M = Omega H,
     with H the `tangent_hessian` and Omega the rotation of the two coordinates of each spin by a right angle. Spins of
-    the length m_i (`moment`, one number or one a site, as in `simulate`; 1 unless given) turn by B_i/m_i, and then
-    M = Omega m^-1 H.
+    the length m_i (`moment`, one number, one for each sublattice or one a site, as in `simulate`; 1 unless given) turn
+    by B_i/m_i, and then M = Omega m^-1 H.
 
     The eigenvalues of M come in pairs -+i w, the Bogoliubov frequencies of classical spin waves. Where H is positive
     they are those of the Hermitian matrix i H^(1/2) Omega H^(1/2); otherwise some displacements may grow.
@@ -130,7 +130,7 @@ def spin_waves(
     if moment is None:
         return _modes(hessian, spins.dtype)
     given = np.asarray(moment, float)
-    check_sites(given, spins.shape[:-1], "moment")
+    check_moments(given, spins.shape[:-1])
     lengths = np.broadcast_to(given, spins.shape[:-1]).reshape(-1)
     if not (lengths > 0).all():
         raise ValueError("moment must be positive; for a vacancy take a lattice without that site.")
@@ -149,7 +149,7 @@ def spin_waves(
 
 @takes_spins(half=False, unit=True)
 def spin_wave_frequencies(
-    potential: AbstractPotential, spins: Spins, *, moment: float | Float[Array, "*cells sublattices"] | None = None
+    potential: AbstractPotential, spins: Spins, *, moment: float | Float[Array, "..."] | None = None
 ) -> Float[Array, " n"]:
     """The frequencies w >= 0 of small oscillations, ascending, one for each spin, in units of the hopping.
 
