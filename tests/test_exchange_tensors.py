@@ -216,6 +216,11 @@ def test_files_of_other_programs(tmp_path):
     lines = js.io.save_vampire(tmp_path / "pair.ucf", pairs).read_text().splitlines()
     assert lines[-2 * len(pairs.starts) - 1].endswith("tensorial")
     assert (js.io.save_uppasd(tmp_path / "uppasd", pairs) / "dmfile").exists()
+    with pytest.raises(ValueError, match="which Spirit has not"):
+        js.io.save_spirit(tmp_path / "whole.cfg", pairs)
+    without = tensors.for_files(4.0, units, anisotropic=False)
+    np.testing.assert_allclose(without.dzyaloshinskii_moriya(), pairs.dzyaloshinskii_moriya())
+    assert js.io.save_spirit(tmp_path / "without.cfg", without).exists()
     # the isotropic part alone, along z
     plain = tensors.isotropic().for_files(4.0, units)
     assert (plain.names, plain.moments[1].tolist()) == (("pair1", "pair2"), [0.0, 0.0, -1.0])
@@ -252,5 +257,7 @@ def test_what_it_refuses():
         jax.jit(lambda spins: exchange_tensors(electrons, spins).couplings)(up)
     with pytest.raises(ValueError, match=r"couplings of shape \(4, 1, 1\) does not fit; give \(4, 1, 1, 3, 3\)"):
         ExchangeTensors(js.chain(4), np.zeros((4, 1, 1)))
+    with pytest.raises(ValueError, match="sites 0 and 1 are not both in the cell; count them from 0 to 0"):
+        ExchangeTensors(js.chain(4), np.zeros((4, 1, 1, 3, 3))).between(0, 1, (0,))
     with pytest.raises(ValueError, match="give 1 or -1 for each"):
         ExchangeTensors(js.chain(4), np.zeros((4, 1, 1, 3, 3)), signs=(2,))

@@ -16,7 +16,7 @@ from jaxspin.couplings import real
 from jaxspin.io.exchange import ExchangePairs
 from jaxspin.lattice import Lattice
 from jaxspin.observables.exchange_files import written
-from jaxspin.observables.nearest_images import check_nearest, images, integers, listed
+from jaxspin.observables.nearest_images import check_nearest, images, integers, listed, place_of
 from jaxspin.units import Units
 
 # J_ab(R) and J_ba(-R), and a coupling of a site with itself: what printed digits and single precision leave.
@@ -114,17 +114,7 @@ class ExchangeCouplings(eqx.Module):
 
         Raises `ValueError` for a site that the cell lacks, and an offset of another length.
         """
-        return self.couplings[self.place(start, end, offset)]
-
-    def place(self, start: int, end: int, offset: Sequence[int]) -> tuple[int, ...]:
-        """The index of `between` in `couplings`; raises `ValueError` as `between` does."""
-        n, dimension = self.lattice.sublattices, self.lattice.dimension
-        if not (0 <= start < n and 0 <= end < n):
-            raise ValueError(f"sites {start} and {end} are not both in the cell; count them from 0 to {n - 1}.")
-        if len(offset) != dimension:
-            raise ValueError(f"offset {tuple(offset)} needs {dimension} entries, one per lattice vector.")
-        home = tuple(r % c for r, c in zip(offset, self.lattice.cells, strict=True))
-        return (*home, start, end)
+        return self.couplings[place_of(self.lattice, start, end, offset)]
 
     def total(self) -> Float[Array, "a b"]:
         """J_ab(q = 0), the sum over all R."""

@@ -1,5 +1,6 @@
 """Exchange between all pairs of sites of a periodic, collinear magnet with spin-orbit coupling: J_ab(R) as matrices."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from jaxspin.io.exchange import LEVI_CIVITA, ExchangePairs
 from jaxspin.lattice import Lattice
 from jaxspin.observables.exchange_couplings import ExchangeCouplings, check_periodic
 from jaxspin.observables.exchange_files import written
-from jaxspin.observables.nearest_images import images, integers, listed
+from jaxspin.observables.nearest_images import images, integers, listed, place_of
 from jaxspin.units import Units
 
 
@@ -87,12 +88,13 @@ class ExchangeTensors(eqx.Module):
 
         Raises `ValueError` for a site that the cell lacks, and an offset of another length.
         """
-        return self.couplings[self.isotropic().place(start, end, offset)]
+        return self.couplings[place_of(self.lattice, start, end, offset)]
 
     def isotropic(self) -> ExchangeCouplings:
         """J, a third of the trace: what `magnon_energies`, `random_phase_temperature` and the like take.
 
-        As if the spins were along z, whatever `axis` is.
+        As if the spins were along z, whatever `axis` is. Spin waves with all parts are those of
+        `js.observables.spin_wave_frequencies(js.Exchange(lattice, pairs=found.pairs(radius)), spins)`.
         """
         trace = jnp.trace(self.couplings, axis1=-2, axis2=-1) / 3
         return ExchangeCouplings(self.lattice, trace, signs=self.signs, moments=self.moments)
@@ -122,13 +124,21 @@ class ExchangeTensors(eqx.Module):
         values = 2 * np.asarray(flat) * found.share[:, None, None]
         return [(*found.pair(place), values[place]) for place in listed(self.lattice, radius)]
 
-    def for_files(self, radius: float, units: Units, *, names: Sequence[str] | None = None) -> ExchangePairs:
+    def for_files(
+        self, radius: float, units: Units, *, names: Sequence[str] | None = None, anisotropic: bool = True
+    ) -> ExchangePairs:
         """The pairs within `radius` for `js.io.save_vampire`, `save_uppasd` and `save_spirit`, in meV and Angstrom.
 
-        As `ExchangeCouplings.for_files`, with the matrices and the moments along `axis`.
+        As `ExchangeCouplings.for_files`, with the matrices and the moments along `axis`. `anisotropic=False` leaves out
+        the symmetric part without trace, which Spirit has not.
+
+        Raises `ValueError` for names of another number.
         """
         moments = np.outer(np.array(self.signs) * np.asarray(self.moments), np.asarray(self.axis))
-        return written(self.lattice, self.pairs(radius), moments, units, names)
+        found = written(self.lattice, self.pairs(radius), moments, units, names)
+        if anisotropic:
+            return found
+        return dataclasses.replace(found, matrices=found.matrices - found.anisotropic())
 
 
 def completed(runs: Float[Array, "c *n 3 3"], axes: Float[Array, "c 3"]) -> tuple[Any, Float[Array, ""] | None]:

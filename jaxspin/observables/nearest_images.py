@@ -3,6 +3,7 @@
 import functools
 import itertools
 import warnings
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -54,6 +55,19 @@ def images(lattice: Lattice) -> Images:
         share = 1 / near.sum(axis=1)[cell]
         parts.append((cell, np.full_like(cell, start), np.full_like(cell, end), chosen, chosen @ a + between, share))
     return Images(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def place_of(lattice: Lattice, start: int, end: int, offset: Sequence[int]) -> tuple[int, ...]:
+    """The index in arrays `(*cells, sublattices, sublattices, ..)` of site `start` of cell 0 and `end` of `offset`.
+
+    Raises `ValueError` for a site that the cell lacks, and an offset of another length.
+    """
+    n, dimension = lattice.sublattices, lattice.dimension
+    if not (0 <= start < n and 0 <= end < n):
+        raise ValueError(f"sites {start} and {end} are not both in the cell; count them from 0 to {n - 1}.")
+    if len(offset) != dimension:
+        raise ValueError(f"offset {tuple(offset)} needs {dimension} entries, one per lattice vector.")
+    return (*(r % c for r, c in zip(offset, lattice.cells, strict=True)), start, end)
 
 
 def listed(lattice: Lattice, radius: float) -> list[int]:
