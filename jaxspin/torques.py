@@ -119,8 +119,8 @@ class SpinOrbitTorque(AbstractField):
 
         dS/dt = S x B - a S x dS/dt - d S x (S x p) + f S x p,   B_torque = f p + d p x S.
 
-    p is `polarization`, a direction `(3,)` or one a site `(*cells, sublattices, 3)`, of any length, zero for none;
-    `dampinglike` d and `fieldlike` f, in energy units, one number or one a site `(*cells, sublattices)`. With
+    p is `polarization`, a direction `(3,)`, `(sublattices, 3)` or `(*cells, sublattices, 3)`, of any length, zero for
+    none; `dampinglike` d and `fieldlike` f, in energy units, one number or one a site `(*cells, sublattices)`. With
     d > 0 the spins turn towards p, as the damping turns them towards the field; the angular dependence of
     Slonczewski's efficiency is left out. `profile` as in `SpinTransferTorque`.
 

@@ -398,7 +398,7 @@ REFUSED = [
         "the same in every cell moves to another",
     ),
     (lambda: Zeeman(1.0), r"has no three components; give \(3,\)"),
-    (lambda: Zeeman(jnp.ones((2, 3))).energy(textures.ferromagnet(OPEN)), r"give \(3,\) or \(4, 5, 1, 3\)"),
+    (lambda: Zeeman(jnp.ones((2, 3))).energy(textures.ferromagnet(OPEN)), r"\(1, 3\) .*, or \(4, 5, 1, 3\)"),
     (
         lambda: Anisotropy(jnp.ones((4, 5))).energy(textures.ferromagnet(OPEN)),
         r"strength of shape \(4, 5\) .* give one number, or \(4, 5, 1\)",

@@ -16,8 +16,8 @@ from jaxspin.spins import normalize
 class Anisotropy(AbstractPotential):
     """Single-ion anisotropy, E = - sum_i K_i (S_i . n_i)^2: easy axis for K > 0, easy plane for K < 0.
 
-    `strength` K, in energy units, is one number or `(*cells, sublattices)`; `axis` n is `(3,)` or
-    `(*cells, sublattices, 3)`, of any length; a site whose axis is zero has no anisotropy.
+    `strength` K, in energy units, is one number or `(*cells, sublattices)`; `axis` n is `(3,)`,
+    `(sublattices, 3)` or `(*cells, sublattices, 3)`, of any length; a site whose axis is zero has no anisotropy.
 
     Raises `ValueError` for numbers that are complex, infinite or NaN, an axis without three components, and when used
     on spins of another shape.

@@ -21,8 +21,8 @@ class UniaxialAnisotropy(AbstractPotential):
 
     - `strength` K_1, `fourth` K_2, `sixth` K_3 and `sixfold` K_6, in energy units: one number or `(*cells,
       sublattices)`.
-    - `axis`, and `basal`, which is at phi = 0: `(3,)` or `(*cells, sublattices, 3)`, of any length. What `basal` has
-      along the axis does not count.
+    - `axis`, and `basal`, which is at phi = 0: `(3,)`, `(sublattices, 3)` or `(*cells, sublattices, 3)`, of any
+      length. What `basal` has along the axis does not count.
 
     These are the constants of tables for hexagonal crystals, such as cobalt: K_1 > 0 is an easy axis, and E = 0 along
     it. K_1 alone is `Anisotropy` plus K_1 a site, and (S . n)^4 is 1 - 2 sin^2 + sin^4.
