@@ -4,7 +4,7 @@ Write down a model, get exact forces, learn them, run the learnt field on a latt
 the gradient of what came out. Importing changes no global flag, and loads a room when a name of it is first used.
 
 Here are the names of a first week; each room has the rest: `js.textures.skyrmion`, `js.observables.topological_charge`,
-`js.electrons.Disorder`, `js.dynamics.Ramp`, `js.training.train_rollout`, `js.sweeps.sweep`,
+`js.electrons.rashba`, `js.dynamics.Ramp`, `js.training.train_rollout`, `js.sweeps.sweep`,
 `js.devices.mesh`, `js.torques.SpinTransferTorque`, `js.io.load_ovf`, `js.plotting.plot_map`.
 
 The examples of all docstrings start from these lines, with `tmp_path` an empty folder (`pathlib.Path`):
