@@ -20,7 +20,15 @@ from jaxspin.electrons.blocks import Offsets, as_offsets, grid_for, on_grid
 from jaxspin.electrons.left_out import warn_of_left_out, warn_of_minority, warn_of_the_rest
 from jaxspin.electrons.orbital_matrices import bounds, dense, field_of, halves
 from jaxspin.electrons.orbital_product import OrbitalProduct
-from jaxspin.electrons.owners import Owners, as_complex, check_zero, checked_blocks, orbital_lattice, same_owner
+from jaxspin.electrons.owners import (
+    Owners,
+    as_complex,
+    check_zero,
+    checked_blocks,
+    checked_positions,
+    orbital_lattice,
+    same_owner,
+)
 from jaxspin.io.wannier import WannierHamiltonian
 from jaxspin.lattice import Lattice
 from jaxspin.spins import takes_spins
@@ -46,11 +54,14 @@ class OrbitalModel(AbstractElectrons):
       one end has no owner, the spin of the other.
     - `potential`: more energies of the orbitals, a number, `(n,)` or `(*cells, n)`.
     - `zeeman` h, of a field on the electrons' spins, -h.sigma: `(3,)`, `(n, 3)` or `(*cells, n, 3)`.
+    - `positions` of the orbitals in the first cell, `(n, d)` in units of the lattice vectors' own length: what currents
+      and Chern markers ask for. None: each orbital is at the atom that owns it.
 
     Energies are in one unit of your own (eV in files), spins `(*cells, sublattices, 3)`. `collinear` makes it from
-    hoppings of spin up and down. Solvers are those of `SDModel`, but for Green's functions and conductivities; products
-    with H take Fourier transforms over the cells, whose time does not grow with the number of vectors R. Derivatives by
-    `hopping`, `exchange` and `split` are those along hermitian changes.
+    hoppings of spin up and down. Solvers and observables are those of `SDModel`, with an orbital wherever that has a
+    site: densities, currents and conductivities, `GreensFunction` with `WideBand` and `ModelCrystal` leads. Products
+    with H take Fourier transforms over the cells, in a time that does not grow with the number of vectors R.
+    Derivatives by `hopping`, `exchange` and `split` are those along hermitian changes.
 
     Raises `ValueError` for shapes that do not fit, R without -R, matrices that are not hermitian (the message has the
     largest violation), and elements of M between orbitals of different owners.
@@ -72,6 +83,7 @@ class OrbitalModel(AbstractElectrons):
     split: Num[Array, "vectors n n"] | None
     potential: Float[Array, "..."] | None
     zeeman: Float[Array, "..."] | None
+    positions: tuple[tuple[float, ...], ...] | None = eqx.field(static=True)
     # no vacancies: an atom that is missing is a zero spin, and a potential far above
     occupied: Bool[Array, "..."] | None = None
 
@@ -86,6 +98,7 @@ class OrbitalModel(AbstractElectrons):
         split: ArrayLike | None = None,
         potential: Numbers | None = None,
         zeeman: Numbers | None = None,
+        positions: ArrayLike | None = None,
     ):
         self.lattice = lattice
         self.owners = tuple(None if o is None else int(o) for o in owners)
@@ -113,6 +126,7 @@ class OrbitalModel(AbstractElectrons):
             )
         self.potential = None if potential is None else real(potential, "potential")
         self.zeeman = None if zeeman is None else real(zeeman, "zeeman")
+        self.positions = checked_positions(positions, (n, lattice.dimension))
 
     def __check_init__(self):
         n = len(self.owners)
@@ -134,6 +148,7 @@ class OrbitalModel(AbstractElectrons):
         split: bool = True,
         potential: Numbers | None = None,
         zeeman: Numbers | None = None,
+        positions: ArrayLike | None = None,
     ) -> "OrbitalModel":
         """The model whose ferromagnet along +z has the hoppings `up` and `down`, each `(vectors, n, n)`.
 
@@ -174,6 +189,7 @@ class OrbitalModel(AbstractElectrons):
             split=jnp.where(rest, half, 0) if split else None,
             potential=potential,
             zeeman=zeeman,
+            positions=positions,
         )
 
     @classmethod
@@ -189,9 +205,10 @@ class OrbitalModel(AbstractElectrons):
         """The model of a magnet that `js.io.read_wannier90` has read, energies in eV, lengths in Angstrom.
 
         `cells` is the size of the lattice, one number or three, `magnetic` the atoms that have a spin, those with an
-        on-site splitting unless given. Spins along +z give the bands of the first file. `split=False` leaves out the
-        split hoppings. Splittings between orbitals of atoms without a spin are left out, with a warning where they
-        exceed 0.05 eV. Also warns of atoms whose M has a negative trace: there the first file is the minority spin.
+        on-site splitting unless given. Each orbital is at its atom. Spins along +z give the bands of the first file.
+        `split=False` leaves out the split hoppings. Splittings between orbitals of atoms without a spin are left out,
+        with a warning where they exceed 0.05 eV. Also warns of atoms whose M has a negative trace: there the first file
+        is the minority spin.
 
         Of one file with spin-orbit coupling what time reversal keeps becomes the hoppings `(vectors, 2n, 2n)`, which
         stay as the spins turn, and the splitting along `axis` turns with them. The axis is that of the spins in the
@@ -219,6 +236,7 @@ class OrbitalModel(AbstractElectrons):
             parts.hopping,
             parts.exchange,
             split=parts.split if split and np.any(parts.split) else None,
+            positions=hamiltonian.positions[hamiltonian.owners],
         )
 
     def on(self, lattice: Lattice) -> "OrbitalModel":
@@ -237,6 +255,7 @@ class OrbitalModel(AbstractElectrons):
             split=self.split,
             potential=self.potential,
             zeeman=self.zeeman,
+            positions=self.positions,
         )
 
     @property
@@ -249,6 +268,16 @@ class OrbitalModel(AbstractElectrons):
         if isinstance(self.exchange, Tracer):
             return None
         return float(np.linalg.norm(np.asarray(self.exchange), 2))
+
+    def places(self) -> np.ndarray:
+        """Where the orbitals of the first cell are, `(n, d)`; `ValueError` where one has neither owner nor position."""
+        if self.positions is not None:
+            return np.array(self.positions)
+        if None in self.owners:
+            raise ValueError(
+                f"orbital {self.owners.index(None)} has no owner, and so no position; give positions= to the model."
+            )
+        return np.array(self.lattice.basis)[np.array(self.owners)]
 
     def is_even(self) -> bool:
         """Whether all hoppings are hermitian matrices, H(-R) = H(R); False while they are traced."""
@@ -333,3 +362,7 @@ class OrbitalModel(AbstractElectrons):
         an operator of norm 1). Along open axes the edges are those of the infinite crystal, a little widened.
         """
         return bounds(self)
+
+    def bound(self) -> Float[Array, ""]:
+        """An upper bound of |H|, of unit spins."""
+        return jnp.max(jnp.abs(jnp.stack(self.spectral_bounds())))

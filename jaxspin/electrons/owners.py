@@ -46,6 +46,18 @@ def checked_blocks(
     return hermitian(name, offsets, found)
 
 
+def checked_positions(value: ArrayLike | None, shape: tuple[int, int]) -> tuple[tuple[float, ...], ...] | None:
+    """Positions of orbitals as numbers that programs are compiled for; `ValueError` for another shape."""
+    if value is None:
+        return None
+    found = np.asarray(value, float)
+    if found.shape != shape or not np.all(np.isfinite(found)):
+        raise ValueError(
+            f"positions of shape {found.shape} are none of {shape[0]} orbitals; give {shape}, one finite position each."
+        )
+    return tuple(tuple(float(x) for x in row) for row in found)
+
+
 def check_zero(name: str, value: Array, where: np.ndarray, what: str) -> None:
     """Refuse elements other than zero at the pairs of orbitals `where`: raises `ValueError`."""
     if isinstance(value, Tracer) or not np.any(np.asarray(value)[..., where]):

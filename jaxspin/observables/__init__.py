@@ -53,8 +53,9 @@ from jaxspin.observables.topology import (
     topological_charge,
     vector_chirality,
 )
-from jaxspin.observables.transport import bond_currents, conductivity, local_chern_marker, velocity
+from jaxspin.observables.transport import bond_currents, conductivity, local_chern_marker
 from jaxspin.observables.triangles import elementary_triangles, triangulation
+from jaxspin.observables.velocities import velocity
 from jaxspin.observables.walls import wall_position, wall_velocity
 
 __all__ = [

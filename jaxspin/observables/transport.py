@@ -3,7 +3,6 @@
 Charge, hbar and the lattice constant are one: a current is a number of electrons per hbar/t.
 """
 
-import functools
 from collections.abc import Sequence
 
 import equinox as eqx
@@ -12,22 +11,23 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float, PRNGKeyArray
 
-from jaxspin.arrays.precision import einsum, matmul, tensordot
-from jaxspin.arrays.spinors import Spinor, unit_spinor
+from jaxspin.arrays.precision import einsum, matmul
+from jaxspin.arrays.spinors import complex_of, unit_spinor
 from jaxspin.electrons import (
     AbstractElectrons,
     ExactDiagonalization,
     GreensFunction,
     Hopping,
     KernelPolynomial,
-    SDModel,
     chebyshev,
     fermi,
     spectral,
 )
 from jaxspin.electrons.model import only_sd
+from jaxspin.electrons.packed import imaginary_product, overlaps, weighted
 from jaxspin.field import Spins
 from jaxspin.observables.electronic import site_indices
+from jaxspin.observables.velocities import area_of, orbital_positions, spins_of, velocity
 from jaxspin.spins import takes_spins
 
 Solver = ExactDiagonalization | KernelPolynomial
@@ -61,7 +61,7 @@ def bond_currents(
 @eqx.filter_jit
 def _equilibrium_currents(solver, spins, key):
     model = solver.model
-    cells, ctype = model.lattice.cells, _complex(spins.dtype)
+    cells, ctype = model.lattice.cells, complex_of(spins.dtype)
 
     def energy(phases):
         turned = tuple(
@@ -71,35 +71,6 @@ def _equilibrium_currents(solver, spins, key):
         return eqx.tree_at(lambda s: s.model.hoppings, solver, turned).energy(spins, key=key)
 
     return jax.grad(energy)(jnp.zeros((*cells, len(model.hoppings)), spins.dtype))
-
-
-def velocity(model: AbstractElectrons, axis: int) -> SDModel:
-    """The operator v_a = i [H, r_a] along the Cartesian `axis`, as a model without spins: hoppings i d_a t.
-
-    In units of the hopping times the lattice constant over hbar. It is what `conductivity` sums; `model.dense` writes
-    it as a matrix.
-
-    Raises `ValueError` for an axis that the lattice does not have.
-
-    Example:
-        >>> velocity = js.observables.velocity(js.SDModel(lattice, coupling=2.0), axis=0)
-        >>> matrix = velocity.dense(jnp.zeros_like(spins))
-        >>> matrix.shape, bool(jnp.allclose(matrix, matrix.conj().T))
-        ((32, 32), True)
-    """
-    model = only_sd(model, "velocities and conductivities")
-    dimension = model.lattice.dimension
-    if not 0 <= axis < dimension:
-        raise ValueError(
-            f"the {model.lattice.name} lattice has axes 0 to {dimension - 1}, got {axis}; use one of them."
-        )
-    # a bond at a right angle to the axis carries nothing along it
-    moved = tuple(
-        Hopping(h.bond, h.amplitude.astype(_complex_of(h.amplitude)) * (1j * h.bond.vector[axis]), h.spin)
-        for h in model.hoppings
-        if abs(h.bond.vector[axis]) > 1e-9
-    )
-    return SDModel(model.lattice, moved, 0.0, occupied=model.occupied)
 
 
 @takes_spins(half=False, unit=True)
@@ -116,10 +87,11 @@ def conductivity(
 ) -> Complex[Array, ""]:
     """sigma_ab(w) by the Kubo formula, in e^2/h (times a^(2-d) in d dimensions), at the solver's T and filling or mu.
 
-    sigma_ab = (2 pi i/A) sum_mn [(f_m - f_n)/(e_n - e_m)] v^a_mn v^b_nm/(w + e_m - e_n + i eta), A the area; at w = 0
-    it is real. `broadening` eta > 0 is the scattering rate: it keeps the Drude peak of a clean metal finite, and hides
-    the single levels of a finite lattice. Make it larger than the level spacing of a metal. First derivatives, by spins
-    and couplings, are right where levels coincide; second ones of exact diagonalization only elsewhere.
+    sigma_ab = (2 pi i/A) sum_mn [(f_m - f_n)/(e_n - e_m)] v^a_mn v^b_nm/(w + e_m - e_n + i eta), A the area, v the
+    `velocity` (which says where orbitals are); at w = 0 it is real, and axes (0, 1) give the anomalous Hall
+    conductivity. `broadening` eta > 0 is the scattering rate: it keeps the Drude peak of a clean metal finite, and
+    hides the single levels of a finite lattice. Make it larger than the level spacing of a metal. First derivatives, by
+    spins and couplings, are right where levels coincide; second ones of exact diagonalization only elsewhere.
 
     Exact diagonalization takes `points` wavevectors along each axis, the texture being repeated so many times. Kernel
     polynomials (`points` must be 1) take the same sum from the moments Tr[T_m v_a T_n v_b], with m and n up to `order`
@@ -128,7 +100,8 @@ def conductivity(
 
     Raises `ValueError` for T = 0 (use a temperature well below the gap), for an open axis (no wavevectors and no bulk
     current), a `broadening` that is not positive, a frequency that is not finite, fewer than one of `points`, an axis
-    that the lattice does not have, and spins that do not fit it, are longer than 1 or in half precision.
+    that the lattice does not have, orbitals without owner and position, and spins that do not fit it, are longer than 1
+    or in half precision.
 
     Sources: Kubo, J. Phys. Soc. Jpn. 12, 570 (1957), 10.1143/JPSJ.12.570; double expansion: Garcia, Covaci and
     Rappoport, Phys. Rev. Lett. 114, 116602 (2015), 10.1103/PhysRevLett.114.116602.
@@ -171,7 +144,8 @@ def local_chern_marker(
 
     In the bulk of an open sample its average over the sites is the Chern number of the occupied states, with the sign
     of sigma_xy in e^2/h; over the whole sample, for filled and empty states only, it adds up to zero. `sites`
-    `(n, d + 1)` are indices of sites (cells and sublattice), None takes all, in C order. Exact diagonalization costs
+    `(n, d + 1)` are indices of sites (cells and sublattice), None takes all, in C order; of an `OrbitalModel` the last
+    index is the orbital, A the area per orbital, and the average that over the orbitals. Exact diagonalization costs
     one density matrix; kernel polynomials two expansions of `solver.order` terms a site, memory linear in the sites.
 
     Raises `ValueError` on a periodic axis, where position is not an operator, in other than two dimensions, for sites
@@ -187,11 +161,11 @@ def local_chern_marker(
         (16,)
     """
     lattice = solver.lattice
-    only_sd(solver.model, "Chern markers")
     if lattice.dimension != 2 or any(lattice.periodic):
         raise ValueError("the local Chern marker is that of an open sheet; build a 2D lattice with periodic=False.")
-    indices = np.argwhere(np.ones(lattice.shape, bool)) if sites is None else sites
-    return _marker(solver, spins, site_indices(lattice, indices))
+    orbitals = solver.model.orbital_lattice
+    indices = np.argwhere(np.ones(orbitals.shape, bool)) if sites is None else sites
+    return _marker(solver, spins, site_indices(orbitals, indices))
 
 
 # --- Kubo sums ------------------------------------------------------------------------------------------------------
@@ -215,7 +189,7 @@ def _kubo_exact(solver, operators, spins, eta, omega, along):
     model, dtype = solver.model, spins.dtype
     k = jnp.stack(jnp.meshgrid(*(jnp.arange(n) / n for n in along), indexing="ij"), -1)
     k = k.reshape(-1, model.lattice.dimension).astype(dtype)
-    real = jnp.arange(2 * model.lattice.sites) < jnp.asarray(model.orbitals())
+    real = jnp.arange(2 * model.orbital_lattice.sites) < jnp.asarray(model.orbitals())
     ensemble = solver.ensemble.astype(dtype)
     temperature = ensemble.temperature
     if ensemble.fixed_filling:
@@ -232,12 +206,12 @@ def _kubo_exact(solver, operators, spins, eta, omega, along):
         parameters = (mu, temperature, eta, omega)
         return spectral.pair_sum(_kubo_weight, model.dense(spins, q), first, second, smooth, *parameters)
 
-    return 2 * np.pi * jnp.sum(jax.lax.map(at, k)) / (_area(model) * len(k))
+    return 2 * np.pi * jnp.sum(jax.lax.map(at, k)) / (area_of(model) * len(k))
 
 
-def _matrix(operator: SDModel, spins, wavevector):
+def _matrix(operator: AbstractElectrons, spins, wavevector):
     """A velocity as a matrix, zero on vacancies (whose orbitals `dense` moves above the spectrum)."""
-    matrix = operator.dense(jnp.zeros_like(spins), wavevector)
+    matrix = operator.dense(spins_of(operator, spins), wavevector)
     if operator.occupied is None:
         return matrix
     full = jnp.repeat(operator.occupied.reshape(-1), 2)
@@ -248,18 +222,15 @@ def _matrix(operator: SDModel, spins, wavevector):
 def _kubo_chebyshev(solver, operators, spins, eta, omega, order, key):
     dtype = spins.dtype
     mu = solver.fermi_level(spins, key=key)
-    first, second = operators
-    nothing = jnp.zeros_like(spins)
+    first, second = (v.hamiltonian(spins_of(v, spins)) for v in operators)
     scaled, start = solver.rescaled(spins), solver.start(spins, key=key)
-    after = second.apply(nothing, start)
+    after = second(start)
     vectors = (after, scaled(after))
 
     def chunk(pair, _):
-        pair, columns = jax.lax.scan(
-            lambda p, _: (_advance(scaled, p), first.apply(nothing, p[0])), pair, None, length=_CHUNK
-        )
+        pair, columns = jax.lax.scan(lambda p, _: (_advance(scaled, p), first(p[0])), pair, None, length=_CHUNK)
         _, rows = jax.lax.scan(
-            lambda p, _: (_advance(scaled, p), _overlaps(p[0], columns)), (start, scaled(start)), None, length=order
+            lambda p, _: (_advance(scaled, p), overlaps(p[0], columns)), (start, scaled(start)), None, length=order
         )
         return pair, rows
 
@@ -274,7 +245,7 @@ def _kubo_chebyshev(solver, operators, spins, eta, omega, order, key):
     center, halfwidth = (x.astype(dtype) for x in solver.scaling())
     e = center + halfwidth * jnp.asarray(np.cos(theta), dtype)
     kernel = _kubo_weight(e[:, None], e[None, :], mu, solver.temperature.astype(dtype), eta, omega)
-    return 2 * np.pi * jnp.sum(weights * kernel) / _area(solver.model)
+    return 2 * np.pi * jnp.sum(weights * kernel) / area_of(solver.model)
 
 
 def _advance(operator, pair):
@@ -282,32 +253,15 @@ def _advance(operator, pair):
     return now, jax.tree.map(lambda p, b: 2 * p - b, operator(now), before)
 
 
-def _overlaps(left: Spinor, right: Spinor) -> Array:
-    """<left|right_n> for stacked right vectors."""
-
-    def dot(x, y):
-        return tensordot(y.reshape(len(y), -1), x.reshape(-1), axes=1)
-
-    total = []
-    for x, y in zip(left, right, strict=True):
-        for re, im in ((0, 1), (2, 3)):
-            total.append(jax.lax.complex(dot(x[re], y[re]) + dot(x[im], y[im]), dot(x[re], y[im]) - dot(x[im], y[re])))
-    return functools.reduce(jnp.add, total)
-
-
-def _area(model: SDModel) -> float:
-    return float(abs(np.linalg.det(np.array(model.lattice.vectors))) * np.prod(model.lattice.cells))
-
-
 # --- Chern marker ---------------------------------------------------------------------------------------------------
 
 
 @eqx.filter_jit
 def _marker(solver, spins, sites):
-    lattice, dtype = solver.lattice, spins.dtype
-    positions = lattice.positions() - lattice.positions().reshape(-1, 2).mean(axis=0)
-    x, y = (jnp.asarray(positions[..., a], dtype) for a in range(2))
-    factor = 4 * np.pi * lattice.sites / _area(solver.model)
+    lattice, dtype = solver.model.orbital_lattice, spins.dtype
+    positions = orbital_positions(solver.model)
+    x, y = (jnp.asarray(positions[..., a] - positions[..., a].mean(), dtype) for a in range(2))
+    factor = 4 * np.pi * lattice.sites / area_of(solver.model)
     if isinstance(solver, ExactDiagonalization):
         p = solver.density_matrix(spins)
         xs, ys = (jnp.repeat(r.reshape(-1), 2).astype(p.dtype) for r in (x, y))
@@ -322,29 +276,14 @@ def _marker(solver, spins, sites):
     )
     scaled = solver.rescaled(spins)
 
-    def project(spinor):
-        return chebyshev.expand(scaled, spinor, coefficients)
-
-    def times(r, spinor):
-        return tuple(tuple(r[..., a, None] * p for p in parts) for a, parts in enumerate(spinor))
+    def project(vectors):
+        return chebyshev.expand(scaled, vectors, coefficients)
 
     def at(site):
-        p = project(unit_spinor(lattice.shape, site, dtype, solver.model.occupied))
-        b = times(y, p)
+        unit = unit_spinor(lattice.shape, site, dtype, solver.model.occupied)
+        p = project(solver.model.packed(unit))
+        b = weighted(y, p)
         rest = jax.tree.map(jnp.subtract, b, project(b))
-        terms = [
-            jnp.sum(u[re] * v[im] - u[im] * v[re])
-            for u, v in zip(times(x, p), rest, strict=True)
-            for re, im in ((0, 1), (2, 3))
-        ]
-        return factor * functools.reduce(jnp.add, terms)
+        return factor * imaginary_product(weighted(x, p), rest)
 
     return jax.lax.map(at, sites)
-
-
-def _complex_of(amplitude: Array):
-    return amplitude.dtype if jnp.iscomplexobj(amplitude) else _complex(amplitude.dtype)
-
-
-def _complex(dtype):
-    return jnp.complex128 if dtype == jnp.float64 else jnp.complex64
