@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Complex, Float, Int
 
 from jaxspin.arrays.precision import tensordot
 
@@ -40,3 +40,13 @@ def imaginary_product(left: Any, right: Any) -> Float[Array, ""]:
         jnp.sum(u[re] * v[im] - u[im] * v[re]) for u, v in zip(left, right, strict=True) for re, im in ((0, 1), (2, 3))
     ]
     return functools.reduce(jnp.add, terms)
+
+
+def orbital_alone(vectors: Any, orbital: Int[Array, ""], columns: Int[Array, " n"]) -> Any:
+    """These columns of the vectors, without all other orbitals than this one of each cell."""
+    if isinstance(vectors, jax.Array):
+        mine = jnp.arange(vectors.shape[-3]) == orbital
+        return jnp.where(mine[:, None, None], vectors[..., columns], 0)
+    return tuple(
+        tuple(jnp.where(orbital == a, part[..., columns], 0) for part in parts) for a, parts in enumerate(vectors)
+    )

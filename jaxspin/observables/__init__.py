@@ -29,6 +29,7 @@ from jaxspin.observables.magnetization import (
 )
 from jaxspin.observables.magnons import magnon_energies, spin_wave_stiffness
 from jaxspin.observables.ordering_temperature import mean_field_temperature, random_phase_temperature
+from jaxspin.observables.partial_densities import partial_density_of_states
 from jaxspin.observables.puddles import Puddles, correlation_of_holes, puddles, site_correlations
 from jaxspin.observables.spin_waves import (
     SpinWaves,
@@ -97,6 +98,7 @@ __all__ = [
     "mean_field_temperature",
     "moment_length",
     "nearest_neighbor_correlations",
+    "partial_density_of_states",
     "puddles",
     "random_phase_temperature",
     "replica_overlap",

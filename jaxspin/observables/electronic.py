@@ -150,11 +150,11 @@ def density_of_states(
         >>> round(float(density.sum() * 0.1), 2)
         2.0
     """
-    kernel, width = _check(resolution, kernel), jnp.asarray(resolution, spins.dtype)
-    energies = _row(energies)
+    kernel, width = checked_kernel(resolution, kernel), jnp.asarray(resolution, spins.dtype)
+    energies = as_row(energies)
     if isinstance(solver, ExactDiagonalization | BlochDiagonalization):
         return _broadened(solver, spins, energies, width, kernel)
-    mu = solver.moments(spins, key=key, order=_order(solver, resolution, kernel))
+    mu = solver.moments(spins, key=key, order=order_of_peaks(solver, resolution, kernel))
     return _series_of(solver, mu, energies, width, kernel) / solver.lattice.sites
 
 
@@ -171,8 +171,9 @@ def local_density_of_states(
     """rho_i(e) = sum_k |psi_k(i)|^2 g(e - e_k), summed over spin, at `sites` `(m, d + 1)` (cells and sublattice).
 
     What a scanning tunnelling microscope sees; of an `OrbitalModel` the last index is the orbital, and the sum over an
-    atom's is its density of states. Broadened as in `density_of_states`, which is its average over the
-    sites. Kernel polynomials take the local moments <i|T_m|i> without random probes, one site after another.
+    atom's is its density of states (`partial_density_of_states` has those of all orbitals, averaged over cells).
+    Broadened as in `density_of_states`, which is its average over the sites. Kernel polynomials take the local moments
+    <i|T_m|i> without random probes, one site after another.
 
     Raises `ValueError` for sites that are no indices of the lattice, and as `density_of_states`.
 
@@ -182,11 +183,11 @@ def local_density_of_states(
         >>> js.observables.local_density_of_states(solver, spins, energies, sites, resolution=0.3).shape
         (2, 161)
     """
-    kernel, width = _check(resolution, kernel), jnp.asarray(resolution, spins.dtype)
-    energies, indices = _row(energies), site_indices(model_of(solver).orbital_lattice, sites)
+    kernel, width = checked_kernel(resolution, kernel), jnp.asarray(resolution, spins.dtype)
+    energies, indices = as_row(energies), site_indices(model_of(solver).orbital_lattice, sites)
     if isinstance(solver, ExactDiagonalization | BlochDiagonalization):
         return _broadened_at(solver, spins, energies, width, kernel, indices)
-    order = _order(solver, resolution, kernel)
+    order = order_of_peaks(solver, resolution, kernel)
     return _series_at(solver, spins, energies, width, kernel, order, indices)
 
 
@@ -209,18 +210,20 @@ def site_indices(lattice: Lattice, sites: ArrayLike | Sequence) -> Int[Array, "m
     return jnp.asarray(given)
 
 
-def _row(energies: Numbers) -> Array:
+def as_row(energies: Numbers) -> Array:
+    """Energies as a row of numbers; `ValueError` for another shape."""
     found = real(energies, "energies")
     if found.ndim != 1:
         raise ValueError(f"energies of shape {found.shape} are no row; give one, such as jnp.linspace(-6.0, 6.0, 200).")
     return found
 
 
-def _check(resolution: float, kernel: str) -> str:
+def checked_kernel(resolution: float, kernel: str) -> str:
+    """The kernel by its present name; `ValueError` for one that is not there, or a resolution that is not positive."""
     if not 0 < resolution < np.inf:
         raise ValueError(f"resolution must be a positive energy, got {resolution}; 0.1 resolves most bands.")
     kernel = "gaussian" if kernel == "jackson" else kernel
-    if kernel not in _KERNELS:
+    if kernel not in KERNELS:
         raise ValueError(f"there is no kernel {kernel!r}; choose 'gaussian' or 'lorentz'.")
     return kernel
 
@@ -235,11 +238,12 @@ def _lorentzian(x: Array, width: Array) -> Array:
 
 # The peak, and moments in units of a/resolution: Chebyshev coefficients of a peak inside the window fall as
 # exp(-(m resolution/a)^2/2), those of a Lorentzian as exp(-m resolution/a).
-_KERNELS = {"gaussian": (_gaussian, 5.0), "lorentz": (_lorentzian, 9.0)}
+KERNELS = {"gaussian": (_gaussian, 5.0), "lorentz": (_lorentzian, 9.0)}
 
 
-def _order(solver: KernelPolynomial, resolution: float, kernel: str) -> int:
-    return max(16, 2 * int(np.ceil(_KERNELS[kernel][1] * float(solver.scaling()[1]) / resolution / 2)))
+def order_of_peaks(solver: KernelPolynomial, resolution: float, kernel: str) -> int:
+    """How many moments a peak of this resolution takes."""
+    return max(16, 2 * int(np.ceil(KERNELS[kernel][1] * float(solver.scaling()[1]) / resolution / 2)))
 
 
 @eqx.filter_jit
@@ -254,7 +258,7 @@ def _broadened(solver, spins, energies, width, kernel):
 
 
 def _peaks(levels, weights, energies, width, kernel):
-    peak = _KERNELS[kernel][0]
+    peak = KERNELS[kernel][0]
     return jax.lax.map(lambda e: jnp.sum(weights * peak(e - levels, width)), energies.astype(levels.dtype))
 
 
@@ -263,7 +267,7 @@ def _broadened_at(solver, spins, energies, width, kernel, sites):
     dtype, model = spins.dtype, model_of(solver)
     index = jnp.ravel_multi_index(tuple(sites.T), model.orbital_lattice.shape, mode="clip")
     rows = (2 * index[:, None] + np.arange(2)[None]).reshape(-1)
-    peak, energies = _KERNELS[kernel][0], energies.astype(dtype)
+    peak, energies = KERNELS[kernel][0], energies.astype(dtype)
     if isinstance(solver, BlochDiagonalization):
         k, share = (jnp.asarray(x, dtype) for x in solver.wavevectors())
         each = jax.lax.map(
@@ -278,12 +282,13 @@ def _broadened_at(solver, spins, energies, width, kernel, sites):
     return jnp.where(model.occupied[tuple(sites.T)][:, None], peaks, 0)
 
 
-def _series(solver, mu, energies, width, kernel):
+def series(solver: KernelPolynomial, mu: Array, energies: Array, width: Array, kernel: str) -> Array:
+    """Peaks at the levels whose Chebyshev moments are `mu`."""
     levels, weights = quadrature(mu, *(value.astype(mu.dtype) for value in solver.scaling()))
     return _peaks(levels, weights, energies, width, kernel)
 
 
-_series_of = eqx.filter_jit(_series)
+_series_of = eqx.filter_jit(series)
 
 
 @eqx.filter_jit
@@ -292,6 +297,6 @@ def _series_at(solver, spins, energies, width, kernel, order, sites):
 
     def at(site):
         unit = model.packed(unit_spinor(model.orbital_lattice.shape, site, spins.dtype, model.occupied))
-        return _series(solver, moments(operator, unit, order), energies, width, kernel)
+        return series(solver, moments(operator, unit, order), energies, width, kernel)
 
     return jax.lax.map(at, sites)
