@@ -7,13 +7,15 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from jaxspin.electrons.model import SDModel
+from jaxspin.electrons.model import SDModel, only_sd
 from jaxspin.electrons.negf import integrals, recursion
 from jaxspin.electrons.negf.leads import AbstractTerminal, Contact, contact
 from jaxspin.electrons.negf.measures import AbstractMeasure, Found, Matrix, OnBonds, OnSite
+from jaxspin.electrons.negf.orbital_slices import reach, torque, torque_measure
 from jaxspin.electrons.negf.poles import number_for
-from jaxspin.electrons.negf.slices import Cut, cut, reach
+from jaxspin.electrons.negf.slices import Cut, cut_for
 from jaxspin.electrons.negf.system import Setup, System, assemble
+from jaxspin.electrons.orbitals import OrbitalModel
 from jaxspin.field import AbstractField, Spins
 from jaxspin.lattice import Lattice
 
@@ -21,7 +23,7 @@ from jaxspin.lattice import Lattice
 class AbstractChannel(AbstractField):
     """What `GreensFunction` asks its questions of: the parts of it are told there."""
 
-    model: eqx.AbstractVar[SDModel]
+    model: eqx.AbstractVar[SDModel | OrbitalModel]
     leads: eqx.AbstractVar[tuple[AbstractTerminal, ...]]
     voltage: eqx.AbstractVar[Float[Array, ""]]
     mu: eqx.AbstractVar[Float[Array, ""]]
@@ -87,14 +89,14 @@ class AbstractChannel(AbstractField):
     # --- slices ---------------------------------------------------------------------------------------------------
 
     def _cut(self, *, whole: bool = False) -> Cut:
-        lattice = self.lattice
+        lattice = self.model.orbital_lattice
         if whole or self.method == "dense" or self.axis is None:
             axis = 0 if self.axis is None else self.axis
             return Cut(lattice, axis, lattice.cells[axis])
-        bonds = tuple(h.bond for h in self.model.hoppings)
         # a lead at the right end touches the last slice alone, unless it reaches further than any slice need be
         ends = [lead.depth(lattice, self.axis) for lead in self.leads if lead.sites == "right"]
-        return cut(lattice, bonds, self.axis, min(max([1, *ends]), reach(bonds, self.axis)))
+        far = reach(self.model, self.axis)
+        return cut_for(lattice, far, self.axis, min(max([1, *ends]), far))
 
     def _setup(self, *, whole: bool = False) -> Setup:
         where = self._cut(whole=whole)
@@ -117,21 +119,31 @@ class AbstractChannel(AbstractField):
         return whole if self.model.occupied is None else jnp.where(self.model.occupied[..., None], whole, 0), error
 
     @eqx.filter_jit
+    def _pushed(self, spins: Spins) -> tuple[Spins, Array]:
+        """-Tr rho dH/dS of an `OrbitalModel`."""
+        where, model = self._cut(), self.model
+        assert isinstance(model, OrbitalModel)
+        found, error = self._measured(spins, torque_measure(where, model))
+        return torque(where, model, found, spins), error
+
+    @eqx.filter_jit
     def _matrix(self, spins: Spins) -> tuple[Array, Array]:
         found, error = self._measured(spins, Matrix())
         return self._ordered(found["matrix"][0]), error
 
     @eqx.filter_jit
     def _through_bonds(self, spins: Spins) -> tuple[Array, Array]:
-        measure = OnBonds(self._cut(), tuple(h.bond for h in self.model.hoppings))
+        hoppings = only_sd(self.model, "currents of single slices").hoppings
+        measure = OnBonds(self._cut(), tuple(h.bond for h in hoppings))
         found, error = self._measured(spins, measure)
-        return measure.currents(self.model.hoppings, found), error
+        return measure.currents(hoppings, found), error
 
     @eqx.filter_jit
     def _spins_through_bonds(self, spins: Spins) -> tuple[Array, Array]:
-        measure = OnBonds(self._cut(), tuple(h.bond for h in self.model.hoppings))
+        hoppings = only_sd(self.model, "spin currents").hoppings
+        measure = OnBonds(self._cut(), tuple(h.bond for h in hoppings))
         found, error = self._measured(spins, measure)
-        return measure.spin_currents(self.model.hoppings, found), error
+        return measure.spin_currents(hoppings, found), error
 
     @eqx.filter_jit
     def _out_of_leads(self, spins: Spins) -> tuple[Array, Array]:

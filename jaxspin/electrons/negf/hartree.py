@@ -13,6 +13,7 @@ from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
 from jaxspin.arrays.precision import matmul
 from jaxspin.couplings import finite_real
+from jaxspin.electrons.model import only_sd
 from jaxspin.electrons.negf.solver import GreensFunction
 from jaxspin.field import AbstractField, Spins, Time
 from jaxspin.lattice import Lattice
@@ -94,7 +95,7 @@ class Hartree(AbstractField):
         tolerance: float = 1e-5,
         max_iterations: int = 60,
     ):
-        lattice = solver.lattice
+        lattice = only_sd(solver.model, "Hartree potentials").lattice
         self.interaction = finite_real(interaction, "interaction")
         if self.interaction.shape not in ((), lattice.shape, (lattice.sites, lattice.sites)):
             raise ValueError(

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float, PRNGKeyArray
 
 from jaxspin.arrays.precision import einsum, matmul
+from jaxspin.electrons.model import only_sd
 from jaxspin.electrons.negf.leads import WideBand
 from jaxspin.electrons.negf.solver import GreensFunction
 from jaxspin.field import AbstractField, Spins, Time
@@ -49,6 +50,7 @@ class WideBandModes(AbstractField):
     solver: GreensFunction
 
     def __init__(self, solver: GreensFunction):
+        only_sd(solver.model, "modes")
         if not all(isinstance(lead, WideBand) for lead in solver.leads) or not float(solver.bath) > 0:
             raise ValueError("modes need wide-band leads and a positive bath; take the GreensFunction itself.")
         self.solver = solver

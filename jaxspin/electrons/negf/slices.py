@@ -99,14 +99,19 @@ def reach(bonds: tuple[Bond, ...], axis: int) -> int:
 
 
 def cut(lattice: Lattice, bonds: tuple[Bond, ...], axis: int | None, end: int = 1) -> Cut:
-    """Slices across `axis` that cost least, inverses of all together; a single one if `axis` is None.
-
-    Each is at least as thick as the hoppings reach within the lattice, and the last holds at least `end` cells.
-    """
+    """Slices across `axis` for these bonds, see `cut_for`; a single one if `axis` is None."""
     if axis is None:
         return Cut(lattice, 0, lattice.cells[0])
+    return cut_for(lattice, reach(bonds, axis), axis, end)
+
+
+def cut_for(lattice: Lattice, far: int, axis: int, end: int = 1) -> Cut:
+    """Slices across `axis` that cost least, inverses of all together, where hoppings reach `far` cells.
+
+    Each is at least as thick as they reach within the lattice, and the last holds at least `end` cells.
+    """
     length = lattice.cells[axis]
-    thick = range(min(reach(bonds, axis), length), length + 1)
+    thick = range(min(far, length), length + 1)
     fitting = [n for n in thick if n == length or n - (-length % n) >= end]
     return Cut(lattice, axis, min(fitting, key=lambda n: -(-length // n) * n**3))
 

@@ -12,7 +12,9 @@ from jaxspin.couplings import holds, optional, scalar
 from jaxspin.electrons.base import AbstractElectrons
 from jaxspin.electrons.model import SDModel, only_sd
 from jaxspin.electrons.negf.channel import AbstractChannel, open_axis
+from jaxspin.electrons.negf.crystals import Crystal, MagneticCrystal
 from jaxspin.electrons.negf.leads import AbstractTerminal, check_temperature, contact
+from jaxspin.electrons.orbitals import OrbitalModel
 from jaxspin.field import Spins, Time
 from jaxspin.lattice import Lattice
 from jaxspin.spins import check_finite, check_spins
@@ -21,8 +23,10 @@ from jaxspin.spins import check_finite, check_spins
 class GreensFunction(AbstractChannel):
     """The electrons of `model` between `leads` at different chemical potentials: a field without an energy.
 
-    G^r(w) = [w - H - Sigma^r(w)]^-1, rho = int dw/(2 pi) sum_a f_a(w) G^r Gamma_a G^a, B_i = J tr(sigma rho_ii).
-    Spins and field are `(*cells, sublattices, 3)`, energies in units of the hopping, currents electrons per hbar/t.
+    G^r(w) = [w - H - Sigma^r(w)]^-1, rho = int dw/(2 pi) sum_a f_a(w) G^r Gamma_a G^a, B_i = -Tr rho dH/dS_i, which is
+    J tr(sigma rho_ii) of an `SDModel`. Of an `OrbitalModel` an orbital takes the place of a site in all that is said of
+    sites here. Spins and field are `(*cells, sublattices, 3)`, energies in units of the hopping, currents electrons per
+    hbar/t.
 
     Two parts add up to rho. With all states filled like the reference, bound states included, it comes from complex
     frequencies (`negf.poles`). What the leads fill differently, (f_a - f_ref) G^r Gamma_a G^a, is integrated over the
@@ -30,8 +34,9 @@ class GreensFunction(AbstractChannel):
 
     **Arguments**
 
-    - `leads`: `WideBand`, `Crystal` and `MagneticCrystal` terminals, or an `AbstractLead` of your own, any number. Two
-      at the sites "left" and "right" make a channel.
+    - `leads`: `WideBand`, `Crystal`, `MagneticCrystal` and `ModelCrystal` terminals, or an `AbstractLead` of your own,
+      any number. Two at the sites "left" and "right" make a channel. `Crystal` and `MagneticCrystal` have one orbital a
+      site, for an `SDModel`; `ModelCrystal` goes on as the model does.
     - `voltage`: V, the lead at the left end has mu + V/2, the one at the right end mu - V/2, those elsewhere mu. A
       lead's own `mu` comes before this. A voltage fills states; it moves no level, except a rigid crystal's band.
     - `mu`, `temperature`: of leads and bath that have none of their own. Temperatures are positive.
@@ -46,7 +51,7 @@ class GreensFunction(AbstractChannel):
     The reference is the bath, or without one (mu, temperature): bound states outside the leads' bands are filled so.
     Derivatives of any kind in spins and parameters are those of the sum at the energies that the integral took.
 
-    Raises `ValueError` for leads that fit no end or site, no lead at all, or numbers out of range, and `RuntimeError`
+    Raises `ValueError` for leads that fit no end, site or model, no lead, or numbers out of range, and `RuntimeError`
     where the integral misses the tolerance; inside `jit`, where nothing can be raised, all results are NaN then.
     Without a voltage `ExactDiagonalization` and `KernelPolynomial` are faster and have an energy.
 
@@ -61,7 +66,7 @@ class GreensFunction(AbstractChannel):
     parallel_part_is_fixed: ClassVar[bool] = False
     half_precision: ClassVar[bool] = False
 
-    model: SDModel
+    model: SDModel | OrbitalModel
     leads: tuple[AbstractTerminal, ...]
     voltage: Float[Array, ""]
     mu: Float[Array, ""]
@@ -106,10 +111,16 @@ class GreensFunction(AbstractChannel):
             raise ValueError(f"there is no method {method!r}; choose 'recursive' or 'dense'.")
         if batch < 2 or batch % 2 or max_panels < batch:
             raise ValueError(f"batch must be even, at least 2, and max_panels no less; got {batch} and {max_panels}.")
-        self.model, self.leads = only_sd(model, "Green's functions"), tuple(leads)
+        self.model = model if isinstance(model, OrbitalModel) else only_sd(model, "Green's functions")
+        self.leads = tuple(leads)
         names = [lead.name for lead in self.leads]
         if not names or len(set(names)) < len(names) or "bath" in names:
             raise ValueError(f"leads need names of their own, and not 'bath', got {names}; give each another.")
+        plain = [lead.name for lead in self.leads if isinstance(lead, Crystal | MagneticCrystal)]
+        if plain and isinstance(model, OrbitalModel):
+            raise ValueError(
+                f"leads {plain} have one orbital a site; take ModelCrystal(model, name, spins) for OrbitalModel."
+            )
         self.temperature = check_temperature(temperature, "the solver")
         self.bath_mu = optional(bath_mu, "bath_mu")
         self.bath_temperature = None if bath_temperature is None else check_temperature(bath_temperature, "the bath")
@@ -143,15 +154,19 @@ class GreensFunction(AbstractChannel):
         return GreensFunction(self.model.on(lattice), **settings)
 
     def field(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
-        """B_i = J <sigma_i>."""
+        """B_i = -Tr rho dH/dS_i, J <sigma_i> of an `SDModel`."""
+        if isinstance(self.model, OrbitalModel):
+            check_spins(self.lattice, spins)
+            check_finite(spins)
+            return self._checked(spins, *self._pushed(spins))
         return self.model.coupled_spins(jnp.ones_like(spins)) * self.spin_density(spins)
 
-    def density(self, spins: Spins) -> Float[Array, "*cells sublattices"]:
+    def density(self, spins: Spins) -> Float[Array, "*cells orbitals"]:
         """n_i = sum_s <c+_is c_is>, between 0 and 2; `observables.electron_density` is the same."""
         return self._onsite(spins)[..., 0]
 
-    def spin_density(self, spins: Spins) -> Spins:
-        """<sigma_i>, `(*cells, sublattices, 3)`."""
+    def spin_density(self, spins: Spins) -> Float[Array, "*cells orbitals 3"]:
+        """<sigma_i> of each site or orbital."""
         return self._onsite(spins)[..., 1:]
 
     def bond_currents(self, spins: Spins) -> Float[Array, "*cells hoppings"]:
@@ -197,16 +212,14 @@ class GreensFunction(AbstractChannel):
         check_finite(spins)
         return self._between(spins, energies)[:, a, b]
 
-    def local_density_of_states(
-        self, spins: Spins, energies: Float[Array, " n"]
-    ) -> Float[Array, "*cells sublattices n"]:
+    def local_density_of_states(self, spins: Spins, energies: Float[Array, " n"]) -> Float[Array, "*cells orbitals n"]:
         """rho_i(E) = -Im tr G^r_ii(E)/pi, both spins, per unit of energy. Infinite at a bound state: give a bath."""
         check_spins(self.lattice, spins)
         check_finite(spins)
         return self._local(spins, energies)
 
     def greens_function(self, spins: Spins, energy: ArrayLike) -> Complex[Array, "n n"]:
-        """G^r(E) as a matrix `(2N, 2N)`, orbitals in the C order of `(*cells, sublattices, 2)`. For small devices."""
+        """G^r(E) as a matrix `(2N, 2N)`, orbitals in the C order of `(*cells, orbitals, 2)`. For small devices."""
         check_spins(self.lattice, spins)
         return self._retarded(spins, jnp.asarray(energy, spins.dtype))
 

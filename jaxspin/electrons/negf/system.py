@@ -9,10 +9,11 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxspin.arrays.spinors import complex_of
-from jaxspin.electrons.model import SDModel
+from jaxspin.electrons.base import AbstractElectrons
 from jaxspin.electrons.negf.leads import AbstractSelfEnergy, AbstractTerminal, Contact, broadening_of
 from jaxspin.electrons.negf.linalg import dagger, multiply
-from jaxspin.electrons.negf.slices import Cut, hamiltonian
+from jaxspin.electrons.negf.orbital_slices import sliced
+from jaxspin.electrons.negf.slices import Cut
 from jaxspin.field import Spins
 
 
@@ -60,7 +61,7 @@ class System(NamedTuple):
 
 def assemble(
     setup: Setup,
-    model: SDModel,
+    model: AbstractElectrons,
     leads: tuple[AbstractTerminal, ...],
     levels: tuple[Array, ...],
     bath: Array,
@@ -69,7 +70,7 @@ def assemble(
     """`levels` are mu and temperature of the leads and the reference, the solver's mu, edges."""
     where, dtype = setup.where, spins.dtype
     mu, temperature, center, edges = (x.astype(dtype) for x in levels)
-    diagonal, upper = hamiltonian(where, model, spins)
+    diagonal, upper = sliced(where, model, spins)
     ctype, m = diagonal.dtype, where.sites
     present = where.full(model.occupied)
     full = jnp.ones((where.slices, m), dtype) if present is None else present.astype(dtype)
