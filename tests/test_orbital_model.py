@@ -60,15 +60,17 @@ KINDS = [{"spin_orbit": False, "split": False}, {"spin_orbit": False}, {"spin_or
 
 
 def as_orbitals(model):
-    """An `SDModel` without spin in its hoppings, as a model of orbitals."""
+    """An `SDModel` as a model of orbitals, with spin-orbit blocks where hoppings turn spins."""
     blocks, n = {}, model.lattice.sublattices
+    turning = any(h.spin is not None for h in model.hoppings)
     for term in model.terms():
-        block = blocks.setdefault(term.offset, np.zeros((n, n), complex))
-        block[term.row, term.column] -= np.asarray(term.amplitude)
+        block = blocks.setdefault(term.offset, np.zeros((n, 2, n, 2), complex))
+        spin = np.eye(2) if term.spin is None else np.asarray(term.spin)
+        block[term.row, :, term.column, :] -= np.asarray(term.amplitude) * spin
+    hopping = np.stack(list(blocks.values()))
+    hopping = hopping.reshape(-1, 2 * n, 2 * n) if turning else hopping[:, :, 0, :, 0]
     exchange = np.diag(np.full(n, float(model.coupling)))
-    return OrbitalModel(
-        model.lattice, range(n), list(blocks), np.stack(list(blocks.values())), exchange, potential=model.potential
-    )
+    return OrbitalModel(model.lattice, range(n), list(blocks), hopping, exchange, potential=model.potential)
 
 
 @pytest.mark.parametrize(

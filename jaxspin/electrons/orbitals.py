@@ -98,7 +98,7 @@ class OrbitalModel(AbstractElectrons):
         split: ArrayLike | None = None,
         potential: Numbers | None = None,
         zeeman: Numbers | None = None,
-        positions: ArrayLike | None = None,
+        positions: ArrayLike | Sequence[Sequence[float | int]] | None = None,
     ):
         self.lattice = lattice
         self.owners = tuple(None if o is None else int(o) for o in owners)
@@ -148,7 +148,7 @@ class OrbitalModel(AbstractElectrons):
         split: bool = True,
         potential: Numbers | None = None,
         zeeman: Numbers | None = None,
-        positions: ArrayLike | None = None,
+        positions: ArrayLike | Sequence[Sequence[float | int]] | None = None,
     ) -> "OrbitalModel":
         """The model whose ferromagnet along +z has the hoppings `up` and `down`, each `(vectors, n, n)`.
 

@@ -46,7 +46,9 @@ def checked_blocks(
     return hermitian(name, offsets, found)
 
 
-def checked_positions(value: ArrayLike | None, shape: tuple[int, int]) -> tuple[tuple[float, ...], ...] | None:
+def checked_positions(
+    value: ArrayLike | Sequence[Sequence[float | int]] | None, shape: tuple[int, int]
+) -> tuple[tuple[float, ...], ...] | None:
     """Positions of orbitals as numbers that programs are compiled for; `ValueError` for another shape."""
     if value is None:
         return None

@@ -34,7 +34,8 @@ class ModelCrystal(AbstractTerminal):
     - `potential`: added to all energies of the lead. The voltage moves the occupation only, not the band.
     - `rigid`: True lets the band move with the chemical potential, by mu_lead - mu.
     - `sites`: "left" or "right"; None takes the name.
-    - `broadening`: the imaginary part of the energy in the decimation, in the unit of the model's energies.
+    - `broadening`: the imaginary part of the energy in the decimation, in the unit of the model's energies. Where bands
+      are many, a doubled layer is now and then close to a resonance, and rounding would exceed a much smaller one.
     - `mu`, `temperature`: its chemical potential and temperature. None: of the solver; see `GreensFunction`.
 
     Raises `ValueError` for sites that are no end, a broadening or temperature that is not positive, and in the solver
@@ -72,7 +73,7 @@ class ModelCrystal(AbstractTerminal):
         potential: ArrayLike = 0.0,
         rigid: bool = False,
         sites: str | None = None,
-        broadening: float = 1e-9,
+        broadening: float = 1e-6,
         mu: ArrayLike | None = None,
         temperature: ArrayLike | None = None,
     ):
@@ -82,7 +83,7 @@ class ModelCrystal(AbstractTerminal):
                 f"the crystal {name!r} goes on beyond an end of the channel; give sites='left' or 'right'."
             )
         if not broadening > 0:
-            raise ValueError(f"broadening must be positive, got {broadening}; 1e-9 is near enough to zero.")
+            raise ValueError(f"broadening must be positive, got {broadening}; 1e-6 is near enough to zero.")
         self.broadening = float(broadening)
         self.spins = real(spins, f"spins of lead {name!r}")
         if self.spins.ndim not in (1, model.lattice.dimension + 2) or self.spins.shape[-1] != 3:

@@ -83,7 +83,9 @@ def _chunk(integrand: Callable[[Array], Array], parts: Array) -> tuple[Array, Ar
     deviation = einsum("pk,pkn->pn", rules[:, 0], jnp.abs(samples - mean[:, None]))
     share = jnp.minimum(1, 200 * off / jnp.where(deviation > 0, deviation, 1))
     worst = jnp.max(deviation * share**1.5, axis=1, initial=0.0)
-    return values, jnp.where(jnp.isfinite(worst), worst, jnp.inf)
+    # a maximum may pass over NaN
+    finite = jnp.isfinite(worst) & jnp.all(jnp.isfinite(values), axis=1)
+    return values, jnp.where(finite, worst, jnp.inf)
 
 
 def adapt(integrand: Callable[[Array], Any], edges: Array, *, tolerance: float, most: int, batch: int) -> Integral:
