@@ -176,6 +176,26 @@ def electrons():
     check_equal(lambda s: ends.field(s), spins, sharded, atol=1e-10)
 
 
+def orbitals():
+    """Two orbitals an atom and hoppings that the spins split: Fourier transforms gather the cells, and no more."""
+    lattice = js.square(8, 8)
+    rng = np.random.default_rng(0)
+    hop = rng.normal(size=(2, 2, 2)) + 1j * rng.normal(size=(2, 2, 2))
+    hopping = 0.3 * np.concatenate([np.diag([0.0, 1.0])[None], hop, np.conj(np.swapaxes(hop, 1, 2))])
+    offsets = [(0, 0), (1, 0), (0, 1), (-1, 0), (0, -1)]
+    model = js.OrbitalModel(lattice, (0, 0), offsets, hopping, np.diag([1.0, 0.5]), split=0.2 * hopping)
+    spins, sharded = placed(lattice)
+    state = {"filling": 0.3, "temperature": 0.3}
+    exact = js.ExactDiagonalization(model, **state)
+    check_equal(lambda s: exact.energy_and_field(s), spins, sharded, atol=10 * ROUNDING)
+    # 16 vectors are shared by all devices; 4 by four of them, and then the lattice by the other two
+    for colors in (8, 2):
+        settings = {"order": 16, "probes": js.electrons.Coloring(colors), "window": (-8.0, 8.0)}
+        series = js.KernelPolynomial(model, **state, **settings)
+        assert series.start(spins).shape[-1] == 2 * colors
+        check_equal(lambda s, f=series: f.energy_and_field(s, key=jax.random.key(4)), spins, sharded)
+
+
 def quench():
     lattice = LATTICES["periodic"]
     spins, sharded = placed(lattice)

@@ -47,7 +47,9 @@ BEHIND = {
     "jaxspin.electrons.orbital_matrices": ("dense", "field_of", "spin_part"),
     "jaxspin.electrons.orbital_product": ("at_orbitals",),
     "jaxspin.electrons.negf.slices": ("hamiltonian",),
+    "jaxspin.electrons.negf.orbital_slices": ("hamiltonian", "sliced", "torque"),
     "jaxspin.electrons.negf.system": ("assemble",),
+    "jaxspin.observables.velocities": ("spins_of",),
     "jaxspin.textures.directions": ("finish",),
     "jaxspin.training.linearized": ("LinearizedSet.bytes_needed",),
 }

@@ -340,21 +340,10 @@ def test_what_does_not_fit_is_refused():
         make(potential=np.zeros((2, 2, 4))).on(cells(3, 3))
 
 
-def test_what_is_for_one_orbital_a_site_refuses_others(key):
-    lattice = cells(2, 2)
-    model, spins = model_on(lattice), spins_on(lattice)
-    solver = js.ExactDiagonalization(model, filling=0.3, temperature=TEMPERATURE)
-    remedy = r"for OrbitalModel are not there; give an SDModel, or take energies"
-    with pytest.raises(ValueError, match=f"bond currents {remedy}"):
-        js.observables.bond_currents(solver, spins)
-    with pytest.raises(ValueError, match=f"velocities and conductivities {remedy}"):
-        js.observables.conductivity(solver, spins, broadening=0.1)
-    with pytest.raises(ValueError, match=f"Chern markers {remedy}"):
-        js.observables.local_chern_marker(solver, spins)
-    with pytest.raises(ValueError, match=f"Green's functions {remedy}"):
-        js.GreensFunction(model, leads=(js.WideBand("left"), js.WideBand("right")), temperature=0.1)
+def test_waves_that_are_not_even_are_refused():
+    exact = js.ExactDiagonalization(model_on(cells(1, 1)), **STATE)
     with pytest.raises(ValueError, match="leave out even=True"):
-        BlochDiagonalization(js.ExactDiagonalization(model.on(cells(1, 1)), **STATE), points=2, even=True)
+        BlochDiagonalization(exact, points=2, even=True)
 
 
 def test_even_hoppings_need_half_the_wavevectors():

@@ -35,7 +35,7 @@ def finish(process: subprocess.Popen, timeout: float = 300) -> str:
     return out
 
 
-_SLOW = ("quench", "more_fields", "measured_elsewhere", "electrons", "training")
+_SLOW = ("quench", "more_fields", "measured_elsewhere", "electrons", "orbitals", "training")
 SLOW = [pytest.param((name,), marks=pytest.mark.slow, id=name) for name in _SLOW]
 
 
