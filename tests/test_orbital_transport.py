@@ -8,6 +8,7 @@ import jaxspin as js
 from jaxspin.electrons import BlochDiagonalization, Coloring, ExactTrace, OrbitalModel
 from jaxspin.electrons.hoppings import PAULI
 from jaxspin.observables import (
+    bond_currents,
     conductivity,
     density_of_states,
     electron_density,
@@ -174,6 +175,41 @@ def test_the_chern_marker_of_a_sheet_is_the_chern_number_inside():
     marker = local_chern_marker(exact, js.textures.ferromagnet(sheet, dtype=float)).reshape(10, 10, 2)
     assert abs(float(jnp.mean(marker[4:6, 4:6])) - chern_number(1.0)) < 0.05
     assert abs(float(jnp.sum(marker))) < 1e-6
+
+
+# --- currents of bonds --------------------------------------------------------------------------------------------
+
+
+def outwards(model, currents):
+    """Electrons that leave each orbital per unit time."""
+    return jnp.sum(currents, axis=(-3, -1))
+
+
+def test_currents_between_orbitals_are_conserved_and_those_of_the_density_matrix():
+    lattice = cells(3, 1, periodic=(False, True))
+    model, spins = placed(lattice, spin_orbit=True), spins_on(lattice)
+    exact = js.ExactDiagonalization(model, **STATE)
+    currents = bond_currents(exact, spins)
+    assert currents.shape == (3, 1, len(OFFSETS), 4, 4)
+    assert distance(outwards(model, currents), 0) < 1e-12
+    assert distance(currents, 0) > 0.01
+    # from an end on, where one lattice vector alone joins two cells; R = (2, 0), (2, +-1) fall together
+    which = [n for n, offset in enumerate(OFFSETS) if offset[0] == 2]
+    h, rho = (np.asarray(x).reshape(3, 4, 2, 3, 4, 2) for x in (model.dense(spins), exact.density_matrix(spins)))
+    expected = -2 * np.imag(np.einsum("manb,nbma->mn", h[0, :, :, 2], rho[2, :, :, 0]))
+    assert distance(currents[0, 0, np.array(which)].sum(axis=0), expected) < 1e-12
+
+
+@pytest.mark.slow
+def test_one_orbital_an_atom_has_the_bond_currents_of_the_model_of_one_orbital():
+    lattice = js.honeycomb(2, 1)
+    (plain, many), spins = pair(lattice), spins_on(lattice)
+    series = {"probes": ExactTrace(), "order": 32, "window": (-14, 14)}
+    for make in (js.ExactDiagonalization, lambda m, **state: js.KernelPolynomial(m, **state, **series)):
+        one, other = (bond_currents(make(m, **STATE), spins) for m in (plain, many))
+        for number, h in enumerate(plain.hoppings):
+            column = many.offsets.index(tuple(h.bond.offset))
+            assert distance(one[..., number], other[..., column, h.bond.start, h.bond.end]) < 1e-10
 
 
 # --- densities of states ------------------------------------------------------------------------------------------

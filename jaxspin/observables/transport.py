@@ -19,11 +19,13 @@ from jaxspin.electrons import (
     GreensFunction,
     Hopping,
     KernelPolynomial,
+    OrbitalModel,
     chebyshev,
     fermi,
     spectral,
 )
 from jaxspin.electrons.model import only_sd
+from jaxspin.electrons.orbital_bonds import Turned, from_slopes, no_phases
 from jaxspin.electrons.packed import imaginary_product, overlaps, weighted
 from jaxspin.field import Spins
 from jaxspin.observables.electronic import site_indices
@@ -36,13 +38,16 @@ Solver = ExactDiagonalization | KernelPolynomial
 @takes_spins(half=False, unit=True)
 def bond_currents(
     solver: Solver | GreensFunction, spins: Spins, *, key: PRNGKeyArray | None = None
-) -> Float[Array, "*cells hoppings"]:
+) -> Float[Array, "*cells hoppings"] | Float[Array, "*cells vectors n n"]:
     """I = 2 Im(t <c+_i M c_j>), electrons per unit time from i = (R, start) to j = (R + offset, end).
 
-    One column for each entry of `solver.model.hoppings`. It is the derivative of the solver's energy with respect to a
-    phase of the bond, t -> t exp(i phi), so each solver gives the current that belongs to its own energy. In
-    equilibrium it is divergence-free; it circulates where time reversal is broken, as in chiral textures or a magnetic
-    flux. Green's functions give the current that is driven as well, which enters and leaves at the leads.
+    One column for each entry of `solver.model.hoppings`. Of an `OrbitalModel` `(*cells, vectors, n, n)`: from orbital m
+    of a cell to orbital n of the cell at each of `model.offsets` further, I = -2 Im <c+_m H c_n> with all that H has
+    there, every current from both of its ends; sums over the orbitals of atoms are the currents between atoms. It is
+    the derivative of the solver's energy with respect to a phase of the bond, t -> t exp(i phi), so each solver gives
+    the current that belongs to its own energy. In equilibrium it is divergence-free; it circulates where time reversal
+    is broken, as in chiral textures or a magnetic flux. Green's functions give the current that is driven as well,
+    which enters and leaves at the leads.
 
     Raises `ValueError` for spins that do not fit the solver's lattice, are longer than 1 or in half precision. For the
     current through the leads alone use `GreensFunction.currents`.
@@ -54,6 +59,8 @@ def bond_currents(
     """
     if isinstance(solver, GreensFunction):
         return solver.bond_currents(spins)
+    if isinstance(solver.model, OrbitalModel):
+        return _orbital_currents(solver, spins, key)
     only_sd(solver.model, "bond currents")
     return _equilibrium_currents(solver, spins, key)
 
@@ -71,6 +78,16 @@ def _equilibrium_currents(solver, spins, key):
         return eqx.tree_at(lambda s: s.model.hoppings, solver, turned).energy(spins, key=key)
 
     return jax.grad(energy)(jnp.zeros((*cells, len(model.hoppings)), spins.dtype))
+
+
+@eqx.filter_jit
+def _orbital_currents(solver, spins, key):
+    model = solver.model
+
+    def energy(phases):
+        return eqx.tree_at(lambda s: s.model, solver, Turned(model, phases)).energy(spins, key=key)
+
+    return from_slopes(model, jax.grad(energy)(no_phases(model, spins.dtype)))
 
 
 @takes_spins(half=False, unit=True)

@@ -15,6 +15,7 @@ from jaxspin.electrons.negf.orbital_slices import reach, torque, torque_measure
 from jaxspin.electrons.negf.poles import number_for
 from jaxspin.electrons.negf.slices import Cut, cut_for
 from jaxspin.electrons.negf.system import Setup, System, assemble
+from jaxspin.electrons.orbital_bonds import Turned, from_slopes, no_phases
 from jaxspin.electrons.orbitals import OrbitalModel
 from jaxspin.field import AbstractField, Spins
 from jaxspin.lattice import Lattice
@@ -133,10 +134,21 @@ class AbstractChannel(AbstractField):
 
     @eqx.filter_jit
     def _through_bonds(self, spins: Spins) -> tuple[Array, Array]:
-        hoppings = only_sd(self.model, "currents of single slices").hoppings
+        if isinstance(self.model, OrbitalModel):
+            return self._between_orbitals(self.model, spins)
+        hoppings = self.model.hoppings
         measure = OnBonds(self._cut(), tuple(h.bond for h in hoppings))
         found, error = self._measured(spins, measure)
         return measure.currents(hoppings, found), error
+
+    def _between_orbitals(self, model: OrbitalModel, spins: Spins) -> tuple[Array, Array]:
+        """From the whole density matrix."""
+        rho, error = self._matrix(spins)
+
+        def energy(phases):
+            return jnp.sum(jnp.real(jnp.conj(rho) * Turned(model, phases).dense(spins)))
+
+        return from_slopes(model, jax.grad(energy)(no_phases(model, spins.dtype))), error
 
     @eqx.filter_jit
     def _spins_through_bonds(self, spins: Spins) -> tuple[Array, Array]:

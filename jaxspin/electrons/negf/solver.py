@@ -169,8 +169,11 @@ class GreensFunction(AbstractChannel):
         """<sigma_i> of each site or orbital."""
         return self._onsite(spins)[..., 1:]
 
-    def bond_currents(self, spins: Spins) -> Float[Array, "*cells hoppings"]:
-        """I = 2 Im(t <c+_i M c_j>), from i = (R, start) to j = (R + offset, end): `observables.bond_currents`."""
+    def bond_currents(self, spins: Spins) -> Float[Array, "*cells hoppings"] | Float[Array, "*cells vectors n n"]:
+        """I = 2 Im(t <c+_i M c_j>), from i = (R, start) to j = (R + offset, end): `observables.bond_currents`.
+
+        Those of an `OrbitalModel` take the whole density matrix: for small devices.
+        """
         check_spins(self.lattice, spins)
         check_finite(spins)
         return self._checked(spins, *self._through_bonds(spins))
