@@ -18,10 +18,9 @@ BIASED = {"voltage": 0.5, "temperature": 0.3, "bath": 0.2, "tolerance": 1e-4, "p
 def wire(length=3):
     """Two orbitals an atom, with spin-orbit coupling and spin-split hoppings."""
     lattice, offsets = js.chain(length, periodic=False), [(0,), (1,), (-1,)]
-    exchange = hermitian(2, [(0,)], 2, 0.6)[0]
-    return js.OrbitalModel(
-        lattice, (0, 0), offsets, hermitian(1, offsets, 4, 0.5), exchange, split=hermitian(3, offsets, 2, 0.1)
-    )
+    hopping = hermitian(1, offsets, 4, 0.5) * np.array([0.2, 1.0, 1.0])[:, None, None]
+    exchange = hermitian(2, [(0,)], 2, 0.2)[0]
+    return js.OrbitalModel(lattice, (0, 0), offsets, hopping, exchange, split=hermitian(3, offsets, 2, 0.1))
 
 
 def ends(model, **settings):
@@ -68,7 +67,7 @@ def channels(model, spins, energies, points=800):
 def test_a_crystal_between_leads_of_its_own_opens_every_channel():
     model = wire()
     spins = jnp.broadcast_to(jnp.array(ALONG), (3, 1, 3))
-    energies = jnp.array([-0.9, -0.2, 0.3, 3.0])
+    energies = jnp.array([-1.5, -1.0, 0.3, 2.5])
     solver = js.GreensFunction(model, leads=ends(model), temperature=0.1, poles=16)
     expected = channels(model, spins, energies)
     assert len(set(expected)) > 2

@@ -1,10 +1,12 @@
 """Currents of electrons with many orbitals an atom: those of `SDModel` with one, known Chern numbers, sum rules."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jaxspin as js
+from experiments.benchmarks import orbitals as benchmark
 from jaxspin.electrons import BlochDiagonalization, Coloring, ExactTrace, OrbitalModel
 from jaxspin.electrons.hoppings import PAULI
 from jaxspin.observables import (
@@ -261,6 +263,22 @@ def test_partial_densities_of_states_of_bloch_waves_and_vacancies():
         partial = partial_density_of_states(solver, spins, ENERGIES, **settings)
         total = density_of_states(solver, spins, ENERGIES, **settings)
         assert distance(partial.sum(axis=0), lattice.sublattices * total) < 1e-12
+
+
+# --- the benchmark -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_benchmark_times_both_solvers():
+    config = benchmark.Config(exact=(1,), series=(2,), order=16, dense_up_to=2, repeats=1)
+    with jax.enable_x64(False):
+        exact, series = benchmark.run(config)
+    assert exact["spin-orbitals"] == 18
+    assert (series["spin-orbitals"], series["columns"]) == (144, 18)
+    for row, names in ((exact, ["label"]), (series, ["field", "product", "dense"])):
+        assert all(row[name]["median"] > 0 for name in names)
+    # vectors of 144 numbers in 18 columns, twelve passes of transforms and four more, and the blocks of eight wavevectors
+    assert series["bytes of a product"] == 2 * 16 * 144 * 18 * 8 + 8 * 8 * 2 * 81
 
 
 # --- what does not fit ----------------------------------------------------------------------------------------------
