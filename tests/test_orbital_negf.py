@@ -136,10 +136,10 @@ def test_what_does_not_fit_is_refused():
         js.GreensFunction(model, leads=[ModelCrystal(model, "left", np.ones((2, 2, 3)))], **settings)
     with pytest.raises(ValueError, match=r"have shape \(4,\); give \(3,\) or \(\*cells, sublattices, 3\)"):
         ModelCrystal(model, "left", np.ones(4))
-    with pytest.raises(ValueError, match="goes on beyond an end; give sites='left' or 'right'"):
+    with pytest.raises(ValueError, match="goes on beyond an end of the channel; give sites='left' or 'right'"):
         ModelCrystal(model, "top", ALONG)
-    with pytest.raises(ValueError, match="broadening must be positive, got 0; 1e-6 is near enough"):
-        ModelCrystal(model, "left", ALONG, broadening=0)
+    with pytest.raises(ValueError, match="broadening must be positive, got 0.0; 1e-6 is near enough"):
+        ModelCrystal(model, "left", ALONG, broadening=0.0)
     solver = js.GreensFunction(model, leads=[WideBand("left")], bath=0.1, **settings)
     for what, ask in (
         ("spin currents", solver.bond_spin_currents),

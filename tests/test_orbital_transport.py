@@ -277,7 +277,7 @@ def test_the_benchmark_times_both_solvers():
     assert (series["spin-orbitals"], series["columns"]) == (144, 18)
     for row, names in ((exact, ["label"]), (series, ["field", "product", "dense"])):
         assert all(row[name]["median"] > 0 for name in names)
-    # vectors of 144 numbers in 18 columns, twelve passes of transforms and four more, and the blocks of eight wavevectors
+    # 144 numbers in 18 columns, twelve passes of transforms and four more, and the blocks of eight wavevectors
     assert series["bytes of a product"] == 2 * 16 * 144 * 18 * 8 + 8 * 8 * 2 * 81
 
 
@@ -294,3 +294,5 @@ def test_orbitals_without_a_place_are_refused():
     assert placed(lattice).on(cells(3, 2)).places().tolist() == [list(x) for x in POSITIONS]
     with pytest.raises(ValueError, match="has axes 0 to 1, got 2; use one of them"):
         velocity(placed(lattice), 2)
+    with pytest.raises(ValueError, match="moments of samples for OrbitalModel are not there; give an SDModel"):
+        js.descriptors.DisorderedMoments.of(placed(lattice), bound=9.0)

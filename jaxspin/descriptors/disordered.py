@@ -15,7 +15,8 @@ from jaxspin.couplings import at_least, finite_real
 from jaxspin.descriptors.base import Own, Rows
 from jaxspin.descriptors.clusters import Amplitudes, Cluster, Recursion, after
 from jaxspin.descriptors.on_clusters import AbstractOnClusters
-from jaxspin.electrons.model import SDModel
+from jaxspin.electrons.base import AbstractElectrons
+from jaxspin.electrons.model import SDModel, only_sd
 from jaxspin.field import Spins, sum_of
 from jaxspin.lattice import Bond, Lattice
 from jaxspin.spins import check_spins
@@ -108,12 +109,13 @@ class DisorderedMoments(AbstractOnClusters):
             )
 
     @staticmethod
-    def of(model: SDModel, *, bound: float | int, **settings: Any) -> "DisorderedMoments":
+    def of(model: AbstractElectrons, *, bound: float | int, **settings: Any) -> "DisorderedMoments":
         """The features of the electrons of `model`; `settings` are the other arguments.
 
-        Raises `ValueError` for hoppings that are complex, turn spins, or are not all of some shells, and a coupling
-        that is an array.
+        Raises `ValueError` for hoppings that are complex, turn spins, or are not all of some shells, a coupling that is
+        an array, and a model that is no `SDModel`.
         """
+        model = only_sd(model, "moments of samples")
         hopping, coupling = _shells_of(model), model.coupling
         if coupling.ndim:
             raise ValueError("a coupling that varies has no moments here; give the model one number.")
@@ -121,7 +123,7 @@ class DisorderedMoments(AbstractOnClusters):
             model.lattice, float(coupling), hopping, potential=model.potential, bound=bound, **settings
         )
 
-    def at(self, model: SDModel) -> "DisorderedMoments":
+    def at(self, model: AbstractElectrons) -> "DisorderedMoments":
         """The same features of the electrons of another sample, of any size; `ValueError` where `of` raises it, and
         for another coupling or other shells."""
         made = DisorderedMoments.of(model, **self._plain_settings())

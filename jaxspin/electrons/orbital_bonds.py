@@ -29,20 +29,15 @@ Phases = Float[Array, "cells vectors n n"]
 class Turned(AbstractElectrons):
     """A model whose bonds are turned by `phases` about zero, to first order: for derivatives alone."""
 
+    lattice: Lattice = eqx.field(static=True)
+    potential: Float[Array, "..."] | None
+    occupied: Bool[Array, "..."] | None
     model: OrbitalModel
     phases: Phases
 
-    @property
-    def lattice(self) -> Lattice:
-        return self.model.lattice
-
-    @property
-    def potential(self) -> Float[Array, "..."] | None:
-        return self.model.potential
-
-    @property
-    def occupied(self) -> Bool[Array, "..."] | None:
-        return self.model.occupied
+    def __init__(self, model: OrbitalModel, phases: Phases):
+        self.lattice, self.potential, self.occupied = model.lattice, model.potential, model.occupied
+        self.model, self.phases = model, phases
 
     @property
     def orbital_lattice(self) -> Lattice:

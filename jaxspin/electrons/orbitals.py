@@ -59,9 +59,10 @@ class OrbitalModel(AbstractElectrons):
 
     Energies are in one unit of your own (eV in files), spins `(*cells, sublattices, 3)`. `collinear` makes it from
     hoppings of spin up and down. Solvers and observables are those of `SDModel`, with an orbital wherever that has a
-    site: densities, currents and conductivities, `GreensFunction` with `WideBand` and `ModelCrystal` leads. Products
-    with H take Fourier transforms over the cells, in a time that does not grow with the number of vectors R.
-    Derivatives by `hopping`, `exchange` and `split` are those along hermitian changes.
+    site: densities, currents, conductivities, Chern markers, `GreensFunction` with `WideBand` and `ModelCrystal` leads;
+    but for spin currents, `WideBandModes` and `Hartree`. Products with H take Fourier transforms over the cells, in a
+    time that does not grow with the number of vectors R. Derivatives by `hopping`, `exchange` and `split` are those
+    along hermitian changes.
 
     Raises `ValueError` for shapes that do not fit, R without -R, matrices that are not hermitian (the message has the
     largest violation), and elements of M between orbitals of different owners.

@@ -136,6 +136,6 @@ class ModelCrystal(AbstractTerminal):
         return Layers(h, dagger(hop), dagger(hop)[:touching], self.broadening, degenerate=False)
 
     def extent(self, lattice: Lattice) -> Extent:
-        bound = self.model.bound()
+        bound = jnp.max(jnp.abs(jnp.stack(self.model.spectral_bounds())))
         largest = jnp.maximum(1, jnp.max(jnp.sqrt(jnp.sum(self.spins**2, axis=-1)))).astype(bound.dtype)
         return Extent(bound * largest + jnp.abs(self.potential).astype(bound.dtype), bound, jnp.zeros_like(bound))

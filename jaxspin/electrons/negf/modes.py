@@ -61,7 +61,8 @@ class WideBandModes(AbstractField):
 
     def field(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Spins:
         """B_i = J <sigma_i>."""
-        return self.solver.model.coupled_spins(jnp.ones_like(spins)) * self.solved(spins)[1]
+        model = only_sd(self.solver.model, "modes")
+        return model.coupled_spins(jnp.ones_like(spins)) * self.solved(spins)[1]
 
     def solved(self, spins: Spins) -> tuple[Array, Spins, Float[Array, " terminals"]]:
         """The density n_i `(*cells, sublattices)`, <sigma_i> and the current out of each terminal, the bath last."""
