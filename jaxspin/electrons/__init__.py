@@ -8,6 +8,7 @@ from jaxspin.electrons.ensemble import Ensemble
 from jaxspin.electrons.exact import ExactDiagonalization, bloch_energy, bloch_levels
 from jaxspin.electrons.hoppings import Hopping, kinetic, magnetic_flux, rashba
 from jaxspin.electrons.kpm import KernelPolynomial
+from jaxspin.electrons.matrices import model_of_matrix
 from jaxspin.electrons.model import SDModel
 from jaxspin.electrons.negf import (
     AbstractLead,
@@ -16,6 +17,7 @@ from jaxspin.electrons.negf import (
     Hartree,
     MagneticCrystal,
     ModelCrystal,
+    MatrixLead,
     SelfConsistent,
     WideBand,
     WideBandModes,
@@ -41,6 +43,7 @@ __all__ = [
     "KernelPolynomial",
     "MagneticCrystal",
     "ModelCrystal",
+    "MatrixLead",
     "OrbitalModel",
     "SDModel",
     "SelfConsistent",
@@ -55,6 +58,7 @@ __all__ = [
     "kinetic",
     "magnetic_flux",
     "measure_accuracy",
+    "model_of_matrix",
     "random_bonds",
     "random_potential",
     "rashba",

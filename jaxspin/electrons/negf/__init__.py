@@ -3,6 +3,7 @@
 from jaxspin.electrons.negf.crystals import Crystal, MagneticCrystal
 from jaxspin.electrons.negf.hartree import Hartree, SelfConsistent, screened_coulomb
 from jaxspin.electrons.negf.leads import AbstractLead, WideBand
+from jaxspin.electrons.negf.matrix_lead import MatrixLead
 from jaxspin.electrons.negf.model_crystals import ModelCrystal
 from jaxspin.electrons.negf.modes import WideBandModes
 from jaxspin.electrons.negf.solver import GreensFunction
@@ -13,6 +14,7 @@ __all__ = [
     "GreensFunction",
     "Hartree",
     "MagneticCrystal",
+    "MatrixLead",
     "ModelCrystal",
     "SelfConsistent",
     "WideBand",
