@@ -1,5 +1,6 @@
 """What is measured on spins: order, correlations, topology, domains."""
 
+from jaxspin.observables.autocorrelation import Autocorrelation, autocorrelation
 from jaxspin.observables.curl import curl_fraction, field_jacobian, unreachable_fraction
 from jaxspin.observables.distances import DistanceShells, by_distance
 from jaxspin.observables.domains import decay_length, domain_labels, domain_length, domain_sizes, moment_length
@@ -28,9 +29,11 @@ from jaxspin.observables.magnetization import (
     sublattice_magnetization,
 )
 from jaxspin.observables.magnons import magnon_energies, spin_wave_stiffness
+from jaxspin.observables.motion import texture_path, texture_velocity
 from jaxspin.observables.ordering_temperature import mean_field_temperature, random_phase_temperature
 from jaxspin.observables.partial_densities import partial_density_of_states
 from jaxspin.observables.puddles import Puddles, correlation_of_holes, puddles, site_correlations
+from jaxspin.observables.reweighting import Reweighted, reweighted
 from jaxspin.observables.spin_waves import (
     SpinWaves,
     effective_exchange,
@@ -47,6 +50,7 @@ from jaxspin.observables.structure_factor import (
     structure_factor_at,
     wavevectors,
 )
+from jaxspin.observables.thermodynamics import Thermodynamics, thermodynamics
 from jaxspin.observables.topology import (
     charge_density,
     scalar_chirality,
@@ -60,13 +64,17 @@ from jaxspin.observables.velocities import velocity
 from jaxspin.observables.walls import wall_position, wall_velocity
 
 __all__ = [
+    "Autocorrelation",
     "DistanceShells",
     "ExchangeCouplings",
     "ExchangeTensors",
     "Growth",
     "Puddles",
+    "Reweighted",
     "Spectrum",
     "SpinWaves",
+    "Thermodynamics",
+    "autocorrelation",
     "bond_currents",
     "by_distance",
     "charge_density",
@@ -102,6 +110,7 @@ __all__ = [
     "puddles",
     "random_phase_temperature",
     "replica_overlap",
+    "reweighted",
     "scalar_chirality",
     "site_correlations",
     "spin_glass_structure_factor",
@@ -115,6 +124,9 @@ __all__ = [
     "sublattice_magnetization",
     "tangent_hessian",
     "texture_center",
+    "texture_path",
+    "texture_velocity",
+    "thermodynamics",
     "topological_charge",
     "triangulation",
     "two_time_correlation",
