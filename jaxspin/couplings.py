@@ -16,6 +16,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike
 
+from jaxspin.arguments import told
 from jaxspin.devices.hosts import looked_at
 
 # What a coupling may be given as: a number, an array, or numbers in brackets.
@@ -33,13 +34,16 @@ def real(value: Any, name: str = "a coupling") -> Array:
 def numeric(value: Any, name: str = "a coupling") -> Array:
     """As `real`, complex numbers allowed."""
     if isinstance(value, str):
-        raise ValueError(f"{name} = {value!r} is no number or array of numbers; give one.")
+        raise ValueError(f"{name} = {value!r} is no number or array of numbers; give one, without quotes.")
     try:
         if isinstance(value, bool | int | float | np.generic | np.ndarray):
             value = np.asarray(value)  # Python's numbers become strongly typed here, without a program
         array = jnp.asarray(value)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} = {value!r} is no number or array of numbers; give one ({error}).") from None
+        # the reason alone tells a ragged list; of another object it is a page
+        ragged = type(value) in (list, tuple)
+        why = f" ({error})" if ragged else ""
+        raise ValueError(f"{name} = {told(value)} is no number or array of numbers{why}; give one.") from None
     if not (jnp.issubdtype(array.dtype, jnp.number) or array.dtype == bool):
         raise ValueError(f"{name} of dtype {array.dtype} is no number; give floats.")
     if jnp.issubdtype(array.dtype, jnp.inexact):

@@ -354,6 +354,10 @@ def _cells(cells: Sequence[float | int], dimension: int) -> tuple[int, ...]:
         cells = tuple(cells) * dimension
     if len(cells) != dimension:
         raise ValueError(f"got sizes {tuple(cells)} for a {dimension}-dimensional lattice; give {dimension} or one.")
+    if any(np.ndim(n) for n in cells):
+        raise ValueError(
+            f"cells must be whole numbers, got {cells[0]} as the first; give them one by one, such as 4, 4."
+        )
     if any(int(n) != n for n in cells):
         raise ValueError(f"cells must be whole numbers, got {tuple(cells)}; round them, such as int(4.7).")
     return tuple(int(n) for n in cells)

@@ -14,6 +14,7 @@ import jaxspin
 ROOT = Path(jaxspin.__file__).parent
 
 FLOORS = {
+    "arguments": 1,
     "arrays": 1,
     "devices": 1,
     "callables": 1,

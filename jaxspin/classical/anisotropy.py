@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin.arrays.vectors import dot
-from jaxspin.classical.sites import at_every_site, check_sites, check_uniform_sites, vector
+from jaxspin.classical.sites import at_every_site, check_sites, check_uniform_sites, no_lattice, vector
 from jaxspin.couplings import Numbers, finite_real
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.lattice import Lattice
@@ -20,7 +20,7 @@ class Anisotropy(AbstractPotential):
     `(sublattices, 3)` or `(*cells, sublattices, 3)`, of any length; a site whose axis is zero has no anisotropy.
 
     Raises `ValueError` for numbers that are complex, infinite or NaN, an axis without three components, and when used
-    on spins of another shape.
+    on spins of another shape; `TypeError` for a lattice, which is not needed.
 
     Example:
         >>> energy = js.Anisotropy(0.5).energy(js.textures.ferromagnet(lattice))
@@ -34,6 +34,7 @@ class Anisotropy(AbstractPotential):
     axis: Float[Array, "*n 3"]
 
     def __init__(self, strength: Numbers, axis: Numbers = (0.0, 0.0, 1.0)):
+        no_lattice(strength, "strength", "js.Anisotropy(0.1)")
         self.strength = finite_real(strength, "strength")
         self.axis = vector(axis, "axis")
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxspin.arguments import check_lattice
 from jaxspin.arrays.vectors import cross, dot
 from jaxspin.classical.bonds import bond_array, check_uniform, over_bonds
 from jaxspin.couplings import Numbers, finite_real
@@ -25,7 +26,7 @@ class DzyaloshinskiiMoriya(AbstractPotential):
     `(*cells, bonds)`, in energy units.
 
     Raises `ValueError` for other names or shapes, for numbers that are complex, infinite or NaN, and when used on spins
-    of another lattice.
+    of another lattice; `TypeError` for what is no lattice.
 
     Source: T. Moriya, Phys. Rev. 120, 91 (1960), doi:10.1103/PhysRev.120.91.
 
@@ -51,6 +52,7 @@ class DzyaloshinskiiMoriya(AbstractPotential):
         *,
         shell: int = 1,
     ):
+        check_lattice(lattice, "js.DzyaloshinskiiMoriya(lattice, 0.1)")
         bonds = lattice.shell(shell)
         along = np.array([np.pad(b.vector, (0, 3 - lattice.dimension)) / b.length for b in bonds])
         named = {"interfacial": np.cross([0.0, 0.0, 1.0], along), "bulk": along}

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxspin.arguments import check_lattice
 from jaxspin.arrays.vectors import add, dot
 from jaxspin.classical.bonds import are_many, bond_array, check_uniform, over_bonds, shared_out
 from jaxspin.classical.convolution import sum_over_pairs
@@ -41,7 +42,8 @@ class Exchange(AbstractPotential):
     Raises `ValueError` for other shapes, for numbers that are complex, infinite or NaN, for neither couplings nor
     pairs, and when used on spins of another lattice. Of pairs also for an atom that the lattice lacks, an R of another
     length, a site with itself, a pair that is listed twice, a list with only some of the pairs from both ends, and a
-    reverse whose J is not J^T. `TypeError` for what has a list of pairs and is none: give its `pairs(...)`.
+    reverse whose J is not J^T. `TypeError` for what is no lattice, and what has a list of pairs
+    and is none: give its `pairs(...)`.
 
     Example:
         >>> field = js.Exchange(lattice, (1.0, -0.5))
@@ -65,13 +67,17 @@ class Exchange(AbstractPotential):
         *,
         pairs: Sequence[Pair] | Pairs | None = None,
     ):
+        check_lattice(lattice, "js.Exchange(lattice, 1.0)")
         # a list of numbers is one entry a shell too; an array of a shell's bonds has the cells as its axes
         several = isinstance(couplings, tuple) or (
             isinstance(couplings, list) and all(np.ndim(j) == 0 for j in couplings)
         )
         shells: tuple[Any, ...] = tuple(couplings) if several else (couplings,)  # pyright: ignore[reportArgumentType]
         if not shells and pairs is None:
-            raise ValueError("there is no coupling; give one for each shell, or pairs=[(i, j, R, J), ...].")
+            raise ValueError(
+                "there is no coupling, couplings = (); give one for each shell, such as js.Exchange(lattice, 1.0), or "
+                "pairs=[(i, j, R, J), ...]."
+            )
         self.couplings = tuple(bond_array(lattice, number, j) for number, j in enumerate(shells, 1))
         if isinstance(pairs, Pairs):
             pairs.check(lattice)

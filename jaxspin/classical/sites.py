@@ -1,18 +1,28 @@
 """Couplings and vectors that are one for all sites, or one a site."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxspin.arguments import told
 from jaxspin.couplings import Numbers, finite_real
+
+
+def no_lattice(value: Any, name: str, remedy: str) -> None:
+    """Refuse a lattice where a term of single sites takes numbers: raises `TypeError` ending with `remedy`."""
+    if hasattr(value, "cells") and hasattr(value, "basis"):
+        raise TypeError(f"{name} = {told(value)} is no number: the same on every lattice it needs none; type {remedy}.")
 
 
 def vector(x: Numbers, name: str) -> Array:
     array = finite_real(x, name)
     if array.ndim == 0 or array.shape[-1] != 3:
-        raise ValueError(f"{name} of shape {array.shape} has no three components; give (3,) or (..., 3).")
+        raise ValueError(
+            f"{name} of shape {array.shape} has no three components; give (3,) or (..., 3), such as (0.0, 0.0, 1.0)."
+        )
     return array
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxspin.callables import by_content
 from jaxspin.classical.profiles import strength_at
-from jaxspin.classical.sites import at_every_site, check_uniform_sites, vector, with_moment
+from jaxspin.classical.sites import at_every_site, check_uniform_sites, no_lattice, vector, with_moment
 from jaxspin.couplings import Numbers
 from jaxspin.field import AbstractPotential, Spins, Time, times_of_change
 from jaxspin.lattice import Lattice
@@ -25,7 +25,7 @@ class Zeeman(AbstractPotential):
     In tesla, at moments of 2.2 mu_B: `js.Zeeman(js.units.Units(energy="eV").field((0, 0, 5.0), "T", moment=2.2))`.
 
     Raises `ValueError` for numbers that are complex, infinite or NaN, vectors without three components, and when used
-    on spins of another shape. For a field in time use `ZeemanPulse`.
+    on spins of another shape; `TypeError` for a lattice, which is not needed. For a field in time use `ZeemanPulse`.
 
     Example:
         >>> up = js.textures.ferromagnet(lattice)
@@ -38,6 +38,7 @@ class Zeeman(AbstractPotential):
     applied: Float[Array, "*n 3"]
 
     def __init__(self, applied: Numbers, moment: Numbers | None = None):
+        no_lattice(applied, "applied", "js.Zeeman((0.0, 0.0, 1.0))")
         self.applied = with_moment(vector(applied, "applied"), moment)
 
     def energy(self, spins: Spins, t: Time = 0.0, *, key: PRNGKeyArray | None = None) -> Float[Array, ""]:

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxspin.arguments import check_lattice
+from jaxspin.couplings import real
 from jaxspin.descriptors.base import Own, Rows, check_direction
 from jaxspin.descriptors.clusters import Cluster, Recursion
 from jaxspin.descriptors.on_clusters import AbstractOnClusters
@@ -87,7 +89,9 @@ class LocalMoments(AbstractOnClusters):
         wrap: bool = False,
         chunk: int | None = 128,
     ):
+        check_lattice(lattice, "js.LocalMoments(lattice, coupling=3.0)")
         self.lattice = lattice
+        real(coupling, "coupling")
         self.coupling = float(coupling)
         self.hopping = tuple(float(t) for t in (hopping if isinstance(hopping, Sequence) else (hopping,)))
         self.hops, self.moments, self.surroundings = int(hops), int(moments), int(surroundings)

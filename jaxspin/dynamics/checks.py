@@ -14,6 +14,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
 
+from jaxspin.arguments import told
 from jaxspin.classical.sites import check_moments
 from jaxspin.couplings import finite_and_not_negative, finite_and_positive, holds, real
 from jaxspin.field import times_of_change
@@ -35,7 +36,11 @@ def check_state(spins: Array, lattice: Lattice | None, frozen: Array | None) -> 
     if frozen is not None and frozen.shape != spins.shape[:-1]:
         raise ValueError(f"frozen has shape {frozen.shape}; give a mask of the lattice's shape {spins.shape[:-1]}.")
     if not holds(_are_unit, spins):
-        raise ValueError("spins must have length one, or zero for a vacancy; pass jaxspin.normalize(spins).")
+        longest = float(jnp.sqrt(jnp.max(jnp.sum(jnp.square(spins), axis=-1))))
+        raise ValueError(
+            f"spins must have length one, or zero for a vacancy, got lengths up to {longest:.4g}; pass "
+            "jaxspin.normalize(spins)."
+        )
 
 
 def check_settings(
@@ -65,13 +70,15 @@ def check_motion(shape: tuple[int, ...], damping: Any, moment: Any, temperature:
             f"damping of shape {np.shape(damping)} does not fit the sites {shape}; give one number, or one per site."
         )
     if not holds(finite_and_not_negative, damping):
-        raise ValueError("damping must be finite and not negative; pass zero or more, such as 0.1.")
+        raise ValueError(f"damping = {told(damping)} must be finite and not negative; pass zero or more, such as 0.1.")
     if moment is not None:
         check_moments(moment, shape)
     if moment is not None and not holds(finite_and_positive, moment):
-        raise ValueError("moment must be positive and finite; for a vacancy make the spin zero, not its moment.")
+        raise ValueError(
+            f"moment = {told(moment)} must be positive and finite; for a vacancy make the spin zero, not its moment."
+        )
     if not callable(temperature) and not holds(finite_and_not_negative, temperature):
-        raise ValueError(f"temperature = {temperature} is not finite or negative; pass zero or more.")
+        raise ValueError(f"temperature = {temperature} is not finite or negative; pass zero or more, such as 0.01.")
 
 
 def check_adaptive(max_step: Any, tolerance: Any, adaptive: bool, dtype: Any) -> None:
@@ -128,6 +135,8 @@ def _at(schedule: Callable[[Any], Any], t: Array) -> Any:
 
 def check_solver(solver, noisy, adaptive):
     name = type(solver).__name__
+    if not isinstance(solver, diffrax.AbstractSolver):
+        raise TypeError(f"solver = {told(solver)} is no integrator; pass solver=js.dynamics.DepondtMertens().")
     if noisy and adaptive:
         raise ValueError("thermal noise needs a fixed step; pass step=..., or temperature=0 for adaptive steps.")
     if noisy and not isinstance(solver, diffrax.AbstractStratonovichSolver):

@@ -12,6 +12,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
+from jaxspin.arguments import check_key, told
 from jaxspin.callables import by_content
 from jaxspin.classical.profiles import Constant
 from jaxspin.classical.sites import moments_at
@@ -122,9 +123,9 @@ def simulate(
     where all that it uses is equal (`jaxspin.callables.by_content`).
 
     Raises `FileExistsError` where the store exists and `resume` is not given, `ValueError` where it holds another run.
-    Raises `ValueError` for settings that cannot run and, unless `throw=False`, `RuntimeError` if spins become
-    non-finite or an adaptive run needs more than `max_steps` for a frame. With a fixed step `max_steps` is
-    checked beforehand.
+    Raises `ValueError` for settings that cannot run, `TypeError` for a seed as `key` or a name as `solver`, and, unless
+    `throw=False`, `RuntimeError` if spins become non-finite or an adaptive run needs more than `max_steps` for a frame.
+    With a fixed step `max_steps` is checked beforehand.
 
     Example:
         >>> run = js.simulate(field, spins, duration=2.0, step=0.1, save_every=0.5)
@@ -145,6 +146,7 @@ def simulate(
     duration, start = float(duration), float(start)
     save_every = None if save_every is None else float(save_every)
     lattice = lattice if lattice is not None else field.lattice
+    check_key(key)
     check_state(spins, lattice, frozen)
     dtype = spins.dtype
     check_settings(spins.shape[:-1], duration, start, save_every, damping, moment, temperature)
@@ -158,7 +160,9 @@ def simulate(
     schedule = temperature if callable(temperature) else Constant(temperature)
     schedule = jax.tree.map(lambda x: jnp.asarray(x, dtype) if _is_float(x) else x, schedule)
     if noisy and key is None:
-        raise ValueError("temperature > 0 needs random numbers; pass key=jax.random.key(0), or temperature=0.")
+        raise ValueError(
+            f"temperature = {told(temperature)} needs random numbers; pass key=jax.random.key(0), or temperature=0."
+        )
     solver = solver if solver is not None else (ProjectedTsit5() if adaptive else DepondtMertens())
     check_solver(solver, noisy, adaptive)
     check_adaptive(max_step, tolerance, adaptive, dtype)

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Int
 
+from jaxspin.arguments import told
 from jaxspin.arrays.spinors import Spinor
 from jaxspin.lattice import Lattice
 from jaxspin.spins import takes_spins
@@ -113,4 +114,12 @@ def check_wavevector(lattice: Lattice, wavevector: Array | None) -> None:
         raise ValueError(
             f"a wavevector has {lattice.dimension} reduced coordinates, got shape {wavevector.shape}; "
             "give one for each axis."
+        )
+
+
+def check_model(model: Any, solver: str) -> None:
+    """Refuse what is no model of electrons, such as the lattice of one: raises `TypeError`."""
+    if not isinstance(model, AbstractElectrons):
+        raise TypeError(
+            f"model = {told(model)} is no model of electrons; give js.{solver}(js.SDModel(lattice, coupling=2.0), ...)."
         )

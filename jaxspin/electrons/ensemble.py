@@ -70,9 +70,12 @@ class Ensemble(eqx.Module):
         temperature: ArrayLike = 0.0,
     ):
         if (filling is None) == (chemical_potential is None):
-            raise ValueError("give exactly one of filling=... (fixed number of electrons) and chemical_potential=...")
+            got = "neither" if filling is None else "both"
+            raise ValueError(
+                f"filling or chemical_potential fixes the electrons, got {got}; give one, such as filling=0.5."
+            )
         if _known(filling) and not 0 <= float(filling) <= 1:
-            raise ValueError(f"filling is N_e/(2N), between 0 and 1 (half filling is 0.5), got {filling}; rescale it.")
+            raise ValueError(f"filling is N_e/(2N), between 0 and 1, got {filling}; for half filling give filling=0.5.")
         if _known(temperature) and not float(temperature) >= 0:
             raise ValueError(f"temperature must not be negative, got {temperature}; use 0 for the ground state.")
         self.filling = optional(filling, "filling")

@@ -9,7 +9,7 @@ from jaxtyping import Array, ArrayLike, Complex, Float, PRNGKeyArray
 
 from jaxspin.arrays.precision import matmul
 from jaxspin.electrons import fermi, spectral
-from jaxspin.electrons.base import AbstractElectrons
+from jaxspin.electrons.base import AbstractElectrons, check_model
 from jaxspin.electrons.ensemble import AbstractEquilibrium, Ensemble, degenerate, frontier
 from jaxspin.electrons.memory import warn_of_memory
 from jaxspin.field import Spins, Time
@@ -34,7 +34,7 @@ class ExactDiagonalization(AbstractEquilibrium):
     `KernelPolynomial` beyond about a thousand sites, `BlochDiagonalization` for textures that repeat.
 
     Raises `ValueError` if both or neither of filling and chemical potential are given, or one is out of range, and for
-    spins that do not fit the lattice or are not finite.
+    spins that do not fit the lattice or are not finite; `TypeError` for what is no model, such as a lattice.
 
     Example:
         >>> solver = js.ExactDiagonalization(js.SDModel(lattice, coupling=2.0), filling=0.25, temperature=0.1)
@@ -56,6 +56,7 @@ class ExactDiagonalization(AbstractEquilibrium):
         chemical_potential: ArrayLike | None = None,
         temperature: ArrayLike = 0.0,
     ):
+        check_model(model, "ExactDiagonalization")
         self.ensemble = Ensemble(filling=filling, chemical_potential=chemical_potential, temperature=temperature)
         _warn(model)
         self.model = model

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Num
 
+from jaxspin.arguments import told
 from jaxspin.couplings import numeric
 from jaxspin.lattice import Bond, Lattice
 
@@ -21,7 +22,7 @@ class Hopping(eqx.Module):
     - `spin`: the matrix M `(2, 2)`, the identity if None.
 
     Raises `ValueError` for a bond from a site to itself, which is `SDModel(potential=...)`, and a matrix of another
-    shape. For plain hoppings by shell give `SDModel` the numbers.
+    shape; `TypeError` for what is no bond. For plain hoppings by shell give `SDModel` the numbers.
 
     Example:
         >>> hoppings = [js.Hopping(bond, 1.0) for bond in lattice.shell(1)]
@@ -34,6 +35,8 @@ class Hopping(eqx.Module):
     spin: Num[Array, "2 2"] | None
 
     def __init__(self, bond: Bond, amplitude: ArrayLike, spin: ArrayLike | None = None):
+        if not isinstance(bond, Bond):
+            raise TypeError(f"bond = {told(bond)} is no bond; give one first, js.Hopping(lattice.shell(1)[0], 1.0).")
         self.bond = bond
         self.amplitude = numeric(amplitude, "a hopping amplitude")
         self.spin = None if spin is None else numeric(spin, "the spin matrix of a hopping")

@@ -14,7 +14,7 @@ from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 from jaxspin.couplings import at_least
 from jaxspin.devices.shards import Shards, shards_of
 from jaxspin.electrons import chebyshev
-from jaxspin.electrons.base import AbstractElectrons
+from jaxspin.electrons.base import AbstractElectrons, check_model
 from jaxspin.electrons.ensemble import AbstractEquilibrium, Ensemble
 from jaxspin.electrons.memory import warn_of_memory
 from jaxspin.electrons.probes import AbstractProbes, Coloring, ExactTrace, colors_for
@@ -52,7 +52,8 @@ class KernelPolynomial(AbstractEquilibrium):
     First and second derivatives, in reverse mode, by spins and every array of the model.
 
     Raises `ValueError` for T <= 0, both or neither of filling and chemical potential, an empty window, an order that is
-    odd or beyond 20 000, and traced values from which colours or order would have to be chosen.
+    odd or beyond 20 000, and traced values from which colours or order would have to be chosen; `TypeError` for what is
+    no model, such as a lattice.
     Sources: Weisse, Wellein, Alvermann and Fehske, Rev. Mod. Phys. 78, 275 (2006), 10.1103/RevModPhys.78.275;
     Barros and Kato, Phys. Rev. B 88, 235101 (2013), 10.1103/PhysRevB.88.235101.
 
@@ -87,6 +88,7 @@ class KernelPolynomial(AbstractEquilibrium):
         window: tuple[ArrayLike, ArrayLike] | None = None,
         tolerance: float = 1e-2,
     ):
+        check_model(model, "KernelPolynomial")
         self.ensemble = Ensemble(filling=filling, chemical_potential=chemical_potential, temperature=temperature)
         if not 0 < tolerance < np.inf:
             raise ValueError(f"tolerance must be positive, got {tolerance}; 0.01 is usual.")
@@ -276,7 +278,10 @@ def _bounds(model: AbstractElectrons) -> tuple[Float[Array, ""], Float[Array, ""
 
 def _check(temperature, low, high) -> None:
     if not isinstance(temperature, Tracer) and not temperature > 0:
-        raise ValueError("the kernel-polynomial method needs temperature > 0; use ExactDiagonalization for T = 0.")
+        raise ValueError(
+            f"the kernel-polynomial method needs temperature > 0, got {float(temperature):g}; use ExactDiagonalization "
+            "for T = 0."
+        )
     if not any(isinstance(x, Tracer) for x in (low, high)) and not low < high:
         raise ValueError(
             f"the window ({float(low):g}, {float(high):g}) is empty; give (lowest, highest) energy of the spectrum."

@@ -16,6 +16,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Bool, Complex, Float
 
+from jaxspin.arguments import check_lattice
 from jaxspin.arrays.precision import einsum
 from jaxspin.arrays.spinors import Spinor, complex_of, complex_parts, join, mix, multiply, split
 from jaxspin.couplings import holds, real
@@ -45,7 +46,7 @@ class SDModel(AbstractElectrons):
     `ExactDiagonalization` and `KernelPolynomial`.
 
     Raises `ValueError` for arrays that do not fit the lattice, a complex `coupling` or `potential`, a bond given
-    together with its reverse, and where every site is vacant.
+    together with its reverse, and where every site is vacant; `TypeError` for what is no lattice.
 
     Example:
         >>> model = js.SDModel(lattice, (1.0, -0.3), coupling=2.0)
@@ -68,6 +69,7 @@ class SDModel(AbstractElectrons):
         potential: ArrayLike | None = None,
         occupied: ArrayLike | None = None,
     ):
+        check_lattice(lattice, "js.SDModel(lattice, 1.0, coupling=2.0)")
         self.lattice = lattice
         shells = tuple(hopping) if isinstance(hopping, Sequence) else (hopping,)
         if 0 < sum(isinstance(entry, Hopping) for entry in shells) < len(shells):

@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from jaxspin.arguments import told
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
 from jaxspin.forcefield.checkpoint import load, load_metadata
 from jaxspin.forcefield.generalized import GeneralizedPotential
@@ -53,6 +54,9 @@ def pretrained(name: str, lattice: Lattice | Any | None = None) -> Any:
         known = model.lattice
         cells = "".join(f", {n}" for n in known.cells)[2:]
         raise TypeError(f"{lattice!r} is no lattice; give one such as js.{known.name}({cells}), of any size.")
+    if not model.lattice.is_kind_of(lattice):
+        kind = model.lattice.name
+        raise ValueError(f"{name} learnt on the {kind} lattice, got {told(lattice)}; give one such as js.{kind}(24).")
     moved = model.on(lattice)
     _warn_of_what_is_new(name, model.lattice, lattice)
     return moved
@@ -84,7 +88,7 @@ def pretrained_names() -> tuple[str, ...]:
 
 def _path(name: str) -> Path:
     if name not in pretrained_names():
-        raise ValueError(f"there is no force field {name!r}; choose one of {', '.join(pretrained_names())}.")
+        raise ValueError(f"there is no force field {told(name)}; choose one of {', '.join(pretrained_names())}.")
     return WEIGHTS / name
 
 

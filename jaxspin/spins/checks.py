@@ -15,6 +15,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
 
+from jaxspin.arguments import told
 from jaxspin.devices.hosts import looked_at
 from jaxspin.lattice import Lattice
 
@@ -51,7 +52,7 @@ def as_spins(
     - `host=True` leaves NumPy arrays as they are, and makes them of lists.
 
     Raises `ValueError` for complex numbers, for what is no number, and for an array that does not fit the lattice:
-    spins of another one, or a batch (map over it with `jax.vmap`).
+    spins of another one, or a batch (map over it with `jax.vmap`); `TypeError` for a field.
 
     Example:
         >>> js.spins.as_spins([[0, 0, 1], [0, 0, -1]]).dtype.name
@@ -61,8 +62,13 @@ def as_spins(
         try:
             spins = np.asarray(spins) if host else jnp.asarray(spins)
         except (TypeError, ValueError) as error:
+            if hasattr(spins, "field"):
+                raise TypeError(
+                    f"spins = {told(spins)} is a field; give the field first, and then the spins."
+                ) from None
             raise ValueError(
-                f"spins cannot be read as an array ({error}); give three numbers a site, of shape (*lattice.shape, 3)."
+                f"spins = {told(spins)} cannot be read as an array{_why(spins, error)}; give three numbers a site, of "
+                "shape (*lattice.shape, 3)."
             ) from error
     if jnp.issubdtype(spins.dtype, jnp.integer):
         spins = spins.astype(float if host else jnp.result_type(float))
@@ -77,6 +83,11 @@ def as_spins(
         )
     _check_shape(spins.shape, lattice, batch)
     return spins
+
+
+def _why(spins: Any, error: Exception) -> str:
+    """The reason tells which row of a list is ragged; of another object it is a page."""
+    return f" ({error})" if type(spins) in (list, tuple) else ""
 
 
 def _check_shape(shape: tuple[int, ...], lattice: Lattice | None, batch: bool) -> None:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from jaxspin.arguments import check_key, check_lattice
 from jaxspin.arrays import vectors
 from jaxspin.arrays.vectors import cross, dot, one_program, scale, subtract
 from jaxspin.lattice import Lattice
@@ -14,7 +15,6 @@ from jaxspin.spins.checks import check_vectors, takes_spins
 normalize = takes_spins(name="a")(vectors.normalize)
 
 
-@functools.partial(one_program, static_argnames="dtype")
 def random_spins(lattice: Lattice, *, key: PRNGKeyArray, dtype=None) -> Float[Array, "..."]:
     """Independent spins, uniform on the sphere, of shape `(*cells, sublattices, 3)`.
 
@@ -22,7 +22,7 @@ def random_spins(lattice: Lattice, *, key: PRNGKeyArray, dtype=None) -> Float[Ar
     same key gives other spins on another lattice. For several states use `jaxspin.training.random_configurations`, for
     vacancies `jaxspin.spins.dilute`.
 
-    Raises `ValueError` for a `dtype` that is no float.
+    Raises `ValueError` for a `dtype` that is no float, `TypeError` for what is no lattice, and a number for a key.
 
     Source: M. E. Muller, Commun. ACM 2, 19 (1959), doi:10.1145/377939.377946.
 
@@ -30,6 +30,13 @@ def random_spins(lattice: Lattice, *, key: PRNGKeyArray, dtype=None) -> Float[Ar
         >>> js.random_spins(lattice, key=jax.random.key(0)).shape
         (4, 4, 1, 3)
     """
+    check_lattice(lattice, "js.random_spins(lattice, key=jax.random.key(0))")
+    check_key(key)
+    return _random(lattice, key=key, dtype=dtype)
+
+
+@functools.partial(one_program, static_argnames="dtype")
+def _random(lattice: Lattice, *, key: PRNGKeyArray, dtype=None) -> Float[Array, "..."]:
     return normalize(jax.random.normal(key, (*lattice.shape, 3), dtype or jnp.result_type(float)))
 
 

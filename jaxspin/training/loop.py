@@ -38,17 +38,22 @@ class LoopConfig(Protocol):
 
 def check_loop(config: LoopConfig) -> None:
     """`ValueError` for settings of the loop that cannot be."""
-    kind = type(config).__name__
     for name in ("steps", "evaluate_every"):
         if getattr(config, name) < 1:
-            raise ValueError(f"{name} must be at least 1, got {getattr(config, name)}; see {kind}.")
+            raise ValueError(f"{name} must be at least 1, got {getattr(config, name)}; {_usual(config, name)}.")
     for name in ("learning_rate", "clip"):
         if not getattr(config, name) > 0:
-            raise ValueError(f"{name} must be positive, got {getattr(config, name)}; see {kind}.")
+            raise ValueError(f"{name} must be positive, got {getattr(config, name)}; {_usual(config, name)}.")
     if config.patience < 0:
         raise ValueError(f"patience must not be negative, got {config.patience}; 0 uses all steps.")
     if not 0 <= config.average < 1:
         raise ValueError(f"average must be in [0, 1), got {config.average}; 0 switches averaging off.")
+
+
+def _usual(config: LoopConfig, name: str) -> str:
+    """What to type: the default of the setting."""
+    kind = type(config).__name__
+    return f"give {kind}({name}={getattr(type(config), name)}), the default"
 
 
 class _State(eqx.Module):

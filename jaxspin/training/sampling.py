@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from tqdm import tqdm
 
 from jaxspin import renamed
+from jaxspin.arguments import told
 from jaxspin.couplings import finite_and_not_negative, holds, real
 from jaxspin.dynamics import Trajectory
 from jaxspin.field import AbstractField, AbstractPotential
@@ -37,7 +38,8 @@ def sample(
     A solver of electrons at fixed filling, alone or in a sum, tells the data its filling and temperature.
 
     Raises `ValueError` if the potential has no lattice, there is no configuration or no `batch`, the spins are of
-    another lattice or not of length one, or a label is not finite. For labels made elsewhere build `SpinData`.
+    another lattice or not of length one, or a label is not finite; `TypeError` for what is no field. For labels made
+    elsewhere build `SpinData`.
 
     Example:
         >>> frames = js.training.random_configurations(lattice, 3, key=jax.random.key(0))
@@ -45,6 +47,8 @@ def sample(
         >>> data.energy.shape, data.field.shape
         ((3,), (3, 4, 4, 1, 3))
     """
+    if not isinstance(potential, AbstractField):
+        raise TypeError(f"potential = {told(potential)} is no field; give it first, js.sample(field, configurations).")
     if potential.lattice is None:
         raise ValueError("the potential has no lattice; label with a sum that contains the electrons or an exchange.")
     if isinstance(spins, Trajectory):
@@ -54,6 +58,8 @@ def sample(
         times = jax.device_put(np.asarray(spins.times, frames.dtype))
     else:
         frames = as_spins(spins, potential.lattice, batch=True)
+        if frames.ndim == potential.lattice.dimension + 2:
+            raise ValueError(f"spins of shape {frames.shape} are one configuration; give several, such as spins[None].")
         times = jax.device_put(np.zeros(len(frames), frames.dtype))
     if batch < 1 or len(frames) == 0:
         raise ValueError(f"{len(frames)} configurations in batches of {batch} make no data; give at least one of each.")

@@ -70,7 +70,7 @@ class TrainConfig:
     def __post_init__(self):
         check_loop(self)
         if self.batch < 1:
-            raise ValueError(f"batch must be at least 1, got {self.batch}; see TrainConfig.")
+            raise ValueError(f"batch must be at least 1, got {self.batch}; give TrainConfig(batch=8), say.")
         if not 0 <= self.balance <= 1:
             raise ValueError(f"balance must be between 0 and 1, got {self.balance}; 0.5 serves mixed sets.")
         if not self.memory >= 0:

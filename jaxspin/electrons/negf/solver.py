@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Complex, Float, PRNGKeyArray
 
+from jaxspin.arguments import told
 from jaxspin.couplings import holds, optional, scalar
 from jaxspin.electrons.base import AbstractElectrons
 from jaxspin.electrons.model import SDModel, only_sd
@@ -51,9 +52,10 @@ class GreensFunction(AbstractChannel):
     The reference is the bath, or without one (mu, temperature): bound states outside the leads' bands are filled so.
     Derivatives of any kind in spins and parameters are those of the sum at the energies that the integral took.
 
-    Raises `ValueError` for leads that fit no end, site or model, no lead, or numbers out of range, and `RuntimeError`
-    where the integral misses the tolerance; inside `jit`, where nothing can be raised, all results are NaN then.
-    Without a voltage `ExactDiagonalization` and `KernelPolynomial` are faster and have an energy.
+    Raises `ValueError` for leads that fit no end, site or model, no lead at all, or numbers out of range, `TypeError`
+    for a name in place of a lead, and `RuntimeError` where the integral misses the tolerance; inside `jit`, where
+    nothing can be raised, all results are NaN then. Without a voltage `ExactDiagonalization` and `KernelPolynomial` are
+    faster and have an energy.
 
     Example:
         >>> model, leads = js.SDModel(js.chain(6, periodic=False)), (js.WideBand("left"), js.WideBand("right"))
@@ -113,6 +115,9 @@ class GreensFunction(AbstractChannel):
             raise ValueError(f"batch must be even, at least 2, and max_panels no less; got {batch} and {max_panels}.")
         self.model = model if isinstance(model, OrbitalModel) else only_sd(model, "Green's functions")
         self.leads = tuple(leads)
+        for lead in self.leads:
+            if not isinstance(lead, AbstractTerminal):
+                raise TypeError(f"leads holds {told(lead)}, which is no lead; give js.WideBand({_side(lead)}).")
         names = [lead.name for lead in self.leads]
         if not names or len(set(names)) < len(names) or "bath" in names:
             raise ValueError(f"leads need names of their own, and not 'bath', got {names}; give each another.")
@@ -263,3 +268,7 @@ class GreensFunction(AbstractChannel):
         if name not in names:
             raise ValueError(f"there is no lead {name!r}; choose one of {', '.join(names)}.")
         return names.index(name)
+
+
+def _side(given: Any) -> str:
+    return repr(given) if isinstance(given, str) else repr("left")

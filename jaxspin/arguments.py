@@ -1,0 +1,42 @@
+"""What was given in place of something else, in a few words for a message, and refusals of what is no such thing."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+# The longest text of a value that a message repeats.
+_LONGEST = 60
+
+
+def told(value: Any) -> str:
+    """A value as a message names it: a lattice by its size, an array by its shape, anything long by its type."""
+    if hasattr(value, "cells") and hasattr(value, "basis"):
+        return f"the {value.name} lattice {value.cells}"
+    if isinstance(value, jax.Array | np.ndarray) and np.ndim(value):
+        return f"an array of shape {np.shape(value)}"
+    text = repr(value)
+    if len(text) <= _LONGEST and "\n" not in text:
+        return text
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
+
+
+def check_lattice(value: Any, remedy: str) -> None:
+    """Refuse what is no lattice, such as two arguments that were exchanged: raises `TypeError` ending with `remedy`."""
+    if not (hasattr(value, "cells") and hasattr(value, "basis")):
+        raise TypeError(f"lattice = {told(value)} is no lattice; give one first, {remedy}.")
+
+
+def check_key(key: Any) -> None:
+    """Refuse a seed in place of a key of JAX: raises `TypeError`. None passes."""
+    if key is None or isinstance(key, Tracer):
+        return
+    if isinstance(key, jax.Array | np.ndarray) and (
+        jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or (key.dtype == np.uint32 and key.ndim)
+    ):
+        return
+    seed = key if isinstance(key, int | np.integer) else 0
+    raise TypeError(f"key = {told(key)} is no key of random numbers; pass key=jax.random.key({seed}).")
