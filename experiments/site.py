@@ -34,6 +34,7 @@ NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 TOP = {
     "jaxspin": "index.html",
     "How to": "experiments/HOWTO.html",
+    "Answers": "experiments/ANSWERS.html",
     "Experiments": "experiments/index.html",
     "Notebooks": "notebooks/index.html",
     "Gallery": "gallery.html",

@@ -240,9 +240,9 @@ def test_batches(key):
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda m: ExactDiagonalization(m, temperature=0.1), "exactly one of filling"),
-        (lambda m: ExactDiagonalization(m, filling=0.2, chemical_potential=0.0), "exactly one of filling"),
-        (lambda m: ExactDiagonalization(m, filling=1.2), "half filling is 0.5"),
+        (lambda m: ExactDiagonalization(m, temperature=0.1), "filling or chemical_potential fixes the electrons"),
+        (lambda m: ExactDiagonalization(m, filling=0.2, chemical_potential=0.0), "fixes the electrons, got both"),
+        (lambda m: ExactDiagonalization(m, filling=1.2), r"for half filling give filling=0\.5"),
         (lambda m: ExactDiagonalization(m, filling=0.2, temperature=-1.0), "use 0 for the ground state"),
         (lambda m: SDModel(m.lattice, 1.0, np.ones((2, 2))), "one value a site"),
         (lambda m: SDModel(m.lattice, kinetic(m.lattice, np.ones(3))), "give a number or an array of shape"),

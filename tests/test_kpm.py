@@ -234,8 +234,8 @@ def test_moments_are_those_of_the_matrix(free, key):
         ({"temperature": 0.1, "order": 101}, "even number of moments, at least 2, got 101; use 102"),
         ({"temperature": 0.1, "order": 0}, "even number of moments, at least 2, got 0; use 2"),
         ({"temperature": 0.1, "window": (3.0, -3.0)}, "give .lowest, highest. energy"),
-        ({"temperature": 0.1, "chemical_potential": 0.0}, "exactly one of filling"),
-        ({"temperature": 0.1, "filling": 1.5}, "half filling is 0.5"),
+        ({"temperature": 0.1, "chemical_potential": 0.0}, "filling or chemical_potential fixes the electrons"),
+        ({"temperature": 0.1, "filling": 1.5}, r"for half filling give filling=0\.5"),
     ],
 )
 def test_refusals_say_what_to_do(settings, text):

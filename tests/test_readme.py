@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("README.md", "experiments/HOWTO.md", "experiments/CONTRIBUTING.md")
+PAGES = ("README.md", "experiments/HOWTO.md", "experiments/ANSWERS.md", "experiments/CONTRIBUTING.md")
 _BLOCK = re.compile(
     r"(?P<comments>(?:^<!--[^\n]*-->[ \t]*\n\s*)*)^```python[^\n]*\n(?P<code>.*?)^```[ \t]*$",
     re.MULTILINE | re.DOTALL,

@@ -178,7 +178,7 @@ def test_refusals(data):
         ({"batch": 0}, "at least 1"),
         ({"field_weight": -1.0}, "0 switches it off"),
         ({"validation": 1.0}, "0.2 is usual"),
-        ({"steps": 0}, "see RolloutConfig"),
+        ({"steps": 0}, r"give RolloutConfig\(steps="),
     ):
         with pytest.raises(ValueError, match=remedy):
             RolloutConfig(**wrong)

@@ -1,10 +1,12 @@
 """The tables of the documents, by name."""
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from experiments.stages.compared import rows_compared
 from experiments.stages.results import between, digits, error, percent, power, result, seconds, weights_errors
+from jaxspin.forcefield import card, pretrained_names
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -298,6 +300,12 @@ def bcc_iron() -> str:
     return markdown(header, rows)
 
 
+@functools.cache
+def model_cards() -> str:
+    """The cards of all pretrained force fields."""
+    return "\n".join(str(card(name)) for name in pretrained_names())
+
+
 TABLES: dict[str, Callable[[], str]] = {
     make.__name__: make
     for make in (
@@ -312,5 +320,6 @@ TABLES: dict[str, Callable[[], str]] = {
         compared_with,
         skyrmions,
         bcc_iron,
+        model_cards,
     )
 }

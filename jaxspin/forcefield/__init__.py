@@ -1,6 +1,7 @@
 """Learnt fields: networks on descriptors, their energy and field, and their storage."""
 
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
+from jaxspin.forcefield.cards import Card, card
 from jaxspin.forcefield.checkpoint import load, load_metadata, save
 from jaxspin.forcefield.committee import Committee
 from jaxspin.forcefield.familiarity import Familiarity
@@ -13,6 +14,7 @@ from jaxspin.forcefield.pretrained import pretrained, pretrained_metadata, pretr
 __all__ = [
     "AbstractLatticeNetwork",
     "BehlerParrinello",
+    "Card",
     "Committee",
     "Familiarity",
     "GeneralizedPotential",
@@ -21,6 +23,7 @@ __all__ = [
     "MessagePassing",
     "MultilayerPerceptron",
     "at_voltage",
+    "card",
     "load",
     "load_metadata",
     "pretrained",

@@ -32,6 +32,7 @@ SENTENCES: dict[str, list[Callable[[], list[str]]]] = {
         quenches.skyrmions_details,
     ],
     "experiments/accuracy/README.md": [accuracy.fit_details],
+    "experiments/accuracy/CARDS.md": [],
     "experiments/driven/README.md": [driven.walls_details],
     "experiments/gradients/README.md": [
         gradients.recovered_details,
