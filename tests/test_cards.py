@@ -60,7 +60,11 @@ def test_the_command_that_trains_it_again_is_one_of_today(name):
     """With the network and the number of training steps that the metadata have."""
     python, flag, module, *rest = shlex.split(RETRAIN[name])
     assert (python, flag) == ("python", "-m")
-    config = tyro.cli(importlib.import_module(module).Config, args=rest)
+    script = importlib.import_module(module)
+    default = getattr(script, "DEFAULT", None)
+    config = (
+        tyro.cli(script.Config, args=rest) if default is None else tyro.cli(type(default), args=rest, default=default)
+    )
     about = js.forcefield.pretrained_metadata(name)["config"]
     recorded = about.get("network") or about
     recorded = recorded.get("descriptor") if isinstance(recorded.get("descriptor"), dict) else recorded

@@ -26,7 +26,8 @@ RETRAIN = {
     "triangular-120": f"{_QUENCHES}triangular_120 --until training",
     "triangular-tetrahedral": f"{_QUENCHES}triangular_tetrahedral --until training",
     "triangular-tetrahedral-accurate": f"{_QUENCHES}triangular_tetrahedral --data runs/tetra24/data "
-    "runs/label_tetra/data/random runs/label_tetra/data/quenches --until training --sampling.side 24 --more-quenches 0 "
+    "runs/label_tetra/data/random runs/label_tetra/data/quenches runs/label_tetra2/data/random "
+    "runs/label_tetra2/data/quenches --until training --sampling.side 24 --compare.side 24 --more-quenches 0 "
     "--training.steps 4000 --training.batch 4 --training.evaluate-every 400 --training.memory 10 "
     "--network.hidden 96 96 network.descriptor:moments --network.descriptor.hops 6 --network.descriptor.moments 48 "
     "--network.descriptor.surroundings 2",
@@ -40,7 +41,8 @@ RETRAIN = {
     "double-exchange-fast": f"{_FIT}{_LONG}--training.memory 8 network.descriptor:moments "
     "--network.descriptor.surroundings 2 --network.descriptor.fermi-level",
     "driven-channel": f"{_WALLS}--seeds 0 1 2",
-    "driven-channel-fast": f"{_WALLS}--hops 2 --moments 12 --seeds 0",
+    "driven-channel-fast": f"{_WALLS}--network.descriptor.hops 2 --network.descriptor.moments 12 --seeds 0 "
+    "--training.steps 4000 --training.evaluate-every 1000",
 }
 
 
