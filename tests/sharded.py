@@ -177,8 +177,8 @@ def electrons():
 
 
 def orbitals():
-    """Two orbitals an atom and hoppings that the spins split: Fourier transforms gather the cells, and no more."""
-    lattice = js.square(8, 8)
+    """Two orbitals an atom and hoppings that the spins split, open along an axis that devices share."""
+    lattice = js.square(8, 8, periodic=(True, False))
     rng = np.random.default_rng(0)
     hop = rng.normal(size=(2, 2, 2)) + 1j * rng.normal(size=(2, 2, 2))
     hopping = 0.3 * np.concatenate([np.diag([0.0, 1.0])[None], hop, np.conj(np.swapaxes(hop, 1, 2))])

@@ -138,7 +138,7 @@ def test_what_does_not_fit_is_refused():
         ModelCrystal(model, "left", np.ones(4))
     with pytest.raises(ValueError, match="goes on beyond an end of the channel; give sites='left' or 'right'"):
         ModelCrystal(model, "top", ALONG)
-    with pytest.raises(ValueError, match="broadening must be positive, got 0.0; 1e-6 is near enough"):
+    with pytest.raises(ValueError, match=r"broadening must be positive, got 0\.0; 1e-6 is near enough"):
         ModelCrystal(model, "left", ALONG, broadening=0.0)
     solver = js.GreensFunction(model, leads=[WideBand("left")], bath=0.1, **settings)
     for what, ask in (

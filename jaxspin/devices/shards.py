@@ -170,14 +170,16 @@ def brought(
     return shards.run(local, (array,), (shards.spec(after=2),), [shards.spec(after=1)] * len(sites))
 
 
-def fourier_transform(lattice: Lattice, values: Array, *, inverse: bool = False) -> Array:
+def fourier_transform(lattice: Lattice, values: Array, *, inverse: bool = False, like: Array | None = None) -> Array:
     """The (inverse) FFT over the cells, the leading axes; axis by axis across devices, whose cells change hands.
+
+    The values live where `like` does, an array that begins with the cells too; None where their own type tells.
 
     Each transform along an axis that is shared out swaps it with another one (all-to-all), so that no device ever holds
     the whole lattice, unless no other axis is divisible.
     """
     transform = jnp.fft.ifft if inverse else jnp.fft.fft
-    shards = shards_of(lattice, values)
+    shards = shards_of(lattice, values if like is None else like)
     if shards is None:
         axes = tuple(range(lattice.dimension))
         return (jnp.fft.ifftn if inverse else jnp.fft.fftn)(values, axes=axes)

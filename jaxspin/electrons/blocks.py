@@ -12,6 +12,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Complex, Float, Num
 
 from jaxspin.arrays.precision import tensordot
+from jaxspin.devices.shards import Shards
 from jaxspin.lattice import Lattice
 
 Offsets = tuple[tuple[int, ...], ...]
@@ -90,13 +91,17 @@ def between_cells(
     return found * (gauge[:, None] * jnp.conj(gauge)[None])[..., None, None]
 
 
-def grid_for(lattice: Lattice, offsets: Offsets) -> tuple[int, ...]:
-    """Cells of a periodic lattice on which products are those of this one: wider along open axes by the reach."""
+def grid_for(lattice: Lattice, offsets: Offsets, shards: Shards | None = None) -> tuple[int, ...]:
+    """Cells of a periodic lattice on which products are those of this one: wider along open axes by the reach.
+
+    Devices that share the lattice share these cells out evenly too.
+    """
+    counts = [1] * lattice.dimension if shards is None else [shards.count(name) for name in shards.names]
     kept = np.abs(np.array(offsets)[within(lattice, offsets)])
     reach = np.max(kept, axis=0, initial=0)
     return tuple(
-        n if periodic else _smooth(n + int(far))
-        for n, periodic, far in zip(lattice.cells, lattice.periodic, reach, strict=True)
+        n if periodic else -(-_smooth(n + int(far)) // count) * count
+        for n, periodic, far, count in zip(lattice.cells, lattice.periodic, reach, counts, strict=True)
     )
 
 

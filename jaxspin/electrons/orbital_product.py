@@ -7,15 +7,17 @@ import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from jaxspin.arrays.precision import matmul
+from jaxspin.devices.shards import fourier_transform
+from jaxspin.lattice import Lattice
 
 Spins = Float[Array, "*cells sublattices 3"]
 Vectors = Complex[Array, "*cells n 2 columns"]
 
 
 class OrbitalProduct(eqx.Module):
-    """H psi = F^-1 H0(k) F psi + local parts, of vectors `(*cells, orbitals, 2, columns)`.
+    """H psi = F^-1 H0(k) F psi + local parts, of vectors `(*cells, orbitals, 2, columns)` that live where the spins do.
 
-    `blocks` are H0(k) `(*points, n, n)` or `(*points, 2n, 2n)`, on a grid that is wider than the cells along open axes.
+    `blocks` are H0(k) `(*points, n, n)` or `(*points, 2n, 2n)` on `grid`, wider than the cells along open axes.
     Either `spin_blocks` G(k) hold all that follows the spins, -(S.sigma G + G S.sigma) psi, or where they are None the
     matrix `exchange` M of one cell does, -S.sigma M psi.
     """
@@ -27,6 +29,7 @@ class OrbitalProduct(eqx.Module):
     potential: Float[Array, "*cells n"] | None
     zeeman: Float[Array, "*cells n 3"] | None
     owners: tuple[int | None, ...] = eqx.field(static=True)
+    grid: Lattice = eqx.field(static=True)
 
     def __call__(self, vectors: Vectors) -> Vectors:
         spins = at_orbitals(self.owners, self.spins)
@@ -49,13 +52,13 @@ class OrbitalProduct(eqx.Module):
         points = self.blocks.shape[:-2]
         pads = [(0, p - c) for p, c in zip(points, vectors.shape, strict=False)]
         wide = jnp.pad(vectors, [*pads, (0, 0), (0, 0), (0, 0)]) if any(p for _, p in pads) else vectors
-        return jnp.fft.fftn(_orbitals_first(wide), axes=range(len(points)))
+        return fourier_transform(self.grid, _orbitals_first(wide), like=self.spins)
 
     def _back(self, transformed: Complex[Array, "*points n two_columns"], like: Vectors) -> Vectors:
         """The cells again, without what lies beyond open edges."""
-        axes = range(self.blocks.ndim - 2)
-        found = jnp.fft.ifftn(transformed, axes=axes)[tuple(slice(0, c) for c in like.shape[: len(axes)])]
-        return found.reshape(like.shape)
+        found = fourier_transform(self.grid, transformed, inverse=True, like=self.spins)
+        cells = like.shape[: self.grid.dimension]
+        return found[tuple(slice(0, c) for c in cells)].reshape(like.shape)
 
     def _times(self, blocks, transformed):
         """The block of each wavevector times its vector; of orbitals alone, or of orbitals and spins."""

@@ -5,6 +5,7 @@ H = sum_R,mn c+_(R',m) H0_mn(R) c_(R'+R,n) (x) 1 - sum_i S_i.sigma (x) M_i - sum
 Shapes: spins `(*cells, sublattices, 3)`, one for each magnetic atom; electron vectors `(*cells, orbitals, 2, columns)`.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 import equinox as eqx
@@ -15,6 +16,7 @@ from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Num
 
 from jaxspin.arrays.spinors import Spinor, complex_of, join
 from jaxspin.couplings import Numbers, numeric, real
+from jaxspin.devices.shards import shards_of
 from jaxspin.electrons.base import AbstractElectrons, Spins
 from jaxspin.electrons.blocks import Offsets, as_offsets, grid_for, on_grid
 from jaxspin.electrons.left_out import warn_of_left_out, warn_of_minority, warn_of_the_rest
@@ -293,7 +295,7 @@ class OrbitalModel(AbstractElectrons):
     @takes_spins(half=False)
     def hamiltonian(self, spins: Spins) -> OrbitalProduct:
         ctype = complex_of(spins.dtype)
-        points = grid_for(self.lattice, self.offsets)
+        points = grid_for(self.lattice, self.offsets, shards_of(self.lattice, spins))
         blocks = on_grid(self.lattice, self.offsets, as_complex(self.hopping), points)
         spin_blocks = None
         if self.split is not None:
@@ -314,6 +316,7 @@ class OrbitalModel(AbstractElectrons):
             potential=potential,
             zeeman=zeeman,
             owners=self.owners,
+            grid=dataclasses.replace(self.lattice, cells=points),
         )
 
     def packed(self, spinor: Spinor) -> Complex[Array, "*cells n 2 columns"]:
