@@ -50,7 +50,7 @@ class ModelCrystal(AbstractTerminal):
         >>> model = js.OrbitalModel(cell, (0, 0), [(0,), (1,), (-1,)], levels, exchange=np.diag([0.5, 0.2]))
         >>> leads = [js.electrons.ModelCrystal(model, end, (0.0, 0.0, 1.0)) for end in ("left", "right")]
         >>> wire = js.GreensFunction(model, leads=leads, voltage=0.1, temperature=0.1)
-        >>> round(float(wire.transmission(js.textures.ferromagnet(cell), jnp.array([0.5]))[0]), 3)
+        >>> round(float(wire.transmission(js.textures.ferromagnet(cell), jnp.array([0.3]))[0]), 2)
         4.0
     """
 
