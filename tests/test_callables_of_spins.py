@@ -45,6 +45,7 @@ BEHIND = {
     # without a body: those of the models are asked
     "jaxspin.electrons.base": tuple(f"AbstractElectrons.{x}" for x in ("dense", "field_of", "hamiltonian", "matvec")),
     "jaxspin.electrons.orbital_matrices": ("dense", "field_of", "spin_part"),
+    "jaxspin.electrons.orbital_bonds": ("Turned",),
     "jaxspin.electrons.orbital_product": ("at_orbitals",),
     "jaxspin.electrons.negf.slices": ("hamiltonian",),
     "jaxspin.electrons.negf.orbital_slices": ("hamiltonian", "sliced", "torque"),
