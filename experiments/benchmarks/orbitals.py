@@ -12,6 +12,7 @@ once over the vectors for each axis, over the rate of a triad a = b + 1.5 c - d 
 import dataclasses
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 
@@ -63,7 +64,7 @@ def exact_label(config: Config, model: js.OrbitalModel) -> dict[str, Any]:
     """Energy and field by one `eigh`."""
     state = {"filling": model.filling_of(ELECTRONS), "temperature": config.temperature}
     solver = js.ExactDiagonalization(model, **state)
-    label = timed(jax.jit(lambda s: solver.energy_and_field(s)), (spins_on(model),), 1)
+    label = timed(eqx.filter_jit(lambda f, s: f.energy_and_field(s)), (solver, spins_on(model)), 1)
     return {"solver": "exact", **size_of(model), "label": label}
 
 
@@ -72,7 +73,7 @@ def series_field(config: Config, model: js.OrbitalModel) -> dict[str, Any]:
     state = {"filling": model.filling_of(ELECTRONS), "temperature": config.temperature}
     solver = js.KernelPolynomial(model, **state, probes=js.electrons.Coloring(config.colors), order=config.order)
     spins, start = spins_on(model), solver.start(spins_on(model))
-    field = timed(jax.jit(lambda s: solver.field(s)), (spins,), config.repeats)
+    field = timed(eqx.filter_jit(lambda f, s: f.field(s)), (solver, spins), config.repeats)
     product = timed(jax.jit(lambda h, v: h(v)), (model.hamiltonian(spins), start), config.repeats)
     vectors = (start, start + 1, start + 2)
     triad = timed(jax.jit(lambda a, b, c: a + 1.5 * b - c), vectors, 4 * config.repeats)
