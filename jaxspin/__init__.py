@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jaxspin import classical as classical
+    from jaxspin import costs as costs
     from jaxspin import descriptors as descriptors
     from jaxspin import devices as devices
     from jaxspin import dynamics as dynamics
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from jaxspin import training as training
     from jaxspin import units as units
     from jaxspin.classical import Anisotropy, DzyaloshinskiiMoriya, Exchange, Zeeman
+    from jaxspin.costs import cost
     from jaxspin.descriptors import Bispectrum, LocalElectrons, LocalMoments
     from jaxspin.dynamics import Trajectory, relax, simulate, suggest_timestep
     from jaxspin.electrons import (
@@ -98,6 +100,8 @@ __all__ = [
     "animate",
     "chain",
     "classical",
+    "cost",
+    "costs",
     "cubic",
     "descriptors",
     "devices",
@@ -135,6 +139,7 @@ __all__ = [
 # Where each name is. A module is loaded when a name of it is first used: with all of them an import takes seconds.
 _HOMES = {
     "classical": ("Anisotropy", "DzyaloshinskiiMoriya", "Exchange", "Zeeman"),
+    "costs": ("cost",),
     "descriptors": ("Bispectrum", "LocalElectrons", "LocalMoments"),
     "dynamics": ("Trajectory", "relax", "simulate", "suggest_timestep"),
     "electrons": (

@@ -15,11 +15,11 @@ from experiments.benchmarks.accelerator_bench import Bench, Case
 from experiments.benchmarks.accelerator_settings import NAMES, Config, smoke_size
 from experiments.benchmarks.kinds import MAKERS, drawn, field_of, spins_on
 from experiments.benchmarks.ledger import NO_TIME, Enough, Ledger, OutOfTime, Section
-from experiments.benchmarks.operations import operations
 from experiments.benchmarks.programs import Ceilings, Growth, Program, Programs, measured
 from experiments.benchmarks.timing import timed
 from experiments.stages.options import documented, parsed
 from experiments.stages.refusals import command_line
+from jaxspin.costs import operations
 from tests.test_imports import printed
 
 SMOKE = """

@@ -36,6 +36,7 @@ FLOORS = {
     "forcefield": 4,
     "dynamics": 4,
     "observables": 4,
+    "costs": 5,
     "training": 5,
     "sweeps": 5,
     "plotting": 6,

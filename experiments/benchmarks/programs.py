@@ -12,8 +12,8 @@ from typing import Any
 import jax
 
 from experiments.benchmarks.ledger import Enough, OutOfTime, Row
-from experiments.benchmarks.operations import operations
 from experiments.benchmarks.timing import timed
+from jaxspin.costs import operations
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,6 +17,9 @@ from jaxspin.dynamics.planar import PlanarSolver, PlanarTerm
 from jaxspin.dynamics.solvers import AbstractSpinSolver
 from jaxspin.field import AbstractField
 
+# The name of the loop over steps in the program, by which its cost is counted.
+STEPS = "steps_of_a_run"
+
 
 class Settings(eqx.Module):
     """Everything but the state and the clock."""
@@ -91,21 +94,22 @@ def run_frames(settings, spins, clock, lengths, changes, solver, controller, adj
     @jax.checkpoint
     def integrate(spins, length, end):
         term = settings.term(spins, end)
-        solution = diffrax.diffeqsolve(
-            PlanarTerm(term) if in_planes else term,
-            PlanarSolver(solver) if in_planes else solver,
-            # counted up to zero: diffrax rounds to the end what lies within 100 units in its last place
-            # behind a barrier: in a batch XLA would move the broadcast through the hundred roundings, one a pass
-            t0=-jax.lax.optimization_barrier(length).astype(dtype),
-            t1=jnp.zeros((), dtype),
-            dt0=None,
-            y0=planes(spins) if in_planes else spins,
-            saveat=diffrax.SaveAt(t1=True, solver_state=in_planes),
-            stepsize_controller=_stopping_at(controller, changes, end),
-            adjoint=adjoint,
-            max_steps=max_steps,
-            throw=False,
-        )
+        with jax.named_scope(STEPS):
+            solution = diffrax.diffeqsolve(
+                PlanarTerm(term) if in_planes else term,
+                PlanarSolver(solver) if in_planes else solver,
+                # counted up to zero: diffrax rounds to the end what lies within 100 units in its last place
+                # behind a barrier: in a batch XLA would move the broadcast through the hundred roundings, one a pass
+                t0=-jax.lax.optimization_barrier(length).astype(dtype),
+                t1=jnp.zeros((), dtype),
+                dt0=None,
+                y0=planes(spins) if in_planes else spins,
+                saveat=diffrax.SaveAt(t1=True, solver_state=in_planes),
+                stepsize_controller=_stopping_at(controller, changes, end),
+                adjoint=adjoint,
+                max_steps=max_steps,
+                throw=False,
+            )
         ys: Any = solution.ys
         steps = jnp.asarray(solution.stats["num_steps"], jnp.int32)
         state: Any = solution.solver_state

@@ -5,38 +5,25 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import diffrax
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
-from jaxspin.arguments import check_key, told
-from jaxspin.callables import by_content
-from jaxspin.classical.profiles import Constant
-from jaxspin.classical.sites import moments_at
-from jaxspin.devices.cores import mesh_of_cores
-from jaxspin.devices.meshes import shard
-from jaxspin.dynamics.checks import check_adaptive, check_schedule, check_settings, check_solver, check_state
-from jaxspin.dynamics.events import Condition, of_run
+from jaxspin.dynamics.events import Condition
 from jaxspin.dynamics.failures import thrown, warn_of_rounded_times, warn_of_turns
-from jaxspin.dynamics.grid import UnitSteps, adaptive_grid, fixed_grid
-from jaxspin.dynamics.llg import Clock, Mask, as_mask
+from jaxspin.dynamics.llg import Mask
 from jaxspin.dynamics.memory import warn_of_frames
-from jaxspin.dynamics.program import Settings, run_frames
-from jaxspin.dynamics.solvers import DepondtMertens, ProjectedTsit5
+from jaxspin.dynamics.plan import plan_run
+from jaxspin.dynamics.program import run_frames
 from jaxspin.dynamics.stored import describe, run_to_store
-from jaxspin.dynamics.timestep import NO_TRACERS, suggest_timestep
 from jaxspin.dynamics.trajectory import Trajectory
-from jaxspin.field import AbstractField, Spins, times_of_change
+from jaxspin.field import AbstractField, Spins
 from jaxspin.lattice import Lattice
 from jaxspin.spins import takes_spins
 
 Number = float | int | Float[Array, ""]
-
-# How often a progress bar moves in a run, at most about.
-_LOOKS_OF_METER = 50
 
 
 @takes_spins(half=False)
@@ -132,126 +119,77 @@ def simulate(
         >>> run.spins.shape, bool(run.energy(field)[-1] < run.energy(field)[0])
         ((5, 4, 4, 1, 3), True)
     """
-    rounding = _rounding_of(start)
-    # a number of NumPy compared with a text is no bool
-    adaptive = isinstance(step, str) and step == "adaptive"
-    if store is not None and (save is not None or adaptive):
-        raise ValueError("a store holds spins at fixed steps; leave out save= and step='adaptive', or store=.")
     if store is not None and isinstance(spins, Tracer):
         raise ValueError("a run inside jit, vmap or grad cannot write a file; leave store= out, or run it outside.")
-    if save_at is not None and (save_every is not None or adaptive):
-        raise ValueError("save_at gives the times of all frames, at fixed steps; leave out save_every= and 'adaptive'.")
-    if resume and store is None:
-        raise ValueError("resume goes on in a store; pass store= with it.")
-    duration, start = float(duration), float(start)
-    save_every = None if save_every is None else float(save_every)
-    lattice = lattice if lattice is not None else field.lattice
-    check_key(key)
-    check_state(spins, lattice, frozen)
-    dtype = spins.dtype
-    check_settings(spins.shape[:-1], duration, start, save_every, damping, moment, temperature)
-    # a function or partial made anew for every call is the one of the call before, or each would compile
-    field, temperature, save, until = (by_content(x) for x in (field, temperature, save, until))
-    sizes = (
-        jnp.asarray(damping, dtype),
-        None if moment is None else moments_at(jnp.asarray(moment, dtype), spins.shape[:-1]),
+    plan = plan_run(
+        field,
+        spins,
+        duration=duration,
+        step=step,
+        damping=damping,
+        moment=moment,
+        temperature=temperature,
+        key=key,
+        solver=solver,
+        save_every=save_every,
+        save_at=save_at,
+        save=save,
+        until=until,
+        start=start,
+        frozen=frozen,
+        lattice=lattice,
+        progress=progress,
+        adjoint=adjoint,
+        max_steps=max_steps,
+        max_step=max_step,
+        tolerance=tolerance,
+        store=store is not None,
+        resume=resume,
     )
-    noisy = callable(temperature) or isinstance(temperature, Tracer) or float(temperature) != 0
-    schedule = temperature if callable(temperature) else Constant(temperature)
-    schedule = jax.tree.map(lambda x: jnp.asarray(x, dtype) if _is_float(x) else x, schedule)
-    if noisy and key is None:
-        raise ValueError(
-            f"temperature = {told(temperature)} needs random numbers; pass key=jax.random.key(0), or temperature=0."
-        )
-    solver = solver if solver is not None else (ProjectedTsit5() if adaptive else DepondtMertens())
-    check_solver(solver, noisy, adaptive)
-    check_adaptive(max_step, tolerance, adaptive, dtype)
-    hottest = check_schedule(schedule, start, duration, dtype) if noisy else 0.0
-    noise_key, field_key = (None, None) if key is None else jax.random.split(key)
+    settings, grid = plan.settings, plan.grid
+    if store is not None:
 
-    changes = _times(times_of_change(field), dtype)
-    if isinstance(step, str):
-        if not adaptive:
-            raise ValueError(f'step="{step}" is unknown; pass a number, None, or "adaptive".')
-        grid = adaptive_grid(duration, start, save_every, max_steps)
-        tolerance = tolerance if tolerance is not None else (1e-5 if dtype == jnp.float32 else 1e-8)
-        longest = None if max_step is None else jnp.asarray(float(max_step) / grid.clock.step, dtype)
-        allowed = jnp.asarray(float(tolerance), dtype)
-        controller = diffrax.PIDController(rtol=allowed, atol=allowed, dtmax=longest)
-    else:
-        if step is None:
-            looks = _within(changes, start, duration)
-            if hottest is None:
-                raise ValueError(NO_TRACERS)
-            step = suggest_timestep(
-                field, spins, damping=sizes[0], temperature=hottest, t=looks, key=field_key, moment=sizes[1]
-            )
-        grid = fixed_grid(duration, float(step), start, save_every, max_steps, dtype, rounding, save_at)
-        controller = UnitSteps()
-        if store is not None:
-
-            def piece(spins: Spins, *, start: float, duration: float, save_every: float) -> Trajectory:
-                return simulate(
-                    field,
-                    spins,
-                    duration=duration,
-                    step=grid.clock.step,
-                    damping=damping,
-                    moment=moment,
-                    temperature=temperature,
-                    key=key,
-                    solver=solver,
-                    save_every=save_every,
-                    until=until,
-                    start=start,
-                    frozen=frozen,
-                    lattice=lattice,
-                    adjoint=adjoint,
-                    max_steps=max_steps,
-                    throw=throw,
-                )
-
-            about = describe(
-                grid,
-                sizes[0],
-                *(field, schedule, sizes[1], frozen, until, solver),
-                None if key is None else np.asarray(jax.random.key_data(key)),
-            )
-            return run_to_store(
-                piece,
+        def piece(spins: Spins, *, start: float, duration: float, save_every: float) -> Trajectory:
+            return simulate(
+                settings.field,
                 spins,
-                lattice,
-                grid,
-                store,
-                resume=resume,
-                about=about,
-                temperature=schedule if noisy else (lambda t: 0.0),
-                progress=progress is not False,
+                duration=duration,
+                step=grid.clock.step,
+                damping=damping,
+                moment=moment,
+                temperature=temperature,
+                key=key,
+                solver=plan.solver,
+                save_every=save_every,
+                until=until,
+                start=start,
+                frozen=frozen,
+                lattice=plan.lattice,
+                adjoint=adjoint,
+                max_steps=max_steps,
+                throw=throw,
             )
 
-    clock = grid.clock
-    if until is not None:
-        until = of_run(until, field, frozen, field_key, dtype)
-    settings = Settings(field, schedule if noisy else None, *sizes, as_mask(frozen), noise_key, field_key, save, until)
-    device_clock = Clock(
-        jnp.asarray(clock.step, dtype), jnp.asarray(clock.last, jnp.int32), jnp.asarray(clock.origin, dtype)
-    )
-    warn_of_frames(settings.frame(spins, device_clock), len(grid.lengths) + 1, spins)
-    blocks = mesh_of_cores(lattice, spins, field.narrowest_block)
-    placed, begin = (settings, spins) if blocks is None else shard((settings, spins), blocks, lattice)
-    outcome = run_frames(
-        placed,
-        begin,
-        device_clock,
-        jnp.asarray(np.concatenate([[0], grid.lengths]).astype(np.int32)),
-        changes if adaptive else None,
-        solver,
-        controller,
-        adjoint if adjoint is not None else diffrax.RecursiveCheckpointAdjoint(),
-        grid.bound,
-        _meter(progress, len(grid.lengths)),
-    )
-    if blocks is not None:
+        about = describe(
+            grid,
+            settings.damping,
+            *(settings.field, plan.schedule, settings.moment, frozen, plan.until, plan.solver),
+            None if key is None else np.asarray(jax.random.key_data(key)),
+        )
+        return run_to_store(
+            piece,
+            spins,
+            plan.lattice,
+            grid,
+            store,
+            resume=resume,
+            about=about,
+            temperature=plan.schedule if settings.schedule is not None else (lambda t: 0.0),
+            progress=progress is not False,
+        )
+    warn_of_frames(settings.frame(spins, plan.clock), plan.frames, spins)
+    outcome = run_frames(*plan.arguments())
+    if plan.blocks is not None:
         # on one device again, where nobody has put them: exact fields of the frames are computed once, not by all
         outcome = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)) if isinstance(x, jax.Array) else x, outcome)
     run = Trajectory(
@@ -261,18 +199,18 @@ def simulate(
         final=outcome.final,
         finite=outcome.finite,
         temperature=outcome.temperature,
-        damping=sizes[0],
-        step=jnp.asarray(float("nan") if adaptive else clock.step, dtype),
+        damping=settings.damping,
+        step=jnp.asarray(float("nan") if plan.adaptive else grid.clock.step, spins.dtype),
         steps=outcome.steps,
-        lattice=lattice,
+        lattice=plan.lattice,
         stopped=outcome.stopped,
         held=_not_made(outcome.made),
         solved=outcome.solved,
         largest_turn=outcome.largest_turn,
     )
     run = run if until is None else run.shortened()
-    run = thrown(run, settings, outcome.sound, None if not adaptive else grid.bound) if throw else run
-    warn_of_turns(run, solver)
+    run = thrown(run, settings, outcome.sound, None if not plan.adaptive else grid.bound) if throw else run
+    warn_of_turns(run, plan.solver)
     warn_of_rounded_times(run, settings)
     return run
 
@@ -281,36 +219,3 @@ def _not_made(made: Array) -> Array | int:
     if isinstance(made, Tracer):
         return len(made) - jnp.sum(made.astype(jnp.int32))
     return len(made) - int(np.sum(np.asarray(made)))
-
-
-def _rounding_of(time: Any) -> float:
-    """How far a time may be from what was meant: what comes from a run in single precision is rounded to it."""
-    dtype = getattr(time, "dtype", np.dtype(float))
-    return float(jnp.finfo(dtype).eps) if jnp.issubdtype(dtype, jnp.floating) else float(np.finfo(float).eps)
-
-
-def _times(times, dtype) -> Float[Array, " n"]:
-    known = list(times)
-    if any(isinstance(t, Tracer) for t in known):
-        return jax.lax.stop_gradient(jnp.stack([jnp.asarray(t).astype(dtype) for t in known]))
-    return jnp.asarray(np.array([np.asarray(t) for t in known], dtype))
-
-
-def _within(times: Float[Array, " n"], start: float, duration: float) -> Float[Array, " m"]:
-    """The start, and the times; those outside the run become its ends."""
-    first = jnp.asarray([start], times.dtype)
-    if not times.size:
-        return first
-    return jnp.concatenate([first, jnp.clip(times, start, start + duration)])
-
-
-def _meter(progress, frames: int) -> diffrax.AbstractProgressMeter:
-    if isinstance(progress, diffrax.AbstractProgressMeter):
-        return progress
-    # a look at the host costs about a millisecond
-    between = max(1, frames // _LOOKS_OF_METER)
-    return diffrax.TqdmProgressMeter(refresh_steps=between) if progress else diffrax.NoProgressMeter()
-
-
-def _is_float(x) -> bool:
-    return isinstance(x, float) or (eqx.is_array(x) and jnp.issubdtype(x.dtype, jnp.floating))

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Complex, Float, PRNGKeyArray
 
 from jaxspin.arrays.precision import matmul
+from jaxspin.devices.memory import check_memory
 from jaxspin.electrons import fermi, spectral
 from jaxspin.electrons.base import AbstractElectrons, check_model
 from jaxspin.electrons.ensemble import AbstractEquilibrium, Ensemble, degenerate, frontier
@@ -34,7 +35,8 @@ class ExactDiagonalization(AbstractEquilibrium):
     `KernelPolynomial` beyond about a thousand sites, `BlochDiagonalization` for textures that repeat.
 
     Raises `ValueError` if both or neither of filling and chemical potential are given, or one is out of range, and for
-    spins that do not fit the lattice or are not finite; `TypeError` for what is no model, such as a lattice.
+    spins that do not fit the lattice or are not finite; `TypeError` for what is no model, such as a lattice;
+    `MemoryError`, before anything is computed, where the matrices would not fit into the memory.
 
     Example:
         >>> solver = js.ExactDiagonalization(js.SDModel(lattice, coupling=2.0), filling=0.25, temperature=0.1)
@@ -101,6 +103,7 @@ class ExactDiagonalization(AbstractEquilibrium):
     def _solve(self, spins: Spins):
         check_spins(self.lattice, spins)
         check_finite(spins)
+        check_memory(_name(self.model), _needed(self.model, spins.dtype.itemsize), _REMEDY)
         return self._solved(spins)
 
     @eqx.filter_jit
@@ -111,12 +114,21 @@ class ExactDiagonalization(AbstractEquilibrium):
         return fill_matrix(self.ensemble.astype(spins.dtype), h, weights, orbitals.astype(spins.dtype))
 
 
+_REMEDY = "use KernelPolynomial, linear in the sites"
+
+
 def _warn(model: AbstractElectrons) -> None:
-    # H, its eigenvectors and their workspace, the density matrix and its factors
+    warn_of_memory(_name(model), _needed(model, 4), _REMEDY)
+
+
+def _needed(model: AbstractElectrons, itemsize: int) -> float:
+    """Bytes with reals of this size: H, its eigenvectors and their workspace, the density matrix and its factors."""
+    return 6.0 * (2 * model.orbital_lattice.sites) ** 2 * 2 * itemsize
+
+
+def _name(model: AbstractElectrons) -> str:
     orbitals = model.orbital_lattice.sites
-    needed = 6.0 * (2 * orbitals) ** 2 * 8
-    what = "sites" if orbitals == model.lattice.sites else "orbitals"
-    warn_of_memory(f"ExactDiagonalization of {orbitals} {what}", needed, "use KernelPolynomial, linear in the sites")
+    return f"ExactDiagonalization of {orbitals} {'sites' if orbitals == model.lattice.sites else 'orbitals'}"
 
 
 @takes_spins(half=False)
