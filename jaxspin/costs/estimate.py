@@ -22,8 +22,9 @@ from jaxspin.dynamics import relax
 from jaxspin.dynamics.program import STEPS
 from jaxspin.field import AbstractField
 
-# An evaluation that is expected to take longer (seconds) is not run.
+# An evaluation that is expected to take longer (seconds) is not run; one of fewer operations and bytes always is.
 _LONGEST = 10.0
+_SMALL = 2e8
 # Calls that are timed, after a first one, as long as they take less than this together.
 _CALLS, _WITHIN = 3, 0.5
 # Steps of a run are timed together where they take less than this one by one.
@@ -137,15 +138,16 @@ def _cost(prepared: Prepared, compiling: float) -> Cost:
     around, inside = (count, moved), (count, moved)
     if loop is not None:
         inside = (count.inside, None if moved is None else moved.inside)
-    guess_around, guess = (_estimated(*pair, double, len(devices)) for pair in (around, inside))
-    seconds, frame_seconds, measured = guess, guess_around if loop else None, False
-    expected = (guess or math.inf) + (guess_around or 0.0 if loop else 0.0)
-    if prepared.arguments is not None and fits and expected < _LONGEST:
-        if loop is None:
-            seconds, measured = _timed(compiled, prepared.arguments), True
-        elif prepared.steps is not None:
-            seconds, frame_seconds = _timed_run(prepared)
-            measured = True
+    timeable = prepared.arguments is not None and fits and (loop is None or prepared.steps is not None)
+    if timeable and (
+        all(_is_small(*pair) for pair in (around, inside)) or _expected(around, inside, double) < _LONGEST
+    ):
+        measured = True
+        seconds, frame_seconds = (_timed(compiled, prepared.arguments), None) if loop is None else _timed_run(prepared)
+    else:
+        measured = False
+        seconds = _estimated(*inside, double, len(devices))
+        frame_seconds = None if loop is None else _estimated(*around, double, len(devices))
     of_one = inside[0]
     missing = set(count.uncounted) | (set() if of_one is None else of_one.uncounted)
     return Cost(
@@ -162,6 +164,17 @@ def _cost(prepared: Prepared, compiling: float) -> Cost:
         frames=prepared.frames,
         frame_seconds=frame_seconds,
     )
+
+
+def _is_small(count: Count | None, moved: Traffic | None) -> bool:
+    """Whether it takes less than a second on any machine, which need not be measured for that."""
+    return count is not None and moved is not None and count.flops < _SMALL and moved.bytes < _SMALL
+
+
+def _expected(around: Any, inside: Any, double: bool) -> float:
+    """Seconds of one evaluation on one device, or of all frames and a step; infinite where not known."""
+    each = [_estimated(*pair, double, 1) for pair in {id(pair[0]): pair for pair in (around, inside)}.values()]
+    return math.inf if any(x is None for x in each) else sum(x for x in each if x is not None)
 
 
 def _estimated(count: Count | None, moved: Traffic | None, double: bool, devices: int) -> float | None:

@@ -39,7 +39,7 @@ class Count:
         """All together."""
         return self.products + self.decompositions + self.others
 
-    def add(self, other: "Count", times: float = 1.0) -> None:
+    def add(self, other: "Count", times: int = 1) -> None:
         """Add another count so many times."""
         self.products += times * other.products
         self.decompositions += times * other.decompositions

@@ -16,7 +16,7 @@ class Cost:
     - `compile`: seconds of tracing and compiling. They are spent now; `simulate` with the same arguments then needs
       none.
     - `seconds`: one evaluation, or one step; `measured` says whether it was timed here. Else it is an estimate from
-      the operations and bytes at the rates of this machine, good to a factor of about three.
+      the operations and bytes at the rates of this machine, good to a factor of about four.
     - `steps`, `frames`: those of a run; `frame_seconds`: all frames together, what `save=` computes included.
 
     Example:

@@ -39,7 +39,7 @@ class Traffic:
     whole: bool = True
     inside: "Traffic | None" = None
 
-    def add(self, other: "Traffic", times: float = 1.0) -> None:
+    def add(self, other: "Traffic", times: int = 1) -> None:
         """Add another one so many times."""
         self.bytes += times * other.bytes
         self.whole &= other.whole
