@@ -90,14 +90,14 @@ def test_a_named_loop_is_taken_out():
 def test_bytes_without_loops_are_those_of_xla():
     n = 64
 
-    def function(x, table):
-        return jnp.sin(x @ x)[table[0]].sum(axis=0)
+    def function(x, y, table):
+        return (jnp.sin(x @ y) + jnp.cos(x))[table].sum(axis=0)
 
-    shapes = jax.ShapeDtypeStruct((n, n), jnp.float32), jax.ShapeDtypeStruct((4,), jnp.int32)
-    compiled = jax.jit(function).lower(*shapes).compile()
+    matrix = jax.ShapeDtypeStruct((n, n), jnp.float32)
+    compiled = jax.jit(function).lower(matrix, matrix, jax.ShapeDtypeStruct((4,), jnp.int32)).compile()
     costs = compiled.cost_analysis()
     costs = costs[0] if isinstance(costs, list) else costs
-    assert traffic(compiled.as_text()).bytes == pytest.approx(costs["bytes accessed"], rel=0.3)
+    assert traffic(compiled.as_text()).bytes == pytest.approx(costs["bytes accessed"], rel=0.2)
 
 
 def test_what_is_written_in_place_counts_as_far_as_it_is_touched():
@@ -118,7 +118,8 @@ def test_exact_electrons():
     found = js.cost(solver)
     assert found.flops == pytest.approx(36 * n**3 + 8 * n**3, rel=0.05)
     one = n * n * jnp.dtype(jnp.result_type(float, jnp.complex64)).itemsize
-    assert 4 * one < found.memory < 7 * one
+    # without its optimizations, as in tests, XLA keeps more
+    assert 4 * one < found.memory < 12 * one
     assert found.measured is False
     assert found.seconds > 0
     assert found.what == "ExactDiagonalization.field on square 6 x 6"
@@ -151,11 +152,14 @@ def test_a_run_is_planned_and_not_run():
     assert found.measured
     assert found.total == pytest.approx(found.compile + found.frame_seconds + found.steps * found.seconds)
     assert found.flops > js.cost(FIELD, SHAPE).flops  # two fields a step, and the rotation
-    shapes = js.cost(js.simulate, FIELD, SHAPE, **settings)
-    assert (shapes.steps, shapes.frames, shapes.flops, shapes.measured) == (28, 7, found.flops, False)
+    # more frames take more memory, and nothing else
+    more = js.cost(js.simulate, FIELD, SHAPE, **settings | {"duration": 30.0, "save_every": 0.11})
+    assert (more.steps, more.frames, more.flops, more.measured) == (273, 274, found.flops, False)
+    frames = (more.frames - found.frames) * np.prod(SHAPE.shape) * 8
+    assert more.memory - found.memory == pytest.approx(frames, rel=0.2)
     words = str(found).splitlines()
     assert words[0] == "simulate with Exchange and DepondtMertens"
-    assert [line.split("  ")[1] for line in words[1:]] == [
+    assert [line[:16].strip() for line in words[1:]] == [
         "operations",
         "bytes moved",
         "peak memory",
@@ -166,20 +170,12 @@ def test_a_run_is_planned_and_not_run():
     ]
 
 
-def test_a_run_with_an_observable_and_one_that_chooses_its_steps():
-    found = js.cost(js.simulate, FIELD, SHAPE, duration=1.0, step=0.1, save=lambda t, s: s[0])
-    assert (found.steps, found.frames) == (10, 11)
-    adaptive = js.cost(js.simulate, FIELD, SHAPE, duration=1.0, step="adaptive")
-    assert (adaptive.steps, adaptive.total) == (None, None)
-    assert "chosen on the way" in str(adaptive)
-    assert "whole run     not known" in str(adaptive)
-
-
-def test_memory_of_a_run_grows_with_its_frames():
-    few, many = (
-        js.cost(js.simulate, FIELD, SHAPE, duration=100.0, step=0.1, save_every=every).memory for every in (10.0, 0.1)
-    )
-    assert many - few == pytest.approx(990 * np.prod(SHAPE.shape) * 8, rel=0.2)
+def test_a_run_that_chooses_its_steps_and_stores_an_observable():
+    found = js.cost(js.simulate, FIELD, SPINS, duration=1.0, step="adaptive", save=lambda t, s: s[0])
+    assert (found.steps, found.frames, found.total, found.measured) == (None, 101, None, False)
+    assert found.flops > 0
+    assert "chosen on the way" in str(found)
+    assert "whole run     not known" in str(found)
 
 
 def test_nothing_is_allocated_for_shapes():

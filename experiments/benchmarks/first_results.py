@@ -2,9 +2,9 @@
 
     python -m experiments.benchmarks.first_results --output FILE.json
 
-Every result comes from a process of its own, in single precision. The first finds JAX's cache of compiled programs empty
-and fills it, the second finds it full. "compile" is tracing, lowering and XLA's work, or reading the cache; "run" is a
-second call. The processor's seconds stand beside those of the wall, for machines that others use too.
+Every result comes from a process of its own, in single precision. The first finds JAX's cache of compiled programs
+empty and fills it, the second finds it full. "compile" is tracing, lowering and XLA's work, or reading the cache; "run"
+is a second call. The processor's seconds stand beside those of the wall, for machines that others use too.
 """
 
 import dataclasses
@@ -49,7 +49,7 @@ CASES = {
         "lattice = js.triangular(12)\n"
         "spins = js.random_spins(lattice, key=jax.random.key(0))\n"
         "field = js.ExactDiagonalization(js.SDModel(lattice, coupling=3.0), filling=0.25, temperature=0.05)",
-        "js.simulate(field, spins, duration=2.0, step=0.5, damping=0.5, temperature=0.001, key=jax.random.key(1)).final",
+        "js.simulate(field, spins, duration=2.0, step=0.5, temperature=0.001, key=jax.random.key(1)).final",
     ),
     "gradient of a run": (
         "lattice = js.triangular(4)\n"

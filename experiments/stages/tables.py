@@ -173,6 +173,27 @@ def fields() -> str:
     return markdown(["sites", *kinds], [[f"{s} x {s}", *(times.get((k, s), "") for k in kinds)] for s in sides])
 
 
+def first_results() -> str:
+    """Time to the first result of a process, without and with a filled cache."""
+    header = ["first", "import", "compile", "again, with the cache", "run", "programs", "from the cache", "MB kept"]
+    rows = []
+    for name, row in result("first_results")["rows"].items():
+        new, again = row["compiling"], row["with the cache"]
+        rows.append(
+            (
+                name,
+                seconds(new["import jax"] + new["build"]),
+                seconds(new["first"] - new["run"]),
+                seconds(again["first"] - again["run"]),
+                seconds(again["run"]),
+                str(new["programs"]),
+                str(again["from the cache"]),
+                f"{row['bytes in the cache'] / 1e6:.1f}",
+            )
+        )
+    return markdown(header, rows)
+
+
 def kernel_polynomials() -> str:
     """The kernel-polynomial field by lattice."""
     header = ["lattice", "moments", "field", "per site", "step / triad", "field / forward moments", "memory in vectors"]
@@ -314,6 +335,7 @@ TABLES: dict[str, Callable[[], str]] = {
         integrators,
         speeds,
         fields,
+        first_results,
         kernel_polynomials,
         frontier,
         locality,

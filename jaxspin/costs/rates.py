@@ -21,7 +21,7 @@ class Rates(NamedTuple):
     decompositions: float
     bytes: float
 
-    def seconds(self, products: float, decompositions: float, moved: float) -> float:
+    def seconds(self, products: float, decompositions: float, moved: float | int) -> float:
         """The time of so many operations, and of moving so many bytes."""
         return products / self.products + decompositions / self.decompositions + moved / self.bytes
 
@@ -33,7 +33,7 @@ def rates(double: bool) -> Rates:
     with jax.ensure_compile_time_eval():
         matrix = jax.random.normal(jax.random.key(0), (_ROWS, _ROWS), dtype)
         long = jnp.ones(_NUMBERS, dtype)
-        hermitian = (matrix + matrix.T).astype(jnp.result_type(dtype, jnp.complex64))
+        hermitian = (matrix + matrix.T).astype(jnp.complex128 if double else jnp.complex64)
         product = _fastest(jax.jit(lambda x: jnp.matmul(x, x, precision="highest")), matrix)
         vectors = _fastest(jax.jit(lambda x: jnp.linalg.eigh(x)[1]), hermitian)
         # in a loop, which writes where it reads: new memory costs more than to move it

@@ -27,7 +27,7 @@ class Cost:
 
     what: str
     flops: float | None
-    bytes: float | None
+    bytes: float | int | None
     memory: int | None
     available: int
     compile: float
@@ -74,7 +74,7 @@ class Cost:
         return str(self)
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float | int) -> str:
     """A time in the unit that fits: `0.0123` is "12 ms"."""
     for unit, size in (("days", 86400.0), ("h", 3600.0), ("min", 60.0)):
         if seconds >= 2 * size:
@@ -84,7 +84,7 @@ def duration(seconds: float) -> str:
     return f"{1e3 * seconds:.3g} ms" if seconds >= 1e-3 else f"{1e6 * seconds:.3g} us"
 
 
-def _scaled(number: float, unit: str) -> str:
+def _scaled(number: float | int, unit: str) -> str:
     for prefix, size in (("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if number >= size:
             return f"{number / size:.3g} {prefix}{unit}"

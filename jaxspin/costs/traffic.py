@@ -26,6 +26,8 @@ class _Instruction:
     trips: int | None
     place: str
     root: bool
+    # of a parameter, which one it is
+    number: int
 
 
 @dataclasses.dataclass
@@ -35,7 +37,7 @@ class Traffic:
     `whole` says whether the length of every loop was known.
     """
 
-    bytes: float = 0.0
+    bytes: int = 0
     whole: bool = True
     inside: "Traffic | None" = None
 
@@ -92,7 +94,7 @@ def _of(programs: dict[str, list[_Instruction]], name: str, loop: str | None) ->
     return total
 
 
-def _touched(instruction: _Instruction, operands: list[int]) -> float:
+def _touched(instruction: _Instruction, operands: list[int]) -> int:
     """What one instruction reads and writes."""
     kind, size = instruction.kind, instruction.size
     if kind in ("dynamic-slice", "slice"):
@@ -106,13 +108,13 @@ def _touched(instruction: _Instruction, operands: list[int]) -> float:
     return size + sum(operands)
 
 
-def _fused(body: list[_Instruction], outer: _Instruction, sizes: dict[str, int]) -> float:
+def _fused(body: list[_Instruction], outer: _Instruction, sizes: dict[str, int]) -> int:
     """What a kernel of several instructions reads and writes."""
     within = {instruction.name: instruction for instruction in body}
-    parameters = [instruction for instruction in body if instruction.kind == "parameter"]
-    moved = 0.0
-    for parameter, given in zip(parameters, outer.operands, strict=False):
-        read = 0.0
+    moved = 0
+    for parameter in (instruction for instruction in body if instruction.kind == "parameter"):
+        given = outer.operands[parameter.number]
+        read = 0
         for user in _users(body, parameter.name):
             first = bool(user.operands) and _source(within, user.operands[0]) == parameter.name
             if user.kind in ("dynamic-slice", "slice", "gather") and first:
@@ -185,6 +187,7 @@ def _parsed(name: str, rest: str, root: bool) -> _Instruction:
         int(trips[1]) if trips else None,
         place[1] if place else "",
         root,
+        int(inside) if kind.strip() == "parameter" else 0,
     )
 
 
