@@ -135,17 +135,15 @@ def _cost(prepared: Prepared, compiling: float) -> Cost:
     available = memory_of(None) // (len(devices) if platform == "cpu" else 1)
     fits = memory is not None and memory <= available
     double = any(x.dtype in (jnp.float64, jnp.complex128) for x in _avals(prepared.jaxpr))
-    around, inside = (count, moved), (count, moved)
+    inside = around = (count, moved)
     if loop is not None:
         inside = (count.inside, None if moved is None else moved.inside)
-    timeable = prepared.arguments is not None and fits and (loop is None or prepared.steps is not None)
-    if timeable and (
-        all(_is_small(*pair) for pair in (around, inside)) or _expected(around, inside, double) < _LONGEST
-    ):
-        measured = True
-        seconds, frame_seconds = (_timed(compiled, prepared.arguments), None) if loop is None else _timed_run(prepared)
+    given = prepared.arguments if fits and (loop is None or prepared.steps is not None) else None
+    small = all(_is_small(*pair) for pair in (around, inside))
+    measured = given is not None and (small or _expected(around, inside, double) < _LONGEST)
+    if given is not None and measured:
+        seconds, frame_seconds = (_timed(compiled, given), None) if loop is None else _timed_run(prepared)
     else:
-        measured = False
         seconds = _estimated(*inside, double, len(devices))
         frame_seconds = None if loop is None else _estimated(*around, double, len(devices))
     of_one = inside[0]
@@ -171,10 +169,11 @@ def _is_small(count: Count | None, moved: Traffic | None) -> bool:
     return count is not None and moved is not None and count.flops < _SMALL and moved.bytes < _SMALL
 
 
-def _expected(around: Any, inside: Any, double: bool) -> float:
+def _expected(around: tuple[Any, Any], inside: tuple[Any, Any], double: bool) -> float:
     """Seconds of one evaluation on one device, or of all frames and a step; infinite where not known."""
-    each = [_estimated(*pair, double, 1) for pair in {id(pair[0]): pair for pair in (around, inside)}.values()]
-    return math.inf if any(x is None for x in each) else sum(x for x in each if x is not None)
+    whole = _estimated(*around, double, 1)
+    step = 0.0 if inside is around else _estimated(*inside, double, 1)
+    return math.inf if whole is None or step is None else whole + step
 
 
 def _estimated(count: Count | None, moved: Traffic | None, double: bool, devices: int) -> float | None:

@@ -55,7 +55,8 @@ def prepared_run(*arguments: Any, **keywords: Any) -> Prepared:
     plan = plan_run(field, as_spins(spins, lattice, half=False), **given)
     arguments = plan.arguments()
     jaxpr = eqx.filter_make_jaxpr(run_frames)(*arguments)[0]
-    compiled = run_frames.lower(*arguments).compile()
+    program: Any = run_frames
+    compiled = program.lower(*arguments).compile()
 
     def with_steps(steps: int) -> tuple[Any, tuple[Any, ...]]:
         before = np.cumsum(plan.grid.lengths) - plan.grid.lengths

@@ -21,6 +21,7 @@ from jaxspin.observables.force_theorem import (
     half_splitting,
     mesh_of,
     repeated,
+    resolved,
     seen_back,
     sites_of,
     spin_blocks,
@@ -71,7 +72,13 @@ def exchange_couplings(
     signs = np.sign(np.asarray(spins)[..., 2]).reshape(-1).astype(int)
     if not signs.all():
         raise ValueError("a spin has no component along z, or there is a vacancy; turn the texture along z.")
-    couplings, moments = _found(crystal, spins, onsite, frequencies)
+    couplings, moments, mixed, missed = _found(crystal, spins, onsite, frequencies)
+    couplings = eqx.error_if(
+        resolved(couplings, missed),
+        mixed,
+        "H mixes the spins along z, by a texture that is not along z or by spin-orbit coupling; turn the spins, or use "
+        "exchange_tensors.",
+    )
     lattice = repeated(crystal.lattice, crystal.points)
     return ExchangeCouplings(
         lattice, couplings, signs=signs.tolist(), moments=jnp.asarray(signs, moments.dtype) * moments
@@ -79,21 +86,17 @@ def exchange_couplings(
 
 
 @eqx.filter_jit
-def _found(electrons: BlochDiagonalization, spins: Spins, onsite: bool, frequencies: int) -> tuple[Array, Array]:
-    """J_ab(R) `(*mesh, sites, sites)`, and the moment of each site along z."""
+def _found(
+    electrons: BlochDiagonalization, spins: Spins, onsite: bool, frequencies: int
+) -> tuple[Array, Array, Array, Array]:
+    """J_ab(R) `(*mesh, sites, sites)`, the moment of each site along z, and the two reasons to refuse them."""
     lattice, model = electrons.lattice, electrons.solver.model
     mesh, k = mesh_of(electrons, spins.dtype)
     dimension = lattice.dimension
     h = spin_blocks(model.bloch(spins, k))
     both = jnp.stack([h[0, 0], h[1, 1]])
     mixed = jnp.max(jnp.abs(h[0, 1])) > 1e-5 * jnp.max(jnp.abs(both))
-    both = eqx.error_if(
-        both,
-        mixed,
-        "H mixes the spins along z, by a texture that is not along z or by spin-orbit coupling; turn the spins, or use "
-        "exchange_tensors.",
-    )
-    both, mu, temperature, x, weights = frequencies_of(electrons, both, frequencies, spins.dtype)
+    missed, mu, temperature, x, weights = frequencies_of(electrons, both, frequencies, spins.dtype)
     sites = sites_of(model, lattice)
     half, local = half_splitting(model, spins, k, onsite)
     both = both.reshape(2, *mesh, *both.shape[-2:])
@@ -114,4 +117,5 @@ def _found(electrons: BlochDiagonalization, spins: Spins, onsite: bool, frequenc
     couplings, moments = temperature * couplings, temperature * moments
     couplings = between_sites(couplings, dimension)
     # J_ab(R) = J_ba(-R) to the last digit
-    return (couplings + seen_back(couplings, dimension)) / 2, matmul(jnp.asarray(sites, spins.dtype), moments)
+    couplings = (couplings + seen_back(couplings, dimension)) / 2
+    return couplings, matmul(jnp.asarray(sites, spins.dtype), moments), mixed, missed

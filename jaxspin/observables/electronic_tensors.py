@@ -24,6 +24,7 @@ from jaxspin.observables.force_theorem import (
     half_splitting,
     mesh_of,
     repeated,
+    resolved,
     seen_back,
     sites_of,
     traces,
@@ -80,7 +81,8 @@ def exchange_tensors(
     for axis in axes:
         along = jnp.asarray(signs[:, None] * axis, spins.dtype).reshape(spins.shape)
         basis = jnp.asarray(_along(axis), complex_of(spins.dtype))
-        runs.append(_found(crystal, along, basis, onsite, frequencies))
+        found, moments, missed = _found(crystal, along, basis, onsite, frequencies)
+        runs.append((resolved(found, missed), moments))
     couplings, disagreement = completed(jnp.stack([found for found, _ in runs]), jnp.asarray(axes, spins.dtype))
     return ExchangeTensors(
         repeated(crystal.lattice, crystal.points),
@@ -121,15 +123,16 @@ def _along(axis: np.ndarray) -> np.ndarray:
 @eqx.filter_jit
 def _found(
     electrons: BlochDiagonalization, spins: Spins, basis: Complex[Array, "2 2"], onsite: bool, frequencies: int
-) -> tuple[Float[Array, "*n 3 3"], Float[Array, " sites"]]:
-    """J_ab(R) `(*mesh, sites, sites, 3, 3)` perpendicular to the spins, and the moment of each site along the axis."""
+) -> tuple[Float[Array, "*n 3 3"], Float[Array, " sites"], Array]:
+    """J_ab(R) `(*mesh, sites, sites, 3, 3)` perpendicular to the spins, the moment of each site along the axis, and
+    whether the frequencies were too few."""
     lattice, model = electrons.lattice, electrons.solver.model
     mesh, k = mesh_of(electrons, spins.dtype)
     dimension, n = lattice.dimension, lattice.sites
     h = model.bloch(spins, k)
     orbitals = h.shape[-1] // 2
     h = einsum("sp,kmsnt,tq->kpmqn", jnp.conj(basis), h.reshape(-1, orbitals, 2, orbitals, 2), basis).reshape(h.shape)
-    h, mu, temperature, x, weights = frequencies_of(electrons, h, frequencies, spins.dtype)
+    missed, mu, temperature, x, weights = frequencies_of(electrons, h, frequencies, spins.dtype)
     sites = sites_of(model, lattice)
     half, local = half_splitting(model, spins, k, onsite)
     half = half[0] if local else half.reshape(*mesh, orbitals, orbitals)
@@ -156,4 +159,4 @@ def _found(
     # J_ab(R) and the transpose of J_ba(-R) are one to the last digit
     couplings = (couplings + jnp.swapaxes(seen_back(couplings, dimension), 0, 1)) / 2
     moments = temperature * matmul(jnp.asarray(sites, spins.dtype), moments)
-    return jnp.moveaxis(couplings, (0, 1), (-2, -1)), moments
+    return jnp.moveaxis(couplings, (0, 1), (-2, -1)), moments, missed

@@ -49,13 +49,23 @@ def mesh_of(electrons: BlochDiagonalization, dtype: Any) -> tuple[tuple[int, ...
 def frequencies_of(
     electrons: BlochDiagonalization, h: Array, number: int, dtype: Any
 ) -> tuple[Array, Array, Array, Array, Array]:
-    """H, checked, mu, T, and the points x and weights of the Matsubara sum, at mu + i pi T x.
+    """Whether they are too few, mu, T, and the points x and weights of the Matsubara sum, at mu + i pi T x.
 
     H is `(*, k, n, n)`, hermitian blocks that have all the levels together.
     """
     mu, temperature = _level(electrons, h)
     x, weights = (jnp.asarray(part, dtype) for part in matsubara(number))
-    return _resolved(h, mu, temperature, x, weights), mu, temperature, x, weights
+    return _misses(h, mu, temperature, x, weights), mu, temperature, x, weights
+
+
+def resolved(couplings: Array, missed: Array) -> Array:
+    """The couplings, refused where the frequencies were too few.
+
+    For the caller of a compiled program: one that calls back to Python is not kept in JAX's cache.
+    """
+    return eqx.error_if(
+        couplings, missed, "the Matsubara sum misses occupations at the band edges; give more frequencies."
+    )
 
 
 def traces(
@@ -111,8 +121,8 @@ def _level(electrons: BlochDiagonalization, h: Complex[Array, "*blocks k n n"]) 
     return ensemble.fermi_level(levels, weights, orbitals), ensemble.temperature
 
 
-def _resolved(h: Array, mu: Array, temperature: Array, x: Array, weights: Array) -> Array:
-    """The same H, refused where the sum over frequencies misses occupations at the edges of its bands.
+def _misses(h: Array, mu: Array, temperature: Array, x: Array, weights: Array) -> Array:
+    """Whether the sum over frequencies misses occupations at the edges of the bands of H.
 
     They lie within the largest sum of a row; 1/2 - f = sum_p 2 W_p e/(e^2 + (pi x_p)^2), e in units of T.
     """
@@ -120,10 +130,7 @@ def _resolved(h: Array, mu: Array, temperature: Array, x: Array, weights: Array)
     e = reach / temperature * jnp.asarray([0.01, 0.1, 0.3, 1.0], reach.dtype)
     found = jnp.sum(2 * weights[None] * e[:, None] / (e[:, None] ** 2 + (jnp.pi * x[None]) ** 2), axis=1)
     missed = jnp.max(jnp.abs(found - jnp.tanh(e / 2) / 2))
-    tolerance = max(_TOLERANCE, 100 * float(jnp.finfo(reach.dtype).eps))
-    return eqx.error_if(
-        h, missed > tolerance, "the Matsubara sum misses occupations at the band edges; give more frequencies."
-    )
+    return missed > max(_TOLERANCE, 100 * float(jnp.finfo(reach.dtype).eps))
 
 
 def sites_of(model: Any, lattice: Lattice) -> np.ndarray:
