@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import jaxspin as js
-from jaxspin.costs import Cost, counted
+from jaxspin.costs import Cost
+from jaxspin.costs.counting import counted
 from jaxspin.costs.record import duration
 from jaxspin.costs.traffic import traffic
 from jaxspin.devices import memory

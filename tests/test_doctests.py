@@ -14,6 +14,7 @@ import pytest
 
 ROOMS = [
     "classical",
+    "costs",
     "descriptors",
     "devices",
     "dynamics",

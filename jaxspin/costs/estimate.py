@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxspin.callables import by_content
-from jaxspin.costs.operations import Count, counted
+from jaxspin.costs.counting import Count, counted
 from jaxspin.costs.rates import rates
 from jaxspin.costs.record import Cost
 from jaxspin.costs.runs import Prepared, is_run, prepared_run

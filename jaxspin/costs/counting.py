@@ -54,6 +54,11 @@ def operations(program: Any, platform: str) -> float:
 
     They are counted before the compiler joins or drops any: 2 m n k for a matrix product, one a number for all others,
     of complex numbers four times as many. A loop of unknown length counts once.
+
+    Example:
+        >>> matrix = jnp.ones((8, 8))
+        >>> js.costs.operations(jax.make_jaxpr(jnp.matmul)(matrix, matrix), "cpu")
+        1024.0
     """
     return counted(program, platform).flops
 
