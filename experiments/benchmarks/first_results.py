@@ -66,7 +66,7 @@ CASES = {
         "spins = js.random_spins(lattice, key=jax.random.key(0))\n"
         "leads = (js.WideBand('left'), js.WideBand('right'))\n"
         "model = js.SDModel(lattice, coupling=3.8)\n"
-        "field = js.GreensFunction(model, leads=leads, voltage=0.5, chemical_potential=-3.2, temperature=0.05)",
+        "field = js.GreensFunction(model, leads=leads, voltage=0.5, mu=-3.2, temperature=0.05)",
         "field.field(spins)",
     ),
 }
@@ -134,7 +134,7 @@ def run(config: Config) -> dict[str, Any]:
                 f"run {1e3 * row['run']:.1f} ms, {row['programs']} programs, {row['from the cache']} read",
                 flush=True,
             )
-    config.write({"rows": rows})
+        config.write({"rows": rows})
     return rows
 
 
