@@ -74,11 +74,12 @@ def exchange_couplings(
         raise ValueError("a spin has no component along z, or there is a vacancy; turn the texture along z.")
     couplings, moments, mixed, missed = _found(crystal, spins, onsite, frequencies)
     couplings = eqx.error_if(
-        resolved(couplings, missed),
+        couplings,
         mixed,
         "H mixes the spins along z, by a texture that is not along z or by spin-orbit coupling; turn the spins, or use "
         "exchange_tensors.",
     )
+    couplings = resolved(couplings, missed)
     lattice = repeated(crystal.lattice, crystal.points)
     return ExchangeCouplings(
         lattice, couplings, signs=signs.tolist(), moments=jnp.asarray(signs, moments.dtype) * moments
