@@ -50,8 +50,9 @@ def measured(exact: WideBandModes, run: js.Trajectory, settled: float) -> dict[s
 
 def profile(exact: WideBandModes, spins: jax.Array) -> dict[str, Any]:
     """Order, density and the current between layers."""
-    bonds = exact.solver.bond_currents(spins)
-    along = next(n for n, h in enumerate(exact.solver.model.hoppings) if h.bond.offset[0] == 1)
+    bonds, model = exact.solver.bond_currents(spins), exact.solver.model
+    assert isinstance(model, js.SDModel)
+    along = next(n for n, h in enumerate(model.hoppings) if h.bond.offset[0] == 1)
     return {
         "across": np.asarray(layers_across(spins)).tolist(),
         "moment": np.asarray(jnp.linalg.norm(jnp.mean(spins, axis=(1, 2)), axis=-1)).tolist(),
