@@ -174,28 +174,35 @@ class ExchangeCouplings(eqx.Module):
         total = total.at[(*home, _index(found.start), _index(found.end))].add(self.by_image())
         return ExchangeCouplings(lattice, total, signs=self.signs, moments=self.moments)
 
-    def pairs(self, radius: float) -> list[tuple[int, int, tuple[int, ...], float]]:
+    def pairs(self, radius: float | None = None) -> list[tuple[int, int, tuple[int, ...], float]]:
         """(i, j, R, 2 J) of every pair within `radius`, once, by distance: for `js.Exchange(lattice, pairs=...)`.
 
-        `radius` is in the unit of the lattice's vectors: Angstrom for lattices of `js.io`. The energy of all of them is
+        `radius` is in the unit of the lattice's vectors: Angstrom for lattices of `js.io`. None: all pairs that the
+        mesh tells apart, so that J(q) is that of `at` on every lattice. The energy of all of them is
         E = - sum_<ij> (2 J_ij) S_i . S_j. What is left out of a metal changes it: compare temperatures of
         `ExchangeCouplings.of_pairs(lattice, pairs)`. Warns of a radius beyond half the mesh, where pairs are missing.
+
+        Example:
+            >>> found = js.observables.ExchangeCouplings.of_pairs(js.chain(5), [(0, 0, (2,), 1.0)])
+            >>> found.pairs(1.0), found.pairs()
+            ([(0, 0, (1,), 0.0)], [(0, 0, (1,), 0.0), (0, 0, (2,), 1.0)])
         """
         moves = np.array([m for m in itertools.product(range(-2, 3), repeat=self.lattice.dimension) if any(m)])
         half = np.linalg.norm(moves * self.lattice.cells @ np.array(self.lattice.vectors), axis=-1).min() / 2
-        if radius > half * (1 + _EQUAL):
+        if radius is not None and radius > half * (1 + _EQUAL):
             warnings.warn(
                 f"radius = {radius:g} is beyond half the mesh {self.lattice.cells}, {half:.4g}: the list is cut there; "
-                "compute the couplings on a larger mesh, or give a smaller radius.",
+                "compute the couplings on a larger mesh, or give a smaller radius; None takes all pairs there are.",
                 stacklevel=2,
             )
+        within = np.inf if radius is None else radius * (1 + _EQUAL)
         found, values = images(self.lattice), np.asarray(self.by_image())
         length = np.linalg.norm(found.vector, axis=-1)
         rows = []
         for n in np.argsort(length.round(6), kind="stable"):
             i, j, offset = int(found.start[n]), int(found.end[n]), tuple(int(r) for r in found.offset[n])
             first = (i, j, offset) >= (j, i, tuple(-r for r in offset))
-            if first and 0 < length[n] <= radius * (1 + _EQUAL):
+            if first and 0 < length[n] <= within:
                 rows.append((i, j, offset, 2 * float(values[n])))
         return rows
 
