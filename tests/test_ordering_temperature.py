@@ -154,6 +154,20 @@ def test_the_list_of_pairs_has_the_energy_of_the_convention():
     np.testing.assert_allclose(js.Exchange(lattice, 1.5).energy(spins), -exchange.total()[0, 0] * lattice.sites)
 
 
+@pytest.mark.parametrize("side", [3, 4, 5])
+def test_all_pairs_have_the_same_waves_on_every_lattice(side, key):
+    """A flat spiral has the energy -J(q) a site, whether its box holds all pairs or folds them; even meshes share."""
+    mesh = cubic("bcc", 4)
+    drawn = jax.random.normal(key, (*mesh.cells, 1, 1)).at[0, 0, 0].set(0)
+    back = jnp.roll(jnp.flip(drawn, (0, 1, 2)), (1, 1, 1), (0, 1, 2))
+    exchange = ExchangeCouplings(mesh, drawn + back)
+    lattice = cubic("bcc", side)
+    magnet = js.Exchange(lattice, pairs=exchange.pairs())
+    q = np.array([1.0, 0.0, 2.0]) / side
+    spins = js.textures.spiral(lattice, q @ lattice.reciprocal())
+    np.testing.assert_allclose(magnet.energy(spins) / lattice.sites, -exchange.at(q)[0, 0].real, atol=1e-10)
+
+
 def test_temperatures_are_linear_in_the_couplings():
     """Euler: J dT/dJ summed is T, through the self-consistent averages of unequal sublattices too."""
     lattice = centred(4)

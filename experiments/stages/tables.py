@@ -7,6 +7,7 @@ from typing import Any
 from experiments.stages.compared import rows_compared
 from experiments.stages.results import between, digits, error, percent, power, result, seconds, weights_errors
 from jaxspin.forcefield import card, pretrained_names
+from jaxspin.units import Units
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -327,6 +328,57 @@ def model_cards() -> str:
     return "\n".join(str(card(name)) for name in pretrained_names())
 
 
+def iron_curie() -> str:
+    """T_c of iron and of nearest neighbours on its lattice, by method."""
+    found = result("iron_curie")
+    magnets = found["magnets"]
+    kelvin = Units("eV").to_temperature(1.0, "K")
+    sizes = [" / ".join(f"{side}^3" for side in row["sides"]) for row in magnets["iron"]["crossings"]]
+    rows = []
+    for name, known in (("iron", found["measured"]), ("nearest neighbours", found["known"])):
+        unit, places = (kelvin, 0) if name == "iron" else (1.0, 3)
+        magnet = magnets[name]
+        numbers = [f"{unit * magnet[key]:.{places}f}" for key in ("mean field", "random phase")]
+        numbers += [
+            "none"
+            if row["T_c"] is None
+            else f"{unit * row['T_c']:.{places}f} +- {unit * row['error of T_c']:.{places}f}"
+            for row in magnet["crossings"]
+        ]
+        rows.append((f"{name} ({'K' if name == 'iron' else 'J'})", *numbers, f"{known:g}"))
+    header = ("couplings", "mean field", "random phase", *(f"dynamics, {size}" for size in sizes), "measured or known")
+    return markdown(header, rows)
+
+
+def iron_equilibrium() -> str:
+    """What must not move the equilibrium of iron near T_c."""
+    rows = [
+        (name, *(f"{unit * row[key]:.{n}f} +- {unit * row[f'error of {key}']:.{n}f}" for key, unit, n in measured))
+        for measured in [(("m", 1.0, 3), ("energy", 1000.0, 1))]
+        for name, row in result("iron_curie")["equilibrium"].items()
+    ]
+    return markdown(("runs", "mean m", "energy of an atom (meV)"), rows)
+
+
+def iron_beyond_pairs() -> str:
+    """Torque errors by kind of the fields that pairs and learning give."""
+    found = result("iron_beyond_pairs")
+    whole = found["fits"]["all kinds"]
+    unseen = {name.removeprefix("without "): row for name, row in found["fits"].items() if name != "all kinds"}
+    kinds = list(next(iter(whole.values()))["held out"])
+    rows = [
+        (
+            field,
+            *(error(row["held out"][kind]["torque"]) for kind in kinds),
+            *(error(other[field]["held out"][kind]["torque"]) for kind, other in unseen.items()),
+            error(row["fitted to"]),
+        )
+        for field, row in whole.items()
+    ]
+    header = ("field", *kinds, *(f"{kind}, kind never seen" for kind in unseen), "fitted to")
+    return markdown(header, rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     make.__name__: make
     for make in (
@@ -343,5 +395,8 @@ TABLES: dict[str, Callable[[], str]] = {
         skyrmions,
         bcc_iron,
         model_cards,
+        iron_curie,
+        iron_equilibrium,
+        iron_beyond_pairs,
     )
 }

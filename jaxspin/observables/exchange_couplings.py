@@ -166,17 +166,23 @@ class ExchangeCouplings(eqx.Module):
         total = total.at[(*home, integers(found.start), integers(found.end))].add(self.by_image())
         return ExchangeCouplings(lattice, total, signs=self.signs, moments=self.moments)
 
-    def pairs(self, radius: float) -> list[tuple[int, int, tuple[int, ...], float]]:
+    def pairs(self, radius: float | None = None) -> list[tuple[int, int, tuple[int, ...], float]]:
         """(i, j, R, 2 J) of every pair within `radius`, once, by distance: for `js.Exchange(lattice, pairs=...)`.
 
-        `radius` is in the unit of the lattice's vectors: Angstrom for lattices of `js.io`. The energy of all of them is
+        `radius` is in the unit of the lattice's vectors: Angstrom for lattices of `js.io`. None: all pairs that the
+        mesh tells apart, so that J(q) is that of `at` on every lattice. The energy of all of them is
         E = - sum_<ij> (2 J_ij) S_i . S_j. What is left out of a metal changes it: compare temperatures of
         `ExchangeCouplings.of_pairs(lattice, pairs)`. Warns of a radius beyond half the mesh, where pairs are missing.
+
+        Example:
+            >>> found = js.observables.ExchangeCouplings.of_pairs(js.chain(5), [(0, 0, (2,), 1.0)])
+            >>> found.pairs(1.0), found.pairs()
+            ([(0, 0, (1,), 0.0)], [(0, 0, (1,), 0.0), (0, 0, (2,), 1.0)])
         """
         found, values = images(self.lattice), np.asarray(self.by_image())
         return [(*found.pair(n), 2 * float(values[n])) for n in listed(self.lattice, radius)]
 
-    def for_files(self, radius: float, units: Units, *, names: Sequence[str] | None = None) -> ExchangePairs:
+    def for_files(self, radius: float | None, units: Units, *, names: Sequence[str] | None = None) -> ExchangePairs:
         """The pairs within `radius` for `js.io.save_vampire`, `save_uppasd` and `save_spirit`, in meV and Angstrom.
 
         `radius` is in the unit of the lattice's vectors, as in `pairs`; `units` says what that and the unit of J are.

@@ -70,26 +70,27 @@ def place_of(lattice: Lattice, start: int, end: int, offset: Sequence[int]) -> t
     return (*(r % c for r, c in zip(offset, lattice.cells, strict=True)), start, end)
 
 
-def listed(lattice: Lattice, radius: float) -> list[int]:
-    """The places in `images(lattice)` of every pair within `radius`, once, by distance.
+def listed(lattice: Lattice, radius: float | None) -> list[int]:
+    """The places in `images(lattice)` of every pair within `radius`, once, by distance; None: of all of them.
 
     Warns of a radius beyond half the mesh, for the one who called what calls this.
     """
     moves = np.array([m for m in itertools.product(range(-2, 3), repeat=lattice.dimension) if any(m)])
     half = np.linalg.norm(moves * lattice.cells @ np.array(lattice.vectors), axis=-1).min() / 2
-    if radius > half * (1 + _EQUAL):
+    if radius is not None and radius > half * (1 + _EQUAL):
         warnings.warn(
             f"radius = {radius:g} is beyond half the mesh {lattice.cells}, {half:.4g}: the list is cut there; "
-            "compute the couplings on a larger mesh, or give a smaller radius.",
+            "compute the couplings on a larger mesh, or give a smaller radius; None takes all pairs there are.",
             stacklevel=3,
         )
     found = images(lattice)
     length = np.linalg.norm(found.vector, axis=-1)
+    within = np.inf if radius is None else radius * (1 + _EQUAL)
     places = []
     for n in np.argsort(length.round(6), kind="stable"):
         i, j, offset = found.pair(n)
         first = (i, j, offset) >= (j, i, tuple(-r for r in offset))
-        if first and 0 < length[n] <= radius * (1 + _EQUAL):
+        if first and 0 < length[n] <= within:
             places.append(int(n))
     return places
 

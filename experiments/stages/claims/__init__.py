@@ -41,7 +41,7 @@ SENTENCES: dict[str, list[Callable[[], list[str]]]] = {
         gradients.spin_waves_details,
     ],
     "experiments/checks/README.md": [checks.peaks],
-    "experiments/real/README.md": [real.iron],
+    "experiments/real/README.md": [real.iron, real.curie, real.beyond_pairs],
     "experiments/benchmarks/README.md": [benchmarks.frontier],
 }
 
