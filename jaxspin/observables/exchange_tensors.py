@@ -116,8 +116,8 @@ class ExchangeTensors(eqx.Module):
         """(i, j, R, 2 J) of every pair within `radius`, once, by distance: for `js.Exchange(lattice, pairs=...)`.
 
         J is `(3, 3)`; `radius` is in the unit of the lattice's vectors, None for all pairs that the mesh tells apart.
-        The energy of all of them is E = - sum_<ij> S_i . (2 J_ij) S_j; the anisotropies of single sites are no part of it. Warns of a radius beyond half the mesh,
-        where pairs are missing.
+        The energy of all of them is E = - sum_<ij> S_i . (2 J_ij) S_j; the anisotropies of single sites are no part of
+        it. Warns of a radius beyond half the mesh, where pairs are missing.
         """
         found, n = images(self.lattice), self.lattice.sublattices
         flat = self.couplings.reshape(-1, n, n, 3, 3)[integers(found.cell), integers(found.start), integers(found.end)]
@@ -127,7 +127,7 @@ class ExchangeTensors(eqx.Module):
     def for_files(
         self, radius: float, units: Units, *, names: Sequence[str] | None = None, anisotropic: bool = True
     ) -> ExchangePairs:
-        """The pairs within `radius`, or all, for `js.io.save_vampire`, `save_uppasd` and `save_spirit`, in meV and Angstrom.
+        """The pairs within `radius` for `js.io.save_vampire`, `save_uppasd` and `save_spirit`, in meV and Angstrom.
 
         As `ExchangeCouplings.for_files`, with the matrices and the moments along `axis`. `anisotropic=False` leaves out
         the symmetric part without trace, which Spirit has not.
