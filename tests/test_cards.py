@@ -47,7 +47,7 @@ def test_the_smallest_lattice_is_the_smallest():
 def test_a_card_tells_what_nobody_counted_or_timed():
     card = js.forcefield.card("triangular-120")
     text = str(dataclasses.replace(card, configurations=None, microseconds=None, familiar=False))
-    assert "whose number no file has" in text
+    assert "how many was not recorded" in text
     assert "not measured in a committed result" in text
     assert "It does not know where it has not learnt" in text
     assert error(result("triangular_120")["force field"]["errors"]["quench"]["torque"]) == "1.0 %"

@@ -87,7 +87,7 @@ class Card:
         edges = "periodic" if all(self.periodic) else "open along axis " + str(self.periodic.index(False))
         errors = "; ".join(f"{_KINDS.get(kind, kind)} {100 * value:.3g} %" for kind, value in self.errors.items())
         several = "" if self.configurations is None else f"{self.configurations} "
-        which = "whose number no file has, made as the command says, " if self.configurations is None else ""
+        which = " made as the command says (how many was not recorded)" if self.configurations is None else ""
         inputs = (
             "the voltage is an input, J and T are not" if "voltages" in self.electrons else "J, n and T are no inputs"
         )
@@ -108,7 +108,7 @@ class Card:
                 "",
                 f"* **Electrons:** {electrons}. For others train anew: {inputs}.",
                 f"* **Reads:** {self.features}; {self.weights} weights.",
-                f"* **Learnt from:** {several}configurations, {which}labelled by {self.labels}.",
+                f"* **Learnt from:** {several}configurations{which}, labelled by {self.labels}.",
                 f"* **Errors**, rms torque error / rms torque, held out: {errors}.",
                 f"* **Limits:** {self.lattice} lattices, {edges}, of at least {cells} cells. {known}",
                 f"* **Cost:** {cost}",
