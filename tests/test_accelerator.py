@@ -37,6 +37,7 @@ runpy.run_module("experiments.benchmarks.accelerator", run_name="__main__")
 """
 
 
+@pytest.mark.slow
 def test_it_measures_everything_on_a_machine_with_little(tmp_path):
     """In a copy that is not installed, without stores, figures and a parser; every part is there, and right."""
     output = tmp_path / "new" / "out.json"

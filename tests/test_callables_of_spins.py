@@ -52,6 +52,7 @@ BEHIND = {
     "jaxspin.electrons.negf.slices": ("hamiltonian",),
     "jaxspin.electrons.negf.orbital_slices": ("hamiltonian", "sliced", "torque"),
     "jaxspin.electrons.negf.system": ("assemble",),
+    "jaxspin.observables.force_theorem": ("as_crystal", "half_splitting"),
     "jaxspin.observables.velocities": ("spins_of",),
     "jaxspin.textures.directions": ("finish",),
     "jaxspin.training.linearized": ("LinearizedSet.bytes_needed",),

@@ -64,7 +64,7 @@ def test_solvers_show_their_ensemble_and_have_slopes_in_it(kind):
 
 
 def test_what_fills_nothing_is_refused():
-    with pytest.raises(ValueError, match="exactly one of filling"):
+    with pytest.raises(ValueError, match="filling or chemical_potential fixes the electrons"):
         Ensemble(temperature=0.1)
     with pytest.raises(ValueError, match=r"half filling is 0\.5.*rescale it"):
         Ensemble(filling=2.0)

@@ -72,6 +72,7 @@ def test_a_recipe_is_that_of_the_metadata():
         Config(names=("double-exchange",))
 
 
+@pytest.mark.slow
 def test_the_whole_experiment_goes_on_and_writes_what_it_found(recipe, tmp_path):
     shelf = tmp_path / "weights"
     shelf.mkdir()

@@ -35,6 +35,7 @@ def test_what_is_left_and_the_base_make_the_labels(labelled):
     assert rest(labelled, None) is labelled
 
 
+@pytest.mark.slow
 def test_every_network_learns_on_every_base_from_whole_runs(labelled, tmp_path):
     labelled.save(tmp_path / "data" / "shard_0.zarr")
     training = js.TrainConfig(steps=4, batch=2, evaluate_every=2, validation=0.3)

@@ -10,6 +10,13 @@ from tests.helpers import counting_compilations
 
 # Of static tables, of solvers of electrons (tests of their own), what plots call, fits in NumPy.
 ELSEWHERE = {
+    "Autocorrelation",
+    "Reweighted",
+    "Thermodynamics",
+    "autocorrelation",
+    "partial_density_of_states",
+    "reweighted",
+    "thermodynamics",
     "DistanceShells",
     "ExchangeCouplings",
     "ExchangeTensors",
@@ -94,6 +101,8 @@ def test_every_observable_compiles_once(key):
         yield "wall_velocity", lambda: ob.wall_velocity(times, values[0])
         for name in ("tangent_hessian", "spin_waves", "spin_wave_frequencies"):
             yield name, lambda name=name: getattr(ob, name)(potential, ordered)
+        yield "texture_path", lambda: ob.texture_path(plane, frames[:, 0, 0, 0, :2])
+        yield "texture_velocity", lambda: ob.texture_velocity(plane, times, frames[:, 0, 0, 0, :2])
         yield "effective_exchange", lambda: ob.effective_exchange(ring, ob.tangent_hessian(potential, ordered), ordered)
         directions = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
         pairs = ob.ExchangeCouplings.of_pairs(js.cubic(4), [(0, 0, r, times[1]) for r in directions], moments=[2.0])

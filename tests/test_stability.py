@@ -53,6 +53,7 @@ def test_drift_and_quarters_of_known_energies():
     assert 0.2 < noisy["its error, second quarter"] * 4000**0.5 < 3
 
 
+@pytest.mark.slow
 def test_a_chain_keeps_its_energy_and_comes_to_that_of_its_temperature(config):
     found = stability.run(config)
     assert found["left to --resume"] == []

@@ -49,7 +49,7 @@ def moments_at(moment: Array, shape: tuple[int, ...]) -> Array:
     return jnp.broadcast_to(moment, shape) if moment.ndim == 1 else moment
 
 
-def check_moments(moment: Array | np.ndarray, shape: tuple[int, ...]) -> None:
+def check_moments(moment: Any, shape: tuple[int, ...]) -> None:
     """Refuse moments that are neither one number nor one for each sublattice nor one a site: raises `ValueError`."""
     if np.shape(moment) not in ((), shape[-1:], shape):
         raise ValueError(
