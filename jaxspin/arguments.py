@@ -21,7 +21,13 @@ def told(value: Any) -> str:
     if len(text) <= _LONGEST and "\n" not in text:
         return text
     name = type(value).__name__
-    return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
+    return with_article(name)
+
+
+def with_article(name: str) -> str:
+    """A name of a type with its article, spelt letters as they are spoken: an SDModel, a Lattice."""
+    spelt = name[:2].isupper()
+    return f"{'an' if name[0] in ('AEFHILMNORSX' if spelt else 'AEIOUaeiou') else 'a'} {name}"
 
 
 def check_lattice(value: Any, remedy: str) -> None:
@@ -40,3 +46,16 @@ def check_key(key: Any) -> None:
         return
     seed = key if isinstance(key, int | np.integer) else 0
     raise TypeError(f"key = {told(key)} is no key of random numbers; pass key=jax.random.key({seed}).")
+
+
+def check_field(value: Any, name: str) -> None:
+    """Refuse what has no field, such as a model without a solver: raises `TypeError`."""
+    if hasattr(value, "field"):
+        return
+    if hasattr(value, "spectral_bounds"):
+        model = type(value).__name__
+        raise TypeError(
+            f"{name} = {with_article(model)} has no field without a solver; give js.ExactDiagonalization(model, "
+            "filling=0.25, temperature=0.1), or js.KernelPolynomial for many sites."
+        )
+    raise TypeError(f"{name} = {told(value)} is no field; give one, such as js.Exchange(lattice, 1.0).")

@@ -17,6 +17,7 @@ from jaxtyping import Array, Shaped
 
 from jaxspin import renamed
 from jaxspin.arrays.translation import translate, translations
+from jaxspin.warned import caller
 
 # Two shells whose lengths differ by less than so many tolerances are warned of: they may be meant as one.
 _FEW = 5
@@ -296,7 +297,7 @@ class Lattice:
                     f"by {other / one - 1:.1g}, little more than the tolerance {self.tolerance:g} within which lengths "
                     "are one; type the coordinates with more digits, such as 3**0.5 / 2, or give the Lattice another "
                     "tolerance=...: a larger one joins the shells, a smaller one keeps them apart.",
-                    stacklevel=4,
+                    stacklevel=caller(),
                 )
 
 

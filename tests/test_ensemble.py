@@ -66,7 +66,7 @@ def test_solvers_show_their_ensemble_and_have_slopes_in_it(kind):
 def test_what_fills_nothing_is_refused():
     with pytest.raises(ValueError, match="filling or chemical_potential fixes the electrons"):
         Ensemble(temperature=0.1)
-    with pytest.raises(ValueError, match=r"half filling is 0\.5.*rescale it"):
+    with pytest.raises(ValueError, match=r"got 2\.0; for half filling give filling=0\.5"):
         Ensemble(filling=2.0)
     with pytest.raises(ValueError, match="use 0 for the ground state"):
         Ensemble(filling=0.5, temperature=-1.0)

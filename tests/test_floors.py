@@ -26,6 +26,7 @@ FLOORS = {
     "spins": 1,
     "textures": 1,
     "units": 1,
+    "warned": 1,
     "symmetry": 1,
     "field": 2,
     "io": 2,

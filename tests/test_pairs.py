@@ -133,7 +133,7 @@ def test_what_is_no_list_of_pairs_is_refused_with_the_remedy(case):
 
 
 def test_no_coupling_at_all_is_refused():
-    with pytest.raises(ValueError, match="give one for each shell, .* or pairs="):
+    with pytest.raises(ValueError, match=r"give one for each shell, .* or pairs="):
         js.Exchange(LATTICE)
 
 

@@ -47,6 +47,25 @@ def solver(**constraint):
 
 
 WRONG = {
+    "a run of a model": Wrong(run(MODEL), "field", "an SDModel", "js.ExactDiagonalization(model, filling=0.25"),
+    "relaxing a model": Wrong(
+        lambda: js.relax(MODEL, SPINS),  # pyright: ignore[reportArgumentType]
+        "field",
+        "an SDModel",
+        "js.ExactDiagonalization(model, filling=0.25",
+    ),
+    "labels of a model": Wrong(
+        lambda: js.sample(MODEL, SPINS[None]),  # pyright: ignore[reportArgumentType]
+        "potential",
+        "an SDModel",
+        "js.ExactDiagonalization(model, filling=0.25",
+    ),
+    "a vector for a pair": Wrong(
+        lambda: js.Exchange(LATTICE, pairs=[(0, 0, (1, 0), np.array([0.0, 0.0, 0.1]))]),
+        "J",
+        "shape (3,)",
+        "for a vector D [[0, D_z, -D_y]",
+    ),
     # arguments in another order, or of another kind
     "a field with a lattice": Wrong(
         lambda: js.Zeeman(LATTICE, (0.0, 0.0, 1.0)),  # pyright: ignore[reportArgumentType]
@@ -228,4 +247,4 @@ def test_a_message_without_one_of_the_three_is_found():
 def test_values_are_told_in_a_few_words():
     assert told(LATTICE) == "the square lattice (4, 4)"
     assert told(np.ones((2, 3))) == "an array of shape (2, 3)"
-    assert (told("a"), told(FIELD), told(MODEL)) == ("'a'", "an Exchange", "a SDModel")
+    assert (told("a"), told(FIELD), told(MODEL)) == ("'a'", "an Exchange", "an SDModel")

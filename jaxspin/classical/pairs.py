@@ -82,8 +82,9 @@ def _read(lattice: Lattice, pairs: Sequence[Pair]) -> tuple[list[tuple[int, int,
         _check_ends(lattice, i, j, offset)
         shape = np.shape(value)
         if shape not in ((), (3, 3)):
+            vector = ", for a vector D [[0, D_z, -D_y], [-D_z, 0, D_x], [D_y, -D_x, 0]]" if shape == (3,) else ""
             raise ValueError(
-                f"J of shape {shape} of the pair {i, j, offset} couples no spins; give a number or (3, 3)."
+                f"J of shape {shape} of the pair {i, j, offset} couples no spins; give a number or (3, 3){vector}."
             )
         ends.append((i, j, offset))
         values.append(value)

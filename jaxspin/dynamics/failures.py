@@ -21,6 +21,7 @@ from jaxspin.dynamics.solvers import AbstractSpinSolver
 from jaxspin.dynamics.timestep import life
 from jaxspin.dynamics.trajectory import Trajectory
 from jaxspin.field import AbstractField
+from jaxspin.warned import caller
 
 # A run warns where the error of the fastest motion, as `suggest_timestep` estimates it, is above this.
 _LARGEST_ERROR = 0.2
@@ -37,7 +38,7 @@ def warn_of_turns(run: Trajectory, solver: diffrax.AbstractSolver) -> None:
             f"a step of {float(run.step):.3g} turned a spin by {turn:.2g} rad; {type(solver).__name__} is accurate to "
             f"{bound:.2g} rad at damping {damping:.2g}. Pass step = {float(run.step) * bound / turn / 2:.1g} or "
             "less, or leave it out to have one suggested.",
-            stacklevel=3,
+            stacklevel=caller(),
         )
 
 
@@ -52,7 +53,7 @@ def warn_of_rounded_times(run: Trajectory, settings: Settings) -> None:
         warnings.warn(
             f"a profile in time at t = {last:g} is handed a time that {dtype} rounds to {rounded:.2g}, with steps of "
             f"{step:.2g}. Let the run and its profiles begin at t = 0, or pass spins in double precision.",
-            stacklevel=3,
+            stacklevel=caller(),
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 
 from jaxspin.devices.memory import memory_of
+from jaxspin.warned import caller
 
 # Of the memory of the devices: to read frames again (observables, plots, files) needs room as well.
 _FRACTION = 0.5
@@ -21,5 +22,5 @@ def warn_of_frames(frame: Any, count: int, spins: Any) -> None:
             f"{count} frames take {bytes_ / 1e9:.3g} GB of the {room / 1e9:.3g} GB of memory; save fewer with a "
             "larger save_every, observables with save=..., or write the frames to a file as they are made with "
             "store=...",
-            stacklevel=3,
+            stacklevel=caller(),
         )

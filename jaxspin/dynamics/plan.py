@@ -11,7 +11,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxspin.arguments import check_key, told
+from jaxspin.arguments import check_field, check_key, told
 from jaxspin.callables import by_content
 from jaxspin.classical.profiles import Constant
 from jaxspin.classical.sites import moments_at
@@ -110,6 +110,7 @@ def plan_run(
     resume: bool,
 ) -> Plan:
     """The arguments of `simulate`, checked; `ValueError` for those that cannot run."""
+    check_field(field, "field")
     rounding = _rounding_of(start)
     # a number of NumPy compared with a text is no bool
     adaptive = isinstance(step, str) and step == "adaptive"

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from jaxspin.arguments import check_field
 from jaxspin.dynamics.checks import check_state
 from jaxspin.dynamics.llg import Mask, as_mask
 from jaxspin.field import AbstractField, AbstractPotential, Time
@@ -92,7 +93,8 @@ def relax(
     It makes Barzilai-Borwein steps along the torque, S_i -> exp([l S_i x B_i]x) S_i, with their two step lengths l in
     turn; for a potential with the non-monotone line search of Zhang and Hager, for a plain field without. It is much
     faster than damped dynamics, and follows the gradient, so that it ends in a nearby minimum. A state that is
-    stationary but unstable (all spins parallel in an antiferromagnet) counts as converged: disturb it first. For the
+    stationary but unstable (all spins parallel in an antiferromagnet) counts as converged: disturb it first, by
+    `js.training.perturbed_configurations(spins, (0.01,), key=...)[0]`. For the
     time a decay takes use `simulate`.
 
     `tolerance` None means sqrt(eps) max_i |B_i|: about 1e-8 of the field in double, 3e-4 in single precision.
@@ -113,6 +115,7 @@ def relax(
         >>> round(float(js.observables.magnetization(found.spins)[2]), 3)
         1.0
     """
+    check_field(field, "field")
     if tolerance is not None and not tolerance > 0:
         raise ValueError(f"tolerance = {tolerance:g} must be positive; leave it out for a default.")
     if max_steps < 1:

@@ -55,7 +55,12 @@ def run_to_store(
             f"the start lies between two steps of {clock.step:g}, where a run cannot be cut; use a start that the step "
             "divides."
         )
-    writer = TrajectoryWriter(path, lattice, attributes={"run": about}, append=resume)
+    try:
+        writer = TrajectoryWriter(path, lattice, attributes={"run": about}, append=resume)
+    except FileExistsError:
+        raise FileExistsError(
+            f"store = {path} exists; pass resume=True to go on with its run, or choose another path."
+        ) from None
     # a store cut off within its first frame begins anew
     if writer.frames:
         _check_same(path, about, spins, times)

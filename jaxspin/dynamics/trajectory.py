@@ -21,6 +21,7 @@ from jaxspin.callables import by_content
 from jaxspin.field import AbstractPotential
 from jaxspin.io import lattice_of, load_trajectory, save_trajectory
 from jaxspin.lattice import Lattice
+from jaxspin.warned import caller
 
 # Intervals that differ by less are equal: times are rounded.
 _UNEQUAL = 1e-2
@@ -184,7 +185,7 @@ class Trajectory(eqx.Module):
                 f"{100 * shares[first]:.0f} % of them at t = {float(self.times[first]):g}, "
                 f"{100 * shares[worst]:.0f} % at t = {float(self.times[worst]):g}, where 1 % is usual. Label some of "
                 "these frames exactly, js.sample(exact, frames), and train again with them.",
-                stacklevel=3,
+                stacklevel=caller(),
             )
 
     def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxspin.io.wannier_parts import ModelParts
+from jaxspin.warned import caller
 
 # eV, or the model's unit; a splitting below it on atoms without a spin is not worth a word.
 _LEFT_OUT = 0.05
@@ -17,7 +18,7 @@ def warn_of_left_out(largest: float, unit: str) -> None:
         warnings.warn(
             f"a splitting of {largest:.2g} {unit} between orbitals of atoms without a spin is left out; give these "
             "atoms a spin (magnetic= of files, else owners), or accept it where it matters little.",
-            stacklevel=3,
+            stacklevel=caller(),
         )
 
 
@@ -28,7 +29,7 @@ def warn_of_the_rest(parts: ModelParts) -> None:
             f"up to {parts.across:.2g} eV of splitting across {parts.axis.round(3).tolist()} and {parts.currents:.2g} "
             "eV of spin-independent currents, which time reversal changes too, are left out, and levels move by up to "
             "about that; give the axis of the spins as axis=, or accept it where it matters little.",
-            stacklevel=3,
+            stacklevel=caller(),
         )
 
 
@@ -45,4 +46,4 @@ def warn_of_minority(parts: ModelParts, names: Sequence[str], is_collinear: bool
             if len(against) == len(names)
             else f"their spins point against their moments, and all spins along {along} are the magnet of the files"
         )
-        warnings.warn(f"M has a negative trace on {', '.join(against)}: {remedy}.", stacklevel=3)
+        warnings.warn(f"M has a negative trace on {', '.join(against)}: {remedy}.", stacklevel=caller())

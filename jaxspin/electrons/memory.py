@@ -2,6 +2,8 @@
 
 import warnings
 
+from jaxspin.warned import caller
+
 _PLENTY = 4e9
 
 
@@ -10,5 +12,5 @@ def warn_of_memory(what: str, needed: float, remedy: str) -> None:
     if needed > _PLENTY:
         warnings.warn(
             f"{what} takes about {needed / 1e9:.0f} GB of memory in single precision, twice that in double; {remedy}.",
-            stacklevel=4,
+            stacklevel=caller(),
         )

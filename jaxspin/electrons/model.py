@@ -75,7 +75,7 @@ class SDModel(AbstractElectrons):
         if 0 < sum(isinstance(entry, Hopping) for entry in shells) < len(shells):
             raise ValueError(
                 "hopping mixes numbers, which count shells, with Hopping entries; "
-                "write the numbers as (*kinetic(lattice, t_1, t_2, ...), *others)."
+                "write the numbers as (*js.electrons.kinetic(lattice, t_1, t_2, ...), *others)."
             )
         hoppings = []
         for shell, entry in enumerate(shells, start=1):

@@ -9,6 +9,7 @@ from jaxspin.forcefield.behler_parrinello import BehlerParrinello
 from jaxspin.forcefield.checkpoint import load, load_metadata
 from jaxspin.forcefield.generalized import GeneralizedPotential
 from jaxspin.lattice import Lattice
+from jaxspin.warned import caller
 
 # Where they are.
 WEIGHTS = Path(__file__).parent / "weights"
@@ -100,7 +101,7 @@ def _warn_of_what_is_new(name: str, learnt: Lattice, lattice: Lattice) -> None:
         warnings.warn(
             f"{name} learnt from lattices that are periodic along axis {' and '.join(map(str, opened))}, and this one "
             f"is open: {found}. Use a periodic lattice, or train a force field on open ones.",
-            stacklevel=3,
+            stacklevel=caller(),
         )
     if not all(learnt.periodic) and not opened:
         width, known = (tuple(x.cells[n] for n in closed) for x in (lattice, learnt))
@@ -109,7 +110,7 @@ def _warn_of_what_is_new(name: str, learnt: Lattice, lattice: Lattice) -> None:
             warnings.warn(
                 f"{name} learnt from channels {known[0]} cells wide, and this one has {width[0]}: {found}. "
                 "Use its width, or train a force field on channels of yours.",
-                stacklevel=3,
+                stacklevel=caller(),
             )
 
 

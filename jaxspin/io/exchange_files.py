@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxspin.io.exchange import LEVI_CIVITA, ExchangePairs
 from jaxspin.io.text_files import TextFile
+from jaxspin.warned import caller
 
 _PAIR = re.compile(r"\s*(\S+)\s+(\S+)\s+\(\s*(-?\d+)\s*,\s*(-?\d+)\s*,\s*(-?\d+)\s*\)\s+(-?[\d.]+)")
 _VECTOR = re.compile(r"\(([^()]*)\)\s+[\d.]+\s*$")
@@ -147,7 +148,8 @@ def _read_tb2j(file: TextFile) -> ExchangePairs:
     labels, positions, moments = _tb2j_atoms(file)
     if any("Single Ion Anisotropy" in line for line in file.lines):
         warnings.warn(
-            f"{file.path} has single-ion anisotropies, which are not read; add js.Anisotropy for them.", stacklevel=3
+            f"{file.path} has single-ion anisotropies, which are not read; add js.Anisotropy for them.",
+            stacklevel=caller(),
         )
     pairs = _tb2j_pairs(file, labels, positions, cell)
     found: dict[tuple[int, ...], list[np.ndarray]] = {}
@@ -163,14 +165,14 @@ def _read_tb2j(file: TextFile) -> ExchangePairs:
             warnings.warn(
                 f"{file.path} has the pair {labels[i]} {labels[j]} at R = {tuple(r)} from one end only: it may be cut "
                 f"short; {_TB2J_REMEDY}, or take it as it is.",
-                stacklevel=4,
+                stacklevel=caller(),
             )
         difference = np.max(np.abs(matrices[0] - matrices[-1]))
         if difference > 2 * _ROUNDING:
             warnings.warn(
                 f"{file.path}: both ends of the pair {labels[i]} {labels[j]} at R = {tuple(r)} differ by "
                 f"{difference / 2:.2g} meV, more than their digits; their mean is taken.",
-                stacklevel=4,
+                stacklevel=caller(),
             )
     magnetic = sorted({atom for i, j, *_ in found for atom in (i, j)})
     place = {atom: number for number, atom in enumerate(magnetic)}

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxspin.io.wannier import WannierHamiltonian, adjoint, partners
 from jaxspin.io.wannier90_files import Matrices, Window, read_centres, read_hr, read_tb, read_window
+from jaxspin.warned import caller
 
 _ENDINGS = ("_hr.dat.gz", "_hr.dat", "_tb.dat.gz", "_tb.dat", "_centres.xyz", ".win")
 # Two atoms as near to an orbital as that, in Angstrom, may both be its owner.
@@ -156,7 +157,7 @@ def _hermitian(file: Matrices) -> np.ndarray:
         warnings.warn(
             f"{file.file.path}, line {file.lines[worst] + 1}: H(R) of R = {file.offsets[worst].tolist()} differs from "
             f"the adjoint of H(-R) by {errors.max():.1e} eV, more than its digits; their mean is taken.",
-            stacklevel=3,
+            stacklevel=caller(),
         )
     return (file.values + other) / 2
 

@@ -6,6 +6,8 @@ import warnings
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from jaxspin.warned import caller
+
 # Sokal's window: the sum over the correlation ends at so many integrated times.
 _WINDOW = 5.0
 # A series shorter than so many integrated times does not tell them.
@@ -92,7 +94,7 @@ def autocorrelation(
         warnings.warn(
             f"{n} values are {n / tau:.0f} times their correlation time, too few to know it; take a run of "
             f"{_LONG_ENOUGH:.0f} times or more.",
-            stacklevel=2,
+            stacklevel=caller(),
         )
     samples = n / (2 * tau)
     return Autocorrelation(

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxspin.lattice import Lattice
+from jaxspin.warned import caller
 
 # Images of a site whose distances differ by less than this share are as near.
 _EQUAL = 1e-6
@@ -81,7 +82,7 @@ def listed(lattice: Lattice, radius: float | None) -> list[int]:
         warnings.warn(
             f"radius = {radius:g} is beyond half the mesh {lattice.cells}, {half:.4g}: the list is cut there; "
             "compute the couplings on a larger mesh, or give a smaller radius; None takes all pairs there are.",
-            stacklevel=3,
+            stacklevel=caller(),
         )
     found = images(lattice)
     length = np.linalg.norm(found.vector, axis=-1)

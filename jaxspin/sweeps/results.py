@@ -26,6 +26,7 @@ from jaxspin.io.store import (
     write_store,
 )
 from jaxspin.sweeps.design import Design
+from jaxspin.warned import caller
 
 if TYPE_CHECKING:
     import xarray
@@ -222,7 +223,7 @@ def _check_function(path: Path, stored: Mapping[str, str] | None, given: Mapping
         warnings.warn(
             f"{path} was begun by Python {stored['python']}, this is {given['python']}, and the code of the function "
             "cannot be compared; resume with the former to be sure that it is the same.",
-            stacklevel=4,
+            stacklevel=caller(),
         )
     elif stored["code"] != given["code"]:
         raise ValueError(

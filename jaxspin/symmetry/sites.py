@@ -12,6 +12,7 @@ from jaxtyping import Array, Shaped
 from jaxspin.arrays.vectors import one_program
 from jaxspin.lattice import Lattice
 from jaxspin.symmetry.groups import TOLERANCE, PointGroup, element_order, generate_group
+from jaxspin.warned import caller
 
 
 def infinite(lattice: Lattice) -> Lattice:
@@ -50,7 +51,7 @@ def site_maps(lattice: Lattice, start: int = 0, end: int = 0) -> np.ndarray:
             f"{len(maps)} rotations and reflections map sublattice {start} of the {lattice.name} lattice on {end}, "
             f"but {len(nearly)} to within {lattice.tolerance:g}: its coordinates have too few digits; type all of "
             "them, such as 3**0.5 / 2, or give the Lattice a smaller tolerance=... if it is meant to be distorted.",
-            stacklevel=3,
+            stacklevel=caller(),
         )
     return maps
 

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from tqdm import tqdm
 
 from jaxspin import renamed
-from jaxspin.arguments import told
+from jaxspin.arguments import check_field, told
 from jaxspin.couplings import finite_and_not_negative, holds, real
 from jaxspin.dynamics import Trajectory
 from jaxspin.field import AbstractField, AbstractPotential
@@ -48,6 +48,8 @@ def sample(
         ((3,), (3, 4, 4, 1, 3))
     """
     if not isinstance(potential, AbstractField):
+        if hasattr(potential, "spectral_bounds"):
+            check_field(potential, "potential")
         raise TypeError(f"potential = {told(potential)} is no field; give it first, js.sample(field, configurations).")
     if potential.lattice is None:
         raise ValueError("the potential has no lattice; label with a sum that contains the electrons or an exchange.")
