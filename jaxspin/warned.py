@@ -21,7 +21,8 @@ def caller() -> int:
         frame = frame.f_back
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith((_HERE, "<")):
+        made = name.startswith(("<@", "<frozen")) or (name == "<string>" and frame.f_code.co_name == "__init__")
+        if not made and not name.startswith(_HERE):
             if "site-packages" not in name:
                 return level
             outside = outside or level
