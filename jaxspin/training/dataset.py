@@ -199,6 +199,8 @@ class SpinData(eqx.Module):
     def concatenate(parts: Sequence["SpinData"]) -> "SpinData":
         """One set of all parts, in order; runs of different parts stay different, attributes are the first's.
 
+        Of `attributes["params"]`, what made the labels, None stands where the parts do not say the same.
+
         Raises `ValueError` for parts on different lattices or in different precision.
         """
         if len({part.lattice for part in parts}) != 1 or len({part.spins.dtype for part in parts}) != 1:
@@ -212,7 +214,7 @@ class SpinData(eqx.Module):
             has_energy=np.concatenate([np.asarray(part.has_energy) for part in parts]),
             source=[name for part in parts for name in part.sources],
             run=np.concatenate([np.asarray(p.run) + o for p, o in zip(parts, offsets, strict=False)]),
-            attributes=parts[0].attributes,
+            attributes=_common_attributes([part.attributes for part in parts]),
             filling=np.concatenate([np.asarray(part.filling) for part in parts]),
             temperature=np.concatenate([np.asarray(part.temperature) for part in parts]),
         )
@@ -306,6 +308,17 @@ class ShardWriter:
         path = data.save(self.folder / f"shard_{self.shards:05d}.zarr")
         self.shards += 1
         return path
+
+
+def _common_attributes(each: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Those of the first, less what others say otherwise of the electrons."""
+    params = [attributes.get("params") for attributes in each]
+    if all(p == params[0] for p in params):
+        return each[0]
+    told = [p if isinstance(p, dict) else {} for p in params]
+    names = sorted(set().union(*told))
+    same = {name: told[0].get(name) if all(p.get(name) == told[0].get(name) for p in told) else None for name in names}
+    return {**each[0], "params": same}
 
 
 def _check(xp: Any, spins: Any, field: Any) -> tuple[Any, Any]:
