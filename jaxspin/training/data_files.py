@@ -103,7 +103,6 @@ def evaluate_files(
                     "file": path.name,
                     "kind": kind,
                     "torque error": errors.torque,
-                    "field error": errors.field,
                     "rms torque error": errors.torque_rms,
                     "energy error per site": errors.energy,
                 }

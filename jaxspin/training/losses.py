@@ -212,8 +212,9 @@ def _rms(spins: Array, vectors: Array) -> Float[Array, ""]:
 class Errors(eqx.Module):
     """Errors of a model on a data set.
 
-    `torque`: rms error of the tangential field over its rms, the figure to quote. `field`: the same for the full field,
-    whose parallel part flatters. `torque_rms`: rms tangential field error in units of the hopping. `energy`: rms error
+    `torque`: rms error of the tangential field over its rms, the figure to quote. `field`: the same for the full field;
+    the parallel part pushes nothing and `train` leaves it out, so that about 1 is normal for a learnt field, however
+    good its torques are. `torque_rms`: rms tangential field error in units of the hopping. `energy`: rms error
     of the energy per site, `energy_centered`: the same without the mean offset, that of each filling and temperature
     where there are several, in units of the hopping.
 
