@@ -297,7 +297,7 @@ def test_electrons_are_compared_as_numbers_and_must_be_known():
         check(path, {"lattice": "square", "coupling": 6}, known | {"hopping": (1.0, 0.2)})
     uneven = {"lattice": "square", "hopping": None, "coupling": 6}
     with pytest.raises(ValueError, match="does not say for which hopping"):
-        check(path, uneven, known_electrons(js.BehlerParrinello(js.square(6), hidden=(4,)), {"params": uneven}))
+        check(path, uneven, known_electrons(js.BehlerParrinello(js.square(8), hidden=(4,)), {"params": uneven}))
 
 
 def test_labels_carry_their_electrons_to_the_check_of_a_force_field(tmp_path):

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxspin.devices.hosts import to_host
 from jaxspin.forcefield import BehlerParrinello, Committee
 from jaxspin.lattice import Lattice
-from jaxspin.training.dataset import SpinData
+from jaxspin.training.dataset import SpinData, check_data
 from jaxspin.training.trainer import Learnt, TrainConfig, train
 
 
@@ -79,6 +79,7 @@ def train_committee(
     """
     if members < 2:
         raise ValueError(f"members must be at least 2, got {members}; 4 is usual, and train gives a single one.")
+    check_data(data)
     config = TrainConfig() if config is None else config
     key = jax.random.key(0) if key is None else key
     split_key, member_key = jax.random.split(key)

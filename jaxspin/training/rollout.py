@@ -25,6 +25,21 @@ from jaxspin.training.trajectories import Observable, RolloutData, rollout_error
 class RolloutConfig:
     """How to train on trajectories; the same config, data and key give the same weights.
 
+    **Arguments**
+
+    - `steps`: optimizer steps; `batch`: pieces of reference runs per step.
+    - `learning_rate`: peak of the schedule, linear warm-up over 3 % of the steps, then a cosine to zero.
+    - `field_weight`: weight of the loss on fields beside that on trajectories, both in units of what is described.
+    - `field_batch`: labelled configurations per step.
+    - `energy_weight`: weight of the energies within the loss on fields; see `TrainConfig`.
+    - `observable_weight`: weight of the observables, where some are given.
+    - `clip`: gradients of larger global norm are scaled down to it; those through long rollouts can explode.
+    - `average`: decay per step of the exponential average of the weights, which is what training returns.
+    - `validation`: fraction of the runs held back to choose the best step.
+    - `evaluate_every`: steps between evaluations on the validation runs, and between checkpoints.
+    - `patience`: stop after so many evaluations without a better one; 0 uses all steps.
+    - `memory`: gigabytes for the derivatives of the features of the labelled configurations; see `TrainConfig`.
+
     Raises `ValueError` for counts below 1, rates, weights and memory that are negative (`learning_rate` and `clip` must
     be positive), and a validation part that is no fraction. On fields alone: `TrainConfig`.
 
