@@ -95,8 +95,8 @@ class SpinData(eqx.Module):
         check_lattice(lattice, "js.SpinData(lattice, spins, field, energy)")
         if field is None:
             raise TypeError(
-                "field = None, and energies alone teach no field; give B = -dE/dS of every spin, or label the spins with "
-                "js.sample(potential, spins)."
+                "field = None, and energies alone teach no field; give B = -dE/dS of every spin, or label the spins "
+                "with js.sample(potential, spins)."
             )
         self.lattice = lattice
         self.spins, self.field = real(spins, "spins"), real(field, "field")
