@@ -176,6 +176,12 @@ WRONG = {
     "a tuple of arrays to be judged on": Wrong(
         lambda: js.training.evaluate(FIELD, (1.0, 2.0)), "data", "(1.0, 2.0)", "js.SpinData(lattice, spins"
     ),
+    "a tuple of arrays for scales": Wrong(
+        lambda: js.training.LossScales.of((1.0, 2.0)), "data", "(1.0, 2.0)", "js.SpinData(lattice, spins"
+    ),
+    "labels in place of runs": Wrong(
+        lambda: js.training.train_rollout(NETWORK, DATA), "data", "a SpinData", "RolloutData.sample("
+    ),
     "energies alone": Wrong(lambda: js.SpinData(LATTICE, SPINS[None], None, [0.0]), "field", "None", "js.sample("),
     "data without a lattice": Wrong(
         lambda: js.SpinData(SPINS[None], SPINS[None], SPINS[None]), "lattice", "(1, 4, 4, 1, 3)", "js.SpinData(lattice"
@@ -249,6 +255,24 @@ def test_a_message_without_one_of_the_three_is_found():
     assert lacks("step = 0.1; leave it out.", wrong) == ["what was got"]
     assert lacks("leave it out: step = -0.1; it must be positive.", wrong) == ["what to type"]
     assert lacks("step = -0.1\n must be positive; leave it out.", wrong) == ["one line"]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda learnt: js.simulate(learnt, js.random_spins(js.chain(8), key=KEY), **RUN),
+        lambda learnt: js.relax(learnt, js.random_spins(js.chain(8), key=KEY)),
+        lambda learnt: js.training.disagreement(learnt, js.random_spins(js.chain(8), key=KEY)),
+    ],
+)
+def test_what_a_training_returns_is_no_field(call):
+    committee: Any = js.training.LearntCommittee(js.Committee([NETWORK, NETWORK]), (LEARNT, LEARNT))
+    for learnt in (LEARNT, committee):
+        with pytest.raises(
+            AttributeError, match=r"is what a training returns and has no .*; give its model, learnt\.model"
+        ):
+            call(learnt)
+    assert not hasattr(LEARNT, "_repr_html_")
 
 
 def test_a_folder_has_no_name_of_a_file(tmp_path):

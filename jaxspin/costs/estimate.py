@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxspin.arguments import told
 from jaxspin.callables import by_content
 from jaxspin.costs.counting import Count, counted
 from jaxspin.costs.rates import rates
@@ -74,7 +75,7 @@ def _prepared(what: Any, arguments: tuple[Any, ...], keywords: Mapping[str, Any]
     if isinstance(what, AbstractField):
         return _of_field(by_content(what), arguments, dict(keywords))
     if not callable(what):
-        raise ValueError(f"{what!r} is no field, function or js.simulate; give one, with its arguments.")
+        raise ValueError(f"{told(what)} is no field, function or js.simulate; give one, with its arguments.")
     name = getattr(what, "__qualname__", type(what).__name__)
     return _traced(name, what, lambda function, *a, **k: function(*a, **k), arguments, keywords)
 

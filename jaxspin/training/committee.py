@@ -1,6 +1,7 @@
 """Training of a committee: the same model and data, other weights to begin with, other splits, other batches."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -11,7 +12,7 @@ from jaxspin.devices.hosts import to_host
 from jaxspin.forcefield import BehlerParrinello, Committee
 from jaxspin.lattice import Lattice
 from jaxspin.training.dataset import SpinData, check_data
-from jaxspin.training.trainer import Learnt, TrainConfig, train
+from jaxspin.training.trainer import Learnt, TrainConfig, refuse_attribute, train
 
 
 class LearntCommittee(eqx.Module):
@@ -38,6 +39,11 @@ class LearntCommittee(eqx.Module):
     def on(self, lattice: Lattice) -> Committee:
         """The trained committee on another size of the lattice."""
         return self.model.on(lattice)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            refuse_attribute(self, name)
 
 
 def train_committee(

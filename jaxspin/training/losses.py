@@ -54,6 +54,7 @@ class LossScales(eqx.Module):
     @staticmethod
     def of(data: SpinData, balance: float = 0.0) -> "LossScales":
         """Taken from the data; 1 where the data cannot tell (no torque at all, one energy or none)."""
+        check_data(data)
         energy = data.energy
         if len(sets_of(data.filling, data.temperature)[0]) > 1:  # else as it lies, on however many devices
             energy = jax.device_put(centered(to_host(energy), data.filling, data.temperature))

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from jaxspin.arguments import told
 from jaxspin.forcefield import BehlerParrinello
 from jaxspin.training import checkpoints
 from jaxspin.training.dataset import SpinData
@@ -112,7 +113,8 @@ def train_rollout(
     a run that was killed goes on with the result of an unbroken one.
 
     Raises `ValueError` for data on another lattice than the model, a single run, runs that do not move, or a checkpoint
-    of another training; `FloatingPointError` if the loss is no longer finite: use a shorter horizon or a lower rate.
+    of another training; `TypeError` for what is no `RolloutData`; `FloatingPointError` if the loss is no longer finite:
+    use a shorter horizon or a lower rate.
 
     Example:
         >>> ring = js.chain(8)
@@ -126,6 +128,8 @@ def train_rollout(
         >>> sorted(learnt.history)  # doctest: +SKIP
         ['loss', 'rollout', 'seconds', 'step', 'torque']
     """
+    if not isinstance(data, RolloutData):
+        raise TypeError(f"data = {told(data)} is no RolloutData; give RolloutData.sample(...), and labels as fields=.")
     config = RolloutConfig() if config is None else config
     for name, lattice in (("rollout data", data.lattice), ("fields", None if fields is None else fields.lattice)):
         if lattice is not None and lattice != model.lattice:

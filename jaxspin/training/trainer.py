@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from pathlib import Path
-from typing import Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, NoReturn
 
 import equinox as eqx
 import jax
@@ -130,6 +130,18 @@ class Learnt(eqx.Module, Generic[Learnable]):
     def on(self, lattice: Lattice) -> Learnable:
         """The trained potential on another size of the lattice."""
         return self.model.on(lattice)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            refuse_attribute(self, name)
+
+
+def refuse_attribute(learnt: Any, name: str) -> NoReturn:
+    """Raise the `AttributeError` of what a training returns where it is taken for the field that it has."""
+    kind = type(learnt).__name__
+    remedy = "" if name.startswith("_") else "; give its model, learnt.model, where a field is asked for"
+    raise AttributeError(f"a {kind} is what a training returns and has no {name!r}{remedy}.")
 
 
 def train(
