@@ -18,6 +18,7 @@ from jaxspin.devices.shards import shards_of
 from jaxspin.forcefield import BehlerParrinello, GeneralizedPotential, Learnable
 from jaxspin.lattice import Lattice
 from jaxspin.training import checkpoints
+from jaxspin.training.contradictions import warn_of_contradictions
 from jaxspin.training.dataset import SpinData, check_data
 from jaxspin.training.fillings import prepared, references
 from jaxspin.training.linearized import LinearizedSet
@@ -171,6 +172,9 @@ def train(
     learnt from, held-out data must tell. Where all labels are of the same electrons the returned model holds those,
     otherwise its own still: take `learnt.model.filled(filling=...)`.
 
+    Warns where neighbouring frames of a run show that the fields have the other sign than the energies, or these are
+    those of a site.
+
     Raises `ValueError` if the data live on another lattice than the model, are too few to hold some back, feel no
     torque, or are of different electrons that the network cannot tell apart, or the checkpoint belongs to another
     config, model, initialization of its weights, data set or key; `TypeError` for what is no such model or no
@@ -198,6 +202,7 @@ def train(
             f"the data live on the {data.lattice.name} lattice {data.lattice.cells}, the model on the "
             f"{model.lattice.name} lattice {model.lattice.cells}; train model.on(data.lattice)."
         )
+    warn_of_contradictions(data)
     model, data = prepared(model, data)
     key = jax.random.key(0) if key is None else key
     split_key, batch_key = jax.random.split(key)
