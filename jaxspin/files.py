@@ -6,6 +6,12 @@ import os
 import shutil
 from pathlib import Path
 
+# Endings of single files, which no folder should have.
+_OF_FILES = {
+    *(".npz", ".npy", ".csv", ".txt", ".dat", ".json", ".toml", ".yaml", ".pkl", ".h5", ".hdf5", ".nc", ".zip"),
+    *(".ovf", ".omf", ".vtk", ".vtu", ".vti", ".pvd", ".xyz", ".cif", ".png", ".pdf", ".svg", ".gif", ".mp4", ".py"),
+}
+
 
 def remove(path: Path) -> None:
     """Delete a file, a folder with its contents, or a link (never what the link points to)."""
@@ -13,6 +19,15 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink()
+
+
+def check_folder(path: Path, ending: str = ".zarr") -> None:
+    """Raise `ValueError` for the name of a file of another format, where a folder is to be written."""
+    suffix = path.suffix.lower()
+    if suffix in _OF_FILES:
+        remedy = f"end its name in {ending}" if ending else "leave its ending out"
+        note = f"np.savez({path.name!r}, ...) writes a file of NumPy" if suffix == ".npz" else ""
+        raise ValueError(f"{path} would be a folder and no {suffix} file; {remedy}{f' ({note})' if note else ''}.")
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:

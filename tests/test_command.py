@@ -412,6 +412,8 @@ def test_a_force_field_is_judged_on_files(tmp_path, capsys, ring, ring_data):
     )
     rows = [json.loads(line) for line in out.splitlines()]
     assert (status, [row["file"] for row in rows]) == (0, ["a.npz", "b.zarr"])
+    # the part of a field along its spin is not learnt, and its error no measure
+    assert set(rows[0]) == {"file", "kind", "torque error", "rms torque error", "energy error per site"}
     expected = js.training.evaluate(model, ring_data)
     for row in rows:
         assert row["torque error"] == pytest.approx(expected.torque, rel=1e-4)

@@ -12,7 +12,7 @@ import jaxspin as js
 from jaxspin.forcefield import LearntLevels
 from jaxspin.io.store import loaded, open_store, write_store
 from jaxspin.training import LossScales, SpinData, evaluate, loss, loss_and_slope, predict
-from jaxspin.training.electrons import electrons_of, sets_of
+from jaxspin.training.electrons import couplings_of, electrons_of, sets_of
 from jaxspin.training.fillings import prepared, references
 from jaxspin.training.linearized import LinearizedSet
 
@@ -68,6 +68,42 @@ def test_solvers_tell_the_data_their_electrons():
     at_fixed_level = js.ExactDiagonalization(model, chemical_potential=0.0, temperature=0.1)
     for field in (at_fixed_level, exact + at_fixed_level, js.Exchange(RING, 1.0)):
         assert electrons_of(field) == (None, None)
+
+
+def test_solvers_tell_the_data_their_couplings():
+    """As far as numbers tell them; `None` is no number that anything else is like."""
+
+    def told(hopping, coupling=2.0, lattice=RING):
+        return couplings_of(js.ExactDiagonalization(js.SDModel(lattice, hopping, coupling), filling=0.25))
+
+    plain = js.ExactDiagonalization(js.SDModel(RING, coupling=2.0), filling=0.25)
+    assert told(1.0) == {"hopping": (1.0,), "coupling": 2.0}
+    assert told((1.0, jnp.float32(0.2)), jnp.float32(0.7)) == {"hopping": (1.0, 0.2), "coupling": 0.7}
+    assert told((1.0, 0.0, -0.3, 0.0), lattice=js.square(6))["hopping"] == (1.0, 0.0, -0.3)
+    assert told((js.Hopping(RING.shell(2)[0], 0.5),))["hopping"] == (0.0, 0.5)
+    assert told(
+        tuple(js.Hopping(b, t) for b, t in zip(js.square(6).shell(1), (1.0, 2.0), strict=True)), 2.0, js.square(6)
+    ) == {
+        "hopping": None,
+        "coupling": 2.0,
+    }
+    assert told(js.electrons.rashba(js.square(6), 0.2), 2.0, js.square(6))["hopping"] is None
+    assert told(1j)["hopping"] is None
+    assert told(jnp.ones(8), jnp.ones((8, 1))) == {"hopping": None, "coupling": None}
+    unknown = {"hopping": None, "coupling": None}
+    assert couplings_of(2 * plain) == couplings_of(2 * (plain + js.Exchange(RING, 1.0))) == unknown
+    assert couplings_of(plain + 2 * js.Exchange(RING, 1.0)) == told(1.0)
+    assert couplings_of(plain + plain) == couplings_of(js.Exchange(RING, 1.0)) == {}
+
+
+def test_sets_of_different_couplings_say_so():
+    frames = js.training.random_configurations(RING, 2, key=jax.random.key(0))
+    parts = [
+        js.sample(js.ExactDiagonalization(js.SDModel(RING, 1.0, coupling), filling=0.25, temperature=0.1), frames)
+        for coupling in (2.0, 2.0, 3.0)
+    ]
+    assert SpinData.concatenate(parts[:2]).attributes["params"] == {"hopping": [1.0], "coupling": 2.0}
+    assert SpinData.concatenate(parts).attributes["params"] == {"hopping": [1.0], "coupling": None}
 
 
 def test_electrons_are_kept_by_everything_that_keeps_data(mixed, tmp_path):

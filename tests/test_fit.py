@@ -286,12 +286,34 @@ def test_electrons_are_compared_as_numbers_and_must_be_known():
         ({"coupling": 5}, "has coupling 5"),
         ({"lattice": "triangular"}, "has lattice triangular"),
         ({"coupling": None}, "file.npz does not say for which coupling it is"),
-        ({"temperature": 0.1}, "the force field does not say for which temperature it is"),
+        ({"temperature": 0.1}, "the force field does not say for which temperature it is; save it with metadata="),
+        ({"hopping": None}, "file.npz does not say for which hopping it is"),
     ):
         with pytest.raises(ValueError, match=f"{match}.*--other-electrons"):
             check(path, {"lattice": "square", "coupling": 6, "filling": 0.485} | changes, known)
     with pytest.raises(ValueError, match="does not say for which coupling"):
         check(path, {"lattice": "square"}, {"lattice": "square"})
+    with pytest.raises(ValueError, match=r"file.npz does not say for which hopping it is"):
+        check(path, {"lattice": "square", "coupling": 6}, known | {"hopping": (1.0, 0.2)})
+    uneven = {"lattice": "square", "hopping": None, "coupling": 6}
+    with pytest.raises(ValueError, match="does not say for which hopping"):
+        check(path, uneven, known_electrons(js.BehlerParrinello(js.square(8), hidden=(4,)), {"params": uneven}))
+
+
+def test_labels_carry_their_electrons_to_the_check_of_a_force_field(tmp_path):
+    ring = js.chain(8)
+    moments = js.LocalMoments(ring, 2.0, hopping=(1.0, 0.2), hops=1, moments=4)
+    model = js.BehlerParrinello(descriptor=moments, hidden=(4,))
+    learnt_from = known_electrons(model, {"params": {"filling": 0.3, "temperature": 0.1}})
+    frames = random_configurations(ring, 2, key=jax.random.key(0), dtype=np.float32)
+    for hopping in ((1.0, 0.2), (1.0, 0.3), 1.0):
+        solver = js.ExactDiagonalization(js.SDModel(ring, hopping, 2.0), filling=0.3, temperature=0.1)
+        path = js.sample(solver, frames).save(tmp_path / "labels.zarr", overwrite=True)
+        if hopping == (1.0, 0.2):
+            assert data_files.evaluate_files(model, [path], known=learnt_from)
+        else:
+            with pytest.raises(ValueError, match=r"has hopping \[1.0.*\], the force field was trained for"):
+                data_files.evaluate_files(model, [path], known=learnt_from)
 
 
 def test_what_a_force_field_learnt_from_is_read_from_its_descriptor_too():

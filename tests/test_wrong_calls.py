@@ -4,6 +4,7 @@ Each line of the table has one wrong call. Three things are held, each in its ow
 argument, in words of its own; what was given for it; and after the last semicolon the text to type instead.
 """
 
+import dataclasses
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -27,6 +28,9 @@ SOLVER = js.ExactDiagonalization(MODEL, filling=0.25, temperature=0.1)
 RUN = {"duration": 1.0, "step": 0.1}
 BATH = {**RUN, "damping": 0.1}
 BOND = LATTICE.shell(1)[0]
+DATA = js.SpinData(LATTICE, SPINS[None], SPINS[None])
+NETWORK = js.BehlerParrinello(descriptor=js.LocalMoments(js.chain(8), coupling=2.0, hops=2, moments=4), hidden=(4,))
+LEARNT: Any = js.training.Learnt(NETWORK, {}, 0)
 
 
 class Wrong(NamedTuple):
@@ -173,6 +177,34 @@ WRONG = {
     "steps below zero": Wrong(lambda: js.TrainConfig(steps=-1), "steps", "-1", "TrainConfig(steps=3000), the default"),
     # names
     "a solver by name": Wrong(run(solver="heun"), "solver", "'heun'", "solver=js.dynamics.DepondtMertens()"),
+    "what a training returns, evaluated": Wrong(
+        lambda: js.training.evaluate(LEARNT, DATA), "model", "a Learnt", "learnt.model"
+    ),
+    "what a training returns, predicting": Wrong(
+        lambda: js.training.predict(LEARNT, SPINS[None]), "model", "a Learnt", "learnt.model"
+    ),
+    "a field that cannot be trained": Wrong(
+        lambda: js.train(FIELD, DATA), "model", "an Exchange", "js.BehlerParrinello(data.lattice)"
+    ),
+    "a tuple of arrays to learn from": Wrong(
+        lambda: js.train(LEARNT.model, ([0.0], [1.0], [2.0])),
+        "data",
+        "([0.0], [1.0], [2.0])",
+        "js.SpinData(lattice, spins",
+    ),
+    "a tuple of arrays to be judged on": Wrong(
+        lambda: js.training.evaluate(FIELD, (1.0, 2.0)), "data", "(1.0, 2.0)", "js.SpinData(lattice, spins"
+    ),
+    "a tuple of arrays for scales": Wrong(
+        lambda: js.training.LossScales.of((1.0, 2.0)), "data", "(1.0, 2.0)", "js.SpinData(lattice, spins"
+    ),
+    "labels in place of runs": Wrong(
+        lambda: js.training.train_rollout(NETWORK, DATA), "data", "a SpinData", "RolloutData.sample("
+    ),
+    "energies alone": Wrong(lambda: js.SpinData(LATTICE, SPINS[None], None, [0.0]), "field", "None", "js.sample("),
+    "data without a lattice": Wrong(
+        lambda: js.SpinData(SPINS[None], SPINS[None], SPINS[None]), "lattice", "(1, 4, 4, 1, 3)", "js.SpinData(lattice"
+    ),
     "a force field that is none": Wrong(lambda: js.pretrained("iron"), "force field", "'iron'", "triangular-120"),
     "a force field of another lattice": Wrong(
         lambda: js.pretrained("triangular-120", js.square(12)),
@@ -242,6 +274,50 @@ def test_a_message_without_one_of_the_three_is_found():
     assert lacks("step = 0.1; leave it out.", wrong) == ["what was got"]
     assert lacks("leave it out: step = -0.1; it must be positive.", wrong) == ["what to type"]
     assert lacks("step = -0.1\n must be positive; leave it out.", wrong) == ["one line"]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda learnt: js.simulate(learnt, js.random_spins(js.chain(8), key=KEY), **RUN),
+        lambda learnt: js.relax(learnt, js.random_spins(js.chain(8), key=KEY)),
+        lambda learnt: js.training.disagreement(learnt, js.random_spins(js.chain(8), key=KEY)),
+    ],
+)
+def test_what_a_training_returns_is_no_field(call):
+    committee: Any = js.training.LearntCommittee(js.Committee([NETWORK, NETWORK]), (LEARNT, LEARNT))
+    for learnt in (LEARNT, committee):
+        with pytest.raises(
+            AttributeError, match=r"is what a training returns and has no .*; give its model, learnt\.model"
+        ):
+            call(learnt)
+    assert not hasattr(LEARNT, "_repr_html_")
+
+
+def test_a_folder_has_no_name_of_a_file(tmp_path):
+    """Nobody finds his data in a folder `mine.npz`; names with a dot in them, or of no format, are names."""
+    frames = SPINS[None]
+    savers = {
+        "end its name in .zarr": (DATA.save, lambda path: js.io.save_trajectory(path, [0.0], frames, LATTICE)),
+        "leave its ending out": (
+            lambda path: js.forcefield.save(path, NETWORK),
+            lambda path: js.devices.save(path, {"spins": SPINS}),
+            js.training.ShardWriter,
+        ),
+    }
+    for remedy, calls in savers.items():
+        for call in calls:
+            for name in ("mine.npz", "mine.JSON"):
+                with pytest.raises(ValueError, match=f"{name} would be a folder and no .* file; {remedy}"):
+                    call(tmp_path / name)
+                assert not (tmp_path / name).exists()
+    assert DATA.save(tmp_path / "J3.0").is_dir()
+
+
+@pytest.mark.parametrize("config", [js.TrainConfig, js.training.RolloutConfig])
+def test_the_help_of_a_config_explains_every_setting(config):
+    for field in dataclasses.fields(config):
+        assert f"`{field.name}`: " in config.__doc__, field.name
 
 
 def test_values_are_told_in_a_few_words():

@@ -3,8 +3,8 @@
     python -m experiments.checks.evaluate --checkpoint FOLDER --data FILE.npz [FILE.npz ...]
 
 A file holds `spins` and `field` `(n, *cells, sublattices, 3)`, see `jaxspin.training.data_files`. Prints, for each
-file and kind of configuration, rms error over rms of the torque (the tangential field) and of the whole field. The part
-of a field along its spin pushes nothing; a force field trained on torques does not learn it.
+file and kind of configuration, rms error over rms of the torque (the tangential field), the rms error itself, and that
+of the energy per site. The part of a field along its spin pushes nothing, is not learnt, and is left out.
 """
 
 import dataclasses

@@ -107,7 +107,10 @@ class Convert:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
-    """Errors of a force field on configurations with known fields, by file and kind, as lines of JSON."""
+    """Errors of a force field on configurations with known fields, by file and kind, as lines of JSON.
+
+    "torque error" is rms error over rms of the field across the spin, the part that turns it and that is learnt.
+    """
 
     forcefield: tyro.conf.Positional[str]
     """One of the package (jaxspin info lists them), or the folder of one."""

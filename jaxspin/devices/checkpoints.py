@@ -11,7 +11,7 @@ from jaxtyping import Array, PyTree
 
 from jaxspin.devices.hosts import by_first_process
 from jaxspin.extras import needed_for
-from jaxspin.files import refuse_existing, replace, undamaged, undo_replacement
+from jaxspin.files import check_folder, refuse_existing, replace, undamaged, undo_replacement
 
 if TYPE_CHECKING:
     import orbax.checkpoint
@@ -22,6 +22,7 @@ def save(path: str | os.PathLike, tree: PyTree[Array], *, overwrite: bool = Fals
 
     The folder must be on a file system that all processes see. Raises `FileExistsError` where it exists and
     `overwrite` is not given; that replaces what `save` wrote and nothing else, once the new one is complete.
+    `ValueError` for the name of a file, such as one that ends in .npz.
 
     Example:
         >>> js.devices.save(tmp_path / "state", {"spins": spins}).name
@@ -30,6 +31,7 @@ def save(path: str | os.PathLike, tree: PyTree[Array], *, overwrite: bool = Fals
     with needed_for("checkpoints"):
         import orbax.checkpoint as ocp
 
+    check_folder(Path(path), ending="")
     path = Path(path).absolute()
 
     def check():

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from jaxspin.devices.hosts import by_first_process, to_host
 from jaxspin.extras import needed_for
-from jaxspin.files import replace, undamaged, undo_replacement
+from jaxspin.files import check_folder, replace, undamaged, undo_replacement
 from jaxspin.forcefield.behler_parrinello import BehlerParrinello
 from jaxspin.forcefield.committee import Committee
 from jaxspin.forcefield.generalized import GeneralizedPotential
@@ -32,7 +32,8 @@ def save(
     """Write weights, descriptor settings and `metadata` (plain data: config, errors, provenance) to the folder `path`.
 
     Raises `FileExistsError` if the folder exists, unless `overwrite`, which replaces a force field and nothing else,
-    and only once the new one is complete; `TypeError` for metadata that are not plain data, or what is no potential.
+    and only once the new one is complete; `TypeError` for metadata that are not plain data, or what is no potential;
+    `ValueError` for the name of a file, such as one that ends in .npz.
 
     Example:
         >>> features = js.LocalMoments(js.chain(8), coupling=2.0, hops=2, moments=4)
@@ -44,6 +45,7 @@ def save(
         import orbax.checkpoint as ocp
 
     _check_model(model)
+    check_folder(Path(path), ending="")
     path = Path(path).absolute()
     undo_replacement(path)
     if path.exists() and not overwrite:

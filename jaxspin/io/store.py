@@ -17,7 +17,7 @@ from jaxtyping import ArrayLike
 
 from jaxspin.devices.hosts import by_first_process
 from jaxspin.extras import check_stores
-from jaxspin.files import explained, refuse_existing, remove, replace, undamaged, undo_replacement
+from jaxspin.files import check_folder, explained, refuse_existing, remove, replace, undamaged, undo_replacement
 from jaxspin.io.records import to_json
 from jaxspin.lattice import Lattice
 
@@ -99,8 +99,9 @@ def write_store(
 
     An existing store is replaced, after the new one is complete, only with `overwrite`; anything else at
     `path`, a store of another program too, never. `complete(folder)` may add to the new store before it gets its
-    name. Of many processes the first writes.
+    name. Of many processes the first writes. Raises `ValueError` for the name of a file, such as one that ends in .npz.
     """
+    check_folder(Path(path))
     by_first_process(lambda: _write_store(dataset, Path(path), overwrite, encoding, complete))
     return Path(path)
 

@@ -21,7 +21,8 @@ class Autocorrelation:
     - `times` `(n,)` and `correlation` `(n,)`: C(t)/C(0) at all separations, 1 at t = 0, noise at large ones.
     - `time`: the integrated autocorrelation time tau, half an interval for values that know nothing of each other.
     - `window`: the separation up to which it was summed.
-    - `samples`: the effective number of independent values, n interval/(2 tau).
+    - `samples`: the effective number of independent values, n interval/(2 tau): more than n where neighbours are
+      opposite rather than alike, by nature or (tau near interval/2) by chance.
     - `mean`, `error`: of the values, of one component's shape; the standard error counts `samples`, not n.
 
     A record, without checks of its own.

@@ -30,7 +30,7 @@ def plot_parity(
     """Predicted against exact values: counts on a logarithmic scale, the line of equality, the rms error.
 
     The error is given in `unit` and relative to rms(exact - mean). Hand over torques or tangent fields, not
-    full fields, whose parallel part hides the error. Raises `ValueError` if the shapes differ.
+    full fields, whose parallel part is not learnt. Raises `ValueError` if the shapes differ.
 
     Example:
         >>> figure = js.plotting.plot_parity(np.arange(9.0), np.arange(9.0) + 0.1)

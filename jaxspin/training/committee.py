@@ -1,6 +1,7 @@
 """Training of a committee: the same model and data, other weights to begin with, other splits, other batches."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -10,8 +11,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxspin.devices.hosts import to_host
 from jaxspin.forcefield import BehlerParrinello, Committee
 from jaxspin.lattice import Lattice
-from jaxspin.training.dataset import SpinData
-from jaxspin.training.trainer import Learnt, TrainConfig, train
+from jaxspin.training.dataset import SpinData, check_data
+from jaxspin.training.trainer import Learnt, TrainConfig, refuse_attribute, train
 
 
 class LearntCommittee(eqx.Module):
@@ -38,6 +39,11 @@ class LearntCommittee(eqx.Module):
     def on(self, lattice: Lattice) -> Committee:
         """The trained committee on another size of the lattice."""
         return self.model.on(lattice)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            refuse_attribute(self, name)
 
 
 def train_committee(
@@ -79,6 +85,7 @@ def train_committee(
     """
     if members < 2:
         raise ValueError(f"members must be at least 2, got {members}; 4 is usual, and train gives a single one.")
+    check_data(data)
     config = TrainConfig() if config is None else config
     key = jax.random.key(0) if key is None else key
     split_key, member_key = jax.random.split(key)

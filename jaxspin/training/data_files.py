@@ -103,7 +103,6 @@ def evaluate_files(
                     "file": path.name,
                     "kind": kind,
                     "torque error": errors.torque,
-                    "field error": errors.field,
                     "rms torque error": errors.torque_rms,
                     "energy error per site": errors.energy,
                 }
@@ -116,7 +115,7 @@ def _data(path: Path, model: Any, known: Mapping[str, Any] | None) -> SpinData:
     """What a file or a data set holds, on the lattice and of the electrons of the force field."""
     if path.is_dir():
         data = SpinData.load(path)
-        params = {"lattice": data.lattice.name, **data.attributes.get("params", data.attributes)}
+        params = {"lattice": data.lattice.name, **_electrons_in(data), **data.attributes.get("params", data.attributes)}
     else:
         data, params = read(path, lattice=model.lattice)
     if data.lattice.name != model.lattice.name:
@@ -129,6 +128,13 @@ def _data(path: Path, model: Any, known: Mapping[str, Any] | None) -> SpinData:
     return data
 
 
+def _electrons_in(data: SpinData) -> dict[str, Any]:
+    """Filling and temperature that the labels have, all of them where there are several; not those unknown."""
+    # with the digits of their precision, 0.1 and not 0.10000000149
+    each = {n: [float(str(x)) for x in np.unique(getattr(data, n))] for n in ("filling", "temperature")}
+    return {name: x[0] if len(x) == 1 else x for name, x in each.items() if not np.isnan(x).any()}
+
+
 def known_electrons(model: Any, metadata: dict[str, Any]) -> dict[str, Any]:
     """The lattice and electrons a force field learnt from: what was stored beside it, and what its descriptor says."""
     electrons = {"lattice": model.lattice.name, **metadata.get("params", {})}
@@ -137,7 +143,8 @@ def known_electrons(model: Any, metadata: dict[str, Any]) -> dict[str, Any]:
     while descriptor is not None:
         electrons |= {x: getattr(descriptor, x) for x in ("filling", "coupling", "hopping") if hasattr(descriptor, x)}
         descriptor = getattr(descriptor, "descriptor", None)
-    return {name: value for name, value in electrons.items() if value is not None}
+    # a hopping of None is not one number: unlike one that is not named, it is not 1
+    return {name: value for name, value in electrons.items() if value is not None or name == "hopping"}
 
 
 def same_setting(here: Any, there: Any) -> bool:
@@ -154,20 +161,29 @@ def same_setting(here: Any, there: Any) -> bool:
 def check_electrons(path: Path, params: dict[str, Any], known: Mapping[str, Any]) -> None:
     """`ValueError` unless the file's lattice and electrons are known to be those the force field learnt from.
 
-    Numbers are compared as numbers. A hopping that is not named is 1; of filling and temperature both must name each,
-    or neither.
+    Numbers are compared as numbers. Who names no hopping has that of nearest neighbours, the unit of energy, and suits
+    a hopping of 1; None says that it is not one number or a few. Of filling and temperature both must name each, or
+    neither.
     """
     remedy = "choose data of the same electrons, or pass --other-electrons."
     for name in ("lattice", "hopping", "coupling", "filling", "temperature"):
-        usual = 1.0 if name == "hopping" else None
-        here, there = params.get(name, usual), known.get(name, usual)
-        if here is None and there is None and name != "coupling":
+        here, there = params.get(name), known.get(name)
+        if name == "hopping" and _is_unit(params, known):
+            continue
+        if here is None and there is None and name not in ("coupling", "hopping"):
             continue
         if here is None or there is None:
             silent = str(path) if here is None else "the force field"
+            if here is not None:
+                remedy = f'save it with metadata={{"params": {{"{name}": ...}}}}, or pass --other-electrons.'
             raise ValueError(f"{silent} does not say for which {name} it is; {remedy}")
         if not same_setting(here, there):
             raise ValueError(f"{path} has {name} {here}, the force field was trained for {there}; {remedy}")
+
+
+def _is_unit(*several: Mapping[str, Any]) -> bool:
+    """Whether each names a hopping of 1, or none."""
+    return all("hopping" not in params or same_setting(params["hopping"], 1.0) for params in several)
 
 
 def _lattice(path: Path, params: dict[str, Any], cells: tuple[int, ...], kind: Lattice | None) -> Lattice:

@@ -15,9 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from jaxspin.arguments import check_lattice, told
 from jaxspin.couplings import real
 from jaxspin.devices.hosts import looked_at, to_host
 from jaxspin.extras import check_stores
+from jaxspin.files import check_folder
 from jaxspin.io.records import to_json
 from jaxspin.io.store import (
     Numbers,
@@ -55,7 +57,7 @@ class SpinData(eqx.Module):
 
     Raises `ValueError`, naming the configuration, for wrong shapes, complex numbers, spins that are neither unit
     vectors nor zero (vacancies), fields or energies that are not finite, fillings outside 0 to 1 and negative
-    temperatures. `jaxspin.sample` makes it from a field.
+    temperatures; `TypeError` for energies without fields. `jaxspin.sample` makes it from a field.
 
     Example:
         >>> frames = js.training.random_configurations(lattice, 4, key=jax.random.key(0))
@@ -90,6 +92,12 @@ class SpinData(eqx.Module):
         filling: Numbers | None = None,
         temperature: Numbers | None = None,
     ):
+        check_lattice(lattice, "js.SpinData(lattice, spins, field, energy)")
+        if field is None:
+            raise TypeError(
+                "field = None, and energies alone teach no field; give B = -dE/dS of every spin, or label the spins "
+                "with js.sample(potential, spins)."
+            )
         self.lattice = lattice
         self.spins, self.field = real(spins, "spins"), real(field, "field")
         if self.spins.shape[1:] != (*lattice.shape, 3) or len(self.spins) == 0:
@@ -199,6 +207,8 @@ class SpinData(eqx.Module):
     def concatenate(parts: Sequence["SpinData"]) -> "SpinData":
         """One set of all parts, in order; runs of different parts stay different, attributes are the first's.
 
+        Of `attributes["params"]`, what made the labels, None stands where the parts do not say the same.
+
         Raises `ValueError` for parts on different lattices or in different precision.
         """
         if len({part.lattice for part in parts}) != 1 or len({part.spins.dtype for part in parts}) != 1:
@@ -212,15 +222,16 @@ class SpinData(eqx.Module):
             has_energy=np.concatenate([np.asarray(part.has_energy) for part in parts]),
             source=[name for part in parts for name in part.sources],
             run=np.concatenate([np.asarray(p.run) + o for p, o in zip(parts, offsets, strict=False)]),
-            attributes=parts[0].attributes,
+            attributes=_common_attributes([part.attributes for part in parts]),
             filling=np.concatenate([np.asarray(part.filling) for part in parts]),
             temperature=np.concatenate([np.asarray(part.temperature) for part in parts]),
         )
 
     def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
-        """Write a Zarr store that plain xarray reads, dimensions (configuration, cell_1, .., component).
+        """Write a Zarr store, a folder, that plain xarray reads: dimensions (configuration, cell_1, .., component).
 
-        Raises `FileExistsError` where something is in the way and `overwrite` is not given.
+        Raises `FileExistsError` where something is in the way and `overwrite` is not given, `ValueError` for the name
+        of a file, such as one that ends in .npz.
         """
         check_stores()
         import xarray as xr
@@ -276,6 +287,12 @@ class SpinData(eqx.Module):
             )
 
 
+def check_data(data: Any) -> None:
+    """Refuse what is no `SpinData`, such as a tuple of arrays: raises `TypeError`."""
+    if not isinstance(data, SpinData):
+        raise TypeError(f"data = {told(data)} is no SpinData; give js.SpinData(lattice, spins, field, energy).")
+
+
 class ShardWriter:
     """Writes a data set piece by piece into a folder; a kill loses the piece being written and no other.
 
@@ -295,6 +312,7 @@ class ShardWriter:
     def __init__(self, folder: str | os.PathLike, *, append: bool = False):
         check_stores()
         self.folder = Path(folder)
+        check_folder(self.folder, ending="")
         present = sorted(self.folder.glob(_SHARDS))
         if present and not append:
             raise FileExistsError(f"{folder} holds {len(present)} shards; choose another folder or pass append=True.")
@@ -306,6 +324,17 @@ class ShardWriter:
         path = data.save(self.folder / f"shard_{self.shards:05d}.zarr")
         self.shards += 1
         return path
+
+
+def _common_attributes(each: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Those of the first, less what others say otherwise of the electrons."""
+    params = [attributes.get("params") for attributes in each]
+    if all(p == params[0] for p in params):
+        return each[0]
+    told = [p if isinstance(p, dict) else {} for p in params]
+    names = sorted(set().union(*told))
+    same = {name: told[0].get(name) if all(p.get(name) == told[0].get(name) for p in told) else None for name in names}
+    return {**each[0], "params": same}
 
 
 def _check(xp: Any, spins: Any, field: Any) -> tuple[Any, Any]:

@@ -1,6 +1,7 @@
 """How far a model is from its labels: what is trained on, and what is reported."""
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -8,12 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, PyTree
 
+from jaxspin.arguments import told
 from jaxspin.couplings import finite_and_positive, holds
 from jaxspin.devices.hosts import to_host
 from jaxspin.field import AbstractField, AbstractPotential, Spins
 from jaxspin.forcefield import BehlerParrinello, GeneralizedPotential
 from jaxspin.spins import takes_spins, tangent
-from jaxspin.training.dataset import SpinData
+from jaxspin.training.dataset import SpinData, check_data
 from jaxspin.training.electrons import centered, electrons_of_each, sets_of
 from jaxspin.training.fillings import check_filled_in_part, filled_as, fills_levels
 from jaxspin.training.linearized import LinearizedSet
@@ -52,6 +54,7 @@ class LossScales(eqx.Module):
     @staticmethod
     def of(data: SpinData, balance: float = 0.0) -> "LossScales":
         """Taken from the data; 1 where the data cannot tell (no torque at all, one energy or none)."""
+        check_data(data)
         energy = data.energy
         if len(sets_of(data.filling, data.temperature)[0]) > 1:  # else as it lies, on however many devices
             energy = jax.device_put(centered(to_host(energy), data.filling, data.temperature))
@@ -153,6 +156,14 @@ def loss_and_slope(
     return value, jax.grad(along)(weights)
 
 
+def _check_model(model: Any) -> None:
+    """Refuse what has no field of its own, such as what a training returns."""
+    if hasattr(model, "field") or isinstance(model, GeneralizedPotential):
+        return
+    remedy = "give its model, learnt.model" if hasattr(model, "model") else "give a force field or another field"
+    raise TypeError(f"model = {told(model)} is no field; {remedy}.")
+
+
 def _check_weight(energy_weight: float) -> None:
     if not isinstance(energy_weight, jax.Array) and not 0 <= energy_weight < np.inf:
         raise ValueError(f"energy_weight must not be negative, got {energy_weight}; 0 counts fields alone.")
@@ -212,8 +223,9 @@ def _rms(spins: Array, vectors: Array) -> Float[Array, ""]:
 class Errors(eqx.Module):
     """Errors of a model on a data set.
 
-    `torque`: rms error of the tangential field over its rms, the figure to quote. `field`: the same for the full field,
-    whose parallel part flatters. `torque_rms`: rms tangential field error in units of the hopping. `energy`: rms error
+    `torque`: rms error of the tangential field over its rms, the figure to quote. `field`: the same for the full field;
+    the parallel part pushes nothing and `train` leaves it out, so that about 1 is normal for a learnt field, however
+    good its torques are. `torque_rms`: rms tangential field error in units of the hopping. `energy`: rms error
     of the energy per site, `energy_centered`: the same without the mean offset, that of each filling and temperature
     where there are several, in units of the hopping.
 
@@ -240,13 +252,15 @@ def evaluate(model: AbstractField, data: SpinData) -> Errors:
     the electrons of each configuration, as far as the data know them.
 
     Raises `ValueError` if no spin feels a torque, since there is nothing to compare with, and for data on another
-    lattice than the model.
+    lattice than the model; `TypeError` for what is no field (of what `train` returns take `.model`) or no `SpinData`.
 
     Example:
         >>> data = js.sample(field, js.training.random_configurations(lattice, 2, key=jax.random.key(0)))
         >>> round(float(js.training.evaluate(field, data).torque), 3)
         0.0
     """
+    _check_model(model)
+    check_data(data)
     if not data.torque_scale > 0:
         raise ValueError("no spin of these data feels a torque; add configurations away from equilibrium.")
     electrons = {"filling": data.filling, "temperature": data.temperature} if fills_levels(model) else {}
@@ -283,13 +297,14 @@ def predict(
     `temperature`, one number or n, are those of the electrons in learnt levels; None or NaN: the model's own.
 
     Raises `ValueError` for configurations of another lattice than the model's, or none, and electrons for a model
-    without levels.
+    without levels; `TypeError` for what is no field.
 
     Example:
         >>> energies, fields = js.training.predict(field, jnp.stack([spins, -spins]))
         >>> energies.shape, fields.shape
         ((2,), (2, 4, 4, 1, 3))
     """
+    _check_model(model)
     if len(spins) == 0:
         raise ValueError("there is no configuration to predict; give at least one.")
     # by number, as an array that lies on several processes cannot be run through

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from jaxspin.arguments import told
 from jaxspin.forcefield import BehlerParrinello
 from jaxspin.training import checkpoints
 from jaxspin.training.dataset import SpinData
@@ -24,6 +25,21 @@ from jaxspin.training.trajectories import Observable, RolloutData, rollout_error
 @dataclasses.dataclass(frozen=True)
 class RolloutConfig:
     """How to train on trajectories; the same config, data and key give the same weights.
+
+    **Arguments**
+
+    - `steps`: optimizer steps; `batch`: pieces of reference runs per step.
+    - `learning_rate`: peak of the schedule, linear warm-up over 3 % of the steps, then a cosine to zero.
+    - `field_weight`: weight of the loss on fields beside that on trajectories, both in units of what is described.
+    - `field_batch`: labelled configurations per step.
+    - `energy_weight`: weight of the energies within the loss on fields; see `TrainConfig`.
+    - `observable_weight`: weight of the observables, where some are given.
+    - `clip`: gradients of larger global norm are scaled down to it; those through long rollouts can explode.
+    - `average`: decay per step of the exponential average of the weights, which is what training returns.
+    - `validation`: fraction of the runs held back to choose the best step.
+    - `evaluate_every`: steps between evaluations on the validation runs, and between checkpoints.
+    - `patience`: stop after so many evaluations without a better one; 0 uses all steps.
+    - `memory`: gigabytes for the derivatives of the features of the labelled configurations; see `TrainConfig`.
 
     Raises `ValueError` for counts below 1, rates, weights and memory that are negative (`learning_rate` and `clip` must
     be positive), and a validation part that is no fraction. On fields alone: `TrainConfig`.
@@ -97,7 +113,8 @@ def train_rollout(
     a run that was killed goes on with the result of an unbroken one.
 
     Raises `ValueError` for data on another lattice than the model, a single run, runs that do not move, or a checkpoint
-    of another training; `FloatingPointError` if the loss is no longer finite: use a shorter horizon or a lower rate.
+    of another training; `TypeError` for what is no `RolloutData`; `FloatingPointError` if the loss is no longer finite:
+    use a shorter horizon or a lower rate.
 
     Example:
         >>> ring = js.chain(8)
@@ -111,6 +128,8 @@ def train_rollout(
         >>> sorted(learnt.history)  # doctest: +SKIP
         ['loss', 'rollout', 'seconds', 'step', 'torque']
     """
+    if not isinstance(data, RolloutData):
+        raise TypeError(f"data = {told(data)} is no RolloutData; give RolloutData.sample(...), and labels as fields=.")
     config = RolloutConfig() if config is None else config
     for name, lattice in (("rollout data", data.lattice), ("fields", None if fields is None else fields.lattice)):
         if lattice is not None and lattice != model.lattice:

@@ -18,7 +18,7 @@ from jaxspin.field import AbstractField, AbstractPotential
 from jaxspin.lattice import Lattice
 from jaxspin.spins import as_spins, normalize, random_spins, takes_spins
 from jaxspin.training.dataset import SpinData
-from jaxspin.training.electrons import electrons_of
+from jaxspin.training.electrons import couplings_of, electrons_of
 
 
 def sample(
@@ -35,7 +35,9 @@ def sample(
     A field without an energy, such as that of driven electrons, gives fields alone. Frames of a trajectory are labelled
     at their times, an array at t = 0. Frames of a trajectory belong to one `run` (0 unless given), so that a split by
     runs keeps them together. `batch` configurations are labelled at once. Energies and fields in units of the hopping.
-    A solver of electrons at fixed filling, alone or in a sum, tells the data its filling and temperature.
+    A solver of electrons at fixed filling, alone or in a sum, tells the data its filling and temperature, and any its
+    hoppings and coupling, which `attributes["params"]` keeps, None for what is not uniform: `jaxspin evaluate` compares
+    them with what a force field learnt from.
 
     Raises `ValueError` if the potential has no lattice, there is no configuration or no `batch`, the spins are of
     another lattice or not of length one, or a label is not finite; `TypeError` for what is no field. For labels made
@@ -77,6 +79,7 @@ def sample(
         energies.append(np.asarray(energy)[:number])
         fields.append(np.asarray(field)[:number])
     filling, temperature = electrons_of(potential)
+    params = couplings_of(potential)
     return SpinData(
         potential.lattice,
         frames,
@@ -84,6 +87,7 @@ def sample(
         np.concatenate(energies) if has_energy else None,
         source=source,
         run=None if run is None else np.full(len(frames), run),
+        attributes={"params": params} if params else None,
         filling=filling,
         temperature=temperature,
     )

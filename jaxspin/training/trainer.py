@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from pathlib import Path
-from typing import Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, NoReturn
 
 import equinox as eqx
 import jax
@@ -11,13 +11,15 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 from tqdm import tqdm
 
+from jaxspin.arguments import told
 from jaxspin.descriptors.base import AbstractClusterDescriptor
 from jaxspin.devices.hosts import to_host
 from jaxspin.devices.shards import shards_of
 from jaxspin.forcefield import BehlerParrinello, GeneralizedPotential, Learnable
 from jaxspin.lattice import Lattice
 from jaxspin.training import checkpoints
-from jaxspin.training.dataset import SpinData
+from jaxspin.training.contradictions import warn_of_contradictions
+from jaxspin.training.dataset import SpinData, check_data
 from jaxspin.training.fillings import prepared, references
 from jaxspin.training.linearized import LinearizedSet
 from jaxspin.training.loop import Carry, check_loop, fit, updated
@@ -28,6 +30,25 @@ from jaxspin.training.splitting import check_way
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
     """How to train; the same config, data and key give the same weights.
+
+    **Arguments**
+
+    - `steps`: optimizer steps; `batch`: configurations per step.
+    - `learning_rate`: peak of the schedule, linear warm-up over 3 % of the steps, then a cosine to zero.
+    - `energy_weight`: weight of the squared energy error, both errors in units of their spread in the training set.
+    - `balance`: 0 counts every torque alike, 1 measures those of a configuration in units of their own rms, so that
+      nearly ordered ones count as much as random ones; see `LossScales`.
+    - `clip`: gradients of larger global norm are scaled down to it.
+    - `average`: decay per step of the exponential average of the weights, which is what training returns.
+    - `validation`: fraction of the configurations held back to choose the best step.
+    - `split`: how that is taken, "block" (blocks in time of each run), "run" (whole runs) or "configuration" (one by
+      one); see `SpinData.split`.
+    - `evaluate_every`: steps between evaluations on the validation set, and between checkpoints.
+    - `patience`: stop after so many evaluations without a better one; 0 uses all steps.
+    - `memory`: gigabytes for the derivatives of the features, see below.
+
+    Where the derivatives of all configurations fit in `memory` (descriptors of clusters on periodic lattices on one
+    device) they are computed once, and a step takes a tenth of the time or less; otherwise at every step.
 
     Raises `ValueError` for counts below 1, rates, weights and memory that are negative (`learning_rate` and `clip` must
     be positive), fractions that are none, and another `split`. On trajectories: `RolloutConfig`.
@@ -111,6 +132,18 @@ class Learnt(eqx.Module, Generic[Learnable]):
         """The trained potential on another size of the lattice."""
         return self.model.on(lattice)
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            refuse_attribute(self, name)
+
+
+def refuse_attribute(learnt: Any, name: str) -> NoReturn:
+    """Raise the `AttributeError` of what a training returns where it is taken for the field that it has."""
+    kind = type(learnt).__name__
+    remedy = "" if name.startswith("_") else "; give its model, learnt.model, where a field is asked for"
+    raise AttributeError(f"a {kind} is what a training returns and has no {name!r}{remedy}.")
+
 
 def train(
     model: Learnable,
@@ -139,9 +172,13 @@ def train(
     learnt from, held-out data must tell. Where all labels are of the same electrons the returned model holds those,
     otherwise its own still: take `learnt.model.filled(filling=...)`.
 
+    Warns where neighbouring frames of a run show that the fields have the other sign than the energies, or these are
+    those of a site.
+
     Raises `ValueError` if the data live on another lattice than the model, are too few to hold some back, feel no
     torque, or are of different electrons that the network cannot tell apart, or the checkpoint belongs to another
-    config, model, initialization of its weights, data set or key; `FloatingPointError` if the loss is no longer finite.
+    config, model, initialization of its weights, data set or key; `TypeError` for what is no such model or no
+    `SpinData`; `FloatingPointError` if the loss is no longer finite.
     For several models and their disagreement use `train_committee`, for trajectories `train_rollout`.
 
     Source of the optimizer: D. P. Kingma and J. Ba, ICLR 2015, arXiv:1412.6980.
@@ -156,12 +193,16 @@ def train(
         >>> learnt.model.field(js.textures.neel(ring)).shape, sorted(learnt.history)
         ((8, 1, 3), ['energy', 'loss', 'seconds', 'step', 'torque'])
     """
+    check_data(data)
+    if not isinstance(model, BehlerParrinello | GeneralizedPotential):
+        raise TypeError(f"model = {told(model)} cannot be trained; give js.BehlerParrinello(data.lattice) first.")
     config = TrainConfig() if config is None else config
     if data.lattice != model.lattice:
         raise ValueError(
             f"the data live on the {data.lattice.name} lattice {data.lattice.cells}, the model on the "
             f"{model.lattice.name} lattice {model.lattice.cells}; train model.on(data.lattice)."
         )
+    warn_of_contradictions(data)
     model, data = prepared(model, data)
     key = jax.random.key(0) if key is None else key
     split_key, batch_key = jax.random.split(key)
