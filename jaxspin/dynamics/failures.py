@@ -60,7 +60,7 @@ def warn_of_kicks(run: Trajectory, settings: Settings) -> None:
     turn = math.sqrt(4 * diffusion * step)
     if turn > _LARGEST_KICK:
         warnings.warn(
-            f"at temperature {hottest:.3g} and damping {float(np.max(damping)):.2g} the noise of one step of {step:.3g} "
+            f"at temperature {hottest:.3g} and damping {float(np.max(damping)):.2g} the noise of a step of {step:.3g} "
             f"turns a spin by {turn:.2g} rad, so the step is too long for this temperature. Temperatures are k_B T in "
             'the unit of the energies: js.units.Units(energy="eV").temperature(300, "K") gives that of 300 K in eV. If '
             f"it is meant, pass step = {step * (_GOOD_KICK / turn) ** 2:.1g} or less, or leave it out.",
