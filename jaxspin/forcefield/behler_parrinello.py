@@ -11,6 +11,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Shaped
 
+from jaxspin.arguments import in_short, told
 from jaxspin.descriptors import AbstractDescriptor, Bispectrum, SpinVectors
 from jaxspin.devices.shards import Shards, shards_of
 from jaxspin.field import AbstractPotential, Spins, Time
@@ -101,6 +102,14 @@ class BehlerParrinello(AbstractPotential):
         self.shift = jax.device_put(np.zeros((), dtype))
         self.scale = jax.device_put(np.ones((), dtype))
         self.familiarity, self.origin = None, None
+
+    def __pdoc__(self, **settings: Any) -> Any:
+        del settings
+        count = sum(x.size for x in jax.tree.leaves(eqx.filter(self.network, eqx.is_array)))
+        lattice = getattr(self.descriptor, "lattice", None)
+        where = "" if lattice is None else f" on {told(lattice)}"
+        descriptor, network = (type(x).__name__ for x in (self.descriptor, self.network))
+        return in_short(f"{type(self).__name__}({descriptor}{where}, {network} of {count} weights)")
 
     @property
     def hidden(self) -> tuple[int, ...]:
