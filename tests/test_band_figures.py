@@ -46,7 +46,7 @@ def test_a_hamiltonian_and_its_models_print_in_a_few_lines():
     text = "OrbitalModel(the Fe lattice (1, 1, 1), 1 orbitals a cell, 3 vectors R)"
     assert repr(model) == text
     assert text in repr(js.ExactDiagonalization(model, filling=0.5, temperature=0.1))
-    learnt = js.BehlerParrinello(js.LocalMoments(js.square(4), moments=4, hops=1), hidden=(2,))
+    learnt = js.BehlerParrinello(js.LocalMoments(js.square(4), coupling=2.0, moments=4, hops=1), hidden=(2,))
     count = sum(x.size for x in jax.tree.leaves(learnt.network))
     assert repr(learnt) == (
         f"BehlerParrinello(LocalMoments on the square lattice (4, 4), MultilayerPerceptron of {count} weights)"

@@ -11,12 +11,11 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Shaped
 
-from jaxspin.arguments import in_short, told
 from jaxspin.descriptors import AbstractDescriptor, Bispectrum, SpinVectors
 from jaxspin.devices.shards import Shards, shards_of
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.forcefield import tiles
-from jaxspin.forcefield.architecture import check_network, described, drawn_network, network_settings
+from jaxspin.forcefield.architecture import check_network, described, drawn_network, in_a_line, network_settings
 from jaxspin.forcefield.familiarity import Familiarity, distances_of, learnt_from, share_beyond, standardization
 from jaxspin.forcefield.levels import LearntLevels
 from jaxspin.forcefield.networks import (
@@ -61,6 +60,7 @@ class BehlerParrinello(AbstractPotential):
     """
 
     parallel_part_is_fixed: ClassVar[bool] = False
+    __pdoc__ = in_a_line
 
     descriptor: AbstractDescriptor
     network: nnx.Module
@@ -96,20 +96,11 @@ class BehlerParrinello(AbstractPotential):
             network = multilayer_perceptron(descriptor.n_features, widths, key=key, dtype=dtype)
         assert network is not None
         check_network(descriptor, network, dtype)
-        self.descriptor, self.network = descriptor, network
+        self.descriptor, self.network, self.familiarity, self.origin = descriptor, network, None, None
         self.mean = jax.device_put(np.zeros(descriptor.n_features, dtype))
         self.deviation = jax.device_put(np.ones(descriptor.n_features, dtype))
         self.shift = jax.device_put(np.zeros((), dtype))
         self.scale = jax.device_put(np.ones((), dtype))
-        self.familiarity, self.origin = None, None
-
-    def __pdoc__(self, **settings: Any) -> Any:
-        del settings
-        count = sum(x.size for x in jax.tree.leaves(eqx.filter(self.network, eqx.is_array)))
-        lattice = getattr(self.descriptor, "lattice", None)
-        where = "" if lattice is None else f" on {told(lattice)}"
-        descriptor, network = (type(x).__name__ for x in (self.descriptor, self.network))
-        return in_short(f"{type(self).__name__}({descriptor}{where}, {network} of {count} weights)")
 
     @property
     def hidden(self) -> tuple[int, ...]:
