@@ -83,7 +83,7 @@ def _of_levels(solver, spins, energies, width, kernel, spins_of):
         peaks = jnp.sum(each, axis=0)
     else:
         peaks = local_sums(peak, model.dense(spins), rows, energies, width)
-    peaks = sum(peaks.reshape(*shape, 2, -1)[..., n, :] for n in spins_of)
+    peaks = jnp.sum(peaks.reshape(*shape, 2, -1)[..., np.array(spins_of), :], axis=-2)
     if model.occupied is not None:
         peaks = jnp.where(model.occupied[..., None], peaks, 0)
     return jnp.mean(peaks.reshape(-1, *peaks.shape[-2:]), axis=0)
