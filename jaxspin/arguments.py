@@ -30,6 +30,13 @@ def with_article(name: str) -> str:
     return f"{'an' if name[0] in ('AEFHILMNORSX' if spelt else 'AEIOUaeiou') else 'a'} {name}"
 
 
+def in_short(text: str) -> Any:
+    """What `__pdoc__` of an Equinox module returns for `text` to stand for it, printed alone or in another one."""
+    import wadler_lindig
+
+    return wadler_lindig.TextDoc(text)
+
+
 def check_lattice(value: Any, remedy: str) -> None:
     """Refuse what is no lattice, such as two arguments that were exchanged: raises `TypeError` ending with `remedy`."""
     if not (hasattr(value, "cells") and hasattr(value, "basis")):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -228,7 +229,7 @@ def test_parts_of_the_matrices():
     np.testing.assert_allclose(np.trace(pairs.anisotropic(), axis1=1, axis2=2), 0, atol=1e-12)
 
 
-def test_a_supercell_is_the_same_crystal():
+def test_a_supercell_is_the_same_crystal(tmp_path):
     """A helix about z, whose bonds have an energy that depends on their vectors alone; bcc, and its cube."""
     primitive = 1.435 * np.array([[1, 1, 1], [-1, 1, 1], [-1, -1, 1]])
     skew = np.array([[0, 1, 0], [-1, 0, 0], [0, 0, 0.0]])
@@ -248,6 +249,12 @@ def test_a_supercell_is_the_same_crystal():
     assert helix(cube.in_home_cell()) == pytest.approx(2 * helix(bcc), rel=1e-9)
     reduced = cube.in_home_cell().positions / 2.87
     assert ((reduced >= 0) & (reduced < 1)).all()
+    for vectors in (primitive, 1.5 * (np.ones((3, 3)) - np.eye(3)), 1.5 * (np.ones((3, 3)) - 2 * np.eye(3))):
+        skew_cell = dataclasses.replace(bcc, cell=vectors)
+        with pytest.raises(ValueError, match="choose a cell with right angles by") as refused:
+            js.io.save_vampire(tmp_path / "skew.ucf", skew_cell)
+        matrix = json.loads(str(refused.value).split("in_supercell(")[1].removesuffix(")."))
+        js.io.save_vampire(tmp_path / "cube.ucf", skew_cell.in_supercell(matrix), overwrite=True)
     with pytest.raises(ValueError, match="makes no cell; give"):
         bcc.in_supercell(np.zeros((3, 3), int))
     with pytest.raises(ValueError, match=r"matrix takes integers, got 1\.5"):

@@ -229,6 +229,26 @@ def test_partial_densities_of_states_add_up():
     assert distance(partial, local.mean(axis=0)) < 1e-12
 
 
+def test_partial_densities_of_states_of_either_spin_add_up():
+    """And of a ferromagnet along z up has lower levels by 2 J, in every solver."""
+    cell, energies = js.chain(2), jnp.linspace(-8.0, 8.0, 65)
+    exact = js.ExactDiagonalization(js.SDModel(cell, 1.0, 1.5), **STATE)
+    series = js.KernelPolynomial(exact.model, **STATE, probes=ExactTrace(), order=64, window=(-6, 6))
+
+    def found(solver, spins, spin):
+        return partial_density_of_states(solver, spins, energies, resolution=0.5, spin=spin)
+
+    for solver in (exact, BlochDiagonalization(exact, points=2), series):
+        both, up, down = (found(solver, spins_on(cell), spin) for spin in (None, "up", "down"))
+        assert distance(up + down, both) < 1e-12
+        up, down = (found(solver, js.textures.ferromagnet(cell), spin) for spin in ("up", "down"))
+        # 3 is 12 steps of the energies
+        assert distance(up[:, :-12], down[:, 12:]) < 1e-3
+        assert float(jnp.sum(up[0] * energies)) < 0 < float(jnp.sum(down[0] * energies))
+    with pytest.raises(ValueError, match='spin = \'UP\' is none; give "up" or "down"'):
+        found(exact, spins_on(cell), "UP")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("probes", [ExactTrace(), Coloring(4)], ids=["exact trace", "colours"])
 def test_partial_densities_of_states_of_kernel_polynomials(probes):

@@ -208,6 +208,21 @@ def test_plot_chooses_by_the_kind_of_result(tmp_path):
         plot(3)
 
 
+def test_exchange_is_drawn_against_distance():
+    """J counted twice, of every pair but a site with itself; of tensors the length of D as well."""
+    couplings = np.zeros((6, 1, 1))
+    couplings[[1, -1]], couplings[[2, -2]] = 0.5, -0.2
+    axes = plot(observables.ExchangeCouplings(chain(6), couplings)).axes[0]
+    np.testing.assert_allclose(axes.lines[1].get_xydata(), [[1, 0.5], [2, -0.2], [3, 0]], atol=1e-7)
+    tensors = couplings[..., None, None] * np.eye(3)
+    tensors[1, 0, 0, 0, 1], tensors[1, 0, 0, 1, 0] = 0.3, -0.3
+    tensors[-1, 0, 0] = tensors[1, 0, 0].T
+    axes = plot(observables.ExchangeTensors(chain(6), tensors)).axes[0]
+    np.testing.assert_allclose(axes.lines[1].get_xydata(), [[1, 0.5], [2, -0.2], [3, 0]], atol=1e-7)
+    np.testing.assert_allclose(axes.lines[2].get_xydata(), [[1, 0.3], [2, 0], [3, 0]], atol=1e-7)
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["$J$", "$|D|$"]
+
+
 def test_matplotlib_is_left_as_it_was():
     before = dict(mpl.rcParams)
     figure = plot_map(square(2), np.zeros((2, 2)))

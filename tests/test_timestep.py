@@ -92,6 +92,20 @@ def test_a_step_ten_times_too_long_is_warned_of(key):
         assert float(turn(spins)) > float(run.largest_turn)
 
 
+def test_a_temperature_in_kelvin_is_warned_of(key):
+    """300 in place of 0.026 eV: the noise alone turns a spin by more than a radian a step."""
+    field, spins = Zeeman((0.0, 0.0, 0.01)), random_spins(chain(4), key=key)
+    settings = {"duration": 1.0, "step": 0.5, "key": key}
+    with pytest.warns(UserWarning, match=r"temperature 300 and damping 0.1 the noise .* by 7.7 rad.*step = 0.0008 or"):
+        simulate(field, spins, temperature=300.0, **settings)
+    with pytest.warns(UserWarning, match=r"by 1.1 rad"):  # each site by its own damping and moment
+        simulate(field, spins, temperature=3.0, moment=jnp.array([[1.0], [2.0], [0.5], [1.0]]), **settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        simulate(field, spins, temperature=3.0, **settings)
+        jax.jit(lambda t: simulate(field, spins, temperature=t, throw=False, **settings).final)(300.0)
+
+
 @pytest.mark.parametrize("name", ["transfer", pytest.param("orbit", marks=pytest.mark.slow)])
 def test_a_wrong_hall_angle_of_a_skyrmion_is_warned_of(name):
     """Thirteen and four degrees at ten times the suggested step, and a third more way; a tenth of a degree at that."""

@@ -102,7 +102,7 @@ class _Counter:
             turn = self.of(_bare(settings["body_jaxpr"]), named)
             turn.add(self.of(_bare(settings["cond_jaxpr"]), named))
             if turn.flops:
-                turn.uncounted.add("loops of unknown length, taken once")
+                turn.uncounted.add("iterations of loops whose number is not known are counted once")
             return turn
         if name == "custom_linear_solve":
             return self.of(_bare(settings["jaxprs"].solve), named)
@@ -130,7 +130,7 @@ def _single(equation: Any, platform: str) -> Count:
     """The operations of one equation without programs of its own."""
     name, settings = equation.primitive.name, equation.params
     if name in _HIDDEN.split():
-        return Count(uncounted={f"the operations of {name}"})
+        return Count(uncounted={f"the operations of {name} are not counted"})
     results = [out.aval for out in equation.outvars if _counts(out.aval)]
     if not results or not equation.invars:
         return Count()
@@ -183,7 +183,7 @@ def _decomposition(name: str, equation: Any, weight: float, platform: str) -> Co
         complex_ones = (n * n + 2 * n) * size if _is_complex(first) else 0
         found.workspace = complex_ones + (1 + (5 if _is_complex(first) else 6) * n + 2 * n * n) * part
     else:
-        found.uncounted.add("the memory that the device's eigh works in")
+        found.uncounted.add("the memory that the device's eigh works in is not counted")
     return found
 
 

@@ -14,7 +14,7 @@ class Cost:
     - `memory`: bytes at the peak, arguments and results included, of the whole run with its frames; `available`: bytes
       of the device.
     - `compile`: seconds of tracing and compiling. They are spent now; `simulate` with the same arguments then needs
-      none.
+      none. Where the program was compiled before in this process, and for a hit in JAX's cache on disk, they are few.
     - `seconds`: one evaluation, or one step; `measured` says whether it was timed here. Else it is an estimate from
       the operations and bytes at the rates of this machine, good to a factor of about four.
     - `steps`, `frames`: those of a run; `frame_seconds`: all frames together, what `save=` computes included.
@@ -53,7 +53,7 @@ class Cost:
     def __str__(self) -> str:
         of = "" if self.frames is None else " a step"
         least = "at least " if self.uncounted else ""
-        missing = f" (without {'; '.join(self.uncounted)})" if self.uncounted else ""
+        missing = f" ({'; '.join(self.uncounted)})" if self.uncounted else ""
         about, how = ("", "timed here") if self.measured else ("about ", "estimated, not run")
         rows = [
             ("operations", _or_unknown(self.flops, lambda x: f"{least}{_scaled(x, 'flop')}{of}{missing}")),

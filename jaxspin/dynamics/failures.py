@@ -25,6 +25,10 @@ from jaxspin.warned import caller
 
 # A run warns where the error of the fastest motion, as `suggest_timestep` estimates it, is above this.
 _LARGEST_ERROR = 0.2
+# And where the bath turns a spin by more than this in a step (radians, rms): it is random after a step or two.
+_LARGEST_KICK = 1.0
+# The step that is advised then turns it by this.
+_GOOD_KICK = 0.3
 
 
 def warn_of_turns(run: Trajectory, solver: diffrax.AbstractSolver) -> None:
@@ -39,6 +43,29 @@ def warn_of_turns(run: Trajectory, solver: diffrax.AbstractSolver) -> None:
             f"{bound:.2g} rad at damping {damping:.2g}. Pass step = {float(run.step) * bound / turn / 2:.1g} or "
             "less, or leave it out to have one suggested.",
             stacklevel=caller(),
+        )
+
+
+def warn_of_kicks(run: Trajectory, settings: Settings) -> None:
+    """A warning where the noise of a step alone, at the hottest frame, turns a spin far; nothing inside jit.
+
+    Each of the two components across the spin has the variance 2 D h, D = a T/((1 + a^2) m).
+    """
+    numbers = (run.temperature, run.damping, run.step, *([] if settings.moment is None else [settings.moment]))
+    if any(isinstance(x, Tracer) for x in numbers):
+        return
+    hottest = float(np.nanmax(np.append(np.asarray(run.temperature, float), 0.0)))
+    damping = np.asarray(run.damping, float)
+    moment = np.asarray(1.0 if settings.moment is None else settings.moment, float)
+    step, diffusion = float(run.step), float(np.max(damping / ((1 + damping**2) * moment))) * hottest
+    turn = math.sqrt(4 * diffusion * step)
+    if turn > _LARGEST_KICK:
+        warnings.warn(
+            f"at temperature {hottest:.3g} and damping {float(np.max(damping)):.2g} the noise of a step of {step:.3g} "
+            f"turns a spin by {turn:.2g} rad, so the step is too long for this temperature. Temperatures are k_B T in "
+            'the unit of the energies: js.units.Units(energy="eV").temperature(300, "K") gives that of 300 K in eV. If '
+            f"it is meant, pass step = {step * (_GOOD_KICK / turn) ** 2:.1g} or less, or leave it out.",
+            stacklevel=3,
         )
 
 

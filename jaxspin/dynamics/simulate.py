@@ -12,7 +12,7 @@ from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 from jaxspin.dynamics.events import Condition
-from jaxspin.dynamics.failures import thrown, warn_of_rounded_times, warn_of_turns
+from jaxspin.dynamics.failures import thrown, warn_of_kicks, warn_of_rounded_times, warn_of_turns
 from jaxspin.dynamics.llg import Mask
 from jaxspin.dynamics.memory import warn_of_frames
 from jaxspin.dynamics.plan import plan_run
@@ -59,7 +59,9 @@ def simulate(
     Time. `step` is the longest step allowed: the run makes ceil(duration/step) equal ones, so a step that
     divides the duration is used as it is. None takes `suggest_timestep` for the start and the field's
     `times_of_change`. After the run it warns of a step that turned a spin too far for the solver
-    (`Trajectory.largest_turn`): so far that the error is 0.2, where a suggested step has 0.01.
+    (`Trajectory.largest_turn`): so far that the error is 0.2, where a suggested step has 0.01. Another
+    warning is of noise that turns a spin by more than a radian in a step: often a temperature in kelvin, which is to
+    be k_B T in the unit of the energies (`js.units.Units.temperature`).
 
     "adaptive" (T = 0 only) keeps the error of every step, rms over the spins, below `tolerance`: 1e-5 in single, 1e-8
     in double precision unless given; 1e-6 is the finest in single precision. Errors add up: after 1000 radians it is
@@ -211,6 +213,7 @@ def simulate(
     run = run if until is None else run.shortened()
     run = thrown(run, settings, outcome.sound, None if not plan.adaptive else grid.bound) if throw else run
     warn_of_turns(run, plan.solver)
+    warn_of_kicks(run, settings)
     warn_of_rounded_times(run, settings)
     return run
 

@@ -7,6 +7,7 @@ Shapes: spins `(*cells, sublattices, 3)`, one for each magnetic atom; electron v
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Num
 
+from jaxspin.arguments import in_short, told
 from jaxspin.arrays.spinors import Spinor, complex_of, join
 from jaxspin.couplings import Numbers, numeric, real
 from jaxspin.devices.shards import shards_of
@@ -138,6 +140,12 @@ class OrbitalModel(AbstractElectrons):
             value = getattr(self, name)
             if value is not None and value.shape not in shapes:
                 raise ValueError(f"{name} of shape {value.shape} does not fit; give one of the shapes {shapes}.")
+
+    def __pdoc__(self, **settings: Any) -> Any:
+        del settings
+        parts = [f"{len(self.owners)} orbitals a cell", f"{len(self.offsets)} vectors R"]
+        parts += [name for name in ("split", "potential", "zeeman") if getattr(self, name) is not None]
+        return in_short(f"OrbitalModel({told(self.lattice)}, {', '.join(parts)})")
 
     @classmethod
     def collinear(

@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 from jaxtyping import PRNGKeyArray
 
+from jaxspin.arguments import in_short, told
 from jaxspin.descriptors import (
     AbstractDescriptor,
     AtFilling,
@@ -100,3 +101,13 @@ def described(lattice: Lattice, settings: dict[str, Any]) -> AbstractDescriptor:
         known = " and ".join((*DESCRIPTORS, *AROUND, SpinVectors.__name__))
         raise ValueError(f"descriptor {kind!r} is none of {known}; use the jaxspin that stored the force field.")
     return DESCRIPTORS[kind](lattice, **chosen)
+
+
+def in_a_line(field: Any, **settings: Any) -> Any:
+    """A force field of a `descriptor` and a `network`, printed: their kinds, the lattice and the number of weights."""
+    del settings
+    count = sum(x.size for x in jax.tree.leaves(eqx.filter(field.network, eqx.is_array)))
+    lattice = getattr(field.descriptor, "lattice", None)
+    where = "" if lattice is None else f" on {told(lattice)}"
+    descriptor, network = (type(x).__name__ for x in (field.descriptor, field.network))
+    return in_short(f"{type(field).__name__}({descriptor}{where}, {network} of {count} weights)")

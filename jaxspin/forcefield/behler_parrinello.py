@@ -15,7 +15,7 @@ from jaxspin.descriptors import AbstractDescriptor, Bispectrum, SpinVectors
 from jaxspin.devices.shards import Shards, shards_of
 from jaxspin.field import AbstractPotential, Spins, Time
 from jaxspin.forcefield import tiles
-from jaxspin.forcefield.architecture import check_network, described, drawn_network, network_settings
+from jaxspin.forcefield.architecture import check_network, described, drawn_network, in_a_line, network_settings
 from jaxspin.forcefield.familiarity import Familiarity, distances_of, learnt_from, share_beyond, standardization
 from jaxspin.forcefield.levels import LearntLevels
 from jaxspin.forcefield.networks import (
@@ -60,6 +60,7 @@ class BehlerParrinello(AbstractPotential):
     """
 
     parallel_part_is_fixed: ClassVar[bool] = False
+    __pdoc__ = in_a_line
 
     descriptor: AbstractDescriptor
     network: nnx.Module
@@ -95,12 +96,11 @@ class BehlerParrinello(AbstractPotential):
             network = multilayer_perceptron(descriptor.n_features, widths, key=key, dtype=dtype)
         assert network is not None
         check_network(descriptor, network, dtype)
-        self.descriptor, self.network = descriptor, network
+        self.descriptor, self.network, self.familiarity, self.origin = descriptor, network, None, None
         self.mean = jax.device_put(np.zeros(descriptor.n_features, dtype))
         self.deviation = jax.device_put(np.ones(descriptor.n_features, dtype))
         self.shift = jax.device_put(np.zeros((), dtype))
         self.scale = jax.device_put(np.ones((), dtype))
-        self.familiarity, self.origin = None, None
 
     @property
     def hidden(self) -> tuple[int, ...]:

@@ -13,6 +13,8 @@ from jaxspin.units import Units
 
 # An element in mRy below this is left out as zero.
 _ZERO = 1e-12
+# Cells with right angles are looked for up to this many lattice vectors.
+_LONGEST = 12
 
 
 def save_vampire(path: str | os.PathLike, pairs: ExchangePairs, *, overwrite: bool = False) -> Path:
@@ -23,7 +25,9 @@ def save_vampire(path: str | os.PathLike, pairs: ExchangePairs, *, overwrite: bo
     "tensorial". Each name is a material, counted in the order of the names; moments, dampings and anisotropies belong
     into the material file (`material[1]:atomic-spin-moment`), which is yours to write.
 
-    VAMPIRE repeats cells with right angles along x, y and z alone: `pairs.in_supercell(...)` makes one.
+    VAMPIRE repeats cells with right angles along x, y and z alone: `pairs.in_supercell(matrix)` makes one. With bcc
+    vectors (a/2)(-1, 1, 1) and so on matrix = [[0, 1, 1], [1, 0, 1], [1, 1, 0]], with the fcc ones (a/2)(0, 1, 1) and
+    so on [[-1, 1, 1], [1, -1, 1], [1, 1, -1]]; the error names the one of your cell.
 
     Raises `ValueError` for a name that does not end in .ucf and for a cell without right angles along x, y and z,
     `FileExistsError` where the file exists and `overwrite` is not given, `FileNotFoundError` where the folder does not.
@@ -43,7 +47,7 @@ def save_vampire(path: str | os.PathLike, pairs: ExchangePairs, *, overwrite: bo
     if not (np.allclose(pairs.cell, np.diag(sizes), atol=1e-6) and (sizes > 0).all()):
         raise ValueError(
             f"VAMPIRE repeats cells along x, y and z alone, but the vectors are {np.round(pairs.cell, 4).tolist()}; "
-            "choose a cell with right angles by pairs.in_supercell(matrix)."
+            f"choose a cell with right angles by pairs.in_supercell({_right_angles(pairs.cell)})."
         )
     materials = list(dict.fromkeys(pairs.names))
     joule = Units("meV").to_energy(1.0, "J")
@@ -58,6 +62,19 @@ def save_vampire(path: str | os.PathLike, pairs: ExchangePairs, *, overwrite: bo
         numbers = joule * (matrix[:1, 0] if isotropic else matrix.ravel())
         lines.append(f"{number} {i} {j} {' '.join(map(str, r))} {_row(numbers)}")
     return save_text(path, lines, overwrite)
+
+
+def _right_angles(cell: np.ndarray) -> list[list[int]] | str:
+    """The shortest integer rows whose products with `cell` lie along x, y and z, else the word "matrix"."""
+    rows = []
+    for along in np.linalg.inv(cell):
+        smallest = np.min(np.abs(along[np.abs(along) > 1e-6 * np.max(np.abs(along))]))
+        tried = (n * along / smallest for n in range(1, _LONGEST + 1))
+        row = next((x for x in tried if np.allclose(x, np.round(x), atol=1e-3)), None)
+        if row is None:
+            return "matrix"
+        rows.append(np.round(row).astype(int).tolist())
+    return rows if np.linalg.det(rows) > 0 else "matrix"
 
 
 def save_uppasd(folder: str | os.PathLike, pairs: ExchangePairs, *, overwrite: bool = False) -> Path:

@@ -84,6 +84,11 @@ class WannierHamiltonian:
             if error > _HERMITIAN:
                 raise ValueError(f"H(-R) of {name} differs from H(R)+ by {error:.1e} eV; give their mean.")
 
+    def __repr__(self) -> str:
+        kind = "up and down" if self.is_collinear else "spinors"
+        sizes = f"{self.orbitals} orbitals a cell, {len(self.offsets)} vectors R"
+        return f"WannierHamiltonian({' '.join(self.names)}: {sizes}, {kind}, {self.unit})"
+
     @property
     def orbitals(self) -> int:
         """Orbitals of a cell, each with two spins."""

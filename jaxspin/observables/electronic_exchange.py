@@ -39,8 +39,11 @@ def exchange_couplings(
     J_ij = - T sum_n Re Tr V_i G_up,ij(i w_n) V_j G_down,ji(i w_n), over all Matsubara frequencies, for E =
     - sum_(i != j) J_ij e_i . e_j; `spins` `(*cells, sublattices, 3)` of the magnetic cell are along z or against it. R
     runs over the mesh of `electrons.points`^d cells, and J is exactly that of the lattice repeated so often; the time
-    is of order N_k log N_k. At fixed filling mu does not move with transverse
-    angles, so that F and Omega have the same J.
+    is of order N_k log N_k. At fixed filling mu does not move with transverse angles, so that F and Omega have the same
+    J.
+
+    Nothing warns of a mesh that is too coarse for a Fermi surface: for the iron of `js.io.example` ordering
+    temperatures by `random_phase_temperature` are 764, 975 and 1038 K for `points` 8, 12 and 16. Compare two meshes.
 
     The moments are those of the model's electrons. In `SDModel` these are the conduction electrons alone: a spin wave
     carries the local spins, too. Give the whole moments m in mu_B before `magnon_energies` and `spin_wave_stiffness`,

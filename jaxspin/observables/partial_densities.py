@@ -23,6 +23,9 @@ from jaxspin.observables.electronic import (
 )
 from jaxspin.spins import takes_spins
 
+# The places of the spinor that belong to a choice of spin.
+_SPINS = {None: (0, 1), "up": (0,), "down": (1,)}
+
 
 @takes_spins(half=False, unit=True)
 def partial_density_of_states(
@@ -33,15 +36,18 @@ def partial_density_of_states(
     resolution: float,
     kernel: str = "gaussian",
     key: PRNGKeyArray | None = None,
+    spin: str | None = None,
 ) -> Float[Array, "orbitals n"]:
     """rho_m(e) = sum_k sum_r |psi_k(r, m)|^2 g(e - e_k)/cells of each orbital m of a cell, r all cells, both spins.
+
+    `spin` "up" or "down" takes that component along z alone, whichever way the spins of the texture point.
 
     Of an `SDModel` the orbitals are the sublattices. The sum over those that an atom owns is the atom's share, and that
     over all is `density_of_states` times the sites of a cell. Broadened as there. Kernel polynomials take random probes
     (`key`) on one orbital after another: with a colour for each orbital, as most colourings have it, as many products
     as the total takes. For single cells take `local_density_of_states`.
 
-    Raises `ValueError` as `density_of_states`.
+    Raises `ValueError` as `density_of_states`, and for another `spin`.
 
     Example:
         >>> cell, levels = js.chain(8), np.stack([np.diag([-1.0, 1.0]), -np.eye(2) / 4, -np.eye(2) / 4])
@@ -51,15 +57,21 @@ def partial_density_of_states(
         >>> found = js.observables.partial_density_of_states(solver, up, energies, resolution=0.2)
         >>> found.shape, float(energies[jnp.argmax(found[0])]) < 0
         ((2, 121), True)
+        >>> down = js.observables.partial_density_of_states(solver, up, energies, resolution=0.2, spin="down")
+        >>> bool(jnp.all(down <= found))
+        True
     """
+    if spin not in _SPINS:
+        raise ValueError(f'spin = {spin!r} is none; give "up" or "down", along z, or None for both.')
+    spins_of = _SPINS[spin]
     kernel, width, row = checked_kernel(resolution, kernel), jnp.asarray(resolution, spins.dtype), as_row(energies)
     if isinstance(solver, ExactDiagonalization | BlochDiagonalization):
-        return _of_levels(solver, spins, row, width, kernel)
-    return _of_series(solver, spins, row, width, kernel, order_of_peaks(solver, resolution, kernel), key)
+        return _of_levels(solver, spins, row, width, kernel, spins_of)
+    return _of_series(solver, spins, row, width, kernel, order_of_peaks(solver, resolution, kernel), key, spins_of)
 
 
 @eqx.filter_jit
-def _of_levels(solver, spins, energies, width, kernel):
+def _of_levels(solver, spins, energies, width, kernel, spins_of):
     model, peak, energies = model_of(solver), KERNELS[kernel][0], energies.astype(spins.dtype)
     shape = model.orbital_lattice.shape
     rows = jnp.arange(2 * model.orbital_lattice.sites)
@@ -71,17 +83,17 @@ def _of_levels(solver, spins, energies, width, kernel):
         peaks = jnp.sum(each, axis=0)
     else:
         peaks = local_sums(peak, model.dense(spins), rows, energies, width)
-    peaks = jnp.sum(peaks.reshape(*shape, 2, -1), axis=-2)
+    peaks = jnp.sum(peaks.reshape(*shape, 2, -1)[..., np.array(spins_of), :], axis=-2)
     if model.occupied is not None:
         peaks = jnp.where(model.occupied[..., None], peaks, 0)
     return jnp.mean(peaks.reshape(-1, *peaks.shape[-2:]), axis=0)
 
 
 @eqx.filter_jit
-def _of_series(solver, spins, energies, width, kernel, order, key):
+def _of_series(solver, spins, energies, width, kernel, order, key, spins_of):
     lattice, operator = solver.model.orbital_lattice, solver.rescaled(spins)
     start = solver.start(spins, key=key)
-    columns = _columns_of(solver.probes.colors(lattice))
+    columns = _columns_of(solver.probes.colors(lattice), spins_of)
 
     def at(orbital):
         mu = moments(operator, orbital_alone(start, *orbital), order)
@@ -91,8 +103,8 @@ def _of_series(solver, spins, energies, width, kernel, order, key):
     return found * (lattice.sublattices / lattice.sites)
 
 
-def _columns_of(colors: np.ndarray) -> np.ndarray:
-    """The vectors, spin up and down, that touch each orbital of the cell, `(orbitals, columns)`.
+def _columns_of(colors: np.ndarray, spins_of: tuple[int, ...]) -> np.ndarray:
+    """The vectors, spin up (0) and down (1), that touch each orbital of the cell, `(orbitals, columns)`.
 
     Where their numbers differ, the row is filled with vectors that are zero on the orbital.
     """
@@ -100,4 +112,4 @@ def _columns_of(colors: np.ndarray) -> np.ndarray:
     own = [np.unique(colors[..., m]) for m in range(colors.shape[-1])]
     most = max(map(len, own))
     rows = [np.concatenate([mine, np.setdiff1d(np.arange(count), mine)])[:most] for mine in own]
-    return np.stack([np.concatenate([row, count + row]) for row in rows])
+    return np.stack([np.concatenate([n * count + row for n in spins_of]) for row in rows])

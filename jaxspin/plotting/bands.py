@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import matplotlib.figure
 
 _NAMES = ("up", "down")
+# eV on either side of the Fermi level
+_AROUND = 10.0
 
 
 @styled
@@ -23,7 +25,8 @@ def plot_bands(
     """Energies in eV along the path of `hamiltonian.bands_on_path(...)`, or along that of the .win file.
 
     Up and down have a colour each. `fermi_level`, in eV, is drawn as a line, and energies count from it. `window` is
-    the range of energies shown, counted likewise; all of them unless given.
+    the range of energies shown, counted likewise; unless given 10 eV on both sides of the Fermi level at most, or all
+    where that is not known: `hamiltonian.fermi_level(electrons, temperature)` finds it.
 
     Raises `ValueError` for a Hamiltonian without a path.
 
@@ -47,11 +50,15 @@ def plot_bands(
         ax.axhline(0.0, color="0.3", lw=0.7, ls="--")
     ax.set_xticks(bands.ticks, [_greek(label) for label in bands.labels])
     ax.set(xlim=(bands.ticks[0], bands.ticks[-1]))
+    if window is None and fermi_level is not None:
+        low, high = ax.get_ylim()
+        window = max(low, -_AROUND), min(high, _AROUND)
     if window is not None:
         ax.set(ylim=window)
     ax.set(ylabel="energy  (eV)" if fermi_level is None else r"$E - E_F$  (eV)")
     if len(bands.energies) > 1:
-        ax.legend(loc="upper right")
+        # above the axes, where no band is
+        ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.2)
     return figure_of(ax)
 
 

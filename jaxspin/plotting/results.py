@@ -19,6 +19,8 @@ from jaxspin.loading import load
 from jaxspin.observables import elementary_triangles, magnetization, scalar_chirality
 from jaxspin.observables.distances import DistanceShells
 from jaxspin.observables.dynamical import Spectrum
+from jaxspin.observables.exchange_couplings import ExchangeCouplings
+from jaxspin.observables.exchange_tensors import ExchangeTensors
 from jaxspin.observables.spin_waves import SpinWaves
 from jaxspin.plotting.bands import plot_bands
 from jaxspin.plotting.curves import plot_time_series, plot_training
@@ -27,7 +29,7 @@ from jaxspin.plotting.frames import Frames, stored_run
 from jaxspin.plotting.lattices import plot_lattice
 from jaxspin.plotting.maps import plot_map, plot_spins
 from jaxspin.plotting.solid import MOST_CONES, plot_spins_3d
-from jaxspin.plotting.spectra import plot_curve, plot_distances, plot_levels, plot_spectrum
+from jaxspin.plotting.spectra import plot_curve, plot_distances, plot_exchange, plot_levels, plot_spectrum
 from jaxspin.plotting.style import new_figure, styled
 from jaxspin.plotting.textures import plot_kymograph, plot_slices, plot_texture
 from jaxspin.spins import tangent
@@ -52,7 +54,8 @@ def plot(result: Any, values: Any = None) -> "matplotlib.figure.Figure":
       `plot(lattice, values)`: numbers on sites, triangles or cells; `plot(lattice, relaxed)`: what `relax` found;
       `plot(lattice, spectrum)`: what `dynamical_structure_factor` gives;
     - what a sweep has found; a training, of one model or a committee, or its history; a data set;
-    - `plot(energies, density)`: a curve, such as a density of states; spin waves; a matrix `by_distance`; bands.
+    - `plot(energies, density)`: a curve, such as a density of states; spin waves; exchange against distance; a matrix
+      `by_distance`; bands (`plot_bands` from the Fermi level).
 
     The functions of `jaxspin.plotting` draw each of these with choices. `plot.register(Type)` adds a figure for a type
     of your own.
@@ -150,6 +153,13 @@ def _spectrum(result: Spectrum, values: Any = None) -> "matplotlib.figure.Figure
 def _distances(result: DistanceShells, values: Any = None) -> "matplotlib.figure.Figure":
     _refuse_values(result, values)
     return plot_distances(result)
+
+
+@plot.register(ExchangeCouplings)
+@plot.register(ExchangeTensors)
+def _exchange(result: ExchangeCouplings | ExchangeTensors, values: Any = None) -> "matplotlib.figure.Figure":
+    _refuse_values(result, values)
+    return plot_exchange(result)
 
 
 @plot.register(SpinWaves)

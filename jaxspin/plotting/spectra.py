@@ -10,6 +10,9 @@ from jaxspin.lattice import Lattice
 from jaxspin.observables import high_symmetry_points
 from jaxspin.observables.distances import DistanceShells
 from jaxspin.observables.dynamical import Spectrum
+from jaxspin.observables.exchange_couplings import ExchangeCouplings
+from jaxspin.observables.exchange_tensors import ExchangeTensors
+from jaxspin.observables.nearest_images import images
 from jaxspin.plotting.style import axes_or_new, figure_of, styled
 
 if TYPE_CHECKING:
@@ -86,6 +89,29 @@ def plot_distances(found: DistanceShells) -> "matplotlib.figure.Figure":
     ax.fill_between(found.distance, found.least, found.greatest, alpha=0.25, lw=0)
     ax.plot(found.distance, found.mean, "o-", ms=3)
     ax.set(xlabel="distance  ($a$)", ylabel="mean, least and greatest")
+    return figure_of(ax)
+
+
+@styled
+def plot_exchange(found: ExchangeCouplings | ExchangeTensors) -> "matplotlib.figure.Figure":
+    """J of every pair, counted twice, against distance; of tensors the length of D, too."""
+    ax = axes_or_new(None, 4.2, 2.8)
+    ax.axhline(0, color="0.7", lw=0.7)
+    tensors = isinstance(found, ExchangeTensors)
+    curves = {"$J$": np.asarray(found.isotropic().couplings if tensors else found.couplings)}
+    if tensors:
+        curves["$|D|$"] = np.linalg.norm(np.asarray(found.dzyaloshinskii_moriya()), axis=-1)
+    pairs, n = images(found.lattice), found.lattice.sublattices
+    distance = np.linalg.norm(pairs.vector, axis=-1)
+    away = distance > 0
+    for label, values in curves.items():
+        at = values.reshape(-1, n, n)[pairs.cell, pairs.start, pairs.end]
+        # what symmetry makes equal is drawn once
+        points = np.unique(np.stack([distance, at], -1)[away].round(9), axis=0)
+        ax.plot(*points.T, "o", ms=3, label=label)
+    ax.set(xlabel="distance  (unit of the lattice's vectors)", ylabel="exchange  (unit of the energies)")
+    if tensors:
+        ax.legend()
     return figure_of(ax)
 
 
