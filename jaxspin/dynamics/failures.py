@@ -65,7 +65,7 @@ def warn_of_kicks(run: Trajectory, settings: Settings) -> None:
             f"turns a spin by {turn:.2g} rad, so the step is too long for this temperature. Temperatures are k_B T in "
             'the unit of the energies: js.units.Units(energy="eV").temperature(300, "K") gives that of 300 K in eV. If '
             f"it is meant, pass step = {step * (_GOOD_KICK / turn) ** 2:.1g} or less, or leave it out.",
-            stacklevel=3,
+            stacklevel=caller(),
         )
 
 

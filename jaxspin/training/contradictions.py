@@ -6,6 +6,7 @@ import numpy as np
 
 from jaxspin.devices.hosts import to_host
 from jaxspin.training.dataset import SpinData
+from jaxspin.warned import caller
 
 # The most that a spin may turn between two frames, for dE = -B.dS to hold within a few per cent.
 _NEAR = 0.3
@@ -45,5 +46,5 @@ def warn_of_contradictions(data: SpinData) -> None:
         return
     warnings.warn(
         f"energies change by {slope:.3g} times what the fields of {len(said)} pairs of near frames say: {reason}.",
-        stacklevel=3,
+        stacklevel=caller(),
     )
