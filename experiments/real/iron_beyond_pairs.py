@@ -75,7 +75,7 @@ class Config(Kinds, Fitting, Resumable):
 
 def smoke_size(config: Config) -> Config:
     """Hot electrons at one wavevector, two configurations of each kind."""
-    training = dataclasses.replace(config.training, steps=4, batch=2, evaluate_every=2)
+    training = dataclasses.replace(config.training, steps=4, batch=1, evaluate_every=2, validation=0.5)
     small = {"points": 1, "smearing": 0.5, "per_kind": 2, "kelvins": (900.0,), "hidden": (4,), "held_out": 0.5}
     large = {"side": 4, "large_temperatures": (300.0, 1500.0), "large_steps": 20, "kinds_held_out": ("random",)}
     return dataclasses.replace(config, training=training, **small, **large)
@@ -172,7 +172,7 @@ def pairs_on(config: Config, iron: Any, pairs: Any) -> js.Exchange:
     return js.Exchange(iron.lattice(config.side), pairs=single(pairs))
 
 
-def both_on(config: Config, iron: Any, learnt: SpinData, folder: Path) -> js.AbstractPotential:
+def both_on(config: Config, iron: Any, learnt: SpinData, folder: Path) -> js.AbstractField:
     """The fitted pairs and what is learnt on top of them, on the large box."""
     pairs, more = beyond_pairs(config, learnt, folder)
     return pairs.on(iron.lattice(config.side)) + more.on(iron.lattice(config.side))

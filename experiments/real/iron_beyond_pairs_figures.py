@@ -27,10 +27,11 @@ def draw(path: Path, summary: dict[str, Any]) -> None:
     error_ax.set_xticks(np.arange(len(columns)), list(columns), rotation=30, ha="right", fontsize=8)
     error_ax.set(ylabel="rms torque error / rms torque", ylim=(0, None))
     error_ax.legend(fontsize=7)
+    distances = next(iter(summary["J"].values()))["distance"]
     for n, (name, row) in enumerate(summary["J"].items()):
         shift = 0.12 * (n - 0.5)
         pair_ax.bar(np.arange(len(row["distance"])) + 3 * shift, row["sum"], 0.3, label=name)
-    pair_ax.set_xticks(np.arange(len(row["distance"])), [f"{x:.2f}" for x in row["distance"]])
+    pair_ax.set_xticks(np.arange(len(distances)), [f"{x:.2f}" for x in distances])
     pair_ax.axhline(0, color="0.7", linewidth=0.7)
     pair_ax.set(xlabel="distance  (Angstrom)", ylabel="sum of J of a site's pairs  (meV)")
     pair_ax.legend(fontsize=7)

@@ -15,6 +15,7 @@ def draw(path: Path, summary: dict[str, Any]) -> None:
     figure = plotting.new_figure(12.0, 6.4)
     (m_ax, iron_ax), (known_ax, summary_ax) = figure.subplots(2, 2)
     iron, nearest = summary["magnets"]["iron"], summary["magnets"]["nearest neighbours"]
+    hottest, copies = 0.0, len(iron["sizes"][0]["m"][0])
     for row in iron["sizes"]:
         temperatures, m = kelvin(np.asarray(row["temperatures"], float)), np.asarray(row["m"], float)
         m_ax.errorbar(temperatures, m.mean(1), error(m), fmt="o-", markersize=3, label=f"{row['side']}$^3$")
@@ -26,14 +27,15 @@ def draw(path: Path, summary: dict[str, Any]) -> None:
     ):
         for row in magnet["sizes"]:
             squares, fourths = (np.asarray(row[key], float) for key in ("m^2", "m^4"))
-            each = np.stack([cumulant(np.delete(squares, n, 1), np.delete(fourths, n, 1)) for n in range(m.shape[1])])
+            each = np.stack([cumulant(np.delete(squares, n, 1), np.delete(fourths, n, 1)) for n in range(copies)])
             # jackknife
-            spread = each.std(0) * (m.shape[1] - 1) ** 0.5
+            spread = each.std(0) * (copies - 1) ** 0.5
             temperatures = scale(np.asarray(row["temperatures"], float))
+            hottest = temperatures.max()
             ax.errorbar(temperatures, cumulant(squares, fourths), spread, fmt="o-", markersize=3)
         ax.axvline(known, color="0.4", linewidth=0.8, label="measured" if ax is iron_ax else "known")
         for key, style in (("random phase", "--"), ("mean field", ":")):
-            if scale(magnet[key]) < 1.02 * temperatures.max():
+            if scale(magnet[key]) < 1.02 * hottest:
                 ax.axvline(scale(magnet[key]), color="0.4", linewidth=0.8, linestyle=style, label=key)
         for line in (2 / 3, 4 / 9):
             ax.axhline(line, color="0.85", linewidth=0.7, zorder=0)

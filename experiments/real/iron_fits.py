@@ -61,7 +61,9 @@ def network(config: Fitting, lattice: js.Lattice) -> js.BehlerParrinello:
 def trained(config: Fitting, data: SpinData, path: Path | None = None) -> js.BehlerParrinello:
     """The field that is learnt from these torques, or that of an earlier call stored at `path`."""
     if path is not None and path.exists():
-        return js.forcefield.load(path)
+        model = js.forcefield.load(path)
+        assert isinstance(model, js.BehlerParrinello)
+        return model
     key = jax.random.key(config.seed + 1)
     model = js.train(network(config, data.lattice), data, config.training, key=key).model
     if path is not None:

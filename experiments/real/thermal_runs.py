@@ -36,7 +36,7 @@ def sampled(magnet: js.Exchange, starts: Any, runs: dict[str, Any], keys: Any, s
 
 
 def measured(
-    magnet: js.Exchange, runs: dict[str, np.ndarray], steps: int, seed: int, disordered: Any = False
+    magnet: js.Exchange, runs: dict[str, np.ndarray], steps: float, seed: int, disordered: Any = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """|m| and energy of every run of about so many steps, after the first quarter, `(run, frame)`.
 
@@ -49,7 +49,8 @@ def measured(
     starts = jnp.where(jnp.reshape(disordered, (-1, 1, 1, 1, 1, 1)), random, up)
     arrays = {name: jnp.asarray(values, jnp.float32) for name, values in runs.items()}
     m, energy = sampled(magnet, starts, arrays, noise, max(1, round(steps / FRAMES)) * FRAMES)
-    return tuple(np.asarray(x, float)[:, FRAMES // 4 :] for x in (m, energy))
+    settled = slice(FRAMES // 4, None)
+    return np.asarray(m, float)[:, settled], np.asarray(energy, float)[:, settled]
 
 
 def exchange_on(lattice: js.Lattice, pairs: Any) -> js.Exchange:
