@@ -6,7 +6,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 
-from experiments.stages.tables import markdown
+from experiments.stages.results import markdown
 
 
 def draw(path: Path, cases: Sequence[str], temperatures: Sequence[float], rows: list[dict[str, Any]]) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from experiments.stages.tables import markdown
+from experiments.stages.results import markdown
 from jaxspin import plotting
 
 

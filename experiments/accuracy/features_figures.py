@@ -6,7 +6,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.stages.tables import markdown
+from experiments.stages.results import markdown
 
 
 def draw(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.stages.tables import markdown
+from experiments.stages.results import markdown
 
 _LARGER = ", larger"
 

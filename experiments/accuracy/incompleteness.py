@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from experiments.accuracy.surroundings import VARIABLES, Case, Surroundings, nearest
 from experiments.stages import Output, main, stored_table
-from experiments.stages.tables import markdown
+from experiments.stages.results import markdown
 from jaxspin.io import new_folder, provenance, save_json
 
 # Of the rms difference of independent neighbourhoods, in double precision.

@@ -29,7 +29,7 @@ from experiments.accuracy.nested_models import Base, Compared, rest, start
 from experiments.benchmarks.timing import microseconds_a_site
 from experiments.stages import Electrons, Network, Resumable, main, open_folder, stored_table
 from experiments.stages.by_kind import errors_by_kind, mean_and_range
-from experiments.stages.tables import markdown
+from experiments.stages.results import markdown
 from jaxspin.io import load_or_make_each, provenance, save_json
 from jaxspin.training import SpinData, until_flat
 from jaxspin.training.data_files import read

@@ -20,8 +20,8 @@ import jaxspin as js
 from experiments.checks.diffusion import diffusion_errors
 from experiments.checks.integrators_figures import draw
 from experiments.stages import Resumable, Timer, main, open_folder, stored_table
+from experiments.stages.results import markdown
 from experiments.stages.schemes import SOLVERS, name_of
-from experiments.stages.tables import markdown
 from jaxspin.dynamics import ProjectedTsit5
 from jaxspin.io import provenance, save_json, to_json
 from jaxspin.problems import SpinWave

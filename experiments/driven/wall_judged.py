@@ -9,7 +9,7 @@ import jaxspin as js
 from experiments.driven.wall_data import voltage_of
 from experiments.driven.wall_parts import Part
 from experiments.stages.driven_learning import Model, error
-from experiments.stages.tables import markdown
+from experiments.stages.results import markdown
 from jaxspin.forcefield import at_voltage
 from jaxspin.spins import tangent
 

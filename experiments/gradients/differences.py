@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from experiments.gradients.differences_checked import Checked
 from experiments.gradients.differences_fields import cases, starts
 from experiments.stages import Resumable, main, open_folder
-from experiments.stages.tables import markdown
+from experiments.stages.results import markdown
 from jaxspin.io import load_json, provenance, save_json
 
 

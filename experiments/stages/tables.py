@@ -1,19 +1,13 @@
 """The tables of the documents, by name."""
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from experiments.stages.compared import rows_compared
-from experiments.stages.results import between, digits, error, percent, power, result, seconds, weights_errors
+from experiments.stages.magnet_tables import bcc_iron, iron_beyond_pairs, iron_curie, iron_equilibrium
+from experiments.stages.results import between, digits, error, markdown, percent, power, result, seconds, weights_errors
 from jaxspin.forcefield import card, pretrained_names
-from jaxspin.units import Units
-
-
-def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
 def trained_force_fields() -> str:
@@ -294,89 +288,30 @@ def skyrmions() -> str:
     return markdown(header, rows)
 
 
-def bcc_iron() -> str:
-    """What follows from the bands of iron, by mesh and by what is turned with the spins."""
-    header = (
-        "turned",
-        "mesh",
-        "moment (mu_B)",
-        "J(0) (meV)",
-        "stiffness (meV A^2)",
-        "T_c, mean field (K)",
-        "random phase (K)",
-    )
-    rows = []
-    for name, row in result("bcc_iron")["rows"].items():
-        phase = "not stable" if row["random phase"] is None else f"{row['random phase']:.0f}"
-        rows.append(
-            (
-                name.split(",")[0],
-                f"{row['mesh']}^3",
-                f"{row['moment']:.3f}",
-                f"{row['J(0)']:.1f}",
-                f"{row['stiffness']:.0f}",
-                f"{row['mean field']:.0f}",
-                phase,
-            )
-        )
-    return markdown(header, rows)
-
-
 @functools.cache
 def model_cards() -> str:
     """The cards of all pretrained force fields."""
     return "\n".join(str(card(name)) for name in pretrained_names())
 
 
-def iron_curie() -> str:
-    """T_c of iron and of nearest neighbours on its lattice, by method."""
-    found = result("iron_curie")
-    magnets = found["magnets"]
-    kelvin = Units("eV").to_temperature(1.0, "K")
-    sizes = [" / ".join(f"{side}^3" for side in row["sides"]) for row in magnets["iron"]["crossings"]]
-    rows = []
-    for name, known in (("iron", found["measured"]), ("nearest neighbours", found["known"])):
-        unit, places = (kelvin, 0) if name == "iron" else (1.0, 3)
-        magnet = magnets[name]
-        numbers = [f"{unit * magnet[key]:.{places}f}" for key in ("mean field", "random phase")]
-        numbers += [
-            "none"
-            if row["T_c"] is None
-            else f"{unit * row['T_c']:.{places}f} +- {unit * row['error of T_c']:.{places}f}"
-            for row in magnet["crossings"]
-        ]
-        rows.append((f"{name} ({'K' if name == 'iron' else 'J'})", *numbers, f"{known:g}"))
-    header = ("couplings", "mean field", "random phase", *(f"dynamics, {size}" for size in sizes), "measured or known")
-    return markdown(header, rows)
-
-
-def iron_equilibrium() -> str:
-    """What must not move the equilibrium of iron near T_c."""
-    rows = [
-        (name, *(f"{unit * row[key]:.{n}f} +- {unit * row[f'error of {key}']:.{n}f}" for key, unit, n in measured))
-        for measured in [(("m", 1.0, 3), ("energy", 1000.0, 1))]
-        for name, row in result("iron_curie")["equilibrium"].items()
-    ]
-    return markdown(("runs", "mean m", "energy of an atom (meV)"), rows)
-
-
-def iron_beyond_pairs() -> str:
-    """Torque errors by kind of the fields that pairs and learning give."""
-    found = result("iron_beyond_pairs")
-    whole = found["fits"]["all kinds"]
-    unseen = {name.removeprefix("without "): row for name, row in found["fits"].items() if name != "all kinds"}
-    kinds = list(next(iter(whole.values()))["held out"])
-    rows = [
+def nested() -> str:
+    """Errors of force fields by what they stand on, mean and range over the seeds."""
+    rows = result("nested")["rows"]
+    lines = [
         (
-            field,
-            *(error(row["held out"][kind]["torque"]) for kind in kinds),
-            *(error(other[field]["held out"][kind]["torque"]) for kind, other in unseen.items()),
-            error(row["fitted to"]),
+            row["part"],
+            row["name"],
+            str(row["steps"]) if row["converged"] else f"{row['steps']}, not seen flat",
+            *(spread_of(row["torque error"][kind]) for kind in ("learnt", "random")),
+            digits(row["microseconds a site"]),
         )
-        for field, row in whole.items()
+        for row in rows
     ]
-    header = ("field", *kinds, *(f"{kind}, kind never seen" for kind in unseen), "fitted to")
-    return markdown(header, rows)
+    return markdown(("base", "learnt", "steps", "whole quenches (%)", "random spins (%)", "us a site"), lines)
+
+
+def spread_of(found: Mapping[str, float]) -> str:
+    return f"{100 * found['mean']:.1f} ({100 * found['least']:.1f} to {100 * found['largest']:.1f})"
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -393,6 +328,7 @@ TABLES: dict[str, Callable[[], str]] = {
         locality,
         compared_with,
         skyrmions,
+        nested,
         bcc_iron,
         model_cards,
         iron_curie,
