@@ -328,7 +328,6 @@ TABLES: dict[str, Callable[[], str]] = {
         locality,
         compared_with,
         skyrmions,
-        nested,
         bcc_iron,
         model_cards,
         iron_curie,
