@@ -65,4 +65,7 @@ def check_field(value: Any, name: str) -> None:
             f"{name} = {with_article(model)} has no field without a solver; give js.ExactDiagonalization(model, "
             "filling=0.25, temperature=0.1), or js.KernelPolynomial for many sites."
         )
+    if hasattr(getattr(value, "model", None), "field"):
+        kind = with_article(type(value).__name__)
+        raise TypeError(f"{name} = {kind} is what a training returns and has no field; give its model, learnt.model.")
     raise TypeError(f"{name} = {told(value)} is no field; give one, such as js.Exchange(lattice, 1.0).")

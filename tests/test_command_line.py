@@ -138,7 +138,9 @@ def test_the_commands_of_the_pages_are_understood(command, monkeypatch):
     default = getattr(module, "DEFAULT", None)
     settings = command_line(type(default) if default is not None else module.Config, None, default)
     given = [option.removeprefix("--") for option in options if option.startswith("--")]
-    assert all(hasattr(settings, option.split(".")[0].replace("-", "_")) for option in given)
+    names = [option.split(".")[0].replace("-", "_") for option in given]
+    # a switch is turned off by --no-
+    assert all(hasattr(settings, name) or hasattr(settings, name.removeprefix("no_")) for name in names)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -332,5 +332,5 @@ def test_shapes_and_mixtures_are_refused(key):
         bloch_energy(exact, spins, (4,))
     with pytest.raises(ValueError, match="give one for each axis"):
         exact.model.dense(spins, jnp.zeros(1))
-    with pytest.raises(ValueError, match=r"write the numbers as \(\*kinetic\(lattice"):
+    with pytest.raises(ValueError, match=r"write the numbers as \(\*js.electrons.kinetic\(lattice"):
         SDModel(lattice, (*rashba(lattice, 0.3), 1.0))

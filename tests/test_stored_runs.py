@@ -78,7 +78,7 @@ def test_killed_and_resumed_is_unbroken(few, tmp_path, start, monkeypatch):
         run_of(start, store=path)
     with load_trajectory(path) as found:
         assert 1 < found.sizes["time"] < len(expected)
-    with pytest.raises(FileExistsError, match="exists; choose another path"):
+    with pytest.raises(FileExistsError, match="exists; pass resume=True"):
         run_of(start, store=path)
     assert_same(run_of(start, store=path, resume=True), expected)
     # whole already: nothing is made, and the same comes back

@@ -328,6 +328,7 @@ TABLES: dict[str, Callable[[], str]] = {
         locality,
         compared_with,
         skyrmions,
+        nested,
         bcc_iron,
         model_cards,
         iron_curie,
