@@ -150,7 +150,7 @@ def trained(
 
     learnt, steps, converged = until_flat(attempt, config.training.steps, most=config.most, flat=config.flat)
     whole = learnt.model if base is None else base + learnt.model
-    return {
+    found = {
         "seed": seed,
         "features": model.descriptor.n_features,
         "steps": steps,
@@ -160,6 +160,8 @@ def trained(
         "microseconds a site": microseconds_a_site(whole, fitted.lattice, 5),
         "seconds": round(time.perf_counter() - began, 1),
     }
+    jax.clear_caches()  # programs of dozens of models exhaust the memory maps that Linux allows a process
+    return found
 
 
 def table_of(rows: list[dict[str, Any]]) -> str:

@@ -36,6 +36,9 @@ class Compared:
     """Widths of the other networks' layers."""
     base_hops: int = 2
     """Radius of the clusters whose electrons are the base."""
+    base_smearing: float = 0.4
+    """Temperature that fills them: in the triangular metal those of two hops miss 165, 118, 71, 72 % of the torque
+    at 0.1, 0.2, 0.4, 0.8."""
     base_colors: int = 36
     """Probing colours of the series that is the base."""
     base_moments: int = 32
@@ -63,7 +66,12 @@ class Compared:
         if name == "electrons":
             steps = (5 * self.base_hops + 1) | 1
             known = LocalElectrons(
-                lattice, electrons.coupling, filling=electrons.filling, hops=self.base_hops, steps=steps
+                lattice,
+                electrons.coupling,
+                filling=electrons.filling,
+                hops=self.base_hops,
+                steps=steps,
+                temperature=max(self.base_smearing, electrons.temperature),
             )
             return js.BehlerParrinello(known, hidden=())  # untrained, nothing is added to what the clusters know
         return js.KernelPolynomial(
